@@ -79,6 +79,8 @@ pub enum Body {
     Empty,
     /// `application/json`.
     Json(Bytes),
+    /// `application/3gppHal+json`: JSON with `_links` (TS 29.501).
+    Hal(Bytes),
     /// `application/problem+json`.
     Problem(Bytes),
     /// `application/merge-patch+json` (RFC 7396).
@@ -100,6 +102,7 @@ impl Body {
         match self {
             Self::Empty => None,
             Self::Json(json)
+            | Self::Hal(json)
             | Self::Problem(json)
             | Self::MergePatch(json)
             | Self::JsonPatch(json)
