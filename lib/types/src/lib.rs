@@ -3,6 +3,7 @@
 //! All types are plain serialisable values. Their `serde` form is the one of the SBI data
 //! types of TS 29.571, so that a model can hold them directly.
 
+mod gnb;
 mod guti;
 mod identity;
 mod nssai;
@@ -11,6 +12,7 @@ mod qos;
 mod random;
 mod time;
 
+pub use gnb::{GlobalGnbId, GnbId};
 pub use guti::{AmfId, Guami, Guti5g, STmsi5g};
 pub use identity::{Dnn, Imei, PduSessionId, Supi};
 pub use nssai::Snssai;

@@ -5,8 +5,13 @@
 //! [`tern_types`] ([`convert`]), causes ([`cause`]), PDU session resource transfers
 //! ([`transfer`]), security capabilities ([`capability`]).
 
+pub mod capability;
+pub mod cause;
+pub mod convert;
 mod error;
+pub mod transfer;
 
+pub use cause::{NgapCause, Verdict, judge};
 pub use error::{DecodeError, EncodeError, PDU_OCTETS_MAX, decode, decode_borrowed, encode};
 pub use oxirush_ngap::ngap;
 pub use oxirush_ngap::ngap::{NGAP_PDU, NgapPduKind};
