@@ -1,1 +1,48 @@
-//! Placeholder.
+//! All cryptography of a 5G core and of its UE: NAS ciphering and integrity,
+//! the authentication functions, key derivation, 5G AKA and the SUCI.
+//!
+//! Nothing here draws randomness or reads a clock: RAND, ephemeral keys and
+//! sequence numbers are arguments. Keys are zeroed when dropped, compared in
+//! constant time and never shown by `Debug`.
+
+mod aes;
+mod aka;
+mod algorithm;
+mod authentication;
+mod kdf;
+mod keccak;
+mod keys;
+mod milenage;
+mod nea;
+mod nia;
+mod snow3g;
+mod sqn;
+mod suci;
+mod tuak;
+
+pub use aka::{
+    AMF_5G, AuthenticationVector, Autn, Auts, AutsError, Usim, UsimAnswer, UsimRefusal, resynchronise,
+};
+pub use algorithm::{CipheringAlgorithm, Direction, IntegrityAlgorithm, UnknownAlgorithm};
+pub use authentication::{AuthenticationFunctions, F2345};
+pub use kdf::{
+    AccessType, ServingCell, amf_key_after_mobility, gnb_key, hres_star, k_amf, k_ausf, k_seaf,
+    nas_ciphering_key, nas_integrity_key, next_hop, ng_ran_star, res_star,
+};
+pub use keys::{Ck, HresStar, Ik, KAmf, KAusf, KGnb, KNasEnc, KNasInt, KSeaf, Nh, ResStar, SubscriberKey};
+pub use milenage::Milenage;
+pub use nea::{Ciphering, nea, nea_bits};
+pub use nia::{Integrity, nia, nia_bits, nia_verify};
+pub use sqn::{Sqn, SqnArray};
+pub use suci::{
+    HomeNetworkPrivateKey, HomeNetworkPublicKey, ProtectionScheme, SuciError, SuciProtection, bcd_digits,
+    bcd_octets,
+};
+pub use tuak::{Tuak, TuakParameters};
+
+/// Compares two octet strings in time that depends on their lengths alone.
+#[must_use]
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    use subtle::ConstantTimeEq;
+    a.ct_eq(b).into()
+}
