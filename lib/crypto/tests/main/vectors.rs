@@ -60,7 +60,7 @@ fn integrity() {
         let (message, mac) = (hex(row[7]), hex_n(row[8]));
         let got = nia_bits(algorithm, &i.key, i.count, i.bearer, i.direction, &message, i.bits);
         assert_eq!(got, mac, "{} set {}", row[0], row[1]);
-        if i.bits % 8 == 0 {
+        if i.bits.is_multiple_of(8) {
             let message = &message[..i.bits / 8];
             let got = nia(algorithm, &i.key, i.count, i.bearer, i.direction, message);
             assert_eq!(got, mac, "{} set {}", row[0], row[1]);
