@@ -1,1 +1,7 @@
-//! Placeholder.
+//! What a test of the whole system needs: namespaces, processes, captures and their reading.
+//! `make demo` uses the same pieces: there is one way to bring a core up.
+
+pub mod capture;
+pub mod netns;
+pub mod process;
+pub mod timeline;

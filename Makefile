@@ -1,0 +1,42 @@
+# The promises of this project, each one command. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+# One build serves tests, demo in CI and images.
+PROFILE ?= ci
+
+.PHONY: help setup setup-lint demo test lint bench stress mutations fmt
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what the distribution has and this machine lacks
+	@scripts/setup build run
+
+demo: ## a UE pings through a complete core, from nothing
+	@scripts/setup build run
+	@scripts/demo release
+
+test: ## everything that decides whether main is good
+	@scripts/setup build run oracle
+	@scripts/test
+
+lint: ## rustfmt, clippy, cargo deny, the style gates
+	@scripts/setup build lint
+	@scripts/lint
+
+bench: ## measurements: always two arms in turn in one run
+	@scripts/setup build run
+	@scripts/bench
+
+mutations: ## each patch of tests/mutations must make its named test fail
+	@scripts/setup build run
+	@scripts/mutations all
+
+stress: ## the long forms of the tests
+	@scripts/setup build run oracle
+	@scripts/stress
+
+fmt: ## format the code
+	@$(CARGO) fmt --all

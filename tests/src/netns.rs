@@ -1,0 +1,127 @@
+//! Network namespaces that a test makes for itself and removes again.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Every namespace's name starts so; the process ID of its maker follows.
+const PREFIX: &str = "tern";
+
+/// A network namespace, removed when dropped. Its loopback interface is up.
+#[derive(Debug)]
+pub struct Netns {
+    name: String,
+}
+
+impl Netns {
+    /// Makes the namespace `tern-<process ID>-<role>`.
+    pub fn create(role: &str) -> Result<Self> {
+        let name = format!("{PREFIX}-{}-{role}", std::process::id());
+        ip(&["netns", "add", &name])?;
+        let netns = Self { name };
+        netns.ip(&["link", "set", "lo", "up"])?;
+        Ok(netns)
+    }
+
+    /// Its name, for `ip netns exec`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs `ip` inside.
+    pub fn ip(&self, arguments: &[&str]) -> Result<()> {
+        ip(&[&["-n", self.name.as_str()], arguments].concat())
+    }
+
+    /// Lays a cable to `other`: a veth pair, made in place, with one address an end.
+    pub fn connect(&self, link: &str, address: Prefix, other: &Self, other_address: Prefix) -> Result<()> {
+        ip(&[
+            "link",
+            "add",
+            link,
+            "netns",
+            &self.name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            link,
+            "netns",
+            &other.name,
+        ])?;
+        for (netns, address) in [(self, address), (other, other_address)] {
+            netns.ip(&["addr", "add", &address.to_string(), "dev", link])?;
+            netns.ip(&["link", "set", link, "up"])?;
+        }
+        Ok(())
+    }
+
+    /// Adds a route.
+    pub fn route(&self, to: Prefix, via: Ipv4Addr) -> Result<()> {
+        self.ip(&["route", "add", &to.to_string(), "via", &via.to_string()])
+    }
+
+    /// Sets a kernel parameter of the namespace, such as `net.ipv4.ip_forward`.
+    pub fn sysctl(&self, name: &str, value: &str) -> Result<()> {
+        run(self.command("sysctl").args(["-q", "-w", &format!("{name}={value}")]))
+    }
+
+    /// A command that runs inside.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(program.as_ref());
+        command
+    }
+
+    /// The same as a task.
+    pub fn task(&self, program: impl AsRef<Path>) -> tokio::process::Command {
+        tokio::process::Command::from(self.command(program))
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        // Nothing better can be done here than to say so.
+        if let Err(error) = ip(&["netns", "del", &self.name]) {
+            eprintln!("{}: {error:#}", self.name);
+        }
+    }
+}
+
+/// An IPv4 address and the length of its network's prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix(pub Ipv4Addr, pub u8);
+
+impl std::fmt::Display for Prefix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+/// Removes the namespaces of makers that were killed before they could.
+pub fn remove_orphans() -> Result<()> {
+    let names = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
+    for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
+        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('-')?.split('-').next());
+        let dead = |pid: &str| !Path::new("/proc").join(pid).exists();
+        if maker.is_some_and(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && dead(pid)) {
+            ip(&["netns", "del", &name])?;
+        }
+    }
+    Ok(())
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    run(Command::new("ip").args(arguments))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} does not start"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
