@@ -1,0 +1,155 @@
+//! usrsctp (Debian `libusrsctp-dev`): SCTP in this process, on IP protocol 132
+//! or inside UDP (RFC 6951).
+//!
+//! One stack a process, in one mode. It has threads of its own, which only wake
+//! the tasks here; messages stay in the stack's receive buffers until `recv`.
+//! It reads the host's addresses when it starts. In raw mode it sees every
+//! SCTP packet of its network namespace and answers those of others with
+//! ABORT: give core and gNB a namespace each, and never run it where the
+//! kernel's SCTP is loaded.
+#![allow(unsafe_code, reason = "the C interface of usrsctp")]
+
+mod ffi;
+mod socket;
+mod stack;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::admission::Admission;
+use crate::association::{Association, BoxFuture, SctpBackend, SctpListener};
+use crate::counters::SctpCounters;
+use crate::driver::{self, BACKLOG, QUIET_READS_MAX, StackSocket};
+use crate::error::SctpError;
+use crate::options::{ConnectOptions, ListenOptions};
+use socket::Socket;
+pub use stack::raw_sockets_allowed;
+
+pub(crate) const NAME_RAW: &str = "usrsctp-raw";
+pub(crate) const NAME_UDP: &str = "usrsctp-udp";
+
+/// What carries the SCTP packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// IP protocol 132, through a raw socket.
+    Raw,
+    /// UDP (RFC 6951), from this port.
+    Udp {
+        /// Our UDP port.
+        port: u16,
+    },
+}
+
+impl Encapsulation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Raw => NAME_RAW,
+            Self::Udp { .. } => NAME_UDP,
+        }
+    }
+}
+
+/// The stack of this process.
+#[derive(Debug)]
+pub struct UsrsctpBackend {
+    encapsulation: Encapsulation,
+    counters: Arc<SctpCounters>,
+}
+
+impl UsrsctpBackend {
+    /// Starts the stack, or finds it started in the same mode.
+    pub fn start(encapsulation: Encapsulation) -> Result<Arc<Self>, SctpError> {
+        stack::start(encapsulation)?;
+        Ok(Arc::new(Self { encapsulation, counters: Arc::default() }))
+    }
+}
+
+impl SctpBackend for UsrsctpBackend {
+    fn name(&self) -> &'static str {
+        self.encapsulation.name()
+    }
+
+    fn listen(&self, options: ListenOptions) -> Result<Box<dyn SctpListener>, SctpError> {
+        options.check()?;
+        let v6 = options.addresses.iter().any(IpAddr::is_ipv6);
+        let socket = Socket::new(v6)?;
+        socket.configure(options.streams, options.timers, options.limits)?;
+        socket.bind(&options.addresses, options.port, v6)?;
+        socket.listen(BACKLOG)?;
+        let admission = Admission::new(options.limits, Arc::clone(&self.counters));
+        let counters = Arc::clone(&self.counters);
+        Ok(Box::new(Listener { socket, options, admission, counters }))
+    }
+
+    fn connect(&self, options: ConnectOptions) -> BoxFuture<'static, Result<Association, SctpError>> {
+        let encapsulation = self.encapsulation;
+        let counters = Arc::clone(&self.counters);
+        Box::pin(async move {
+            let peer = options.check()?;
+            match tokio::time::timeout(options.timeout, open(encapsulation, options, counters)).await {
+                Ok(opened) => opened,
+                Err(_) => Err(SctpError::TimedOut { peer }),
+            }
+        })
+    }
+
+    fn counters(&self) -> Arc<SctpCounters> {
+        Arc::clone(&self.counters)
+    }
+}
+
+async fn open(
+    encapsulation: Encapsulation,
+    options: ConnectOptions,
+    counters: Arc<SctpCounters>,
+) -> Result<Association, SctpError> {
+    let peer = options.check()?;
+    let v6 = options.local.iter().any(IpAddr::is_ipv6) || options.remote.iter().any(SocketAddr::is_ipv6);
+    let socket = Socket::new(v6)?;
+    socket.configure(options.streams, options.timers, options.limits)?;
+    socket.abort_on_close(true);
+    if let Encapsulation::Udp { .. } = encapsulation {
+        socket.encapsulate(options.remote_udp_port)?;
+    }
+    if !options.local.is_empty() || options.local_port != 0 {
+        socket.bind(&options.local, options.local_port, v6)?;
+    }
+    socket.connect(&options.remote)?;
+    driver::connected(&socket, peer).await?;
+    counters.connected.add(1);
+    Ok(driver::association(socket, peer, options.limits, counters, None))
+}
+
+struct Listener {
+    socket: Socket,
+    options: ListenOptions,
+    admission: Arc<Admission>,
+    counters: Arc<SctpCounters>,
+}
+
+impl Listener {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Association, SctpError>> {
+        self.socket.signal().register(context.waker());
+        for _ in 0..QUIET_READS_MAX {
+            let Some((socket, peer)) = self.socket.accept()? else { return Poll::Pending };
+            socket.abort_on_close(true);
+            let Some(permit) = self.admission.admit(peer.ip()) else {
+                socket.abort("too many associations");
+                continue;
+            };
+            let counters = Arc::clone(&self.counters);
+            let limits = self.options.limits;
+            let association = driver::association(socket, peer, limits, counters, Some(permit));
+            return Poll::Ready(Ok(association));
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl SctpListener for Listener {
+    fn accept(&mut self) -> BoxFuture<'_, Result<Association, SctpError>> {
+        Box::pin(std::future::poll_fn(|context| self.poll_accept(context)))
+    }
+}

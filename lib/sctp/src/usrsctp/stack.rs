@@ -1,0 +1,213 @@
+//! The stack of this process: started once, found again by number.
+//!
+//! An upcall carries a number, not a pointer: the stack's threads may still be
+//! about to call when a socket is closed here, and then find nothing.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use libc::{c_int, c_void};
+use tokio::sync::Notify;
+
+use super::ffi::{self, UsrSocket};
+use super::{Encapsulation, NAME_RAW, NAME_UDP};
+use crate::error::SctpError;
+
+static STACK: OnceLock<Mutex<Option<Encapsulation>>> = OnceLock::new();
+static SIGNALS: OnceLock<Mutex<HashMap<u64, Arc<Signal>>>> = OnceLock::new();
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Linux capability CAP_NET_RAW.
+const CAP_NET_RAW: u32 = 13;
+/// `_LINUX_CAPABILITY_VERSION_3`.
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// How a socket's upcall reaches the task that waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Signal {
+    reader: Mutex<Option<Waker>>,
+    writable: Notify,
+}
+
+impl Signal {
+    pub(super) fn register(&self, waker: &Waker) {
+        let mut reader = lock(&self.reader);
+        match &mut *reader {
+            Some(known) if known.will_wake(waker) => {}
+            other => *other = Some(waker.clone()),
+        }
+    }
+
+    pub(super) fn writable(&self) -> &Notify {
+        &self.writable
+    }
+
+    pub(super) fn raise(&self) {
+        let waker = lock(&self.reader).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.writable.notify_waiters();
+    }
+}
+
+/// Keeps a signal reachable by upcalls while it lives.
+#[derive(Debug)]
+pub(super) struct Registration {
+    number: u64,
+    signal: Arc<Signal>,
+}
+
+impl Registration {
+    pub(super) fn new() -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let signal = Arc::new(Signal::default());
+        lock(signals()).insert(number, Arc::clone(&signal));
+        Self { number, signal }
+    }
+
+    pub(super) fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    pub(super) fn argument(&self) -> *mut c_void {
+        std::ptr::without_provenance_mut(self.number as usize)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        lock(signals()).remove(&self.number);
+    }
+}
+
+/// Called by the stack's threads: something changed on a socket. It only wakes;
+/// the sockets are read by their owners, so the stack never waits here.
+pub(super) unsafe extern "C" fn upcall(_: *mut UsrSocket, argument: *mut c_void, _: c_int) {
+    let signal = lock(signals()).get(&(argument.addr() as u64)).cloned();
+    if let Some(signal) = signal {
+        signal.raise();
+    }
+}
+
+/// Starts the stack, or finds it started in the same mode.
+pub(super) fn start(encapsulation: Encapsulation) -> Result<(), SctpError> {
+    let mut started = lock(STACK.get_or_init(Mutex::default));
+    match *started {
+        Some(running) if running == encapsulation => return Ok(()),
+        Some(running) => {
+            let why = format!("this process already runs it as {running:?}");
+            return Err(SctpError::Unavailable { backend: encapsulation.name(), why });
+        }
+        None => {}
+    }
+    match encapsulation {
+        Encapsulation::Raw => start_raw()?,
+        Encapsulation::Udp { port } => start_udp(port)?,
+    }
+    *started = Some(encapsulation);
+    Ok(())
+}
+
+/// Whether this process may open raw sockets of protocol 132.
+pub fn raw_sockets_allowed() -> bool {
+    // SAFETY: plain system calls with constant arguments; the descriptor is
+    // closed once and used by nobody else.
+    unsafe {
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 132);
+        if fd < 0 {
+            return false;
+        }
+        libc::close(fd);
+    }
+    true
+}
+
+fn start_raw() -> Result<(), SctpError> {
+    if !raw_sockets_allowed() {
+        let why = "raw sockets need CAP_NET_RAW".to_owned();
+        return Err(SctpError::Unavailable { backend: NAME_RAW, why });
+    }
+    init(0);
+    Ok(())
+}
+
+/// The stack tries to open raw sockets in this mode too. With them it would
+/// answer, with ABORT, the associations of another stack in this namespace, so
+/// it is started in a thread that has given CAP_NET_RAW away.
+fn start_udp(port: u16) -> Result<(), SctpError> {
+    if port == 0 {
+        return Err(SctpError::Options("UDP encapsulation needs a port"));
+    }
+    // The stack would not tell that the port is taken.
+    if let Err(source) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)) {
+        return Err(SctpError::Bind { address: (Ipv4Addr::UNSPECIFIED, port).into(), source });
+    }
+    let begin = move || {
+        drop_raw_capability();
+        init(port);
+    };
+    let thread = std::thread::Builder::new().name("sctp-start".into()).spawn(begin);
+    let ended = thread.map_err(|source| SctpError::Io { call: "thread", source })?.join();
+    ended.map_err(|_| SctpError::Unavailable {
+        backend: NAME_UDP,
+        why: "its start-up thread ended early".to_owned(),
+    })
+}
+
+fn init(udp_port: u16) {
+    // SAFETY: called once in this process, under the lock of STACK, before any
+    // other call into the library; null callbacks are allowed. The knobs are
+    // plain integers.
+    unsafe {
+        ffi::usrsctp_init(udp_port, None, None);
+        ffi::usrsctp_sysctl_set_sctp_no_csum_on_loopback(0);
+        // Addresses of an association are those it began with.
+        ffi::usrsctp_sysctl_set_sctp_asconf_enable(0);
+        ffi::usrsctp_sysctl_set_sctp_auto_asconf(0);
+        // Extensions that no N2 peer needs: less to attack.
+        ffi::usrsctp_sysctl_set_sctp_ecn_enable(0);
+        ffi::usrsctp_sysctl_set_sctp_nrsack_enable(0);
+        ffi::usrsctp_sysctl_set_sctp_pktdrop_enable(0);
+        // A peer with Nagle on waits for a delayed SACK.
+        ffi::usrsctp_sysctl_set_sctp_sack_freq_default(1);
+        ffi::usrsctp_sysctl_set_sctp_delayed_sack_time_default(1);
+    }
+}
+
+/// Takes CAP_NET_RAW from the calling thread; the threads it makes inherit that.
+fn drop_raw_capability() {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    let mut header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
+    let mut data = [Data::default(); 2];
+    // SAFETY: version 3 takes one header and two data structures, as here; pid
+    // 0 is the calling thread. A failure leaves the thread as it was.
+    unsafe {
+        if libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) == 0 {
+            data[0].effective &= !(1 << CAP_NET_RAW);
+            libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr());
+        }
+    }
+}
+
+fn signals() -> &'static Mutex<HashMap<u64, Arc<Signal>>> {
+    SIGNALS.get_or_init(Mutex::default)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
