@@ -1,0 +1,315 @@
+//! Requests and replies as HTTP messages: TS 29.500 §5.2, TS 29.501 §4.4.
+
+use std::fmt::Write as _;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
+    IF_NONE_MATCH, LOCATION, RETRY_AFTER, USER_AGENT,
+};
+use http::{StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
+use tern_sbi::{Body, Headers, Method, ProblemDetails, Reply, Request};
+use tern_types::Duration;
+
+use super::limits::HttpLimits;
+use crate::multipart;
+
+const MAX_RSP_TIME: HeaderName = HeaderName::from_static("3gpp-sbi-max-rsp-time");
+const MESSAGE_PRIORITY: HeaderName = HeaderName::from_static("3gpp-sbi-message-priority");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const HAL: HeaderValue = HeaderValue::from_static("application/3gppHal+json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+const MERGE_PATCH: HeaderValue = HeaderValue::from_static("application/merge-patch+json");
+const JSON_PATCH: HeaderValue = HeaderValue::from_static("application/json-patch+json");
+const ACCEPTED: HeaderValue =
+    HeaderValue::from_static("application/json, application/problem+json, multipart/related");
+
+/// Why content could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ContentError {
+    #[error("content of more than {0} octets")]
+    TooLarge(usize),
+    #[error("content did not arrive in time")]
+    Late,
+    #[error("content was cut off: {0}")]
+    Cut(String),
+    #[error("media type {0:?} is not supported")]
+    MediaType(String),
+    #[error("multipart/related: {0}")]
+    Multipart(#[from] multipart::MultipartError),
+}
+
+impl ContentError {
+    /// The answer of TS 29.500 Table 5.2.7.1-1.
+    pub(super) fn into_problem(self) -> ProblemDetails {
+        let status = match self {
+            Self::TooLarge(_) => 413,
+            Self::Late => 408,
+            Self::MediaType(_) | Self::Multipart(multipart::MultipartError::PartType(_)) => 415,
+            Self::Cut(_) | Self::Multipart(_) => 400,
+        };
+        let cause = (status == 400).then(|| "INVALID_MSG_FORMAT".to_owned());
+        ProblemDetails { status: Some(status), cause, ..ProblemDetails::default() }.with_detail(self)
+    }
+}
+
+/// A request for the producer at `api_root`.
+pub(super) fn encode_request(
+    api_root: &str,
+    user_agent: &HeaderValue,
+    request: &Request,
+) -> Result<http::Request<Full<Bytes>>, http::Error> {
+    let mut uri = String::with_capacity(api_root.len() + request.path.len() + 64);
+    uri.push_str(api_root);
+    uri.push_str(&request.path);
+    for (index, (name, value)) in request.query.iter().enumerate() {
+        uri.push(if index == 0 { '?' } else { '&' });
+        encode_query(name, &mut uri);
+        uri.push('=');
+        encode_query(value, &mut uri);
+    }
+    let mut out = http::Request::new(Full::default());
+    *out.method_mut() = match request.method {
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Patch => http::Method::PATCH,
+        Method::Delete => http::Method::DELETE,
+    };
+    *out.uri_mut() = uri.parse::<Uri>()?;
+    let headers = out.headers_mut();
+    headers.insert(USER_AGENT, user_agent.clone());
+    headers.insert(ACCEPT, ACCEPTED);
+    if let Some(time) = request.headers.max_response_time {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(MAX_RSP_TIME, HeaderValue::from(millis));
+    }
+    if let Some(priority) = request.headers.priority {
+        headers.insert(MESSAGE_PRIORITY, HeaderValue::from(u16::from(priority)));
+    }
+    insert_text(headers, IF_MATCH, request.headers.if_match.as_deref())?;
+    insert_text(headers, IF_NONE_MATCH, request.headers.if_none_match.as_deref())?;
+    let content = encode_body(headers, &request.body)?;
+    *out.body_mut() = Full::new(content);
+    Ok(out)
+}
+
+/// What [`decode_request`] refuses.
+pub(super) fn decode_request(
+    parts: &http::request::Parts,
+    content: Bytes,
+    limits: &HttpLimits,
+) -> Result<Request, ProblemDetails> {
+    let method = match parts.method {
+        http::Method::GET => Method::Get,
+        http::Method::POST => Method::Post,
+        http::Method::PUT => Method::Put,
+        http::Method::PATCH => Method::Patch,
+        http::Method::DELETE => Method::Delete,
+        _ => {
+            let problem = ProblemDetails { status: Some(501), ..ProblemDetails::default() };
+            return Err(problem.with_detail("no service uses this method"));
+        }
+    };
+    let query = decode_query(parts.uri.query().unwrap_or_default(), limits.query_parameters_max)?;
+    let text = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let headers = Headers {
+        max_response_time: number(&parts.headers, MAX_RSP_TIME).map(Duration::from_millis),
+        priority: number(&parts.headers, MESSAGE_PRIORITY)
+            .and_then(|p| u8::try_from(p).ok())
+            .filter(|p| *p < 32),
+        if_match: text(IF_MATCH),
+        if_none_match: text(IF_NONE_MATCH),
+    };
+    let body = decode_body(&parts.headers, content).map_err(ContentError::into_problem)?;
+    Ok(Request { method, path: parts.uri.path().to_owned(), query, headers, body })
+}
+
+/// A reply; `allow` are the resource's methods if the status is 405.
+pub(super) fn encode_reply(
+    reply: Reply,
+    allow: &[Method],
+) -> Result<http::Response<Full<Bytes>>, http::Error> {
+    let mut out = http::Response::new(Full::default());
+    *out.status_mut() = StatusCode::from_u16(reply.status)?;
+    let headers = out.headers_mut();
+    insert_text(headers, LOCATION, reply.location.as_deref())?;
+    insert_text(headers, ETAG, reply.etag.as_deref())?;
+    if let Some(after) = reply.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    if let Some(age) = reply.max_age {
+        insert_text(headers, CACHE_CONTROL, Some(&format!("max-age={}", age.as_secs())))?;
+    }
+    if !allow.is_empty() {
+        let methods: Vec<String> = allow.iter().map(|m| format!("{m:?}").to_uppercase()).collect();
+        insert_text(headers, ALLOW, Some(&methods.join(", ")))?;
+    }
+    let content = encode_body(headers, &reply.body)?;
+    *out.body_mut() = Full::new(content);
+    Ok(out)
+}
+
+/// A reply that arrived.
+pub(super) fn decode_reply(parts: &http::response::Parts, content: Bytes) -> Result<Reply, ContentError> {
+    let text = |name| parts.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let max_age = text(CACHE_CONTROL).and_then(|directives| {
+        let age = directives.split(',').find_map(|d| d.trim().strip_prefix("max-age="))?;
+        age.parse().ok().map(Duration::from_secs)
+    });
+    Ok(Reply {
+        status: parts.status.as_u16(),
+        location: text(LOCATION).map(str::to_owned),
+        retry_after: number(&parts.headers, RETRY_AFTER).map(Duration::from_secs),
+        etag: text(ETAG).map(str::to_owned),
+        max_age,
+        body: decode_body(&parts.headers, content)?,
+    })
+}
+
+/// Reads content of at most `max` octets, without copying what comes in one frame.
+pub(super) async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, ContentError> {
+    if incoming.size_hint().lower() > max as u64 {
+        return Err(ContentError::TooLarge(max));
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| ContentError::Cut(error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + all.len() + data.len() > max {
+            return Err(ContentError::TooLarge(max));
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn encode_body(headers: &mut HeaderMap, body: &Body) -> Result<Bytes, http::Error> {
+    let (kind, content) = match body {
+        Body::Empty => return Ok(Bytes::new()),
+        Body::Json(json) => (JSON, json.clone()),
+        Body::Hal(json) => (HAL, json.clone()),
+        Body::Problem(json) => (PROBLEM, json.clone()),
+        Body::MergePatch(json) => (MERGE_PATCH, json.clone()),
+        Body::JsonPatch(json) => (JSON_PATCH, json.clone()),
+        Body::Related { json, parts } => {
+            let (kind, content) = multipart::write(json, parts);
+            (HeaderValue::try_from(kind)?, content)
+        }
+    };
+    headers.insert(CONTENT_TYPE, kind);
+    Ok(content)
+}
+
+fn decode_body(headers: &HeaderMap, content: Bytes) -> Result<Body, ContentError> {
+    let Some(kind) = headers.get(CONTENT_TYPE) else {
+        // Content without a type can only be JSON's mistaken author: refused like any other type.
+        return if content.is_empty() {
+            Ok(Body::Empty)
+        } else {
+            Err(ContentError::MediaType(String::new()))
+        };
+    };
+    let kind = kind.to_str().map_err(|_| ContentError::MediaType("not text".to_owned()))?;
+    let end = kind.find(';').unwrap_or(kind.len());
+    let essence = kind[..end].trim();
+    let is = |media: &str| essence.eq_ignore_ascii_case(media);
+    Ok(match () {
+        () if is("multipart/related") => multipart::parse(&kind[end..], &content)?,
+        () if content.is_empty() => Body::Empty,
+        () if is("application/json") => Body::Json(content),
+        () if is("application/problem+json") => Body::Problem(content),
+        () if is("application/3gppHal+json") => Body::Hal(content),
+        () if is("application/merge-patch+json") => Body::MergePatch(content),
+        () if is("application/json-patch+json") => Body::JsonPatch(content),
+        () => return Err(ContentError::MediaType(essence.chars().take(64).collect())),
+    })
+}
+
+fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: Option<&str>) -> Result<(), http::Error> {
+    if let Some(text) = text {
+        headers.insert(name, HeaderValue::from_str(text)?);
+    }
+    Ok(())
+}
+
+fn number(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn encode_query(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        // RFC 3986 §3.4 without what has a meaning in form encoding.
+        if byte.is_ascii_alphanumeric() || b"-._~!$'()*,;:@/?".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("invariant: writing to a String");
+        }
+    }
+}
+
+fn decode_query(query: &str, max: usize) -> Result<Vec<(String, String)>, ProblemDetails> {
+    let mut parameters = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        if parameters.len() == max {
+            return Err(ProblemDetails::new(400, "INVALID_QUERY_PARAM").with_detail("too many parameters"));
+        }
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let invalid = || ProblemDetails::invalid("INVALID_QUERY_PARAM", name, "wrong percent-encoding");
+        let decoded = decode_percent(name).zip(decode_percent(value)).ok_or_else(invalid)?;
+        parameters.push(decoded);
+    }
+    Ok(parameters)
+}
+
+fn decode_percent(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16));
+            let (high, low) = (digit()?, digit()?);
+            bytes.push((high << 4 | low) as u8);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_survive() {
+        let value = r#"[{"sst":1,"sd":"0000ff"}] & + % é"#;
+        let mut query = "snssais=".to_owned();
+        encode_query(value, &mut query);
+        assert_eq!(decode_query(&query, 1).unwrap(), [("snssais".to_owned(), value.to_owned())]);
+        assert_eq!(decode_query("a=1&b=2", 1).unwrap_err().cause.unwrap(), "INVALID_QUERY_PARAM");
+        assert_eq!(decode_query("a=%f", 1).unwrap_err().invalid_params[0].param, "a");
+    }
+
+    #[test]
+    fn media_types_are_read_without_case_and_parameters() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("Application/JSON; charset=utf-8"));
+        assert_eq!(decode_body(&headers, Bytes::from_static(b"1")), Ok(Body::Json(Bytes::from_static(b"1"))));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        let error = decode_body(&headers, Bytes::from_static(b"1")).unwrap_err();
+        assert_eq!(error.into_problem().status, Some(415));
+    }
+}
