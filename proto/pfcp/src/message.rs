@@ -1,11 +1,13 @@
 //! The header (TS 29.244 §7.2) and the messages it can carry.
 
 use crate::error::{DecodeError, EncodeError, Fault};
+use crate::ie::FSeid;
 use crate::node_messages::*;
 use crate::session_messages::*;
 use crate::wire::{Cursor, Value};
 
 const VERSION: u8 = 1;
+const F_SEID: u16 = 57;
 const FLAG_S: u8 = 1;
 const FLAG_MP: u8 = 2;
 const NODE_HEADER: usize = 8;
@@ -81,6 +83,17 @@ impl Frame {
         }
         let message = Message::read(kind, &mut body)?;
         Ok(Self { seid: header.seid, sequence: header.sequence, message })
+    }
+
+    /// The F-SEID in a message that may not decode otherwise: who must hear that it was refused.
+    pub fn find_f_seid(bytes: &[u8]) -> Option<FSeid> {
+        let (_, mut body) = Header::split(bytes).ok()?;
+        while let Some(mut ie) = body.next_ie().ok()? {
+            if ie.ie_type() == F_SEID {
+                return Value::read(&mut ie).ok();
+            }
+        }
+        None
     }
 
     /// Writes the message.
