@@ -1,0 +1,182 @@
+//! `make demo`: a complete core, a gNB and a UE in namespaces of their own; the UE registers,
+//! pings a host of the data network and fetches a file, and everything is taken down again.
+
+mod file;
+mod report;
+mod topology;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Parser, Subcommand};
+use tern_tests::capture::Capture;
+use tern_tests::netns;
+use tern_tests::process::Process;
+use tern_tests::timeline;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::report::Report;
+use crate::topology::{DN_ADDRESS, Topology, core_config, sim_config};
+
+/// The file that the UE fetches: 10 MB.
+const FILE_LEN: u64 = 10_000_000;
+/// Port of the file's server in the data network.
+const FILE_PORT: u16 = 8080;
+/// Echo requests sent.
+const PINGS: u32 = 20;
+/// How long the core may take until each network function is registered.
+const CORE_START: Duration = Duration::from_secs(30);
+/// How long the gNB and the UE may take for all that they do.
+const SIM_TIME: Duration = Duration::from_secs(90);
+
+#[derive(Parser)]
+#[command(about = "A UE registers through a complete core and its packets reach the data network")]
+struct Arguments {
+    /// The `tern` binary.
+    #[arg(long, default_value = "target/release/tern")]
+    tern: PathBuf,
+    /// Where report, capture and logs go.
+    #[arg(long, default_value = "target/demo")]
+    output: PathBuf,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What the demo starts of itself inside a namespace.
+#[derive(Subcommand)]
+enum Part {
+    /// Serves the file.
+    Serve {
+        /// Where.
+        at: std::net::SocketAddr,
+    },
+    /// Fetches the file and checks it.
+    Fetch {
+        /// From where.
+        from: std::net::SocketAddr,
+        /// The interface to use.
+        #[arg(long)]
+        device: String,
+    },
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        match arguments.part {
+            Some(Part::Serve { at }) => file::serve(at, FILE_LEN).await,
+            Some(Part::Fetch { from, device }) => file::fetch(from, &device, FILE_LEN).await,
+            None => demonstrate(&arguments).await,
+        }
+    })
+}
+
+/// Runs the demo; an interrupt ends it like a failure, so that all is removed in any case.
+async fn demonstrate(arguments: &Arguments) -> Result<()> {
+    std::fs::create_dir_all(&arguments.output)?;
+    let mut report = Report::start();
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut ended = signal(SignalKind::terminate())?;
+    let result = tokio::select! {
+        biased;
+        _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
+        _ = ended.recv() => Err(anyhow::anyhow!("told to end")),
+        result = run(arguments, &mut report) => result,
+    };
+    report.finish(result.is_ok(), &arguments.output.join("report.json"))?;
+    match &result {
+        Ok(()) => report.print_summary(&arguments.output),
+        Err(_) => eprintln!("\nThe demo failed; the logs are in {}.", arguments.output.display()),
+    }
+    result
+}
+
+async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
+    netns::remove_orphans()?;
+    let topology = report.step("namespaces made", async { Topology::create() }).await?;
+    let capture_file = arguments.output.join("demo.pcap");
+    let capture = report
+        .step("capture begun", Capture::start(&topology.core, &["lo", "n2", "n3"], "", &capture_file))
+        .await?;
+
+    let mut core = report.step("core up", start_core(arguments, &topology)).await?;
+    report.step("subscriber added", add_subscriber(arguments, &topology)).await?;
+    let mut server = start_server(&topology).await?;
+    let outcome =
+        report.step("UE registered, pinged, fetched, deregistered", use_network(arguments, &topology)).await;
+    if outcome.is_err() {
+        save_log(&core, &arguments.output.join("core.log"))?;
+    }
+    report.add_sim(&outcome?)?;
+
+    report
+        .step("core stopped", async {
+            core.signal(rustix::process::Signal::INT)?;
+            core.succeed(CORE_START).await
+        })
+        .await?;
+    save_log(&core, &arguments.output.join("core.log"))?;
+    server.signal(rustix::process::Signal::TERM).ok();
+    let _ = server.succeed(Duration::from_secs(2)).await;
+    capture.stop().await?;
+    report.add_timeline(timeline::read(&capture_file)?);
+    ensure!(report.ping_complete(), "echo replies are missing");
+    Ok(())
+}
+
+async fn start_core(arguments: &Arguments, topology: &Topology) -> Result<Process> {
+    let directory = std::path::absolute(arguments.output.join("core"))?;
+    if directory.exists() {
+        std::fs::remove_dir_all(&directory)?;
+    }
+    std::fs::create_dir_all(&directory)?;
+    let config = directory.join("core.yaml");
+    std::fs::write(&config, core_config(&directory))?;
+    let mut command = topology.core.task(&arguments.tern);
+    command.args(["up", "--config"]).arg(&config);
+    let mut core = Process::start("core", command, true)?;
+    core.wait_for_line("core is up", CORE_START).await?;
+    Ok(core)
+}
+
+async fn add_subscriber(arguments: &Arguments, topology: &Topology) -> Result<()> {
+    let mut command = topology.core.task(&arguments.tern);
+    command.args(["subscriber", "add", topology::SUPI, "--k", topology::K, "--opc", topology::OPC]);
+    Process::start("subscriber", command, true)?.succeed(CORE_START).await
+}
+
+async fn start_server(topology: &Topology) -> Result<Process> {
+    let mut command = topology.dn.task(std::env::current_exe()?);
+    command.args(["serve", &format!("{DN_ADDRESS}:{FILE_PORT}")]);
+    let mut server = Process::start("server", command, false)?;
+    server.wait_for_line("serving", Duration::from_secs(5)).await?;
+    Ok(server)
+}
+
+/// Runs the gNB and the UE with the programs that use the session; their report.
+async fn use_network(arguments: &Arguments, topology: &Topology) -> Result<serde_json::Value> {
+    let config = arguments.output.join("sim.yaml");
+    let sim_report = arguments.output.join("sim.json");
+    std::fs::write(&config, sim_config())?;
+    let own = std::env::current_exe()?;
+    let ping = format!("ping -c {PINGS} -i 0.05 -W 2 -I {{tun}} {DN_ADDRESS}");
+    let fetch = format!("{} fetch {DN_ADDRESS}:{FILE_PORT} --device {{tun}}", own.display());
+    let mut command = topology.gnb.task(&arguments.tern);
+    command.args(["sim", "--config"]).arg(&config).arg("--report").arg(&sim_report);
+    command.args(["--exec", &ping, "--exec", &fetch]);
+    let mut sim = Process::start("ue-ransim", command, true)?;
+    let result = sim.succeed(SIM_TIME).await;
+    save_log(&sim, &arguments.output.join("sim.log"))?;
+    result?;
+    read_json(&sim_report)
+}
+
+fn read_json(path: &Path) -> Result<serde_json::Value> {
+    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| path.display().to_string())
+}
+
+fn save_log(process: &Process, path: &Path) -> Result<()> {
+    std::fs::write(path, process.lines().join("\n")).with_context(|| path.display().to_string())
+}
