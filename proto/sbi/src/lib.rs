@@ -4,11 +4,26 @@
 //! A service operation is a type ([`Operation`]): its request is the value, its answer and its
 //! error body are associated types. [`Request`] and [`Reply`] are the forms that travel; a
 //! second encoding of them needs no change in any network function.
+//!
+//! One module a service. Attributes that a procedure of ours neither writes nor reads are left
+//! out of the models; a decoder ignores them.
 
+mod define;
+mod encoding;
 mod message;
+mod model;
 mod operation;
 mod problem;
+mod related;
 
+pub mod common;
+pub mod nnrf_disc;
+pub mod nnrf_nfm;
+
+pub use encoding::{JSON_LEN_MAX, cause};
 pub use message::{Body, Headers, Method, Part, PartKind, Reply, Request};
-pub use operation::{Call, Location, Operation, OperationError, PathParams, Response, TransportError};
+pub use operation::{
+    Call, Failure, Location, Operation, OperationError, PathParams, Response, TransportError,
+};
 pub use problem::{InvalidParam, ProblemDetails};
+pub use related::{RefToBinaryData, RefersToParts, Related};

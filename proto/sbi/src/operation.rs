@@ -2,7 +2,8 @@
 
 use tern_types::Duration;
 
-use crate::{Method, ProblemDetails, Reply, Request};
+use crate::encoding::write_json;
+use crate::{Body, Method, ProblemDetails, Reply, Request};
 
 /// A service operation; the value is its request.
 ///
@@ -12,7 +13,7 @@ pub trait Operation: Sized + Send + 'static {
     /// The content of a successful answer.
     type Answer: Send;
     /// The content of an unsuccessful answer; [`ProblemDetails`] for most operations.
-    type Failure: Send;
+    type Failure: Failure;
 
     /// Name in logs and counters, such as `Nausf_UEAuthentication_Authenticate`.
     const NAME: &'static str;
@@ -30,6 +31,30 @@ pub trait Operation: Sized + Send + 'static {
     fn to_reply(result: Result<Response<Self::Answer>, OperationError<Self::Failure>>) -> Reply;
     /// Reads the reply that travelled.
     fn from_reply(reply: Reply) -> Result<Response<Self::Answer>, OperationError<Self::Failure>>;
+}
+
+/// An error body of an operation.
+pub trait Failure: Sized + Send + 'static {
+    /// Writes it.
+    fn to_body(&self) -> Body;
+    /// Reads a body that is not `application/problem+json`; `None` if it is none of this kind.
+    fn from_body(body: &Body) -> Option<Self>;
+    /// The ProblemDetails in it.
+    fn problem(&self) -> &ProblemDetails;
+}
+
+impl Failure for ProblemDetails {
+    fn to_body(&self) -> Body {
+        Body::Problem(write_json(self))
+    }
+
+    fn from_body(_: &Body) -> Option<Self> {
+        None
+    }
+
+    fn problem(&self) -> &ProblemDetails {
+        self
+    }
 }
 
 /// What a consumer says of one call besides its request.
@@ -87,8 +112,8 @@ pub enum OperationError<E = ProblemDetails> {
         /// The operation's error body.
         body: E,
     },
-    /// The producer, or what stands before it, refused with ProblemDetails where the operation
-    /// has an error body of its own.
+    /// The producer, or what stands before it, refused with `application/problem+json`. So
+    /// arrives every refusal of an operation whose error body is ProblemDetails.
     #[error("refused: {0}")]
     Problem(ProblemDetails),
     /// No answer came.
@@ -97,6 +122,37 @@ pub enum OperationError<E = ProblemDetails> {
     /// An answer came that cannot be read.
     #[error("answer not understood: {0}")]
     Malformed(String),
+}
+
+impl<E: Failure> OperationError<E> {
+    /// HTTP status code of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::Problem(problem) => problem.status,
+            Self::Transport(_) | Self::Malformed(_) => None,
+        }
+    }
+
+    /// The ProblemDetails of a refusal.
+    pub fn problem(&self) -> Option<&ProblemDetails> {
+        match self {
+            Self::Refused { body, .. } => Some(body.problem()),
+            Self::Problem(problem) => Some(problem),
+            Self::Transport(_) | Self::Malformed(_) => None,
+        }
+    }
+
+    /// The application's cause in a refusal, such as `USER_NOT_FOUND`.
+    pub fn cause(&self) -> Option<&str> {
+        self.problem()?.cause.as_deref()
+    }
+}
+
+impl<E> From<ProblemDetails> for OperationError<E> {
+    fn from(problem: ProblemDetails) -> Self {
+        Self::Problem(problem)
+    }
 }
 
 /// Why no answer came.

@@ -1,0 +1,125 @@
+//! Octet strings written as hexadecimal digits, open and secret.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// `N` octets as `2 N` hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Octets<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> fmt::Display for Octets<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl<const N: usize> fmt::Debug for Octets<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<const N: usize> FromStr for Octets<N> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        read(text).map(Self)
+    }
+}
+
+impl<const N: usize> Serialize for Octets<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Octets<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        read(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// [`Octets`] that are a key or lead to one: not in `Debug`, zeroed when dropped.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Secret<const N: usize>([u8; N]);
+
+impl<const N: usize> Secret<N> {
+    /// Takes the octets.
+    pub const fn new(octets: [u8; N]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets.
+    pub const fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> fmt::Debug for Secret<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl<const N: usize> Serialize for Secret<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        read(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A text that is a secret, such as a subscriber's key in hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Takes the text.
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
+
+fn read<const N: usize>(text: &str) -> Result<[u8; N], String> {
+    let mut octets = [0; N];
+    match hex::decode_to_slice(text, &mut octets) {
+        Ok(()) => Ok(octets),
+        Err(_) => Err(format!("expected {} hexadecimal digits", 2 * N)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_written_but_not_shown() {
+        let secret: Secret<2> = serde_json::from_str("\"00fF\"").unwrap();
+        assert_eq!(secret.expose(), &[0, 255]);
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"00ff\"");
+        assert_eq!(format!("{secret:?} {:?}", SecretText::new("k".into())), "Secret(..) SecretText(..)");
+        assert!(serde_json::from_str::<Secret<2>>("\"00f\"").is_err());
+    }
+}

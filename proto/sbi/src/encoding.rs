@@ -1,0 +1,293 @@
+//! How content and parameters are written and read, and which cause an unreadable one gets.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use crate::related::{WithParts, WithPartsOrEmpty};
+use crate::{Body, ProblemDetails};
+
+/// Largest JSON content that is read: 1 MiB, far beyond any of the procedures' messages.
+pub const JSON_LEN_MAX: usize = 1 << 20;
+
+/// Causes of TS 29.500 Table 5.2.7.2-1 that the decoding of a request gives.
+pub mod cause {
+    /// The content has another format than the operation's.
+    pub const INVALID_MSG_FORMAT: &str = "INVALID_MSG_FORMAT";
+    /// A mandatory attribute is absent.
+    pub const MANDATORY_IE_MISSING: &str = "MANDATORY_IE_MISSING";
+    /// A mandatory attribute, or a variable part of the path, cannot be read.
+    pub const MANDATORY_IE_INCORRECT: &str = "MANDATORY_IE_INCORRECT";
+    /// An optional attribute cannot be read.
+    pub const OPTIONAL_IE_INCORRECT: &str = "OPTIONAL_IE_INCORRECT";
+    /// A mandatory query parameter is absent.
+    pub const MANDATORY_QUERY_PARAM_MISSING: &str = "MANDATORY_QUERY_PARAM_MISSING";
+    /// A mandatory query parameter cannot be read.
+    pub const MANDATORY_QUERY_PARAM_INCORRECT: &str = "MANDATORY_QUERY_PARAM_INCORRECT";
+    /// An optional query parameter cannot be read.
+    pub const OPTIONAL_QUERY_PARAM_INCORRECT: &str = "OPTIONAL_QUERY_PARAM_INCORRECT";
+}
+
+/// A way to write content of type `T`.
+pub trait Encoding<T> {
+    /// Writes it.
+    fn encode(content: &T) -> Body;
+    /// Reads it; the error is the answer to a request that carries it.
+    fn decode(body: &Body) -> Result<T, ProblemDetails>;
+}
+
+/// A way to write a query parameter of type `T`.
+pub trait ParamEncoding<T> {
+    /// Writes it.
+    fn write(value: &T) -> String;
+    /// Reads it; the error says what is wrong.
+    fn read(text: &str) -> Result<T, String>;
+}
+
+/// No content.
+pub struct Empty;
+/// `application/json`; as a query parameter, JSON text.
+pub struct Json;
+/// `application/json`, or no content for `None`.
+pub struct JsonOrEmpty;
+/// `application/3gppHal+json`.
+pub struct Hal;
+/// `application/merge-patch+json`.
+pub struct MergePatch;
+/// `application/json-patch+json`.
+pub struct JsonPatch;
+/// A query parameter in its text form.
+pub struct Text;
+/// A query parameter that is a list joined by commas.
+pub struct Csv;
+
+impl Encoding<()> for Empty {
+    fn encode((): &()) -> Body {
+        Body::Empty
+    }
+
+    fn decode(_: &Body) -> Result<(), ProblemDetails> {
+        Ok(())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Encoding<T> for Json {
+    fn encode(content: &T) -> Body {
+        Body::Json(write_json(content))
+    }
+
+    fn decode(body: &Body) -> Result<T, ProblemDetails> {
+        read_body(body)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Encoding<Option<T>> for JsonOrEmpty {
+    fn encode(content: &Option<T>) -> Body {
+        content.as_ref().map_or(Body::Empty, |content| Body::Json(write_json(content)))
+    }
+
+    fn decode(body: &Body) -> Result<Option<T>, ProblemDetails> {
+        if *body == Body::Empty { Ok(None) } else { read_body(body).map(Some) }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Encoding<T> for Hal {
+    fn encode(content: &T) -> Body {
+        Body::Hal(write_json(content))
+    }
+
+    fn decode(body: &Body) -> Result<T, ProblemDetails> {
+        read_body(body)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Encoding<T> for MergePatch {
+    fn encode(content: &T) -> Body {
+        Body::MergePatch(write_json(content))
+    }
+
+    fn decode(body: &Body) -> Result<T, ProblemDetails> {
+        read_body(body)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Encoding<T> for JsonPatch {
+    fn encode(content: &T) -> Body {
+        Body::JsonPatch(write_json(content))
+    }
+
+    fn decode(body: &Body) -> Result<T, ProblemDetails> {
+        read_body(body)
+    }
+}
+
+impl<T: Display + FromStr<Err: Display>> ParamEncoding<T> for Text {
+    fn write(value: &T) -> String {
+        value.to_string()
+    }
+
+    fn read(text: &str) -> Result<T, String> {
+        text.parse().map_err(|error: T::Err| error.to_string())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> ParamEncoding<T> for Json {
+    fn write(value: &T) -> String {
+        serde_json::to_string(value).expect("invariant: models are plain JSON")
+    }
+
+    fn read(text: &str) -> Result<T, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+impl<T: Display + FromStr<Err: Display>> ParamEncoding<Vec<T>> for Csv {
+    fn write(values: &Vec<T>) -> String {
+        let texts: Vec<String> = values.iter().map(T::to_string).collect();
+        texts.join(",")
+    }
+
+    fn read(text: &str) -> Result<Vec<T>, String> {
+        text.split(',').map(Text::read).collect()
+    }
+}
+
+/// JSON text of a model.
+pub(crate) fn write_json<T: Serialize>(content: &T) -> bytes::Bytes {
+    serde_json::to_vec(content).expect("invariant: models are plain JSON").into()
+}
+
+fn read_body<T: DeserializeOwned>(body: &Body) -> Result<T, ProblemDetails> {
+    match body.json() {
+        Some(json) => read_json(json),
+        None => Err(ProblemDetails::new(400, cause::INVALID_MSG_FORMAT).with_detail("no content")),
+    }
+}
+
+/// Reads a model. Nesting is bounded by `serde_json` (128), size by [`JSON_LEN_MAX`].
+pub(crate) fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, ProblemDetails> {
+    if json.len() > JSON_LEN_MAX {
+        return Err(ProblemDetails { status: Some(413), ..ProblemDetails::default() });
+    }
+    serde_json::from_slice(json).map_err(|_| explain::<T>(json))
+}
+
+/// Decodes once more, slowly, to name the attribute at fault.
+fn explain<T: DeserializeOwned>(json: &[u8]) -> ProblemDetails {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) if error.inner().is_data() => error,
+        Err(error) => {
+            return ProblemDetails::new(400, cause::INVALID_MSG_FORMAT).with_detail(error.inner());
+        }
+        Ok(_) => {
+            return ProblemDetails::new(400, cause::INVALID_MSG_FORMAT)
+                .with_detail("text after the JSON value");
+        }
+    };
+    let reason = error.inner().to_string();
+    let path = pointer(error.path());
+    if let Some(name) = missing_field(&reason) {
+        return ProblemDetails::invalid(cause::MANDATORY_IE_MISSING, &format!("{path}/{name}"), reason);
+    }
+    let cause = match path.split('/').nth(1) {
+        None => cause::INVALID_MSG_FORMAT,
+        Some(attribute) if is_mandatory::<T>(json, attribute) => cause::MANDATORY_IE_INCORRECT,
+        Some(_) => cause::OPTIONAL_IE_INCORRECT,
+    };
+    ProblemDetails::invalid(cause, &path, reason)
+}
+
+/// JSON pointer to where the decoding stopped; empty for the whole value.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut text = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => text.push_str(&format!("/{index}")),
+            Segment::Map { key } => text.push_str(&format!("/{key}")),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    text
+}
+
+fn missing_field(reason: &str) -> Option<&str> {
+    reason.strip_prefix("missing field `")?.split('`').next()
+}
+
+/// Whether the value without `attribute` fails for the want of it.
+fn is_mandatory<T: DeserializeOwned>(json: &[u8], attribute: &str) -> bool {
+    let Ok(serde_json::Value::Object(mut object)) = serde_json::from_slice(json) else {
+        return true;
+    };
+    object.shift_remove(attribute);
+    match T::deserialize(serde_json::Value::Object(object)) {
+        Err(error) => missing_field(&error.to_string()) == Some(attribute),
+        Ok(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::model::model! {
+        /// An example.
+        pub struct Example {
+            required { pdu_session_id: u8, }
+            optional { supi: tern_types::Supi, }
+            lists { inner: Inner, }
+        }
+    }
+    crate::model::model! {
+        /// Within it.
+        pub struct Inner {
+            required { dnn: tern_types::Dnn, }
+        }
+    }
+
+    fn refusal(json: &str) -> (String, String) {
+        let problem = read_json::<Example>(json.as_bytes()).unwrap_err();
+        assert_eq!(problem.status, Some(400));
+        let param = problem.invalid_params.first().map(|p| p.param.clone()).unwrap_or_default();
+        (problem.cause.unwrap(), param)
+    }
+
+    #[test]
+    fn unreadable_content_gets_the_cause_and_the_name() {
+        for (json, cause, param) in [
+            ("{", cause::INVALID_MSG_FORMAT, ""),
+            ("[1,2,3,4]", cause::MANDATORY_IE_INCORRECT, "/1"),
+            ("\"x\"", cause::INVALID_MSG_FORMAT, ""),
+            ("{}", cause::MANDATORY_IE_MISSING, "/pduSessionId"),
+            ("{\"pduSessionId\": \"1\"}", cause::MANDATORY_IE_INCORRECT, "/pduSessionId"),
+            ("{\"pduSessionId\": 1, \"supi\": \"x\"}", cause::OPTIONAL_IE_INCORRECT, "/supi"),
+            (
+                "{\"pduSessionId\": 1, \"inner\": [{\"dnn\": \"..\"}]}",
+                cause::OPTIONAL_IE_INCORRECT,
+                "/inner/0/dnn",
+            ),
+            ("{\"pduSessionId\": 1, \"inner\": [{}]}", cause::MANDATORY_IE_MISSING, "/inner/0/dnn"),
+            ("{\"pduSessionId\": 1} 2", cause::INVALID_MSG_FORMAT, ""),
+        ] {
+            assert_eq!(refusal(json), (cause.to_owned(), param.to_owned()), "{json}");
+        }
+    }
+
+    #[test]
+    fn nesting_and_size_are_bounded() {
+        let deep = format!("{{\"x\": {}", "[".repeat(100_000));
+        assert_eq!(refusal(&deep).0, cause::INVALID_MSG_FORMAT);
+        let long = format!("{{\"pduSessionId\": 1, \"x\": \"{}\"}}", "x".repeat(JSON_LEN_MAX));
+        assert_eq!(read_json::<Example>(long.as_bytes()).unwrap_err().status, Some(413));
+    }
+
+    #[test]
+    fn unknown_attributes_and_nulls_are_accepted() {
+        let json = "{\"new\": {\"a\": []}, \"pduSessionId\": 1, \"supi\": null}";
+        assert_eq!(read_json::<Example>(json.as_bytes()).unwrap(), Example::new(1));
+    }
+}
