@@ -1,0 +1,167 @@
+//! IEs of registration: TAI list, NSSAI, rejected NSSAI, ngKSI.
+
+use oxirush_nas::nas_5gs::{
+    KeySetIdentifier, NasFGsTrackingAreaIdentityList, NasKeySetIdentifier, NasNssai, NasRejectedNssai,
+    NasSNssai, RejectedNssaiCause, SNssaiContents,
+};
+use tern_types::{PlmnId, Snssai, Tac, Tai};
+
+use crate::identity::NgKsi;
+use crate::{DecodeError, EncodeError};
+
+/// TAIs in one TAI list (TS 24.501 §9.11.3.9).
+pub const TAIS_MAX: usize = 16;
+
+/// Writes a TAI list of 1 to 16 TAIs (TS 24.501 §9.11.3.9): one partial list of type "00" for
+/// each run of TAIs of one PLMN.
+pub fn tai_list(tais: &[Tai]) -> Result<NasFGsTrackingAreaIdentityList, EncodeError> {
+    if tais.is_empty() || tais.len() > TAIS_MAX {
+        return Err(EncodeError(format!("a TAI list of {} TAIs", tais.len())));
+    }
+    let mut octets = Vec::with_capacity(4 + 3 * tais.len());
+    for run in tais.chunk_by(|a, b| a.plmn_id == b.plmn_id) {
+        octets.push(run.len() as u8 - 1);
+        octets.extend(run[0].plmn_id.to_octets());
+        octets.extend(run.iter().flat_map(|tai| tai.tac.to_octets()));
+    }
+    Ok(NasFGsTrackingAreaIdentityList::new(octets))
+}
+
+/// Reads a TAI list (TS 24.501 §9.11.3.9): partial lists of types 00, 01 and 10. At most 16 TAIs
+/// count.
+pub fn tais(list: &NasFGsTrackingAreaIdentityList) -> Result<Vec<Tai>, DecodeError> {
+    const WHAT: &str = "5GS tracking area identity list";
+    let short = || DecodeError::value(WHAT, "a partial list is cut short");
+    let mut rest: &[u8] = &list.value;
+    let mut tais = Vec::new();
+    while let Some((&head, tail)) = rest.split_first() {
+        let count = usize::from(head & 0x1f) + 1;
+        let plmn_at = |octets: &[u8]| -> Result<PlmnId, DecodeError> {
+            let octets = octets.first_chunk::<3>().ok_or_else(short)?;
+            PlmnId::from_octets(*octets).map_err(|error| DecodeError::value(WHAT, error))
+        };
+        let tac_at = |octets: &[u8], at: usize| -> Result<Tac, DecodeError> {
+            let octets = octets.get(at..).and_then(|o| o.first_chunk::<3>()).ok_or_else(short)?;
+            Ok(Tac::from_octets(*octets))
+        };
+        let used = match head >> 5 & 3 {
+            0 => {
+                let plmn_id = plmn_at(tail)?;
+                for at in 0..count {
+                    tais.push(Tai { plmn_id, tac: tac_at(tail, 3 + 3 * at)? });
+                }
+                3 + 3 * count
+            }
+            1 => {
+                let (plmn_id, first) = (plmn_at(tail)?, tac_at(tail, 3)?);
+                let codes = (first.get()..).take(count).map_while(Tac::new);
+                tais.extend(codes.map(|tac| Tai { plmn_id, tac }));
+                6
+            }
+            2 => {
+                for at in 0..count {
+                    let tai = tail.get(6 * at..).ok_or_else(short)?;
+                    tais.push(Tai { plmn_id: plmn_at(tai)?, tac: tac_at(tai, 3)? });
+                }
+                6 * count
+            }
+            // Type 11: all TAIs of a PLMN.
+            _ => return Err(DecodeError::value(WHAT, "a partial list of type 11")),
+        };
+        rest = tail.get(used..).ok_or_else(short)?;
+        if tais.len() > TAIS_MAX {
+            tais.truncate(TAIS_MAX);
+            break;
+        }
+    }
+    if tais.is_empty() { Err(DecodeError::value(WHAT, "empty")) } else { Ok(tais) }
+}
+
+/// Writes an S-NSSAI (TS 24.501 §9.11.2.8).
+pub fn snssai(slice: Snssai) -> NasSNssai {
+    NasSNssai::from_sst_sd(slice.sst(), slice.sd_octets())
+}
+
+/// Reads an S-NSSAI (TS 24.501 §9.11.2.8); mapped values are left out.
+pub fn snssai_of(ie: &NasSNssai) -> Result<Snssai, DecodeError> {
+    let wrong = || DecodeError::value("S-NSSAI", format_args!("{} octets", ie.value.len()));
+    ie.parse().map(|contents| contents_of(&contents)).ok_or_else(wrong)
+}
+
+fn contents_of(contents: &SNssaiContents) -> Snssai {
+    Snssai::from_octets(contents.sst, contents.sd)
+}
+
+/// Writes an NSSAI (TS 24.501 §9.11.3.37).
+pub fn nssai(slices: &[Snssai]) -> Result<NasNssai, EncodeError> {
+    let slices: Vec<NasSNssai> = slices.iter().copied().map(snssai).collect();
+    Ok(NasNssai::from_snssais(&slices)?)
+}
+
+/// Reads an NSSAI (TS 24.501 §9.11.3.37); entries that do not decode are left out, as a receiver
+/// does.
+pub fn nssai_of(ie: &NasNssai) -> Vec<Snssai> {
+    ie.parse_all().iter().map(contents_of).collect()
+}
+
+/// Writes a rejected NSSAI (TS 24.501 §9.11.3.46).
+pub fn rejected_nssai(slices: &[(RejectedNssaiCause, Snssai)]) -> Result<NasRejectedNssai, EncodeError> {
+    let slices: Vec<_> = slices.iter().map(|&(cause, slice)| (cause, snssai(slice))).collect();
+    let entries: Vec<_> = slices.iter().map(|(cause, slice)| (*cause, slice)).collect();
+    Ok(NasRejectedNssai::from_entries(&entries)?)
+}
+
+/// Reads a rejected NSSAI (TS 24.501 §9.11.3.46).
+pub fn rejected_nssai_of(ie: &NasRejectedNssai) -> Vec<(RejectedNssaiCause, Snssai)> {
+    ie.entries().iter().map(|(cause, contents)| (*cause, contents_of(contents))).collect()
+}
+
+/// Writes an ngKSI (TS 24.501 §9.11.3.32): `None` is "no key is available".
+pub fn ngksi(ksi: Option<NgKsi>) -> NasKeySetIdentifier {
+    NasKeySetIdentifier::new(ksi.map_or(NgKsi::NO_KEY, NgKsi::get))
+}
+
+/// Reads an ngKSI (TS 24.501 §9.11.3.32): `None` for "no key" and for a mapped context.
+pub fn ngksi_of(ie: &NasKeySetIdentifier) -> Option<NgKsi> {
+    match ie.key_set_identifier() {
+        KeySetIdentifier::Native(ksi) => NgKsi::new(ksi),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tai(mnc: &str, tac: u32) -> Tai {
+        Tai { plmn_id: PlmnId::new("001", mnc).unwrap(), tac: Tac::new(tac).unwrap() }
+    }
+
+    #[test]
+    fn tai_lists_round_trip() {
+        for list in [vec![tai("01", 1)], vec![tai("01", 1), tai("01", 9), tai("001", 2)]] {
+            assert_eq!(tais(&tai_list(&list).unwrap()).unwrap(), list);
+        }
+        assert!(tai_list(&[]).is_err());
+        assert!(tai_list(&vec![tai("01", 1); 17]).is_err());
+    }
+
+    #[test]
+    fn other_types_of_partial_lists_are_read() {
+        let list = |hex: &str| NasFGsTrackingAreaIdentityList::new(hex::decode(hex).unwrap());
+        assert_eq!(tais(&list("2200f110000001")).unwrap(), [tai("01", 1), tai("01", 2), tai("01", 3)]);
+        assert_eq!(tais(&list("4100f11000000100f110000005")).unwrap(), [tai("01", 1), tai("01", 5)]);
+        assert!(tais(&list("4100f110000001")).is_err());
+        assert!(tais(&list("")).is_err());
+    }
+
+    #[test]
+    fn nssai_round_trips() {
+        let slices = [Snssai::new(1, None), Snssai::new(2, Some(0x01_0203))];
+        assert_eq!(nssai_of(&nssai(&slices).unwrap()), slices);
+        let rejected = [(RejectedNssaiCause::NotAvailableInPlmnOrSnpn, slices[1])];
+        assert_eq!(rejected_nssai_of(&rejected_nssai(&rejected).unwrap()), rejected);
+        assert_eq!(ngksi_of(&ngksi(NgKsi::new(3))), NgKsi::new(3));
+        assert_eq!(ngksi_of(&ngksi(None)), None);
+    }
+}
