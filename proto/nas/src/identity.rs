@@ -49,6 +49,11 @@ impl Suci {
         Some(digits)
     }
 
+    /// An IMSI has at most 15 digits (TS 23.003 §2.2).
+    fn fits(&self, msin: &str) -> bool {
+        !msin.is_empty() && 3 + self.plmn_id.mnc().len() + msin.len() <= 15
+    }
+
     fn to_octets(&self) -> Result<Vec<u8>, EncodeError> {
         let digits = self.routing_indicator.as_bytes();
         if !(1..=4).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -86,8 +91,8 @@ impl Suci {
         let plmn_id = PlmnId::from_octets([a, b, c]).map_err(|e| DecodeError::value(WHAT, e))?;
         let suci =
             Self { plmn_id, routing_indicator, scheme: scheme & 0xf, key_id, scheme_output: output.to_vec() };
-        if suci.scheme == 0 && suci.msin().is_none_or(|msin| msin.is_empty() || msin.len() > 10) {
-            return Err(wrong("its MSIN is no 1 to 10 digits"));
+        if suci.scheme == 0 && suci.msin().is_none_or(|msin| !suci.fits(&msin)) {
+            return Err(wrong("its MSIN makes no IMSI of at most 15 digits"));
         }
         Ok(suci)
     }

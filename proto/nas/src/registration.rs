@@ -2,9 +2,9 @@
 
 use oxirush_nas::nas_5gs::{
     KeySetIdentifier, NasFGsTrackingAreaIdentityList, NasKeySetIdentifier, NasNssai, NasRejectedNssai,
-    NasSNssai, RejectedNssaiCause, SNssaiContents,
+    NasSNssai, NasT3512Value, RejectedNssaiCause, SNssaiContents,
 };
-use tern_types::{PlmnId, Snssai, Tac, Tai};
+use tern_types::{Duration, PlmnId, Snssai, Tac, Tai};
 
 use crate::identity::NgKsi;
 use crate::{DecodeError, EncodeError};
@@ -129,6 +129,23 @@ pub fn ngksi_of(ie: &NasKeySetIdentifier) -> Option<NgKsi> {
     }
 }
 
+/// Writes a T3512 value (TS 24.501 §9.11.2.5): what 5 bits of some unit carry, rounded down;
+/// 0 deactivates the timer.
+pub fn t3512(value: Duration) -> NasT3512Value {
+    /// Unit in seconds and its code (TS 24.008 Table 10.5.163a).
+    const UNITS: [(u64, u8); 7] =
+        [(2, 3), (30, 4), (60, 5), (600, 0), (3600, 1), (36_000, 2), (1_152_000, 6)];
+    let seconds = value.as_secs();
+    if seconds == 0 {
+        return NasT3512Value::deactivated();
+    }
+    // The unit that loses least; the finer one of two.
+    let coded = UNITS.iter().map(|&(unit, code)| ((seconds / unit).min(31), unit, code));
+    let best = coded.reduce(|a, b| if b.0 * b.1 > a.0 * a.1 { b } else { a });
+    let (count, _, code) = best.unwrap_or((31, 2, 3));
+    NasT3512Value::new(vec![code << 5 | count.max(1) as u8])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +170,14 @@ mod tests {
         assert_eq!(tais(&list("4100f11000000100f110000005")).unwrap(), [tai("01", 1), tai("01", 5)]);
         assert!(tais(&list("4100f110000001")).is_err());
         assert!(tais(&list("")).is_err());
+    }
+
+    #[test]
+    fn timers_are_rounded_down() {
+        for (seconds, back) in [(54 * 60, 50 * 60), (60, 60), (3600, 3600), (0, 0), (1, 2), (62, 62)] {
+            let ie = t3512(Duration::from_secs(seconds));
+            assert_eq!(ie.to_seconds().unwrap_or(0), back, "{seconds}");
+        }
     }
 
     #[test]
