@@ -2,6 +2,8 @@
 //! `make demo` uses the same pieces: there is one way to bring a core up.
 
 pub mod capture;
+pub mod core;
 pub mod netns;
 pub mod process;
 pub mod timeline;
+pub mod topology;

@@ -3,7 +3,6 @@
 
 mod file;
 mod report;
-mod topology;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,13 +10,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
 use tern_tests::capture::Capture;
+use tern_tests::core::{Core, Setup, Sim};
 use tern_tests::netns;
 use tern_tests::process::Process;
 use tern_tests::timeline;
+use tern_tests::topology::{DN_ADDRESS, Topology};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
-use crate::topology::{DN_ADDRESS, Topology, core_config, sim_config};
 
 /// The file that the UE fetches: 10 MB.
 const FILE_LEN: u64 = 10_000_000;
@@ -25,8 +25,6 @@ const FILE_LEN: u64 = 10_000_000;
 const FILE_PORT: u16 = 8080;
 /// Echo requests sent.
 const PINGS: u32 = 20;
-/// How long the core may take until each network function is registered.
-const CORE_START: Duration = Duration::from_secs(30);
 /// How long the gNB and the UE may take for all that they do.
 const SIM_TIME: Duration = Duration::from_secs(90);
 
@@ -100,50 +98,20 @@ async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         .step("capture begun", Capture::start(&topology.core, &["lo", "n2", "n3"], "", &capture_file))
         .await?;
 
-    let mut core = report.step("core up", start_core(arguments, &topology)).await?;
-    report.step("subscriber added", add_subscriber(arguments, &topology)).await?;
-    let mut server = start_server(&topology).await?;
-    let outcome =
-        report.step("UE registered, pinged, fetched, deregistered", use_network(arguments, &topology)).await;
-    if outcome.is_err() {
-        save_log(&core, &arguments.output.join("core.log"))?;
-    }
-    report.add_sim(&outcome?)?;
-
-    report
-        .step("core stopped", async {
-            core.signal(rustix::process::Signal::INT)?;
-            core.succeed(CORE_START).await
-        })
-        .await?;
-    save_log(&core, &arguments.output.join("core.log"))?;
-    server.signal(rustix::process::Signal::TERM).ok();
-    let _ = server.succeed(Duration::from_secs(2)).await;
+    let directory = arguments.output.join("core");
+    let setup = Setup { tern: arguments.tern.clone(), directory, echo: true };
+    let core = report.step("core up", Core::start(setup, &topology.core)).await?;
+    report.step("subscriber added", core.add_subscribers(&topology.core, 1)).await?;
+    let server = start_server(&topology).await?;
+    let used = report.step("network used", use_network(arguments, &topology)).await;
+    core.save_log()?;
+    report.add_sim(&used?)?;
+    report.step("core stopped", core.stop()).await?;
+    server.kill().await?;
     capture.stop().await?;
     report.add_timeline(timeline::read(&capture_file)?);
     ensure!(report.ping_complete(), "echo replies are missing");
     Ok(())
-}
-
-async fn start_core(arguments: &Arguments, topology: &Topology) -> Result<Process> {
-    let directory = std::path::absolute(arguments.output.join("core"))?;
-    if directory.exists() {
-        std::fs::remove_dir_all(&directory)?;
-    }
-    std::fs::create_dir_all(&directory)?;
-    let config = directory.join("core.yaml");
-    std::fs::write(&config, core_config(&directory))?;
-    let mut command = topology.core.task(&arguments.tern);
-    command.args(["up", "--config"]).arg(&config);
-    let mut core = Process::start("core", command, true)?;
-    core.wait_for_line("core is up", CORE_START).await?;
-    Ok(core)
-}
-
-async fn add_subscriber(arguments: &Arguments, topology: &Topology) -> Result<()> {
-    let mut command = topology.core.task(&arguments.tern);
-    command.args(["subscriber", "add", topology::SUPI, "--k", topology::K, "--opc", topology::OPC]);
-    Process::start("subscriber", command, true)?.succeed(CORE_START).await
 }
 
 async fn start_server(topology: &Topology) -> Result<Process> {
@@ -156,27 +124,19 @@ async fn start_server(topology: &Topology) -> Result<Process> {
 
 /// Runs the gNB and the UE with the programs that use the session; their report.
 async fn use_network(arguments: &Arguments, topology: &Topology) -> Result<serde_json::Value> {
-    let config = arguments.output.join("sim.yaml");
-    let sim_report = arguments.output.join("sim.json");
-    std::fs::write(&config, sim_config())?;
     let own = std::env::current_exe()?;
     let ping = format!("ping -c {PINGS} -i 0.05 -W 2 -I {{tun}} {DN_ADDRESS}");
     let fetch = format!("{} fetch {DN_ADDRESS}:{FILE_PORT} --device {{tun}}", own.display());
-    let mut command = topology.gnb.task(&arguments.tern);
-    command.args(["sim", "--config"]).arg(&config).arg("--report").arg(&sim_report);
-    command.args(["--exec", &ping, "--exec", &fetch]);
-    let mut sim = Process::start("ue-ransim", command, true)?;
+    let sim = Sim { ues: 1, tun: true, exec: vec![ping, fetch], more: String::new() };
+    let mut sim = sim.start(&arguments.tern, topology, &arguments.output, "sim", true)?;
     let result = sim.succeed(SIM_TIME).await;
-    save_log(&sim, &arguments.output.join("sim.log"))?;
+    let log = arguments.output.join("sim.log");
+    std::fs::write(&log, sim.lines().join("\n")).with_context(|| log.display().to_string())?;
     result?;
-    read_json(&sim_report)
+    read_json(&arguments.output.join("sim.json"))
 }
 
 fn read_json(path: &Path) -> Result<serde_json::Value> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
     serde_json::from_slice(&text).with_context(|| path.display().to_string())
-}
-
-fn save_log(process: &Process, path: &Path) -> Result<()> {
-    std::fs::write(path, process.lines().join("\n")).with_context(|| path.display().to_string())
 }

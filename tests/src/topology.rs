@@ -5,25 +5,20 @@
 //!       10.99.3.2 ──n3── 10.99.3.1      (UEs: 10.45.0.0/16)
 //! ```
 
-use std::net::Ipv4Addr;
-use std::path::Path;
-
+use crate::netns::{Netns, Prefix};
 use anyhow::Result;
-use tern_tests::netns::{Netns, Prefix};
+use std::net::Ipv4Addr;
 
 /// The host in the data network.
 pub const DN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 2);
-/// The subscriber; its keys are those of TS 35.208 test set 1.
-pub const SUPI: &str = "imsi-001010000000001";
-/// K.
-pub const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
-/// OPc.
-pub const OPC: &str = "cd63cb71954a9f4e48a5994e37a02baf";
-
-const N2_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 1);
-const N2_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 2);
-const N3_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 1);
-const N3_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 2);
+/// Where the AMF listens.
+pub const N2_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 1);
+/// The gNBs' side of N2.
+pub const N2_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 2);
+/// The UPF's side of N3.
+pub const N3_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 1);
+/// The gNBs' side of N3.
+pub const N3_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 2);
 const N6_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 1);
 const UES: Prefix = Prefix(Ipv4Addr::new(10, 45, 0, 0), 16);
 /// Room for a GTP-U header around a packet of 1,500 octets.
@@ -53,36 +48,4 @@ impl Topology {
         dn.route(UES, N6_CORE)?;
         Ok(Self { gnb, core, dn })
     }
-}
-
-/// The core's one small file. NEA0 lets the capture be read; elsewhere the default is NEA2.
-pub fn core_config(directory: &Path) -> String {
-    format!(
-        "plmn: 001-01\n\
-         tac: \"000001\"\n\
-         n2: {N2_CORE}\n\
-         n3: {N3_CORE}\n\
-         data: {data}\n\
-         ciphering: [nea0]\n\
-         integrity: [nia2]\n",
-        data = directory.join("data").display(),
-    )
-}
-
-/// The simulator's file: one gNB, one UE.
-pub fn sim_config() -> String {
-    format!(
-        "plmn: 001-01\n\
-         tac: \"000001\"\n\
-         amf: {N2_CORE}\n\
-         gnbs: 1\n\
-         n2: {N2_GNB}\n\
-         n3: {N3_GNB}\n\
-         tun: true\n\
-         ues:\n  \
-           - supi: {SUPI}\n    \
-             k: {K}\n    \
-             opc: {OPC}\n    \
-             count: 1\n"
-    )
 }

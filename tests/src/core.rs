@@ -1,0 +1,150 @@
+//! The whole core as its users run it: `tern up`, `tern subscriber`, `tern sim`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rustix::process::Signal;
+use tokio::process::Command;
+
+use crate::netns::Netns;
+use crate::process::Process;
+use crate::topology::{N2_CORE, N2_GNB, N3_CORE, N3_GNB, Topology};
+
+/// How long the core may take until each network function is registered, or has stopped.
+const CORE_TIME: Duration = Duration::from_secs(30);
+/// First subscriber; the others follow it.
+pub const SUPI: &str = "imsi-001010000000001";
+/// K of TS 35.208 test set 1.
+pub const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
+/// OPc of the same.
+pub const OPC: &str = "cd63cb71954a9f4e48a5994e37a02baf";
+
+/// The binary under test and where its files go.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The `tern` binary.
+    pub tern: PathBuf,
+    /// Directory for configuration, data and logs; emptied when the core starts.
+    pub directory: PathBuf,
+    /// Whether the core's output is shown as it comes.
+    pub echo: bool,
+}
+
+/// A running core: `tern up` in its namespace. Killed when dropped.
+#[derive(Debug)]
+pub struct Core {
+    setup: Setup,
+    process: Process,
+}
+
+impl Core {
+    /// Starts every network function and waits until all are registered.
+    pub async fn start(setup: Setup, netns: &Netns) -> Result<Self> {
+        let directory = &setup.directory;
+        if directory.exists() {
+            std::fs::remove_dir_all(directory)?;
+        }
+        std::fs::create_dir_all(directory)?;
+        let config = directory.join("core.yaml");
+        std::fs::write(&config, core_config(&std::path::absolute(directory)?))?;
+        let mut command = netns.task(&setup.tern);
+        command.args(["up", "--config"]).arg(&config);
+        let mut process = Process::start("core", command, setup.echo)?;
+        process.wait_for_line("core is up", CORE_TIME).await?;
+        Ok(Self { setup, process })
+    }
+
+    /// Adds `count` subscribers from [`SUPI`] on.
+    pub async fn add_subscribers(&self, netns: &Netns, count: u32) -> Result<()> {
+        let mut command = netns.task(&self.setup.tern);
+        command.args(["subscriber", "add", SUPI, "--k", K, "--opc", OPC, "--count", &count.to_string()]);
+        Process::start("subscriber", command, self.setup.echo)?.succeed(CORE_TIME).await
+    }
+
+    /// The process of `tern up`.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Stops all network functions as Ctrl-C does, and keeps their log.
+    pub async fn stop(mut self) -> Result<()> {
+        self.process.signal(Signal::INT)?;
+        let stopped = self.process.succeed(CORE_TIME).await;
+        self.save_log()?;
+        stopped
+    }
+
+    /// Keeps what the network functions have printed so far.
+    pub fn save_log(&self) -> Result<()> {
+        let path = self.setup.directory.join("core.log");
+        std::fs::write(&path, self.process.lines().join("\n")).with_context(|| path.display().to_string())
+    }
+}
+
+/// The core's one small file. NEA0 lets a capture be read; elsewhere the default is NEA2.
+fn core_config(directory: &Path) -> String {
+    format!(
+        "plmn: 001-01\n\
+         tac: \"000001\"\n\
+         n2: {N2_CORE}\n\
+         n3: {N3_CORE}\n\
+         data: {data}\n\
+         ciphering: [nea0]\n\
+         integrity: [nia2]\n",
+        data = directory.join("data").display(),
+    )
+}
+
+/// What the simulator does besides registering its UEs.
+#[derive(Debug, Clone)]
+pub struct Sim {
+    /// UEs, from [`SUPI`] on.
+    pub ues: u32,
+    /// Whether each UE gets a TUN device.
+    pub tun: bool,
+    /// Programs to run while the sessions are up.
+    pub exec: Vec<String>,
+    /// Further lines of its configuration file.
+    pub more: String,
+}
+
+impl Sim {
+    /// Starts the simulator on the gNB's host; configuration and report are `name`.yaml and
+    /// `name`.json in `directory`.
+    pub fn start(
+        &self,
+        tern: &Path,
+        topology: &Topology,
+        directory: &Path,
+        name: &str,
+        echo: bool,
+    ) -> Result<Process> {
+        let config = directory.join(format!("{name}.yaml"));
+        std::fs::write(&config, self.config())?;
+        let mut command: Command = topology.gnb.task(tern);
+        command.args(["sim", "--config"]).arg(&config);
+        command.arg("--report").arg(directory.join(format!("{name}.json")));
+        for program in &self.exec {
+            command.args(["--exec", program]);
+        }
+        Process::start("ue-ransim", command, echo)
+    }
+
+    fn config(&self) -> String {
+        let mut text = format!(
+            "plmn: 001-01\n\
+             tac: \"000001\"\n\
+             amf: {N2_CORE}\n\
+             n2: {N2_GNB}\n\
+             n3: {N3_GNB}\n\
+             tun: {tun}\n\
+             ues:\n  - supi: {SUPI}\n    k: {K}\n    opc: {OPC}\n    count: {ues}\n",
+            tun = self.tun,
+            ues = self.ues,
+        );
+        let _ = writeln!(text, "{}", self.more);
+        text
+    }
+}
