@@ -361,7 +361,7 @@ fn join(
     let down = granted(backlog.options.streams.outbound, options.streams.inbound_max);
     let client = link::Side::new(local, options.limits, up, counters);
     let server = link::Side::new(theirs, backlog.options.limits, down, &backlog.counters);
-    let (client, server) = link::Link::new(network, (from, remote), [client, server], permit);
+    let (client, server) = link::Link::join(network, (from, remote), [client, server], permit);
     backlog.waiting.push_back((server, from));
     if let Some(waker) = backlog.waker.take() {
         waker.wake();

@@ -126,7 +126,7 @@ impl ListenOptions {
 /// Whom to connect, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectOptions {
-    /// Local addresses; none lets the stack choose.
+    /// Local addresses; none takes those that the routes towards the peer use.
     pub local: Vec<IpAddr>,
     /// Local SCTP port; 0 lets the stack choose.
     pub local_port: u16,

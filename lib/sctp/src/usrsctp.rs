@@ -13,7 +13,7 @@ mod ffi;
 mod socket;
 mod stack;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -112,13 +112,35 @@ async fn open(
     if let Encapsulation::Udp { .. } = encapsulation {
         socket.encapsulate(options.remote_udp_port)?;
     }
-    if !options.local.is_empty() || options.local_port != 0 {
-        socket.bind(&options.local, options.local_port, v6)?;
-    }
+    let local = if options.local.is_empty() { source(&options.remote) } else { options.local };
+    socket.bind(&local, options.local_port, v6)?;
     socket.connect(&options.remote)?;
     driver::connected(&socket, peer).await?;
     counters.connected.add(1);
     Ok(driver::association(socket, peer, options.limits, counters, None))
+}
+
+/// The addresses that the host's routes use towards these. Bound to the
+/// wildcard, the stack would offer every address of the host, reachable or not.
+fn source(remote: &[SocketAddr]) -> Vec<IpAddr> {
+    let mut sources = Vec::new();
+    for address in remote {
+        let unspecified = SocketAddr::new(wildcard(address.is_ipv6()), 0);
+        let routed = UdpSocket::bind(unspecified).and_then(|socket| {
+            socket.connect(address)?;
+            socket.local_addr()
+        });
+        if let Ok(source) = routed
+            && !sources.contains(&source.ip())
+        {
+            sources.push(source.ip());
+        }
+    }
+    sources
+}
+
+fn wildcard(v6: bool) -> IpAddr {
+    if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
 }
 
 struct Listener {

@@ -131,7 +131,7 @@ impl Receiving {
 
 impl Link {
     /// Both ends of a new association: the client's and the server's.
-    pub(super) fn new(
+    pub(super) fn join(
         network: &MemNetwork,
         key: (SocketAddr, SocketAddr),
         sides: [Side; 2],

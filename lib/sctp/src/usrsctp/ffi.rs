@@ -10,7 +10,7 @@ pub(super) struct UsrSocket {
 }
 
 pub(super) const MSG_NOTIFICATION: c_int = 0x2000;
-pub(super) const MSG_EOR: c_int = 0x8;
+pub(super) const MSG_EOR: c_int = libc::MSG_EOR;
 
 pub(super) const SCTP_RTOINFO: c_int = 0x01;
 pub(super) const SCTP_ASSOCINFO: c_int = 0x02;

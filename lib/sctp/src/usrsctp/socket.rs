@@ -1,7 +1,7 @@
 //! One usrsctp socket, owned: the only place that calls the library.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -139,8 +139,7 @@ impl Socket {
 
     /// Binds to these addresses; none is the wildcard.
     pub(super) fn bind(&self, addresses: &[IpAddr], port: u16, v6: bool) -> Result<(), SctpError> {
-        let wildcard: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        let first = addresses.first().copied().unwrap_or(wildcard);
+        let first = addresses.first().copied().unwrap_or(super::wildcard(v6));
         let mut packed = wire::pack([SocketAddr::new(first, port)]);
         let length = packed.len() as socklen_t;
         // SAFETY: one whole socket address of that length.

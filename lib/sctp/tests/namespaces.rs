@@ -1,0 +1,210 @@
+//! usrsctp on raw IP, in network namespaces of its own: it sees every SCTP
+//! packet of its namespace, so nothing else may run there.
+
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tern_sctp::usrsctp::{Encapsulation, UsrsctpBackend, raw_sockets_allowed};
+use tern_sctp::{ConnectOptions, Event, ListenOptions, PathState, SctpBackend, SctpMode, Timers, choose};
+
+use crate::suite::{Fixture, all};
+use crate::support::{ports, run, skip};
+
+const CHILD: &str = "TERN_SCTP_TEST_RAW";
+const PORT: u16 = 38412;
+
+/// Runs a command and fails the test with what it said.
+fn must(command: &str) {
+    let words: Vec<&str> = command.split(' ').collect();
+    let output = Command::new(words[0]).args(&words[1..]).output().expect(words[0]);
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn may_make_namespaces() -> bool {
+    let made = Command::new("unshare").args(["--net", "true"]).output();
+    raw_sockets_allowed() && made.is_ok_and(|output| output.status.success())
+}
+
+fn this_test(wrapper: &str, test: &str, role: &str) -> Command {
+    let words: Vec<&str> = wrapper.split(' ').collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).arg(std::env::current_exe().expect("this test"));
+    command.args(["--exact", test, "--nocapture"]).env(CHILD, role);
+    command
+}
+
+#[test]
+fn raw_conformance() {
+    if std::env::var(CHILD).is_ok() {
+        return raw_conformance_inside();
+    }
+    if !may_make_namespaces() {
+        return skip("tern-sctp namespaces::raw_conformance");
+    }
+    let status = this_test("unshare --net", "namespaces::raw_conformance", "suite").status();
+    assert!(status.expect("unshare").success());
+}
+
+fn raw_conformance_inside() {
+    must("ip link set lo up");
+    // This kernel may have SCTP: then the choice is not raw by itself.
+    let chosen = choose(SctpMode::Raw).expect("raw sockets are allowed");
+    assert_eq!(chosen.name, "usrsctp-raw");
+    for (name, property) in all() {
+        println!("raw {name}");
+        let at = Fixture {
+            server: chosen.backend.clone(),
+            client: chosen.backend.clone(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            udp_port: 0,
+            port: ports(),
+            associations: 200,
+        };
+        run(property(at));
+    }
+}
+
+/// Two namespaces, two links between them; taken away when dropped.
+struct Networks {
+    core: String,
+    gnb: String,
+}
+
+impl Networks {
+    fn make() -> Self {
+        let process = std::process::id();
+        let it = Self { core: format!("tsctp-c{process}"), gnb: format!("tsctp-g{process}") };
+        let Self { core, gnb } = &it;
+        must(&format!("ip netns add {core}"));
+        must(&format!("ip netns add {gnb}"));
+        for link in [1, 2] {
+            must(&format!("ip -n {core} link add c{link} type veth peer name g{link} netns {gnb}"));
+            for (namespace, side, host) in [(core, "c", 1), (gnb, "g", 2)] {
+                must(&format!("ip -n {namespace} addr add 10.199.{link}.{host}/24 dev {side}{link}"));
+                must(&format!("ip -n {namespace} link set {side}{link} up"));
+            }
+        }
+        it
+    }
+
+    fn run(&self, namespace: &str, role: &str) -> (Kill, BufReader<ChildStdout>) {
+        let wrapper = format!("ip netns exec {namespace}");
+        let test = "namespaces::when_one_path_is_lost_then_the_association_goes_on";
+        let mut child = this_test(&wrapper, test, role).stdout(Stdio::piped()).spawn().expect("child");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        (Kill(child), output)
+    }
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        for namespace in [&self.core, &self.gnb] {
+            let _ = Command::new("ip").args(["netns", "del", namespace]).status();
+        }
+    }
+}
+
+struct Kill(Child);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads until a line with this text.
+fn wait_for(output: &mut BufReader<ChildStdout>, text: &str) {
+    let mut line = String::new();
+    while output.read_line(&mut line).expect("readable") > 0 {
+        if line.contains(text) {
+            return;
+        }
+        line.clear();
+    }
+    panic!("the child ended before {text:?}");
+}
+
+#[test]
+fn when_one_path_is_lost_then_the_association_goes_on() {
+    match std::env::var(CHILD).as_deref() {
+        Ok("core") => return run(core()),
+        Ok("gnb") => return run(gnb()),
+        _ => {}
+    }
+    if !may_make_namespaces() {
+        return skip("tern-sctp namespaces::when_one_path_is_lost_then_the_association_goes_on");
+    }
+    let networks = Networks::make();
+    let (_core, mut core_says) = networks.run(&networks.core, "core");
+    wait_for(&mut core_says, "listening");
+    let (_gnb, mut gnb_says) = networks.run(&networks.gnb, "gnb");
+    wait_for(&mut gnb_says, "echo 3");
+    must(&format!("ip -n {} link set c1 down", networks.core));
+    wait_for(&mut gnb_says, "unreachable 10.199.1.1");
+    wait_for(&mut gnb_says, "echo");
+}
+
+fn timers() -> Timers {
+    let (fast, slow) = (Duration::from_millis(100), Duration::from_millis(400));
+    let path_retransmissions_max = 2;
+    Timers {
+        rto_initial: fast,
+        rto_min: fast,
+        rto_max: slow,
+        heartbeat: fast,
+        path_retransmissions_max,
+        ..Timers::default()
+    }
+}
+
+fn at(link: u8, host: u8) -> IpAddr {
+    IpAddr::from([10, 199, link, host])
+}
+
+async fn core() {
+    let backend = UsrsctpBackend::start(Encapsulation::Raw).expect("stack");
+    let mut options = ListenOptions::new(vec![at(1, 1), at(2, 1)], PORT);
+    options.timers = timers();
+    let mut listener = backend.listen(options).expect("listen");
+    println!("listening");
+    let mut association = listener.accept().await.expect("accept");
+    loop {
+        match association.recv().await {
+            Event::Message(message) => {
+                association.send(message.data, message.stream, message.ppid, false).await.expect("echo");
+            }
+            Event::Lost(_) => return,
+            _ => {}
+        }
+    }
+}
+
+async fn gnb() {
+    let backend = UsrsctpBackend::start(Encapsulation::Raw).expect("stack");
+    let mut options = ConnectOptions::new(vec![SocketAddr::new(at(1, 1), PORT)]);
+    options.local = vec![at(1, 2), at(2, 2)];
+    options.timers = timers();
+    let mut association = backend.connect(options).await.expect("connect");
+    assert_eq!(association.info().peer.len(), 2, "both addresses of the core");
+    for number in 0.. {
+        association.send(Bytes::from(format!("echo {number}")), 0, 60, false).await.expect("send");
+        loop {
+            match association.recv().await {
+                Event::Message(message) => {
+                    println!("{}", String::from_utf8_lossy(&message.data));
+                    break;
+                }
+                Event::PathChange { address, state: PathState::Unreachable } => {
+                    println!("unreachable {}", address.ip());
+                }
+                Event::Lost(cause) => panic!("{cause}"),
+                _ => {}
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
