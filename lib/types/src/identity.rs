@@ -226,6 +226,15 @@ impl TryFrom<u8> for PduSessionId {
     }
 }
 
+impl FromStr for PduSessionId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let wrong = || ParseError::new("PDU session ID", "1 to 15", text);
+        text.parse().ok().and_then(Self::new).ok_or_else(wrong)
+    }
+}
+
 impl From<PduSessionId> for u8 {
     fn from(id: PduSessionId) -> Self {
         id.0

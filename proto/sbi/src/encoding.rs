@@ -289,5 +289,7 @@ mod tests {
     fn unknown_attributes_and_nulls_are_accepted() {
         let json = "{\"new\": {\"a\": []}, \"pduSessionId\": 1, \"supi\": null}";
         assert_eq!(read_json::<Example>(json.as_bytes()).unwrap(), Example::new(1));
+        let inner = Inner::new("internet".parse().unwrap());
+        assert_eq!(write_json(&inner), "{\"dnn\":\"internet\"}");
     }
 }

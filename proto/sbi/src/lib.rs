@@ -17,8 +17,18 @@ mod problem;
 mod related;
 
 pub mod common;
+pub mod namf_comm;
+pub mod nausf_auth;
 pub mod nnrf_disc;
 pub mod nnrf_nfm;
+pub mod nnssf_nsselection;
+pub mod npcf_am;
+pub mod npcf_sm;
+pub mod nsmf_pdusession;
+pub mod nudm_sdm;
+pub mod nudm_ueau;
+pub mod nudm_uecm;
+pub mod nudr_dr;
 
 pub use encoding::{JSON_LEN_MAX, cause};
 pub use message::{Body, Headers, Method, Part, PartKind, Reply, Request};
@@ -26,4 +36,4 @@ pub use operation::{
     Call, Failure, Location, Operation, OperationError, PathParams, Response, TransportError,
 };
 pub use problem::{InvalidParam, ProblemDetails};
-pub use related::{RefToBinaryData, RefersToParts, Related};
+pub use related::{ErrorModel, RefToBinaryData, RefersToParts, Related};

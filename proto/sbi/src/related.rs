@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::encoding::{Encoding, cause, read_json, write_json};
-use crate::{Body, Part, PartKind, ProblemDetails};
+use crate::{Body, Failure, Part, PartKind, ProblemDetails};
 
 crate::model::model! {
     /// TS29571_CommonData RefToBinaryData.
@@ -101,5 +101,25 @@ fn find(
             "contentId",
             format_args!("no {kind:?} part {:?}", reference.content_id),
         )),
+    }
+}
+
+/// A model whose attribute `error` is the ProblemDetails of a refusal.
+pub trait ErrorModel {
+    /// The ProblemDetails.
+    fn problem(&self) -> &ProblemDetails;
+}
+
+impl<T: RefersToParts + ErrorModel + Send + 'static> Failure for Related<T> {
+    fn to_body(&self) -> Body {
+        WithParts::encode(self)
+    }
+
+    fn from_body(body: &Body) -> Option<Self> {
+        WithParts::decode(body).ok()
+    }
+
+    fn problem(&self) -> &ProblemDetails {
+        self.data.problem()
     }
 }

@@ -36,6 +36,26 @@ pub type SupportedFeatures = String;
 /// TS29571_CommonData 5Qi: 0 to 255.
 pub type FiveQi = u8;
 
+/// A PLMN as a path segment: MCC and MNC without separator (TS29505_Subscription_Data
+/// VarPlmnId).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VarPlmnId(pub PlmnId);
+
+impl fmt::Display for VarPlmnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.0.mcc(), self.0.mnc())
+    }
+}
+
+impl FromStr for VarPlmnId {
+    type Err = tern_types::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (mcc, mnc) = text.split_at_checked(3).unwrap_or((text, ""));
+        PlmnId::new(mcc, mnc).map(Self)
+    }
+}
+
 /// An absolute URI, as text. [`Location::parse`](crate::Location::parse) splits it.
 pub type Uri = String;
 

@@ -1,0 +1,19 @@
+//! Npcf_SMPolicyControl: TS 29.512.
+
+mod context;
+mod decision;
+mod operations;
+
+pub use context::{
+    PduSessionRelCause, PolicyControlRequestTrigger, RuleReport, RuleStatus, ServingNfIdentity,
+    SmPolicyAssociationReleaseCause, SmPolicyContextData, SmPolicyDeleteData, SmPolicyNotification,
+    SmPolicyUpdateContextData, TerminationNotification,
+};
+pub use decision::{
+    AuthorizedDefaultQos, FlowDirection, FlowInformation, FlowStatus, PccRule, QosData, SessionRule,
+    SmPolicyControl, SmPolicyDecision, TrafficControlData,
+};
+pub use operations::{
+    CreateSmPolicy, DeleteSmPolicy, GetSmPolicy, SmPolicyTerminateNotify, SmPolicyUpdateNotify,
+    UpdateSmPolicy,
+};
