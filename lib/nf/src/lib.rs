@@ -1,1 +1,45 @@
-//! Placeholder.
+//! What every network function does the same way: its environment, configuration, registration
+//! and discovery at the NRF, serving, counting and stopping.
+//!
+//! A network function is `async fn run(config, env, shutdown) -> anyhow::Result<()>`. All that
+//! it has of the outside is in [`Env`]: the process ([`process_main`]) gives it the real one,
+//! the simulation its own ([`SimNetwork`]).
+//!
+//! ```ignore
+//! pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result<()> {
+//!     let prepared = Nf::prepare(&env, &config.sbi, NfType::Ausf).await?;
+//!     let routes = routes(prepared.consumer(), prepared.api_root());
+//!     let starting = prepared.start(ProfileSeed::new(NfType::Ausf, vec![ServiceName::NausfAuth]), routes);
+//!     let nf = tokio::select! { biased; () = shutdown.requested() => return Ok(()), nf = starting => nf? };
+//!     env.ready(&nf.api_root());
+//!     shutdown.requested().await;
+//!     nf.stop().await;
+//!     Ok(())
+//! }
+//! ```
+
+mod clock;
+mod config;
+mod consumer;
+mod counters;
+mod datagrams;
+mod env;
+mod nf;
+mod process;
+mod profile;
+mod selection;
+mod shutdown;
+
+pub use clock::{Clock, Entropy};
+pub use config::{SBI_PORT, SbiConfig};
+pub use consumer::Consumer;
+pub use counters::{Counters, Status};
+pub use datagrams::{Datagram, DatagramFaults, Datagrams, MemoryDatagrams, Udp};
+pub use env::{Env, EnvOptions, NoSctp, SimNetwork};
+pub use nf::{COUNTERS_PATH, Nf, Prepared, STATUS_PATH};
+pub use process::{LOG_VARIABLE, abort_on_panic, log_to_stderr, on_signals, process_main};
+pub use profile::ProfileSeed;
+pub use selection::{Selection, Target};
+pub use shutdown::{Ready, Shutdown, Trigger};
+
+pub use tern_sbi_transport::{BoxFuture, HttpLimits, Routes, Service, Transport};

@@ -1,0 +1,184 @@
+//! All that a network function has of the world outside it.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tern_sbi_transport::http::Tcp;
+use tern_sbi_transport::{Http, HttpLimits, MemoryTransport, Transport};
+use tern_sctp::mem::MemNetwork;
+use tern_sctp::{
+    Association, ConnectOptions, ListenOptions, SctpBackend, SctpCounters, SctpError, SctpListener, SctpMode,
+};
+use tern_store::{Memory, Redb, RedbOptions, Store};
+
+use crate::clock::{Clock, Entropy};
+use crate::counters::{Counters, Status};
+use crate::datagrams::{Datagrams, MemoryDatagrams, Udp};
+use crate::shutdown::Ready;
+
+/// All that a network function has of the world outside it: the process gives it the real
+/// one, the simulation its own.
+#[derive(Clone)]
+pub struct Env {
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// Service requests, both ways.
+    pub sbi: Arc<dyn Transport>,
+    /// SCTP; [`NoSctp`] in those that have no use for it.
+    pub sctp: Arc<dyn SctpBackend>,
+    /// UDP, or what stands for it: PFCP.
+    pub datagrams: Arc<dyn Datagrams>,
+    /// What outlives the process.
+    pub store: Arc<dyn Store>,
+    /// What is counted.
+    pub counters: Counters,
+    /// What is told of the state.
+    pub status: Status,
+    /// Whether it serves.
+    pub readiness: Ready,
+}
+
+/// What [`Env::real`] is made of.
+#[derive(Debug, Clone)]
+pub struct EnvOptions {
+    /// NF type in `User-Agent`, such as `AMF`.
+    pub user_agent: String,
+    /// Address that requests are sent from.
+    pub sbi_source: Option<IpAddr>,
+    /// Limits of HTTP.
+    pub limits: HttpLimits,
+    /// A store on disk; one in memory if none.
+    pub store: Option<RedbOptions>,
+    /// The SCTP backend; none if not needed.
+    pub sctp: Option<SctpMode>,
+}
+
+impl EnvOptions {
+    /// From an NF's `sbi` configuration, without a store on disk.
+    pub fn new(user_agent: &str, sbi: &crate::SbiConfig) -> Self {
+        Self {
+            user_agent: user_agent.to_owned(),
+            sbi_source: Some(sbi.address),
+            limits: sbi.limits(),
+            store: None,
+            sctp: None,
+        }
+    }
+
+    /// With SCTP.
+    #[must_use]
+    pub fn with_sctp(mut self, mode: SctpMode) -> Self {
+        self.sctp = Some(mode);
+        self
+    }
+
+    /// With a store on disk.
+    #[must_use]
+    pub fn with_store(mut self, store: RedbOptions) -> Self {
+        self.store = Some(store);
+        self
+    }
+}
+
+/// What the network functions of one simulation have in common.
+#[derive(Clone)]
+pub struct SimNetwork {
+    /// Time, the same for all.
+    pub clock: Clock,
+    /// Service requests, with hooks for faults.
+    pub sbi: MemoryTransport,
+    /// SCTP associations, with faults.
+    pub sctp: MemNetwork,
+    /// Datagrams, with faults.
+    pub datagrams: MemoryDatagrams,
+}
+
+impl SimNetwork {
+    /// Without faults. Use it inside a tokio runtime, its clock paused.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            clock: Clock::simulated(),
+            sbi: MemoryTransport::new(),
+            sctp: MemNetwork::new(seed),
+            datagrams: MemoryDatagrams::new(),
+        }
+    }
+}
+
+/// No SCTP: for network functions without N2.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSctp;
+
+impl NoSctp {
+    fn unavailable() -> SctpError {
+        SctpError::Unavailable { backend: "none", why: "this network function was started without it".into() }
+    }
+}
+
+impl SctpBackend for NoSctp {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn listen(&self, _: ListenOptions) -> Result<Box<dyn SctpListener>, SctpError> {
+        Err(Self::unavailable())
+    }
+
+    fn connect(&self, _: ConnectOptions) -> tern_sctp::BoxFuture<'static, Result<Association, SctpError>> {
+        Box::pin(std::future::ready(Err(Self::unavailable())))
+    }
+
+    fn counters(&self) -> Arc<SctpCounters> {
+        Arc::default()
+    }
+}
+
+impl Env {
+    /// The real world. Use it inside a tokio runtime.
+    pub fn real(options: EnvOptions) -> io::Result<Self> {
+        let sctp: Arc<dyn SctpBackend> = match options.sctp {
+            Some(mode) => tern_sctp::choose(mode).map_err(io::Error::other)?.backend,
+            None => Arc::new(NoSctp),
+        };
+        let tcp = Tcp { source: options.sbi_source };
+        let store: Arc<dyn Store> = match &options.store {
+            Some(redb) => Arc::new(Redb::open(redb).map_err(io::Error::other)?),
+            None => Arc::new(Memory::new()),
+        };
+        Ok(Self {
+            clock: Clock::real(),
+            entropy: Entropy::real()?,
+            sbi: Arc::new(Http::tcp(tcp, options.limits, &options.user_agent)),
+            sctp,
+            datagrams: Arc::new(Udp),
+            store,
+            counters: Counters::new(),
+            status: Status::default(),
+            readiness: Ready::default(),
+        })
+    }
+
+    /// One network function's part of a simulation, with a store of its own in memory. Give
+    /// each another seed. One with N2 replaces `sctp` by an endpoint of `network.sctp`.
+    pub fn simulated(seed: u64, network: &SimNetwork) -> Self {
+        Self {
+            clock: network.clock,
+            entropy: Entropy::simulated(seed),
+            sbi: Arc::new(network.sbi.clone()),
+            sctp: Arc::new(NoSctp),
+            datagrams: Arc::new(network.datagrams.clone()),
+            store: Arc::new(Memory::new()),
+            counters: Counters::new(),
+            status: Status::default(),
+            readiness: Ready::default(),
+        }
+    }
+
+    /// Tells that the network function is registered and serves at `api_root`.
+    pub fn ready(&self, api_root: &str) {
+        self.readiness.set(api_root);
+    }
+}

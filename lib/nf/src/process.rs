@@ -1,0 +1,121 @@
+//! A network function as a process.
+
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::de::DeserializeOwned;
+use tern_types::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::env::{Env, EnvOptions};
+use crate::shutdown::Shutdown;
+
+/// Environment variable with the log filter, such as `info,tern_amf=debug`.
+pub const LOG_VARIABLE: &str = "TERN_LOG";
+
+/// Waiting for blocking work (name resolution) when the process ends.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(200);
+
+/// Runs a network function as this process: logs to standard error, reads the configuration
+/// (defaults if no file is given), builds the real [`Env`], stops at SIGTERM and SIGINT (the
+/// second one ends the process at once).
+///
+/// Once the function serves, one line goes to standard output: `ready <name> <apiRoot>`.
+pub fn process_main<C, F, Fut>(
+    name: &'static str,
+    config: Option<&Path>,
+    options: impl FnOnce(&C) -> EnvOptions,
+    run: F,
+) -> ExitCode
+where
+    C: DeserializeOwned,
+    F: FnOnce(C, Env, Shutdown) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    log_to_stderr();
+    abort_on_panic();
+    let config = match config {
+        Some(path) => tern_config::load(path),
+        None => tern_config::parse("defaults", ""),
+    };
+    let config: C = match config {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{name}: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        let env = Env::real(options(&config))?;
+        let shutdown = on_signals()?;
+        let ready = env.readiness.clone();
+        tokio::spawn(async move {
+            let api_root = ready.wait().await;
+            println!("ready {name} {api_root}");
+        });
+        run(config, env, shutdown).await
+    });
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs to standard error what the filter in [`LOG_VARIABLE`] lets through; `info` by default.
+/// Does nothing if a subscriber is set already.
+pub fn log_to_stderr() {
+    use std::io::IsTerminal as _;
+    let filter = tracing_subscriber::EnvFilter::try_from_env(LOG_VARIABLE)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .try_init();
+}
+
+/// From now on a panic, in whichever task or thread, ends the process.
+pub fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+/// Asked by SIGTERM or SIGINT. The second signal ends the process.
+pub fn on_signals() -> std::io::Result<Shutdown> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (trigger, shutdown) = Shutdown::new();
+    tokio::spawn(async move {
+        let mut asked = false;
+        loop {
+            let name = tokio::select! {
+                biased;
+                _ = term.recv() => "SIGTERM",
+                _ = int.recv() => "SIGINT",
+            };
+            if asked {
+                tracing::warn!(signal = name, "ending at once");
+                std::process::exit(1);
+            }
+            tracing::info!(signal = name, "stopping");
+            trigger.shut_down();
+            asked = true;
+        }
+    });
+    Ok(shutdown)
+}
