@@ -1,9 +1,15 @@
 //! Changes of a resource: TS 29.571, RFC 6902.
 
+use serde::{Deserialize as _, Deserializer};
 use serde_json::Value;
 
 use super::Uri;
 use crate::model::{model, open_enum};
+
+/// An attribute that may be null: `Some(Null)`, unlike an absent one.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
 
 model! {
     /// TS29571_CommonData PatchItem.
@@ -15,6 +21,7 @@ model! {
         }
         optional {
             from: String,
+            #[serde(deserialize_with = "present")]
             value: Value,
         }
     }
@@ -73,7 +80,9 @@ model! {
         }
         optional {
             from: String,
+            #[serde(deserialize_with = "present")]
             orig_value: Value,
+            #[serde(deserialize_with = "present")]
             new_value: Value,
         }
     }
