@@ -1,0 +1,174 @@
+//! Nudm_UEContextManagement: TS 29.503 §5.3, §6.2.
+
+use std::sync::Arc;
+
+use tern_nf::Target;
+use tern_sbi::common::{AccessType, DateTime, PatchResult};
+use tern_sbi::nudm_uecm::{
+    Amf3GppAccessRegistration, DeregisterSmf, DeregistrationData, DeregistrationNotify, DeregistrationReason,
+    GetAmf3gpp, GetSmfRegistration, ListSmfRegistrations, RegisterAmf3gpp, RegisterSmf, SmfRegistration,
+    SmfRegistrationInfo, UpdateAmf3gpp,
+};
+use tern_sbi::{Call, Location, PathParams, Response};
+use tern_types::Supi;
+
+use crate::Udm;
+use crate::refusal::{Refused, refuse};
+
+impl Udm {
+    /// Nudm_UECM_Registration of an AMF: TS 29.503 §5.3.2.2.2. The AMF that served before is
+    /// told, behind the reply.
+    pub(crate) async fn register_amf(
+        self: Arc<Self>,
+        call: Call,
+        operation: RegisterAmf3gpp,
+    ) -> Result<Response<Option<Amf3GppAccessRegistration>>, Refused> {
+        let RegisterAmf3gpp { ue_id: supi, mut registration } = operation;
+        if Location::parse(&registration.dereg_callback_uri).is_none() {
+            return Err(refuse(400, "MANDATORY_IE_INCORRECT"));
+        }
+        let before = self.repository.amf_registration(&call, &supi).await?;
+        registration.purge_flag = None;
+        registration.registration_time.get_or_insert(DateTime::from(self.env.clock.now()));
+        self.repository.put_amf_registration(&call, &supi, registration.clone()).await?;
+        tracing::debug!(%supi, amf = %registration.amf_instance_id, "AMF registered");
+        let Some(before) = before.filter(|before| before.purge_flag != Some(true)) else {
+            let uri = self.uri("/nudm-uecm/v1/{ueId}/registrations/amf-3gpp-access", &[&supi.to_string()]);
+            return Ok(Response::created(uri, Some(registration)));
+        };
+        if before.amf_instance_id != registration.amf_instance_id || before.guami != registration.guami {
+            let initial = registration.initial_registration_ind == Some(true);
+            self.deregister_old_amf(supi, before, initial);
+        }
+        Ok(Response::ok(Some(registration)))
+    }
+
+    /// Nudm_UECM_Update, and deregistration by the purge flag: TS 29.503 §5.3.2.4.2, §5.3.2.6.
+    pub(crate) async fn update_amf(
+        &self,
+        call: Call,
+        operation: UpdateAmf3gpp,
+    ) -> Result<Response<Option<PatchResult>>, Refused> {
+        let UpdateAmf3gpp { ue_id: supi, modification } = operation;
+        let registration = self.repository.amf_registration(&call, &supi).await?;
+        let mut registration = registration.ok_or_else(|| refuse(404, "CONTEXT_NOT_FOUND"))?;
+        if registration.guami != modification.guami {
+            // Another AMF serves the UE by now.
+            return Err(refuse(403, "INVALID_GUAMI"));
+        }
+        registration.purge_flag = modification.purge_flag.or(registration.purge_flag);
+        registration.pei = modification.pei.or(registration.pei);
+        registration.ims_vo_ps = modification.ims_vo_ps.or(registration.ims_vo_ps);
+        if !modification.backup_amf_info.is_empty() {
+            registration.backup_amf_info = modification.backup_amf_info;
+        }
+        self.repository.put_amf_registration(&call, &supi, registration).await?;
+        Ok(Response { status: 204, ..Response::ok(None) })
+    }
+
+    /// Nudm_UECM_Get: TS 29.503 §5.3.2.5.2.
+    pub(crate) async fn amf_registration(
+        &self,
+        call: Call,
+        operation: GetAmf3gpp,
+    ) -> Result<Response<Amf3GppAccessRegistration>, Refused> {
+        let registration = self.repository.amf_registration(&call, &operation.ue_id).await?;
+        registration.map(Response::ok).ok_or_else(|| refuse(404, "CONTEXT_NOT_FOUND"))
+    }
+
+    /// Nudm_UECM_Registration of an SMF: TS 29.503 §5.3.2.2.4.
+    pub(crate) async fn register_smf(
+        &self,
+        call: Call,
+        operation: RegisterSmf,
+    ) -> Result<Response<Option<SmfRegistration>>, Refused> {
+        let RegisterSmf { ue_id: supi, pdu_session_id, mut registration } = operation;
+        if registration.pdu_session_id != pdu_session_id {
+            return Err(refuse(400, "MANDATORY_IE_INCORRECT"));
+        }
+        registration.registration_time.get_or_insert(DateTime::from(self.env.clock.now()));
+        let created = self.repository.put_smf_registration(&call, &supi, registration.clone()).await?;
+        if created {
+            let values = [&*supi.to_string(), &*pdu_session_id.to_string()];
+            let uri = self.uri("/nudm-uecm/v1/{ueId}/registrations/smf-registrations/{id}", &values);
+            return Ok(Response::created(uri, Some(registration)));
+        }
+        Ok(Response::ok(Some(registration)))
+    }
+
+    /// Nudm_UECM_Deregistration of an SMF: TS 29.503 §5.3.2.4.4. An SMF that says who it is
+    /// does not end the registration of another, which took the session over.
+    pub(crate) async fn deregister_smf(
+        &self,
+        call: Call,
+        operation: DeregisterSmf,
+    ) -> Result<Response<()>, Refused> {
+        let DeregisterSmf { ue_id: supi, pdu_session_id, smf_instance_id, .. } = operation;
+        if let Some(id) = smf_instance_id {
+            let registration = self.repository.smf_registration(&call, &supi, pdu_session_id).await?;
+            if registration.is_some_and(|registration| registration.smf_instance_id != id) {
+                return Err(refuse(422, "UNPROCESSABLE_REQUEST"));
+            }
+        }
+        self.repository.delete_smf_registration(&call, &supi, pdu_session_id).await?;
+        Ok(Response::no_content())
+    }
+
+    /// Nudm_UECM_Get of one session's SMF.
+    pub(crate) async fn smf_registration(
+        &self,
+        call: Call,
+        operation: GetSmfRegistration,
+    ) -> Result<Response<SmfRegistration>, Refused> {
+        let GetSmfRegistration { ue_id: supi, pdu_session_id } = operation;
+        let registration = self.repository.smf_registration(&call, &supi, pdu_session_id).await?;
+        registration.map(Response::ok).ok_or_else(|| refuse(404, "CONTEXT_NOT_FOUND"))
+    }
+
+    /// Nudm_UECM_Get of all sessions' SMFs.
+    pub(crate) async fn smf_registrations(
+        &self,
+        call: Call,
+        operation: ListSmfRegistrations,
+    ) -> Result<Response<SmfRegistrationInfo>, Refused> {
+        let ListSmfRegistrations { ue_id: supi, single_nssai, dnn } = operation;
+        let mut registrations = self.repository.smf_registrations(&call, &supi).await?;
+        registrations.retain(|registration| {
+            single_nssai.is_none_or(|wanted| registration.single_nssai == wanted)
+                && dnn.as_ref().is_none_or(|wanted| registration.dnn.as_ref() == Some(wanted))
+        });
+        if registrations.is_empty() {
+            return Err(refuse(404, "CONTEXT_NOT_FOUND"));
+        }
+        Ok(Response::ok(SmfRegistrationInfo::new(registrations)))
+    }
+
+    /// Nudm_UECM_DeregistrationNotification: TS 29.503 §5.3.2.3.
+    fn deregister_old_amf(self: Arc<Self>, supi: Supi, old: Amf3GppAccessRegistration, initial: bool) {
+        let Some(callback) = Location::parse(&old.dereg_callback_uri) else { return };
+        let Ok(permit) = self.notifications.clone().try_acquire_owned() else {
+            self.env.counters.add("udm.notifications_dropped", 1);
+            return;
+        };
+        let reason = if initial {
+            DeregistrationReason::UeInitialRegistration
+        } else {
+            DeregistrationReason::UeRegistrationAreaChange
+        };
+        let data =
+            DeregistrationData { access_type: Some(AccessType::ThreeGpp), ..DeregistrationData::new(reason) };
+        tokio::spawn(async move {
+            let notify = DeregistrationNotify { path: callback.path, data };
+            let target = Target::ApiRoot(callback.api_root);
+            if let Err(error) = self.consumer.call(&target, &Call::default(), &notify).await {
+                self.env.counters.add("udm.notifications_failed", 1);
+                tracing::warn!(%supi, amf = %old.amf_instance_id, %error, "the old AMF is not told");
+            }
+            drop(permit);
+        });
+    }
+
+    fn uri(&self, template: &str, values: &[&str]) -> String {
+        format!("{}{}", self.api_root, PathParams::fill(template, values))
+    }
+}
