@@ -1,0 +1,334 @@
+//! SM contexts: what this SMF knows of one PDU session, as plain serialisable values.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tern_ngap::transfer::GtpTunnel;
+use tern_sbi::Location;
+use tern_types::{
+    Ambr, Arp, Dnn, Duration, Guami, Imei, Instant, PduSessionId, PlmnId, Qfi, Snssai, Supi, Timer,
+};
+
+use crate::gsm::{Establishment, Modification, Release};
+use crate::io::Token;
+use crate::qos::QosFlow;
+
+/// Version of the serialised form of [`SmContext`]; grows with each change of it.
+pub const SCHEMA: u32 = 1;
+
+/// Identity of an SM context: the last segment of its URI and, as a number, its CP F-SEID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SmContextRef(u64);
+
+impl SmContextRef {
+    /// `None` for 0, which no SEID is.
+    pub fn new(id: u64) -> Option<Self> {
+        (id != 0).then_some(Self(id))
+    }
+
+    /// The CP F-SEID's SEID.
+    pub fn seid(self) -> u64 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for SmContextRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for SmContextRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let valid = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let id = valid.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        id.and_then(Self::new).ok_or_else(|| format!("{text}: no SM context reference"))
+    }
+}
+
+impl TryFrom<String> for SmContextRef {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<SmContextRef> for String {
+    fn from(reference: SmContextRef) -> Self {
+        reference.to_string()
+    }
+}
+
+/// An SM context: the session and where its procedures stand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SmContext {
+    /// What is known of the session.
+    pub session: PduSession,
+    /// Where its procedures stand.
+    pub state: State,
+}
+
+/// 5GSM state on the network side (TS 24.501 §6.1.3.3).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum State {
+    /// PDU SESSION INACTIVE: it is being established.
+    Inactive(Establishment),
+    /// PDU SESSION ACTIVE.
+    Active(Connection),
+    /// PDU SESSION MODIFICATION PENDING.
+    ModificationPending(Modification, Connection),
+    /// PDU SESSION INACTIVE PENDING: it is being released.
+    InactivePending(Release),
+}
+
+impl State {
+    /// In words, for `tern status`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Inactive(_) => "establishing",
+            Self::Active(_) => "active",
+            Self::ModificationPending(..) => "modification pending",
+            Self::InactivePending(_) => "releasing",
+        }
+    }
+}
+
+/// What a transition leaves: the next state, or nothing of the context.
+#[derive(Debug)]
+#[must_use]
+pub enum Next {
+    /// The context goes on.
+    State(State),
+    /// The context is no more.
+    Gone,
+}
+
+/// User-plane connection (TS 23.501 §5.6.8) and the change of it that is under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// The UPF has been told of a change and has not answered yet.
+    pub changing: Option<Change>,
+    /// Data notification to the AMF that has no answer yet (TS 23.502 §4.2.3.3 step 3a).
+    pub notifying: Option<Token>,
+}
+
+/// A change of the user plane that waits for the UPF.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The N4 modification.
+    pub n4: Token,
+    /// The AMF's request that waits with it, if one does.
+    pub answer: Option<Token>,
+    /// What the connection then is.
+    pub to: UpCnxState,
+}
+
+/// UpCnxState (TS 29.502 §6.1.6.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpCnxState {
+    /// No N3 tunnel.
+    Deactivated,
+    /// The access network was asked for its end of the tunnel.
+    Activating,
+    /// Both ends of the tunnel are known.
+    Activated,
+}
+
+/// What is known of a PDU session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PduSession {
+    /// Identity of its context.
+    pub reference: SmContextRef,
+    /// Whose it is.
+    pub supi: Supi,
+    /// PEI, if the AMF told it.
+    pub pei: Option<Imei>,
+    /// The UE's identity of it.
+    pub id: PduSessionId,
+    /// The data network.
+    pub dnn: Dnn,
+    /// The slice.
+    pub snssai: Snssai,
+    /// The network that serves the UE.
+    pub serving_network: PlmnId,
+    /// The AMF's identity, if it told one.
+    pub guami: Option<Guami>,
+    /// NF instance of the AMF.
+    pub amf: uuid::Uuid,
+    /// Where the AMF wants to hear of the context's end.
+    pub status: Location,
+    /// What the UE asked for.
+    pub request: UeRequest,
+    /// What it got; `None` until its subscription is known.
+    pub granted: Option<Granted>,
+    /// Its UPF and tunnels; `None` until one is selected.
+    pub user_plane: Option<UserPlane>,
+    /// The SM policy association.
+    pub policy: Option<Location>,
+    /// Whether the UDM was asked to register this SMF for the session.
+    pub registered: bool,
+    /// Octets that the UPF has reported.
+    pub usage: Usage,
+}
+
+/// The UE's PDU SESSION ESTABLISHMENT REQUEST (TS 24.501 §8.3.1), as far as it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UeRequest {
+    /// Procedure transaction identity: 1 to 254.
+    pub pti: u8,
+    /// PDU session type; `None` if the UE leaves it to the network.
+    pub session_type: Option<SessionType>,
+    /// SSC mode 1 to 3; `None` if the UE leaves it to the network.
+    pub ssc_mode: Option<u8>,
+    /// Always-on was asked for.
+    pub always_on: bool,
+    /// Uplink and downlink integrity protection at the full rate; else 64 kbps or none.
+    pub full_integrity_rate: bool,
+    /// What the extended protocol configuration options ask for.
+    pub options: RequestedOptions,
+}
+
+/// PDU session types (TS 24.501 §9.11.4.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SessionType {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+    /// Both.
+    Ipv4v6,
+    /// Unstructured.
+    Unstructured,
+    /// Ethernet.
+    Ethernet,
+}
+
+/// Extended protocol configuration options that a UE asks for (TS 24.008 §10.5.6.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestedOptions {
+    /// 000DH: DNS server IPv4 address.
+    pub dns: bool,
+    /// 0010H: IPv4 link MTU.
+    pub mtu: bool,
+    /// 000CH: P-CSCF IPv4 address.
+    pub p_cscf: bool,
+    /// 8021H: an IPCP Configure-Request (RFC 1332), at most [`IPCP_LEN_MAX`] octets.
+    pub ipcp: Option<Bytes>,
+}
+
+/// Longest IPCP packet that is answered.
+pub const IPCP_LEN_MAX: usize = 64;
+
+/// What a session was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Granted {
+    /// The UE's address.
+    pub address: Ipv4Addr,
+    /// Told to the UE with the accept: #50 after a request for IPv4v6.
+    pub type_cause: Option<crate::cause::GsmCause>,
+    /// Session-AMBR.
+    pub ambr: Ambr,
+    /// 5QI of the default QoS flow.
+    pub five_qi: u8,
+    /// ARP of the default QoS flow.
+    pub arp: Arp,
+    /// The default QoS flow first.
+    pub flows: Vec<QosFlow>,
+    /// Whether always-on is granted.
+    pub always_on: bool,
+}
+
+impl Granted {
+    /// The default QoS flow's identity.
+    pub fn default_qfi(&self) -> Qfi {
+        self.flows.first().map_or(crate::qos::DEFAULT_QFI, |flow| flow.qfi)
+    }
+}
+
+/// The UPF and the tunnels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserPlane {
+    /// N4 endpoint of the UPF.
+    pub upf: SocketAddr,
+    /// The UPF's SEID; `None` until it has answered.
+    pub up_seid: Option<u64>,
+    /// Where the gNB sends uplink packets; allocated by the UPF.
+    pub uplink: Option<GtpTunnel>,
+    /// Where the UPF sends downlink packets; told by the gNB.
+    pub downlink: Option<GtpTunnel>,
+    /// The connection's state.
+    pub connection: UpCnxState,
+}
+
+/// Octets of user data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// From the UE.
+    pub uplink: u64,
+    /// To the UE.
+    pub downlink: u64,
+}
+
+/// A message to the UE that awaits its answer. Leaving the step drops it, so no expiry is stale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervised {
+    timer: Timer,
+    /// The 5GSM message, as it is repeated.
+    pub message: Bytes,
+    /// When the timer expires next.
+    pub deadline: Instant,
+    expiries: u8,
+}
+
+impl Supervised {
+    /// Starts the timer; the message has just been sent.
+    pub fn start(now: Instant, timer: Timer, message: Bytes) -> Self {
+        Self { timer, message, deadline: now + timer.duration, expiries: 0 }
+    }
+
+    /// One expiry more: the message to repeat, or `None` if that was the last one.
+    pub fn expire(&mut self, now: Instant) -> Option<Bytes> {
+        self.expiries = self.expiries.saturating_add(1);
+        self.deadline = now + self.timer.duration;
+        (self.expiries < self.timer.expiries_max).then(|| self.message.clone())
+    }
+}
+
+/// T3591: PDU SESSION MODIFICATION COMMAND (TS 24.501 Table 10.3.2); the fifth expiry aborts.
+pub const T3591: Timer = Timer { duration: Duration::from_secs(16), expiries_max: 5 };
+
+/// T3592: PDU SESSION RELEASE COMMAND (TS 24.501 Table 10.3.2); the fifth expiry aborts.
+pub const T3592: Timer = Timer { duration: Duration::from_secs(16), expiries_max: 5 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_sixteen_digits() {
+        let reference = SmContextRef::new(0xabc).unwrap();
+        assert_eq!(reference.to_string(), "0000000000000abc");
+        assert_eq!(reference.to_string().parse(), Ok(reference));
+        for text in ["", "abc", "0000000000000000", "0000000000000ABC", "+00000000000000a"] {
+            assert!(text.parse::<SmContextRef>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn when_a_supervised_message_is_never_answered_then_the_fifth_expiry_aborts() {
+        let mut now = Instant::from_micros(0);
+        let mut supervised = Supervised::start(now, T3592, Bytes::from_static(b"x"));
+        for _ in 0..4 {
+            now = supervised.deadline;
+            assert!(supervised.expire(now).is_some());
+        }
+        assert_eq!(now.as_micros(), 64_000_000);
+        assert_eq!(supervised.expire(now), None);
+    }
+}

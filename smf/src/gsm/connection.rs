@@ -1,0 +1,175 @@
+//! The user-plane connection of an active session: its selective activation and deactivation
+//! (TS 23.502 §4.2.3.2, §4.2.6, §4.3.7) and downlink data notification (§4.2.3.3).
+
+use std::net::SocketAddr;
+
+use tern_ngap::transfer::SetupResponse;
+use tern_pfcp::{Message, SessionModificationRequest};
+use tern_sbi::{Reply, TransportError};
+
+use crate::context::{Change, Connection, PduSession, UpCnxState};
+use crate::core::Core;
+use crate::io::Token;
+use crate::sbi::pdu_session::{self, Updated};
+use crate::sbi::transfer;
+use crate::{n2, n4};
+
+/// Where the UPF's half of the session is reached.
+pub fn endpoint(session: &PduSession) -> Option<(SocketAddr, u64)> {
+    let user_plane = session.user_plane.as_ref()?;
+    Some((user_plane.upf, user_plane.up_seid?))
+}
+
+/// Whether the UPF took a change.
+pub fn accepted(answer: Option<&Message>) -> bool {
+    matches!(answer, Some(Message::SessionModificationResponse(response)) if response.cause.is_accepted())
+}
+
+impl Connection {
+    /// upCnxState DEACTIVATED: the access network has released its resources (TS 23.502 §4.2.6).
+    pub fn deactivate(&mut self, core: &mut Core<'_>, session: &mut PduSession, answer: Option<Token>) {
+        if let Some(user_plane) = &mut session.user_plane {
+            user_plane.downlink = None;
+        }
+        self.change(core, session, n4::deactivation(), UpCnxState::Deactivated, answer);
+    }
+
+    /// upCnxState ACTIVATING: the access network is asked for its resources again.
+    pub fn activate(&mut self, core: &mut Core<'_>, session: &mut PduSession, answer: Token) {
+        let n2 = match (&session.granted, &session.user_plane) {
+            (Some(granted), Some(user_plane)) => n2::setup_request(granted, user_plane).ok(),
+            _ => None,
+        };
+        let (Some(n2), Some(user_plane)) = (n2, &mut session.user_plane) else {
+            pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
+            return;
+        };
+        user_plane.connection = UpCnxState::Activating;
+        let updated = Updated {
+            up_cnx_state: Some(UpCnxState::Activating),
+            n2: Some((transfer::N2Kind::SetupRequest, n2)),
+            ..Default::default()
+        };
+        pdu_session::update_answered(core, answer, updated);
+    }
+
+    /// PDU_RES_SETUP_RSP.
+    pub fn on_setup_response(
+        &mut self,
+        core: &mut Core<'_>,
+        session: &mut PduSession,
+        answer: Token,
+        n2: &[u8],
+    ) {
+        let change = SetupResponse::decode(n2).ok().and_then(|response| {
+            n4::activation(&response.downlink).map(|change| (response.downlink, change))
+        });
+        let Some((downlink, change)) = change else {
+            pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
+            return;
+        };
+        if let Some(user_plane) = &mut session.user_plane {
+            user_plane.downlink = Some(downlink);
+        }
+        self.change(core, session, change, UpCnxState::Activated, Some(answer));
+    }
+
+    /// PDU_RES_SETUP_FAIL: the connection stays as it was before it was asked for.
+    pub fn on_setup_failure(&mut self, core: &mut Core<'_>, session: &mut PduSession, answer: Token) {
+        let updated = Updated { up_cnx_state: Some(UpCnxState::Deactivated), ..Default::default() };
+        if let Some(user_plane) = &mut session.user_plane
+            && user_plane.connection == UpCnxState::Activating
+        {
+            user_plane.connection = UpCnxState::Deactivated;
+        }
+        pdu_session::update_answered(core, answer, updated);
+    }
+
+    /// The UPF's answer; `false` if it is not about the connection, or if the change was taken.
+    /// `true` if the UPF has failed the session.
+    pub fn on_n4(
+        &mut self,
+        core: &mut Core<'_>,
+        session: &mut PduSession,
+        token: Token,
+        answer: Option<&Message>,
+    ) -> bool {
+        let Some(change) = self.changing.take_if(|change| change.n4 == token) else { return false };
+        if !accepted(answer) {
+            tracing::warn!(supi = %session.supi, session = %session.id, "UPF did not take a change");
+            if let Some(waiting) = change.answer {
+                pdu_session::update_refused(core, waiting, 504, "UPF_NOT_RESPONDING", None);
+            }
+            return true;
+        }
+        if let Some(user_plane) = &mut session.user_plane {
+            user_plane.connection = change.to;
+        }
+        if let Some(waiting) = change.answer {
+            let up_cnx_state = Some(change.to);
+            pdu_session::update_answered(core, waiting, Updated { up_cnx_state, ..Default::default() });
+        }
+        false
+    }
+
+    /// Downlink packets wait at the UPF: the AMF is asked for the access network's resources,
+    /// once (TS 23.502 §4.2.3.3 step 3a).
+    pub fn on_downlink_data(&mut self, core: &mut Core<'_>, session: &mut PduSession) {
+        let deactivated =
+            session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Deactivated);
+        if self.notifying.is_some() || self.changing.is_some() || !deactivated {
+            return;
+        }
+        let (Some(granted), Some(user_plane)) = (&session.granted, &session.user_plane) else { return };
+        let Ok(n2) = n2::setup_request(granted, user_plane) else { return };
+        let awaited = transfer::send(core, session, None, Some((transfer::N2Kind::SetupRequest, n2)));
+        self.notifying = Some(awaited.token());
+        if let Some(user_plane) = &mut session.user_plane {
+            user_plane.connection = UpCnxState::Activating;
+        }
+    }
+
+    /// The AMF's answer to a downlink data notification.
+    pub fn on_reply(&mut self, session: &mut PduSession, token: Token, reply: Result<Reply, TransportError>) {
+        if self.notifying.take_if(|waiting| *waiting == token).is_none() {
+            return;
+        }
+        if let Err(error) = transfer::delivered(reply) {
+            tracing::info!(supi = %session.supi, session = %session.id, %error, "UE not reached for downlink data");
+            if let Some(user_plane) = &mut session.user_plane
+                && user_plane.connection == UpCnxState::Activating
+            {
+                user_plane.connection = UpCnxState::Deactivated;
+            }
+        }
+    }
+
+    /// The request of the AMF that waits, when the session is released.
+    pub fn abandon(self, core: &mut Core<'_>) {
+        if let Some(waiting) = self.changing.and_then(|change| change.answer) {
+            pdu_session::update_refused(core, waiting, 404, "CONTEXT_NOT_FOUND", None);
+        }
+    }
+
+    fn change(
+        &mut self,
+        core: &mut Core<'_>,
+        session: &PduSession,
+        request: SessionModificationRequest,
+        to: UpCnxState,
+        answer: Option<Token>,
+    ) {
+        // A newer change replaces the one under way: the UPF takes both in their order.
+        if let Some(waiting) = self.changing.take().and_then(|change| change.answer) {
+            pdu_session::update_answered(core, waiting, Updated::default());
+        }
+        let Some((upf, seid)) = endpoint(session) else {
+            if let Some(answer) = answer {
+                pdu_session::update_refused(core, answer, 504, "UPF_NOT_RESPONDING", None);
+            }
+            return;
+        };
+        let n4 = core.out.n4(session.reference, upf, seid, request);
+        self.changing = Some(Change { n4, answer, to });
+    }
+}

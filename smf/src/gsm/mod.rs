@@ -1,0 +1,12 @@
+//! 5GS session management, network side (TS 24.501 §6): one file per procedure.
+
+mod connection;
+mod establishment;
+pub mod message;
+mod modification;
+pub mod options;
+pub mod release;
+
+pub use establishment::{Establishment, Waiting, start as establish};
+pub use modification::{Modification, NewPolicy, by_policy, requested as modify};
+pub use release::{Cause, Release};

@@ -1,0 +1,223 @@
+//! The rules of a session on N4 (TS 29.244 §5.2): what a session is as PDRs, FARs, QERs and a URR.
+//!
+//! Rule 0 is the default rule, which matches everything; rule *n* the *n*-th service rule. Rule
+//! *n* has PDR 2n+1 for uplink, PDR 2n+2 for downlink and QER n+2. All uplink PDRs share one
+//! F-TEID, which the UPF allocates.
+
+use std::net::IpAddr;
+
+use tern_ngap::transfer::GtpTunnel;
+use tern_pfcp::{
+    ApplyAction, BitRate, CreateFar, CreatePdr, CreateQer, CreateUrr, FSeid, FTeid, FarId,
+    ForwardingParameters, GateStatus, Interface, MeasurementMethod, Name, NodeId, OuterHeaderCreation,
+    OuterHeaderRemoval, Pdi, PdnType, PdrId, Precedence, QerId, ReportingTriggers, SdfFilter, Seconds,
+    SessionEstablishmentRequest, SessionEstablishmentResponse, SessionModificationRequest, UeIpAddress,
+    UpdateFar, UpdateForwardingParameters, UpdateQer, UrrId, UserId, Volume,
+};
+use tern_types::{Ambr, Qfi};
+
+use crate::config::Timers;
+use crate::context::{Granted, PduSession};
+use crate::qos::ServiceRule;
+
+const UPLINK_FAR: FarId = FarId(1);
+const DOWNLINK_FAR: FarId = FarId(2);
+const SESSION_QER: QerId = QerId(1);
+const USAGE_URR: UrrId = UrrId(1);
+/// The F-TEID that all uplink PDRs share (TS 29.244 §5.5.3).
+const CHOOSE_ID: u8 = 1;
+/// The default rule is looked at last.
+const DEFAULT_PRECEDENCE: u32 = 65_535;
+
+/// The request that installs a session.
+pub fn establishment(
+    session: &PduSession,
+    granted: &Granted,
+    node: IpAddr,
+    timers: &Timers,
+) -> SessionEstablishmentRequest {
+    let mut services: Vec<(Qfi, &ServiceRule)> =
+        granted.flows.iter().flat_map(|flow| flow.rules.iter().map(move |rule| (flow.qfi, rule))).collect();
+    services.sort_by_key(|(_, rule)| rule.precedence);
+    let rules = std::iter::once((granted.default_qfi(), None))
+        .chain(services.into_iter().map(|(qfi, rule)| (qfi, Some(rule))));
+    let mut request = SessionEstablishmentRequest {
+        node_id: node_id(node),
+        cp_f_seid: FSeid::new(session.reference.seid(), node),
+        create_far: vec![uplink_far(session), downlink_far()],
+        create_qer: vec![session_qer(granted.ambr)],
+        create_urr: vec![usage_urr(timers)],
+        pdn_type: Some(PdnType::Ipv4),
+        user_id: Some(UserId::from_imsi(session.supi.imsi())),
+        apn_dnn: Some(Name(session.dnn.as_str().to_owned())),
+        ..Default::default()
+    };
+    for (index, (qfi, rule)) in rules.enumerate() {
+        let index = index as u16;
+        request.create_pdr.push(uplink_pdr(session, granted, index, rule));
+        request.create_pdr.push(downlink_pdr(session, granted, index, rule));
+        request.create_qer.push(rule_qer(index, qfi, rule));
+    }
+    request
+}
+
+/// The F-TEID that the UPF allocated for uplink packets; `None` without an IPv4 one.
+pub fn allocated(response: &SessionEstablishmentResponse) -> Option<GtpTunnel> {
+    response.created_pdr.iter().find_map(|created| match created.f_teid {
+        Some(FTeid::Assigned { teid, ipv4: Some(ipv4), ipv6 }) => {
+            Some(GtpTunnel { teid, ipv4: Some(ipv4), ipv6 })
+        }
+        _ => None,
+    })
+}
+
+/// The change that sends downlink packets to the access network; `None` without an IPv4 address.
+pub fn activation(tunnel: &GtpTunnel) -> Option<SessionModificationRequest> {
+    let outer = OuterHeaderCreation::gtpu_v4(tunnel.teid, tunnel.ipv4?);
+    let parameters = UpdateForwardingParameters {
+        destination_interface: Some(Interface::Access),
+        outer_header_creation: Some(outer),
+        ..Default::default()
+    };
+    Some(far_change(ApplyAction::FORW, Some(parameters)))
+}
+
+/// The change that has downlink packets buffered, and the first one told (TS 23.502 §4.2.6).
+pub fn deactivation() -> SessionModificationRequest {
+    far_change(ApplyAction::BUFF | ApplyAction::NOCP, None)
+}
+
+/// The change of the Session-AMBR.
+pub fn new_ambr(ambr: Ambr) -> SessionModificationRequest {
+    let qer = UpdateQer { qer_id: SESSION_QER, mbr: Some(mbr(ambr)), ..Default::default() };
+    SessionModificationRequest { update_qer: vec![qer], ..Default::default() }
+}
+
+fn far_change(
+    action: ApplyAction,
+    parameters: Option<UpdateForwardingParameters>,
+) -> SessionModificationRequest {
+    let far = UpdateFar {
+        far_id: DOWNLINK_FAR,
+        apply_action: Some(action),
+        update_forwarding_parameters: parameters,
+        ..Default::default()
+    };
+    SessionModificationRequest { update_far: vec![far], ..Default::default() }
+}
+
+/// Our node ID.
+pub fn node_id(node: IpAddr) -> NodeId {
+    NodeId::Address(node)
+}
+
+fn uplink_pdr(session: &PduSession, granted: &Granted, index: u16, rule: Option<&ServiceRule>) -> CreatePdr {
+    let f_teid = FTeid::Choose { ipv4: true, ipv6: false, choose_id: Some(CHOOSE_ID) };
+    let pdi = Pdi {
+        source_interface: Interface::Access,
+        f_teid: Some(f_teid),
+        ue_ip_addresses: vec![UeIpAddress::source_v4(granted.address)],
+        ..pdi(session, rule)
+    };
+    CreatePdr {
+        pdr_id: PdrId(2 * index + 1),
+        outer_header_removal: Some(OuterHeaderRemoval::new(OuterHeaderRemoval::GTPU_UDP_IPV4)),
+        far_id: Some(UPLINK_FAR),
+        ..pdr(pdi, index, rule)
+    }
+}
+
+fn downlink_pdr(
+    session: &PduSession,
+    granted: &Granted,
+    index: u16,
+    rule: Option<&ServiceRule>,
+) -> CreatePdr {
+    let pdi = Pdi {
+        source_interface: Interface::Core,
+        ue_ip_addresses: vec![UeIpAddress::destination_v4(granted.address)],
+        ..pdi(session, rule)
+    };
+    CreatePdr { pdr_id: PdrId(2 * index + 2), far_id: Some(DOWNLINK_FAR), ..pdr(pdi, index, rule) }
+}
+
+fn pdi(session: &PduSession, rule: Option<&ServiceRule>) -> Pdi {
+    let filters = rule.map_or(&[][..], |rule| &rule.filters);
+    Pdi {
+        network_instance: Some(Name(session.dnn.as_str().to_owned())),
+        sdf_filters: filters.iter().map(|filter| SdfFilter::flow(&filter.text)).collect(),
+        ..Default::default()
+    }
+}
+
+fn pdr(pdi: Pdi, index: u16, rule: Option<&ServiceRule>) -> CreatePdr {
+    // A service rule precedes the default one, whatever its precedence is.
+    let precedence = rule.map_or(DEFAULT_PRECEDENCE, |rule| rule.precedence.min(DEFAULT_PRECEDENCE - 1));
+    CreatePdr {
+        precedence: Precedence(precedence),
+        pdi,
+        urr_ids: vec![USAGE_URR],
+        qer_ids: vec![SESSION_QER, QerId(u32::from(index) + 2)],
+        ..Default::default()
+    }
+}
+
+fn uplink_far(session: &PduSession) -> CreateFar {
+    let parameters = ForwardingParameters {
+        destination_interface: Interface::Core,
+        network_instance: Some(Name(session.dnn.as_str().to_owned())),
+        ..Default::default()
+    };
+    CreateFar {
+        far_id: UPLINK_FAR,
+        apply_action: ApplyAction::FORW,
+        forwarding_parameters: Some(parameters),
+        ..Default::default()
+    }
+}
+
+/// Nothing is sent before the access network's end of the tunnel is known.
+fn downlink_far() -> CreateFar {
+    CreateFar { far_id: DOWNLINK_FAR, apply_action: ApplyAction::DROP, ..Default::default() }
+}
+
+fn session_qer(ambr: Ambr) -> CreateQer {
+    CreateQer { qer_id: SESSION_QER, mbr: Some(mbr(ambr)), ..Default::default() }
+}
+
+fn rule_qer(index: u16, qfi: Qfi, rule: Option<&ServiceRule>) -> CreateQer {
+    let gate = rule.map_or_else(GateStatus::default, |rule| GateStatus {
+        uplink_closed: !rule.uplink_open,
+        downlink_closed: !rule.downlink_open,
+    });
+    CreateQer {
+        qer_id: QerId(u32::from(index) + 2),
+        gate_status: gate,
+        mbr: rule.and_then(|rule| rule.mbr).map(mbr),
+        qfi: Some(tern_pfcp::Qfi(qfi.get())),
+        ..Default::default()
+    }
+}
+
+fn mbr(ambr: Ambr) -> BitRate {
+    BitRate { uplink_kbps: ambr.uplink.kbps(), downlink_kbps: ambr.downlink.kbps() }
+}
+
+/// Volume is counted; it is reported at the session's end, and every `usage_report_s` if asked.
+fn usage_urr(timers: &Timers) -> CreateUrr {
+    /// Octets after which a report is made in any case.
+    const THRESHOLD: u64 = 1 << 40;
+    let period = (timers.usage_report_s > 0).then_some(Seconds(timers.usage_report_s));
+    let mut triggers = ReportingTriggers::VOLTH;
+    if period.is_some() {
+        triggers |= ReportingTriggers::PERIO;
+    }
+    CreateUrr {
+        urr_id: USAGE_URR,
+        measurement_method: MeasurementMethod::VOLUM,
+        reporting_triggers: triggers,
+        measurement_period: period,
+        volume_threshold: Some(Volume { total: Some(THRESHOLD), ..Default::default() }),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,387 @@
+//! The edge: HTTP requests, PFCP datagrams, the clock, and the one task that owns the core.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tern_n4::{DownReason, Node, NodeConfig, Output as NodeOutput};
+use tern_nf::{Consumer, Datagram, Env, Nf, ProfileSeed, Routes, Selection, Shutdown};
+use tern_pfcp::{FSeid, Message, RecoveryTimeStamp, UpFunctionFeatures};
+use tern_sbi::common::{NfType, ServiceName};
+use tern_sbi::nnrf_nfm::{DnnSmfInfoItem, NfProfile, SmfInfo, SnssaiSmfInfoItem};
+use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
+use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmContext, UpdateSmContext};
+use tern_sbi::{Operation, ProblemDetails, Reply, TransportError};
+use tern_types::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::{Config, Served};
+use crate::core::Identity;
+use crate::io::{Input, Output, Report, SmfRequest, Token};
+use crate::n4::node_id;
+use crate::smf::Smf;
+use crate::status::Summary;
+use crate::upf::UpfProfile;
+
+/// A commented `smf.yaml` with every default.
+pub const SAMPLE_CONFIG: &str = include_str!("../smf.yaml");
+
+/// Largest PFCP message.
+const DATAGRAM_MAX: usize = 65_536;
+/// Seconds from 1900 (NTP) to 1970 (Unix).
+const NTP_TO_UNIX_S: u64 = 2_208_988_800;
+/// Between two looks for UPFs at the NRF as long as there is none.
+const FIRST_DISCOVERY: Duration = Duration::from_millis(200);
+
+/// A request, and where its answer goes.
+type Asked = (SmfRequest, oneshot::Sender<Reply>);
+/// The reply to a request of the core.
+type Answered = (Token, Result<Reply, TransportError>);
+
+/// Runs an SMF until it is asked to stop.
+pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result<()> {
+    config.check().map_err(|error| anyhow::anyhow!("smf configuration: {error}"))?;
+    let prepared = Nf::prepare(&env, &config.sbi, NfType::Smf).await?;
+    let at = SocketAddr::new(config.n4.address, config.n4.port);
+    let socket = env.datagrams.bind(at).await.with_context(|| format!("cannot use {at} for N4"))?;
+    tracing::info!(%at, "N4");
+
+    let (asked, requests) = mpsc::channel(config.limits.queue_max);
+    let routes = routes(&asked);
+    let profile = profile(&config);
+    let (consumer, api_root) = (prepared.consumer(), prepared.api_root());
+    let identity = Identity { instance: prepared.instance_id(), api_root };
+    let starting = prepared.start(profile, routes);
+    let nf = tokio::select! { biased; () = shutdown.requested() => return Ok(()), nf = starting => nf? };
+    env.ready(&nf.api_root());
+
+    let edge = Edge::new(config, &env, identity, consumer, socket);
+    edge.run(requests, &shutdown).await;
+    nf.stop().await;
+    Ok(())
+}
+
+fn profile(config: &Config) -> ProfileSeed {
+    let mut slices: Vec<SnssaiSmfInfoItem> = Vec::new();
+    for network in &config.data_networks {
+        let dnn = DnnSmfInfoItem::new(network.dnn.clone().into());
+        match slices.iter_mut().find(|item| item.s_nssai == network.snssai) {
+            Some(item) => item.dnn_smf_info_list.push(dnn),
+            None => slices.push(SnssaiSmfInfoItem::new(network.snssai, vec![dnn])),
+        }
+    }
+    ProfileSeed {
+        plmns: config.plmns.clone(),
+        snssais: slices.iter().map(|item| item.s_nssai).collect(),
+        smf_info: Some(SmfInfo::new(slices)),
+        ..ProfileSeed::new(NfType::Smf, vec![ServiceName::NsmfPdusession])
+    }
+}
+
+/// Every operation goes to the core's task; a full queue is refused at once.
+fn routes(asked: &mpsc::Sender<Asked>) -> Routes {
+    fn route<O: Operation>(routes: Routes, asked: &mpsc::Sender<Asked>, wrap: fn(O) -> SmfRequest) -> Routes {
+        let asked = asked.clone();
+        routes.on_reply::<O, _, _>(move |_, operation| {
+            let (answer, answered) = oneshot::channel();
+            let sent = asked.try_send((wrap(operation), answer));
+            async move {
+                if sent.is_err() {
+                    return ProblemDetails::new(503, "NF_CONGESTION").into_reply();
+                }
+                let gone = || ProblemDetails::new(503, "NF_CONGESTION").with_detail("stopping").into_reply();
+                answered.await.unwrap_or_else(|_| gone())
+            }
+        })
+    }
+    let routes = route::<PostSmContexts>(Routes::new(), asked, SmfRequest::Create);
+    let routes = route::<UpdateSmContext>(routes, asked, SmfRequest::Update);
+    let routes = route::<ReleaseSmContext>(routes, asked, SmfRequest::Release);
+    let routes = route::<RetrieveSmContext>(routes, asked, SmfRequest::Retrieve);
+    let routes = route::<SmPolicyUpdateNotify>(routes, asked, SmfRequest::PolicyUpdate);
+    route::<SmPolicyTerminateNotify>(routes, asked, SmfRequest::PolicyTermination)
+}
+
+/// The task that owns the core.
+struct Edge {
+    env: Env,
+    consumer: Consumer,
+    socket: Arc<dyn Datagram>,
+    smf: Smf,
+    node: Node,
+    summary: Summary,
+    inputs: VecDeque<Input>,
+    next_token: u64,
+    /// Requests that wait for the core's answer.
+    asked: BTreeMap<Token, oneshot::Sender<Reply>>,
+    /// Reports that wait for the core's answer.
+    reports: BTreeMap<Token, tern_n4::Request>,
+    /// PFCP requests under way: the node's token and the core's.
+    n4: BTreeMap<tern_n4::Token, Token>,
+    replies: mpsc::UnboundedSender<Answered>,
+    answered: mpsc::UnboundedReceiver<Answered>,
+    discover: Option<(Duration, Vec<Served>)>,
+}
+
+impl Edge {
+    fn new(
+        config: Config,
+        env: &Env,
+        identity: Identity,
+        consumer: Consumer,
+        socket: Arc<dyn Datagram>,
+    ) -> Self {
+        let now = env.clock.now();
+        let started = u32::try_from((now.as_micros() / 1_000_000 + NTP_TO_UNIX_S) & u64::from(u32::MAX));
+        let stamp = RecoveryTimeStamp(started.unwrap_or_default());
+        let node_config = NodeConfig::new(node_id(config.n4.address), stamp);
+        let served =
+            config.data_networks.iter().map(|n| Served { dnn: n.dnn.clone(), snssai: n.snssai }).collect();
+        let period = Duration::from_secs(config.timers.discovery_s.max(1));
+        let discover = config.discover_upfs.then_some((period, served));
+        let (smf, outputs) = Smf::new(config, identity, env.entropy.random());
+        // Bounded by the answers that the core awaits, at most a few a session.
+        let (replies, answered) = mpsc::unbounded_channel();
+        let mut edge = Self {
+            env: env.clone(),
+            consumer,
+            socket,
+            smf,
+            node: Node::new(node_config, now),
+            summary: Summary::new(env),
+            inputs: VecDeque::new(),
+            next_token: 0,
+            asked: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            n4: BTreeMap::new(),
+            replies,
+            answered,
+            discover,
+        };
+        outputs.into_iter().for_each(|output| edge.perform(now, output));
+        edge
+    }
+
+    async fn run(mut self, mut requests: mpsc::Receiver<Asked>, shutdown: &Shutdown) {
+        let (profiles, mut discovered) = mpsc::channel(1);
+        let discovery = self.discover.take().map(|(period, served)| {
+            tokio::spawn(discover(self.consumer.clone(), self.env.clone(), period, served, profiles))
+        });
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        loop {
+            self.settle().await;
+            let deadlines = [self.smf.deadline(), self.node.next_deadline(), self.summary.deadline()];
+            let deadline = deadlines.into_iter().flatten().min();
+            let (socket, clock) = (self.socket.clone(), self.env.clock);
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => break,
+                received = socket.recv_from(&mut buffer) => self.on_received(received, &buffer),
+                Some((token, reply)) = self.answered.recv() => self.inputs.push_back(Input::Reply(token, reply)),
+                Some((request, answer)) = requests.recv() => {
+                    let token = self.token();
+                    self.asked.insert(token, answer);
+                    self.inputs.push_back(Input::Request(token, request));
+                }
+                Some(profiles) = discovered.recv() => self.inputs.push_back(Input::Discovered(profiles)),
+                () = sleep_until(clock, deadline) => self.on_deadline(),
+            }
+        }
+        if let Some(discovery) = discovery {
+            discovery.abort();
+        }
+        self.release_associations().await;
+    }
+
+    fn on_received(&mut self, received: std::io::Result<(usize, SocketAddr)>, buffer: &[u8]) {
+        match received {
+            Ok((len, from)) => self.node.handle_datagram(self.env.clock.now(), from, &buffer[..len]),
+            // Such as an ICMP error about an earlier datagram: the timers see to it.
+            Err(error) => tracing::debug!(%error, "N4 receive"),
+        }
+    }
+
+    fn on_deadline(&mut self) {
+        let now = self.env.clock.now();
+        self.node.handle_deadline(now);
+        if self.smf.deadline().is_some_and(|at| at <= now) {
+            self.inputs.push_back(Input::Expired);
+        }
+    }
+
+    /// Until neither the core nor the N4 node has anything left to do.
+    async fn settle(&mut self) {
+        loop {
+            let now = self.env.clock.now();
+            while let Some(output) = self.node.next_output() {
+                if let NodeOutput::Transmit { to, bytes } = output {
+                    if let Err(error) = self.socket.send_to(&bytes, to).await {
+                        tracing::debug!(%to, %error, "N4 send");
+                    }
+                } else {
+                    self.on_node_output(now, output);
+                }
+            }
+            let Some(input) = self.inputs.pop_front() else { break };
+            for output in self.smf.handle(now, input) {
+                self.perform(now, output);
+            }
+            self.summary.touched(now);
+        }
+        self.summary.refresh(self.env.clock.now(), &self.smf);
+    }
+
+    fn perform(&mut self, now: Instant, output: Output) {
+        match output {
+            Output::Request { token, target, call, request } => {
+                let (consumer, replies) = (self.consumer.clone(), self.replies.clone());
+                tokio::spawn(async move {
+                    let reply = consumer.send(&target, &call, request).await;
+                    // The receiver is gone only when this function stops.
+                    let _ = replies.send((token, reply));
+                });
+            }
+            Output::Answer(token, reply) => {
+                if let Some(answer) = self.asked.remove(&token) {
+                    // A consumer that gave up does not hear it.
+                    let _ = answer.send(reply);
+                }
+            }
+            Output::N4 { token, upf, seid, message } => {
+                match self.node.send_request(now, upf, Some(seid), message) {
+                    Ok(node_token) => {
+                        self.n4.insert(node_token, token);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%upf, %error, "PFCP request not sent");
+                        self.inputs.push_back(Input::N4(token, None));
+                    }
+                }
+            }
+            Output::Answer4 { token, seid, message } => {
+                if let Some(request) = self.reports.remove(&token) {
+                    self.node.respond(now, &request, Some(seid), message.into());
+                }
+            }
+            Output::Associate(endpoint) => self.node.associate(now, endpoint),
+            Output::Count(name) => self.env.counters.add(name, 1),
+        }
+    }
+
+    fn on_node_output(&mut self, now: Instant, output: NodeOutput) {
+        match output {
+            NodeOutput::Transmit { .. } => {}
+            NodeOutput::Request { request, message: Message::SessionReportRequest(message) } => {
+                let (from, seid, token) = (request.from, request.seid.unwrap_or(0), self.token());
+                self.reports.insert(token, request);
+                self.inputs.push_back(Input::Report(token, Report { from, seid, message }));
+            }
+            NodeOutput::Request { request, .. } => {
+                self.node.refuse(now, &request, 0, tern_pfcp::Cause::SERVICE_NOT_SUPPORTED, None);
+            }
+            NodeOutput::Malformed { request, error, f_seid } => {
+                self.env.counters.add("smf.n4.decode_error", 1);
+                let seid = f_seid.map_or(0, |f_seid: FSeid| f_seid.seid);
+                self.node.refuse(now, &request, seid, error.cause(), Some(error.ie_type));
+            }
+            NodeOutput::Response { token, message, .. } => {
+                let token = self.n4.remove(&token);
+                self.inputs.extend(token.map(|token| Input::N4(token, Some(message))));
+            }
+            NodeOutput::TimedOut { token, peer } => {
+                tracing::warn!(%peer, "no PFCP answer");
+                self.env.counters.add("smf.n4.timeout", 1);
+                let token = self.n4.remove(&token);
+                self.inputs.extend(token.map(|token| Input::N4(token, None)));
+            }
+            NodeOutput::PeerUp { association } => {
+                // F-TEIDs are allocated by the UPF alone (TS 29.244 §5.5.1).
+                if association.up_function_features.contains(UpFunctionFeatures::FTUP) {
+                    self.inputs.push_back(Input::UpfUp(association.address));
+                } else {
+                    tracing::warn!(upf = %association.address, "UPF allocates no F-TEIDs (FTUP): not used");
+                }
+            }
+            NodeOutput::PeerDown { association, reason } => {
+                self.inputs.push_back(Input::UpfDown(association.address));
+                if reason == DownReason::Released {
+                    self.inputs.push_back(Input::UpfRestarted(association.address));
+                }
+            }
+            NodeOutput::PeerRestarted { address } => self.inputs.push_back(Input::UpfRestarted(address)),
+            NodeOutput::ReleaseRequested { address } => {
+                self.inputs.push_back(Input::UpfDown(address));
+                self.inputs.push_back(Input::UpfRestarted(address));
+                self.node.release(now, address);
+            }
+        }
+    }
+
+    /// A stop that was asked for: the UPFs need not wait for missing heartbeats.
+    async fn release_associations(&mut self) {
+        let now = self.env.clock.now();
+        let peers: Vec<_> = self.node.associations().map(|association| association.address).collect();
+        peers.into_iter().for_each(|peer| self.node.release(now, peer));
+        while let Some(output) = self.node.next_output() {
+            if let NodeOutput::Transmit { to, bytes } = output
+                && let Err(error) = self.socket.send_to(&bytes, to).await
+            {
+                tracing::debug!(%to, %error, "N4 send");
+            }
+        }
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 1;
+        Token(self.next_token)
+    }
+}
+
+async fn sleep_until(clock: tern_nf::Clock, deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => clock.sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Looks for UPFs at the NRF again and again.
+async fn discover(
+    consumer: Consumer,
+    env: Env,
+    period: Duration,
+    served: Vec<Served>,
+    profiles: mpsc::Sender<Vec<UpfProfile>>,
+) {
+    loop {
+        let found = match consumer.discover(&NfType::Upf, None, &Selection::default()).await {
+            Ok(found) => found.iter().filter_map(|profile| upf_profile(profile, &served)).collect(),
+            Err(error) => {
+                tracing::debug!(%error, "no UPF discovered");
+                Vec::new()
+            }
+        };
+        let pause = if found.is_empty() { FIRST_DISCOVERY } else { period };
+        // A failed or empty discovery leaves what was known: the association tells who lives.
+        if !found.is_empty() && profiles.send(found).await.is_err() {
+            return;
+        }
+        env.clock.sleep(pause).await;
+    }
+}
+
+/// What a UPF's profile says: N4 is at the profile's address (TS 29.510 §6.1.6.2.2).
+fn upf_profile(profile: &NfProfile, served: &[Served]) -> Option<UpfProfile> {
+    let info = profile.upf_info.as_ref()?;
+    let address = profile.ipv4_addresses.first()?;
+    let serves: Vec<_> = info
+        .s_nssai_upf_info_list
+        .iter()
+        .flat_map(|item| {
+            item.dnn_upf_info_list.iter().map(|d| Served { dnn: d.dnn.clone(), snssai: item.s_nssai })
+        })
+        .filter(|one| served.contains(one))
+        .collect();
+    let endpoint = SocketAddr::new((*address).into(), tern_pfcp::PORT);
+    (!serves.is_empty()).then_some(UpfProfile { endpoint, serves })
+}

@@ -1,0 +1,8 @@
+//! The service produced (Nsmf_PDUSession) and those consumed, one file each.
+
+pub mod pdu_session;
+pub mod policy;
+pub mod registration;
+pub mod status;
+pub mod subscription;
+pub mod transfer;

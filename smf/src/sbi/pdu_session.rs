@@ -1,0 +1,80 @@
+//! Nsmf_PDUSession, produced (TS 29.502 §5.2): what the AMF is answered.
+
+use bytes::Bytes;
+use tern_sbi::nsmf_pdusession::{
+    PostSmContexts, SmContextCreateError, SmContextCreatedData, SmContextUpdateError, SmContextUpdatedData,
+    UpCnxState as UpCnxStateText, UpdateSmContext,
+};
+use tern_sbi::{OperationError, ProblemDetails, Related, Response};
+
+use crate::cause::Refusal;
+use crate::context::{PduSession, UpCnxState};
+use crate::core::Core;
+use crate::io::Token;
+use crate::sbi::transfer::N2Kind;
+
+/// What an Update SM Context is answered with; nothing is 204.
+#[derive(Debug, Clone, Default)]
+pub struct Updated {
+    /// For the UE.
+    pub n1: Option<Bytes>,
+    /// For the access network.
+    pub n2: Option<(N2Kind, Bytes)>,
+    /// What the user-plane connection is now.
+    pub up_cnx_state: Option<UpCnxState>,
+}
+
+impl UpCnxState {
+    fn text(self) -> UpCnxStateText {
+        match self {
+            Self::Deactivated => UpCnxStateText::Deactivated,
+            Self::Activating => UpCnxStateText::Activating,
+            Self::Activated => UpCnxStateText::Activated,
+        }
+    }
+}
+
+/// 201: the context exists.
+pub fn created(core: &mut Core<'_>, token: Token, session: &PduSession) {
+    let data = SmContextCreatedData {
+        pdu_session_id: Some(session.id),
+        s_nssai: Some(session.snssai),
+        ..SmContextCreatedData::default()
+    };
+    let location = format!("{}/nsmf-pdusession/v1/sm-contexts/{}", core.identity.api_root, session.reference);
+    core.out.answer::<PostSmContexts>(token, Ok(Response::created(location, Related::from(data))));
+}
+
+/// The context is refused; `n1` is the answer for the UE.
+pub fn create_refused(core: &mut Core<'_>, token: Token, refusal: Refusal, n1: Option<Bytes>) {
+    let (status, cause) = refusal.problem();
+    create_failed(core, token, ProblemDetails::new(status, cause), n1);
+}
+
+/// The context is refused for a reason that the UE has no part in.
+pub fn create_failed(core: &mut Core<'_>, token: Token, problem: ProblemDetails, n1: Option<Bytes>) {
+    let status = problem.status.unwrap_or(500);
+    let body = Related { n1_sm_msg: n1, ..Related::from(SmContextCreateError::new(problem)) };
+    core.out.answer::<PostSmContexts>(token, Err(OperationError::Refused { status, body }));
+}
+
+/// 200 with what there is to tell, or 204.
+pub fn update_answered(core: &mut Core<'_>, token: Token, updated: Updated) {
+    let nothing = updated.n1.is_none() && updated.n2.is_none() && updated.up_cnx_state.is_none();
+    let data = SmContextUpdatedData {
+        up_cnx_state: updated.up_cnx_state.map(UpCnxState::text),
+        n2_sm_info_type: updated.n2.as_ref().map(|(kind, _)| kind.info_type()),
+        ..SmContextUpdatedData::default()
+    };
+    let n2_sm_info = updated.n2.map(|(_, octets)| octets);
+    let body = Related { data, n1_sm_msg: updated.n1, n2_sm_info };
+    let status = if nothing { 204 } else { 200 };
+    core.out.answer::<UpdateSmContext>(token, Ok(Response { status, ..Response::ok(body) }));
+}
+
+/// The update is refused; `n1` is an answer for the UE.
+pub fn update_refused(core: &mut Core<'_>, token: Token, status: u16, cause: &str, n1: Option<Bytes>) {
+    let error = SmContextUpdateError::new(ProblemDetails::new(status, cause));
+    let body = Related { n1_sm_msg: n1, ..Related::from(error) };
+    core.out.answer::<UpdateSmContext>(token, Err(OperationError::Refused { status, body }));
+}

@@ -1,0 +1,81 @@
+//! Namf_Communication_N1N2MessageTransfer, consumed (TS 29.518 §5.2.2.3.1).
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tern_nf::Target;
+use tern_sbi::namf_comm::{
+    N1MessageContainer, N1N2MessageTransfer, N1N2MessageTransferReqData, N2InfoContainer, NgapIeType,
+};
+use tern_sbi::nsmf_pdusession::N2SmInfoType;
+use tern_sbi::{Operation as _, OperationError, Reply, TransportError};
+
+use crate::context::PduSession;
+use crate::core::Core;
+use crate::io::Awaited;
+
+/// Which NGAP transfer N2 SM information is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum N2Kind {
+    /// PDU Session Resource Setup Request Transfer.
+    SetupRequest,
+    /// PDU Session Resource Modify Request Transfer.
+    ModifyRequest,
+    /// PDU Session Resource Release Command Transfer.
+    ReleaseCommand,
+}
+
+impl N2Kind {
+    /// In an answer to the AMF.
+    pub fn info_type(self) -> N2SmInfoType {
+        match self {
+            Self::SetupRequest => N2SmInfoType::PduResSetupReq,
+            Self::ModifyRequest => N2SmInfoType::PduResModReq,
+            Self::ReleaseCommand => N2SmInfoType::PduResRelCmd,
+        }
+    }
+
+    fn ie_type(self) -> NgapIeType {
+        match self {
+            Self::SetupRequest => NgapIeType::PduResSetupReq,
+            Self::ModifyRequest => NgapIeType::PduResModReq,
+            Self::ReleaseCommand => NgapIeType::PduResRelCmd,
+        }
+    }
+}
+
+/// Sends an N1 message to the UE, N2 SM information to its access network, or both.
+pub fn send(
+    core: &mut Core<'_>,
+    session: &PduSession,
+    n1: Option<Bytes>,
+    n2: Option<(N2Kind, Bytes)>,
+) -> Awaited<N1N2MessageTransfer> {
+    let kind = n2.as_ref().map(|(kind, _)| *kind);
+    let data = N1N2MessageTransferReqData {
+        n1_message_container: n1.as_ref().map(|_| N1MessageContainer::sm()),
+        n2_info_container: kind
+            .map(|kind| N2InfoContainer::sm(session.id, kind.ie_type(), Some(session.snssai))),
+        pdu_session_id: Some(session.id),
+        arp: session.granted.as_ref().map(|granted| granted.arp),
+        five_qi: session.granted.as_ref().map(|granted| granted.five_qi),
+        ..N1N2MessageTransferReqData::default()
+    };
+    let operation = N1N2MessageTransfer {
+        ue_context_id: session.supi.to_string(),
+        data,
+        n1_sm_msg: n1,
+        n2_sm_info: n2.map(|(_, octets)| octets),
+    };
+    core.out.request(session.reference, Target::ApiRoot(session.status.api_root.clone()), &operation)
+}
+
+/// Whether the AMF took the message; else why not.
+pub fn delivered(reply: Result<Reply, TransportError>) -> Result<(), String> {
+    match reply.map_err(OperationError::from).and_then(N1N2MessageTransfer::from_reply) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.problem() {
+            Some(problem) => problem.to_string(),
+            None => error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,367 @@
+//! The SMF's core: every SM context, and which of them an input is for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use tern_pfcp::{Cause as PfcpCause, SessionReportResponse};
+use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
+use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmContext};
+use tern_sbi::{OperationError, ProblemDetails, Reply, Response, TransportError};
+use tern_types::{Instant, PduSessionId, Random, Supi};
+
+use crate::cause::{GsmCause, Refusal};
+use crate::config::Config;
+use crate::context::{Next, PduSession, SmContext, SmContextRef, State};
+use crate::core::{Core, Identity};
+use crate::create;
+use crate::dispatch::{
+    abandon, on_n4, on_released_by_amf, on_replaced, on_report, on_update, on_user_plane_lost,
+};
+use crate::gsm::{Cause, by_policy, establish, release};
+use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
+use crate::pool::Pool;
+use crate::sbi::{pdu_session, policy};
+use crate::upf::Upfs;
+
+/// The SMF. Inputs go into [`Smf::handle`], outputs come out of it; it does no I/O.
+pub struct Smf {
+    config: Config,
+    identity: Identity,
+    random: Random,
+    contexts: BTreeMap<SmContextRef, SmContext>,
+    by_session: BTreeMap<(Supi, PduSessionId), SmContextRef>,
+    deadlines: BTreeSet<Deadline>,
+    pools: Vec<Pool>,
+    upfs: Upfs,
+    out: Outputs,
+}
+
+impl Smf {
+    /// Without any session. Its first outputs ask for associations with the configured UPFs.
+    pub fn new(config: Config, identity: Identity, random: Random) -> (Self, Vec<Output>) {
+        let pool = |network: &crate::config::DataNetwork| {
+            Pool::new(network.pool, network.gateway(), &network.reserved)
+        };
+        let pools = config.data_networks.iter().map(pool).collect();
+        let upfs = Upfs::new(&config);
+        let outputs = upfs.iter().map(|(&endpoint, _)| Output::Associate(endpoint)).collect();
+        let smf = Self {
+            config,
+            identity,
+            random,
+            contexts: BTreeMap::new(),
+            by_session: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            pools,
+            upfs,
+            out: Outputs::default(),
+        };
+        (smf, outputs)
+    }
+
+    /// Takes one input at `now`, and tells what is to be done.
+    pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
+        match input {
+            Input::Request(token, request) => self.on_request(now, token, request),
+            Input::Reply(token, reply) => self.on_reply(now, token, reply),
+            Input::N4(token, answer) => match self.out.resolve(token) {
+                Some(reference) => self
+                    .with(now, reference, |core, session, state| on_n4(core, session, state, token, answer)),
+                None => self.out.count("smf.n4.unknown_token"),
+            },
+            Input::Report(token, report) => self.on_report(now, token, report),
+            Input::UpfUp(endpoint) => self.upfs.set_associated(endpoint, true),
+            Input::UpfDown(endpoint) => self.upfs.set_associated(endpoint, false),
+            Input::UpfRestarted(endpoint) => self.on_upf_restarted(now, endpoint),
+            Input::Discovered(profiles) => {
+                for endpoint in self.upfs.discovered(profiles, self.config.limits.upfs_max) {
+                    self.out.push(Output::Associate(endpoint));
+                }
+            }
+            Input::Expired => self.on_expired(now),
+        }
+        self.out.take()
+    }
+
+    /// When [`Input::Expired`] is due next.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// All SM contexts.
+    pub fn contexts(&self) -> impl Iterator<Item = &SmContext> {
+        self.contexts.values()
+    }
+
+    /// How many SM contexts there are.
+    pub fn sessions(&self) -> usize {
+        self.contexts.len()
+    }
+
+    /// The UPFs.
+    pub fn upfs(&self) -> &Upfs {
+        &self.upfs
+    }
+
+    /// Addresses in use, of each data network of the configuration.
+    pub fn addresses_used(&self) -> Vec<usize> {
+        self.pools.iter().map(Pool::used).collect()
+    }
+
+    /// Replies and N4 answers awaited.
+    pub fn awaited(&self) -> usize {
+        self.out.awaited()
+    }
+
+    fn on_request(&mut self, now: Instant, token: Token, request: SmfRequest) {
+        match request {
+            SmfRequest::Create(operation) => self.on_create(now, token, operation),
+            SmfRequest::Update(operation) => match self.find(&operation.sm_context_ref) {
+                Some(reference) => {
+                    self.with(now, reference, |core, session, state| {
+                        on_update(core, session, state, token, operation)
+                    });
+                }
+                None => {
+                    let mut core = core(
+                        now,
+                        &self.config,
+                        &self.identity,
+                        &mut self.pools,
+                        &mut self.upfs,
+                        &mut self.out,
+                    );
+                    pdu_session::update_refused(&mut core, token, 404, "CONTEXT_NOT_FOUND", None);
+                }
+            },
+            SmfRequest::Release(operation) => {
+                let found = self.find(&operation.sm_context_ref);
+                let result = match found {
+                    Some(_) => Ok(Response { status: 204, ..Response::ok(None) }),
+                    None => Err(OperationError::Problem(ProblemDetails::new(404, "CONTEXT_NOT_FOUND"))),
+                };
+                self.out.answer::<ReleaseSmContext>(token, result);
+                if let Some(reference) = found {
+                    self.with(now, reference, on_released_by_amf);
+                }
+            }
+            SmfRequest::Retrieve(operation) => {
+                // Without EPS interworking there is nothing that another SMF or MME could take.
+                let problem = match self.find(&operation.sm_context_ref) {
+                    Some(_) => ProblemDetails::new(403, "NO_EPS_5GS_CONTINUITY"),
+                    None => ProblemDetails::new(404, "CONTEXT_NOT_FOUND"),
+                };
+                self.out.answer::<RetrieveSmContext>(token, Err(OperationError::Problem(problem)));
+            }
+            SmfRequest::PolicyUpdate(operation) => self.on_policy_update(now, token, &operation),
+            SmfRequest::PolicyTermination(operation) => {
+                let found = operation.key().and_then(|key| self.find(&key));
+                self.out.answer::<SmPolicyTerminateNotify>(token, callback_result(found.is_some()));
+                if let Some(reference) = found {
+                    self.with(now, reference, |core, session, state| match state {
+                        State::Active(connection) | State::ModificationPending(_, connection) => {
+                            connection.abandon(core);
+                            release::by_network(core, session, GsmCause::RegularDeactivation)
+                        }
+                        State::Inactive(establishment) => {
+                            abandon(core, session, establishment, Cause::Refused)
+                        }
+                        state => Next::State(state),
+                    });
+                }
+            }
+        }
+    }
+
+    fn on_create(&mut self, now: Instant, token: Token, operation: PostSmContexts) {
+        let reference = self.new_reference();
+        let exists = |supi: &Supi, id| self.by_session.contains_key(&(supi.clone(), id));
+        let supi = operation.data.supi.clone();
+        let session = create::read(&self.config, operation, reference, exists).and_then(|session| {
+            if self.contexts.len() < self.config.limits.sessions_max {
+                return Ok(session);
+            }
+            Err(create::Refused::with_reject(session.id.get(), session.request.pti, Refusal::SessionLimit))
+        });
+        let session = match session {
+            Ok(session) => session,
+            Err(refused) => {
+                tracing::warn!(?supi, problem = %refused.problem, "SM context refused");
+                self.out.count("smf.create.refused");
+                let mut core =
+                    core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
+                return pdu_session::create_failed(&mut core, token, refused.problem, refused.n1);
+            }
+        };
+        let key = (session.supi.clone(), session.id);
+        if let Some(&old) = self.by_session.get(&key) {
+            let status = session.status.clone();
+            tracing::info!(supi = %session.supi, session = %session.id, "PDU session is replaced");
+            self.with(now, old, |core, session, state| {
+                let notify = session.status != status;
+                on_replaced(core, session, state, notify)
+            });
+        }
+        self.by_session.insert(key, reference);
+        let mut core =
+            core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
+        let next = establish(&mut core, &session, token);
+        self.put(session, next);
+    }
+
+    fn on_reply(&mut self, now: Instant, token: Token, reply: Result<Reply, TransportError>) {
+        let Some(reference) = self.out.resolve(token) else { return self.out.count("smf.sbi.unknown_token") };
+        self.with(now, reference, |core, session, state| match state {
+            State::Inactive(establishment) => establishment.on_reply(core, session, token, reply),
+            State::Active(mut connection) => {
+                connection.on_reply(session, token, reply);
+                Next::State(State::Active(connection))
+            }
+            State::ModificationPending(modification, mut connection) => {
+                if connection.notifying == Some(token) {
+                    connection.on_reply(session, token, reply);
+                    return Next::State(State::ModificationPending(modification, connection));
+                }
+                modification.on_reply(core, session, connection, token, reply)
+            }
+            State::InactivePending(release) => release.on_reply(core, session, token, reply),
+        });
+    }
+
+    fn on_policy_update(&mut self, now: Instant, token: Token, operation: &SmPolicyUpdateNotify) {
+        let found = operation.key().and_then(|key| self.find(&key));
+        let Some(reference) = found else {
+            return self.out.answer::<SmPolicyUpdateNotify>(token, callback_result(false));
+        };
+        let new = operation.notification.sm_policy_decision.as_ref().map(policy::changed).unwrap_or_default();
+        self.with(now, reference, |core, session, state| match state {
+            State::Active(connection) => {
+                core.out.answer::<SmPolicyUpdateNotify>(token, callback_result(true));
+                by_policy(core, session, connection, new)
+            }
+            state => {
+                let problem = ProblemDetails::new(400, "PENDING_TRANSACTION");
+                core.out.answer::<SmPolicyUpdateNotify>(token, Err(OperationError::Problem(problem)));
+                Next::State(state)
+            }
+        });
+    }
+
+    fn on_report(&mut self, now: Instant, token: Token, report: Report) {
+        let found = SmContextRef::new(report.seid).filter(|reference| self.contexts.contains_key(reference));
+        let up_seid = found.and_then(|reference| {
+            let user_plane = self.contexts.get(&reference)?.session.user_plane.as_ref()?;
+            (user_plane.upf.ip() == report.from.ip()).then_some(user_plane.up_seid)?
+        });
+        let cause = match up_seid {
+            Some(_) => PfcpCause::REQUEST_ACCEPTED,
+            None => PfcpCause::SESSION_CONTEXT_NOT_FOUND,
+        };
+        let message = SessionReportResponse { cause, ..SessionReportResponse::default() };
+        self.out.push(Output::Answer4 { token, seid: up_seid.unwrap_or(0), message });
+        if let (Some(reference), Some(_)) = (found, up_seid) {
+            self.with(now, reference, |core, session, state| on_report(core, session, state, &report));
+        }
+    }
+
+    fn on_upf_restarted(&mut self, now: Instant, endpoint: SocketAddr) {
+        let lost =
+            |context: &SmContext| context.session.user_plane.as_ref().is_some_and(|u| u.upf == endpoint);
+        let lost: Vec<_> = self.contexts.values().filter(|c| lost(c)).map(|c| c.session.reference).collect();
+        if !lost.is_empty() {
+            tracing::warn!(upf = %endpoint, sessions = lost.len(), "UPF lost its sessions: they are released");
+        }
+        for reference in lost {
+            self.with(now, reference, on_user_plane_lost);
+        }
+    }
+
+    fn on_expired(&mut self, now: Instant) {
+        while let Some(&(at, reference)) = self.deadlines.first()
+            && at <= now
+        {
+            self.with(now, reference, |core, session, state| match state {
+                State::Inactive(establishment) => establishment.expire(core, session),
+                State::ModificationPending(modification, connection) => {
+                    modification.expire(core, session, connection)
+                }
+                State::InactivePending(release) => release.expire(core, session),
+                State::Active(connection) => Next::State(State::Active(connection)),
+            });
+        }
+    }
+
+    /// Lends a context to a transition and keeps what it leaves.
+    fn with(
+        &mut self,
+        now: Instant,
+        reference: SmContextRef,
+        transition: impl FnOnce(&mut Core<'_>, &mut PduSession, State) -> Next,
+    ) {
+        let Some(SmContext { mut session, state }) = self.contexts.remove(&reference) else { return };
+        if let Some(at) = deadline(&state) {
+            self.deadlines.remove(&(at, reference));
+        }
+        let mut core =
+            core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
+        let next = transition(&mut core, &mut session, state);
+        self.put(session, next);
+    }
+
+    fn put(&mut self, session: PduSession, next: Next) {
+        let reference = session.reference;
+        match next {
+            Next::State(state) => {
+                self.deadlines.extend(deadline(&state).map(|at| (at, reference)));
+                self.contexts.insert(reference, SmContext { session, state });
+            }
+            Next::Gone => {
+                let key = (session.supi, session.id);
+                if self.by_session.get(&key) == Some(&reference) {
+                    self.by_session.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn find(&self, reference: &str) -> Option<SmContextRef> {
+        reference.parse().ok().filter(|reference| self.contexts.contains_key(reference))
+    }
+
+    fn new_reference(&mut self) -> SmContextRef {
+        loop {
+            let reference = SmContextRef::new(self.random.u64());
+            if let Some(reference) = reference.filter(|reference| !self.contexts.contains_key(reference)) {
+                return reference;
+            }
+        }
+    }
+}
+
+fn core<'a>(
+    now: Instant,
+    config: &'a Config,
+    identity: &'a Identity,
+    pools: &'a mut [Pool],
+    upfs: &'a mut Upfs,
+    out: &'a mut Outputs,
+) -> Core<'a> {
+    Core { now, config, identity, pools, upfs, out }
+}
+
+fn deadline(state: &State) -> Option<Instant> {
+    match state {
+        State::Inactive(establishment) => establishment.deadline(),
+        State::Active(_) => None,
+        State::ModificationPending(modification, _) => Some(modification.deadline()),
+        State::InactivePending(release) => release.deadline(),
+    }
+}
+
+fn callback_result(known: bool) -> Result<Response<()>, OperationError<ProblemDetails>> {
+    if known {
+        Ok(Response::no_content())
+    } else {
+        Err(OperationError::Problem(ProblemDetails::new(404, "CONTEXT_NOT_FOUND")))
+    }
+}
