@@ -1,0 +1,275 @@
+//! The NRF with its consumers, over HTTP and in memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tern_nf::{
+    Env, EnvOptions, Nf, ProfileSeed, Routes, SbiConfig, Selection, Shutdown, SimNetwork, Target, Trigger,
+};
+use tern_nrf::Config;
+use tern_sbi::common::{NfInstanceId, NfType, PatchItem, ServiceName};
+use tern_sbi::nnrf_disc::SearchNfInstances;
+use tern_sbi::nnrf_nfm::{
+    DeregisterNfInstance, GetNfInstance, ListNfInstances, NfProfile, NfStatus, RegisterNfInstance,
+    UpdateNfInstance,
+};
+use tern_sbi::{Call, Operation, OperationError, Response, TransportError};
+use tern_types::Duration;
+
+/// One core: its NRF, and a way to make environments that reach it.
+struct Core {
+    nrf_root: String,
+    nrf_env: Env,
+    config: Config,
+    trigger: Option<Trigger>,
+    task: Option<tokio::task::JoinHandle<anyhow::Result<()>>>,
+    network: Option<SimNetwork>,
+    envs: AtomicUsize,
+}
+
+impl Core {
+    async fn start(network: Option<SimNetwork>, heartbeat_seconds: u32) -> Self {
+        let sbi = SbiConfig { port: free_port(), nrf: None, ..SbiConfig::loopback(1) };
+        let config = Config { sbi, heartbeat_seconds, ..Config::default() };
+        let nrf_env = match &network {
+            Some(network) => Env::simulated(1, network),
+            None => Env::real(EnvOptions::new("NRF", &config.sbi)).unwrap(),
+        };
+        let nrf_root = config.sbi.api_root();
+        let mut core =
+            Self { nrf_root, nrf_env, config, trigger: None, task: None, network, envs: AtomicUsize::new(2) };
+        core.restart().await;
+        core
+    }
+
+    /// Ends the NRF if it runs, and starts one with the same store.
+    async fn restart(&mut self) {
+        if let (Some(trigger), Some(task)) = (self.trigger.take(), self.task.take()) {
+            trigger.shut_down();
+            task.await.unwrap().unwrap();
+        }
+        let (trigger, shutdown) = Shutdown::new();
+        let env = Env { readiness: tern_nf::Ready::default(), ..self.nrf_env.clone() };
+        let ready = env.readiness.clone();
+        self.task = Some(tokio::spawn(tern_nrf::run(self.config.clone(), env, shutdown)));
+        self.trigger = Some(trigger);
+        ready.wait().await;
+    }
+
+    fn env(&self) -> Env {
+        let seed = self.envs.fetch_add(1, Ordering::Relaxed) as u64;
+        match &self.network {
+            Some(network) => Env::simulated(seed, network),
+            None => Env::real(EnvOptions::new("TEST", &SbiConfig::loopback(1))).unwrap(),
+        }
+    }
+
+    fn sbi(&self) -> SbiConfig {
+        SbiConfig { port: free_port(), nrf: Some(self.nrf_root.clone()), ..SbiConfig::loopback(1) }
+    }
+
+    fn nrf(&self) -> Target {
+        Target::ApiRoot(self.nrf_root.clone())
+    }
+
+    /// A UDM that counts its calls; which of its operations does not matter here.
+    async fn udm(&self, priority: u16) -> (Nf, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        let routes = Routes::new().raw(tern_sbi::Method::Get, "/nudm-ueau/v1/ping", move |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async { tern_sbi::Reply::empty(204) }
+        });
+        let seed = ProfileSeed { priority, ..ProfileSeed::new(NfType::Udm, vec![ServiceName::NudmUeau]) };
+        (Nf::start(&self.env(), &self.sbi(), seed, routes).await.unwrap(), calls)
+    }
+
+    async fn ausf(&self) -> Nf {
+        let seed = ProfileSeed::new(NfType::Ausf, vec![ServiceName::NausfAuth]);
+        Nf::start(&self.env(), &self.sbi(), seed, Routes::new()).await.unwrap()
+    }
+}
+
+fn free_port() -> u16 {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    std::net::TcpListener::bind(any).unwrap().local_addr().unwrap().port()
+}
+
+async fn ping(nf: &Nf) -> Result<u16, TransportError> {
+    let request = tern_sbi::Request {
+        method: tern_sbi::Method::Get,
+        path: "/nudm-ueau/v1/ping".into(),
+        query: Vec::new(),
+        headers: tern_sbi::Headers::default(),
+        body: tern_sbi::Body::Empty,
+    };
+    let target = Target::service(NfType::Udm, ServiceName::NudmUeau);
+    nf.consumer().send(&target, &Call::default(), request).await.map(|reply| reply.status)
+}
+
+fn status_of<T, E>(result: Result<Response<T>, OperationError<E>>) -> u16 {
+    match result {
+        Ok(response) => response.status,
+        Err(OperationError::Problem(problem)) => problem.status.unwrap(),
+        Err(OperationError::Refused { status, .. }) => status,
+        Err(_) => 0,
+    }
+}
+
+async fn eventually<F: AsyncFnMut() -> bool>(mut condition: F) {
+    for _ in 0..200 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never came true");
+}
+
+/// Register, replace, read, list, patch, deregister.
+async fn manages_instances(core: Core) {
+    let ausf = core.ausf().await;
+    let (consumer, call, id) = (ausf.consumer(), Call::default(), NfInstanceId::from_u128(77));
+    let profile = NfProfile {
+        ipv4_addresses: vec!["127.0.0.1".parse().unwrap()],
+        ..NfProfile::new(id, NfType::Pcf, NfStatus::Registered)
+    };
+    let register = RegisterNfInstance { nf_instance_id: id, profile: profile.clone() };
+    let created = consumer.call(&core.nrf(), &call, &register).await.unwrap();
+    assert_eq!(created.status, 201);
+    assert_eq!(created.location, Some(format!("{}/nnrf-nfm/v1/nf-instances/{id}", core.nrf_root)));
+    assert_eq!(created.body.heart_beat_timer, Some(core.config.heartbeat_seconds));
+    assert_eq!(status_of(consumer.call(&core.nrf(), &call, &register).await), 200);
+    let got = consumer.call(&core.nrf(), &call, &GetNfInstance { nf_instance_id: id }).await.unwrap();
+    assert_eq!(got.body.nf_type, NfType::Pcf);
+    let list =
+        ListNfInstances { nf_type: Some(NfType::Pcf), limit: None, page_number: None, page_size: None };
+    let listed = consumer.call(&core.nrf(), &call, &list).await.unwrap();
+    assert_eq!(listed.body.total_item_count, Some(1));
+    let patch = |path: &str, value| UpdateNfInstance {
+        nf_instance_id: id,
+        patch: vec![PatchItem::replace(path, value)],
+    };
+    assert_eq!(
+        status_of(consumer.call(&core.nrf(), &call, &patch("/nfStatus", "REGISTERED".into())).await),
+        204
+    );
+    assert_eq!(status_of(consumer.call(&core.nrf(), &call, &patch("/priority", 4.into())).await), 200);
+    assert_eq!(status_of(consumer.call(&core.nrf(), &call, &patch("/nfType", "UDM".into())).await), 403);
+    let mistaken = RegisterNfInstance { nf_instance_id: NfInstanceId::nil(), profile };
+    assert_eq!(status_of(consumer.call(&core.nrf(), &call, &mistaken).await), 400);
+    let deregister = DeregisterNfInstance { nf_instance_id: id };
+    assert_eq!(status_of(consumer.call(&core.nrf(), &call, &deregister).await), 204);
+    assert_eq!(status_of(consumer.call(&core.nrf(), &call, &deregister).await), 404);
+    ausf.stop().await;
+}
+
+/// Producers are found, the better first, the next when it is gone.
+async fn finds_producers(core: Core) {
+    let ausf = core.ausf().await;
+    assert!(matches!(ping(&ausf).await, Err(TransportError::NotDiscovered(_))));
+    let (second, second_calls) = core.udm(2).await;
+    eventually(async || ping(&ausf).await == Ok(204)).await;
+    let (first, first_calls) = core.udm(1).await;
+    // The notification of the new one makes the consumer ask again.
+    eventually(async || ping(&ausf).await == Ok(204) && first_calls.load(Ordering::Relaxed) > 0).await;
+    let before = second_calls.load(Ordering::Relaxed);
+    first.stop().await;
+    assert_eq!(ping(&ausf).await, Ok(204));
+    assert_eq!(second_calls.load(Ordering::Relaxed), before + 1);
+    // One that dies without a word is passed over as well.
+    let (third, third_calls) = core.udm(0).await;
+    eventually(async || ping(&ausf).await == Ok(204) && third_calls.load(Ordering::Relaxed) > 0).await;
+    drop(third);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(ping(&ausf).await, Ok(204));
+    second.stop().await;
+    ausf.stop().await;
+}
+
+/// A restarted NRF knows who was there, and heartbeats go on.
+async fn survives_a_restart(mut core: Core) {
+    let (udm, _) = core.udm(0).await;
+    core.restart().await;
+    let ausf = core.ausf().await;
+    assert_eq!(ping(&ausf).await, Ok(204));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let profiles = ausf.consumer().discover(&NfType::Udm, None, &Selection::default()).await.unwrap();
+    assert_eq!(profiles.len(), 1);
+    udm.stop().await;
+    ausf.stop().await;
+}
+
+/// Requests that cannot be read get the cause of TS 29.500 Table 5.2.7.2-1.
+async fn refuses_with_causes(core: Core) {
+    let env = core.env();
+    let search = |query: &[(&str, &str)]| tern_sbi::Request {
+        method: tern_sbi::Method::Get,
+        path: SearchNfInstances::PATH.into(),
+        query: query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        headers: tern_sbi::Headers::default(),
+        body: tern_sbi::Body::Empty,
+    };
+    for (request, status, cause) in [
+        (search(&[("target-nf-type", "UDM")]), 400, "MANDATORY_QUERY_PARAM_MISSING"),
+        (
+            search(&[("target-nf-type", "UDM"), ("requester-nf-type", "AMF"), ("snssais", "x")]),
+            400,
+            "OPTIONAL_QUERY_PARAM_INCORRECT",
+        ),
+        (
+            tern_sbi::Request { path: "/nnrf-disc/v1/x".into(), ..search(&[]) },
+            404,
+            "RESOURCE_URI_STRUCTURE_NOT_FOUND",
+        ),
+        (tern_sbi::Request { path: "/nnrf-disc/v9/x".into(), ..search(&[]) }, 400, "INVALID_API"),
+    ] {
+        let reply = env.sbi.send(&core.nrf_root, &Call::default(), request).await.unwrap();
+        let problem: tern_sbi::ProblemDetails = serde_json::from_slice(reply.body.json().unwrap()).unwrap();
+        assert_eq!((reply.status, problem.cause.as_deref()), (status, Some(cause)));
+    }
+}
+
+macro_rules! over_both {
+    ($($name:ident($heartbeat:literal)),+ $(,)?) => {
+        mod http {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(super::Core::start(None, $heartbeat).await).await;
+                }
+            )+
+        }
+        mod memory {
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $name() {
+                    let network = tern_nf::SimNetwork::new(1);
+                    super::$name(super::Core::start(Some(network), $heartbeat).await).await;
+                }
+            )+
+        }
+    };
+}
+
+over_both!(manages_instances(10), finds_producers(10), survives_a_restart(1), refuses_with_causes(10));
+
+#[tokio::test(start_paused = true)]
+async fn when_an_nf_falls_silent_then_it_is_no_longer_found() {
+    let core = Core::start(Some(SimNetwork::new(1)), 1).await;
+    let (udm, _) = core.udm(0).await;
+    let ausf = core.ausf().await;
+    let found = async || {
+        let by = ausf.consumer();
+        by.discover(&NfType::Udm, None, &Selection::default()).await.unwrap().len()
+    };
+    assert_eq!(found().await, 1);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(found().await, 1);
+    // Its upkeep ends with it; nobody deregisters.
+    drop(udm);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(found().await, 0);
+    assert_eq!(core.nrf_env.counters.get("nrf.instance.suspended"), 1);
+}
