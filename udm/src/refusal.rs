@@ -2,6 +2,9 @@
 
 use tern_sbi::{OperationError, ProblemDetails};
 
+/// The cause of an unknown subscriber.
+const USER_NOT_FOUND: &str = "USER_NOT_FOUND";
+
 /// What a handler refuses with.
 pub(crate) type Refused = OperationError<ProblemDetails>;
 
@@ -15,18 +18,20 @@ pub(crate) fn refuse_with(status: u16, cause: &str, detail: impl std::fmt::Displ
     OperationError::Problem(ProblemDetails::new(status, cause).with_detail(detail))
 }
 
-/// Of what the repository answered: a 404 goes on with its cause, or with `not_found` if it has
-/// none; that it does not answer is 504, anything else our failure.
+/// Of what the repository answered: a 404 is `not_found` unless the subscriber is unknown, a 403
+/// goes on with its cause, no answer is 504, anything else our failure.
 pub(crate) fn of_repository(error: Refused, not_found: &str) -> Refused {
-    if status(&error) == Some(404) {
-        let cause = cause(&error)
-            .filter(|cause| cause.ends_with("_NOT_FOUND") && *cause != "RESOURCE_URI_STRUCTURE_NOT_FOUND");
-        return refuse(404, cause.unwrap_or(not_found));
+    if is_unknown_user(&error) {
+        return refuse(404, USER_NOT_FOUND);
     }
     match error {
         OperationError::Transport(error) => refuse_with(504, "TARGET_NF_NOT_REACHABLE", error),
-        error if status(&error) == Some(503) => refuse_with(503, "NF_CONGESTION", error),
-        error => refuse_with(500, "SYSTEM_FAILURE", error),
+        OperationError::Problem(problem) if problem.status == Some(403) => OperationError::Problem(problem),
+        error => match status(&error) {
+            Some(404) => refuse(404, not_found),
+            Some(503) => refuse_with(503, "NF_CONGESTION", error),
+            _ => refuse_with(500, "SYSTEM_FAILURE", error),
+        },
     }
 }
 
@@ -50,5 +55,5 @@ fn cause(error: &Refused) -> Option<&str> {
 
 /// Whether the repository does not know the subscriber at all.
 pub(crate) fn is_unknown_user(error: &Refused) -> bool {
-    cause(error) == Some("USER_NOT_FOUND")
+    cause(error) == Some(USER_NOT_FOUND)
 }

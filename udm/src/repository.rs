@@ -5,15 +5,16 @@ use tern_crypto::Sqn;
 use tern_nf::{Consumer, Selection, Target};
 use tern_sbi::common::{NfType, Octets, PatchItem, PatchOperation, ServiceName, VarPlmnId};
 use tern_sbi::nudm_sdm::{
-    AccessAndMobilitySubscriptionData, SdmSubscription, SmSubsData, SmfSelectionSubscriptionData,
+    AccessAndMobilitySubscriptionData, DataSetName, SdmSubscription, SmSubsData, SmfSelectionSubscriptionData,
 };
 use tern_sbi::nudm_ueau::AuthEvent;
 use tern_sbi::nudm_uecm::{Amf3GppAccessRegistration, SmfRegistration};
 use tern_sbi::nudr_dr::{
     AuthenticationSubscription, CreateAmfContext3gpp, CreateAuthenticationStatus,
     CreateOrUpdateSmfRegistration, CreateSdmSubscription, DeleteAuthenticationStatus, DeleteSmfRegistration,
-    ModifyAuthSubscription, QueryAmData, QueryAmfContext3gpp, QueryAuthSubscription, QuerySmData,
-    QuerySmfRegList, QuerySmfRegistration, QuerySmfSelectData, RemoveSdmSubscription,
+    ModifyAuthSubscription, ProvisionedDataSets, QueryAmData, QueryAmfContext3gpp, QueryAuthSubscription,
+    QueryProvisionedData, QuerySmData, QuerySmfRegList, QuerySmfRegistration, QuerySmfSelectData,
+    RemoveSdmSubscription,
 };
 use tern_sbi::{Call, Location, Operation, ProblemDetails, Response};
 use tern_types::{Dnn, PduSessionId, PlmnId, Snssai, Supi};
@@ -112,6 +113,19 @@ impl Repository {
     ) -> Result<SmSubsData, Refused> {
         let (ue_id, serving_plmn_id) = (supi.clone(), VarPlmnId(plmn));
         let operation = QuerySmData { ue_id, serving_plmn_id, single_nssai, dnn, supported_features: None };
+        self.read(call, supi, &operation, "DATA_NOT_FOUND").await
+    }
+
+    /// Several of the above in one request.
+    pub(crate) async fn provisioned_data(
+        &self,
+        call: &Call,
+        supi: &Supi,
+        plmn: PlmnId,
+        names: Vec<DataSetName>,
+    ) -> Result<ProvisionedDataSets, Refused> {
+        let (ue_id, serving_plmn_id) = (supi.clone(), VarPlmnId(plmn));
+        let operation = QueryProvisionedData { ue_id, serving_plmn_id, dataset_names: Some(names) };
         self.read(call, supi, &operation, "DATA_NOT_FOUND").await
     }
 

@@ -76,17 +76,19 @@ impl Udm {
         }
         let plmn = self.plmn_or_home(plmn_id);
         let wanted = |name: &DataSetName| names.contains(name);
-        let (am, smf_sel, sm, uec_smf, uec_amf) = tokio::join!(
-            when(wanted(&DataSetName::Am), self.repository.am_data(&call, &supi, plmn)),
-            when(wanted(&DataSetName::SmfSel), self.repository.smf_selection(&call, &supi, plmn)),
-            when(wanted(&DataSetName::Sm), self.repository.sm_data(&call, &supi, plmn, None, None)),
+        let provisioned =
+            |name: &DataSetName| matches!(name, DataSetName::Am | DataSetName::SmfSel | DataSetName::Sm);
+        let provisioned: Vec<DataSetName> = names.iter().filter(|name| provisioned(name)).cloned().collect();
+        let (provisioned, uec_smf, uec_amf) = tokio::join!(
+            when(!provisioned.is_empty(), self.repository.provisioned_data(&call, &supi, plmn, provisioned)),
             when(wanted(&DataSetName::UecSmf), self.sessions(&call, &supi)),
             when(wanted(&DataSetName::UecAmf), self.serving_amf(&call, &supi)),
         );
+        let provisioned = provisioned?.unwrap_or_default();
         Ok(Response::ok(SubscriptionDataSets {
-            am_data: am?,
-            smf_sel_data: smf_sel?,
-            sm_data: sm?,
+            am_data: provisioned.am_data,
+            smf_sel_data: provisioned.smf_sel_data,
+            sm_data: provisioned.sm_data,
             uec_smf_data: uec_smf?,
             uec_amf_data: uec_amf?,
         }))

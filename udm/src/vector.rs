@@ -1,8 +1,7 @@
 //! Authentication vectors: TS 33.501 §6.1.3.2, TS 33.102 §6.3.5.
 
 use tern_crypto::{
-    AMF_5G, AuthenticationFunctions, AuthenticationVector, Auts, AutsError, Sqn, SqnArray, SubscriberKey,
-    resynchronise,
+    AMF_5G, AuthenticationFunctions, AuthenticationVector, Auts, AutsError, Sqn, SubscriberKey, resynchronise,
 };
 use tern_sbi::nudm_ueau::ResynchronizationInfo;
 use tern_sbi::nudr_dr::AuthenticationSubscription;
@@ -79,8 +78,9 @@ impl Credentials {
         self.sqn.next().ok_or(CredentialsError::SqnExhausted)
     }
 
-    /// The next sequence number after a synchronisation failure: behind our own if the USIM
-    /// takes that, else behind SQN_MS (TS 33.102 §6.3.5).
+    /// The next sequence number after a synchronisation failure: behind SQN_MS, or behind our
+    /// own if that is greater (TS 33.102 §6.3.5). It never goes back, also where the USIM refuses
+    /// ours for being too far ahead: a number is not given out twice.
     ///
     /// # Errors
     /// If AUTS is not the USIM's: inner; when no number is left: outer.
@@ -92,12 +92,7 @@ impl Credentials {
             Ok(sqn_ms) => sqn_ms,
             Err(error) => return Ok(Err(error)),
         };
-        let ours = self.next_sqn()?;
-        let ahead = ours.seq().checked_sub(sqn_ms.seq());
-        if ahead.is_some_and(|ahead| (1..=SqnArray::DELTA_DEFAULT).contains(&ahead)) {
-            return Ok(Ok(ours));
-        }
-        sqn_ms.next().map(Ok).ok_or(CredentialsError::SqnExhausted)
+        self.sqn.max(sqn_ms).next().map(Ok).ok_or(CredentialsError::SqnExhausted)
     }
 
     /// The vector of a sequence number that is stored as given out.
@@ -108,7 +103,7 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
-    use tern_crypto::{Autn, Usim, UsimRefusal};
+    use tern_crypto::{Autn, SqnArray, Usim, UsimRefusal};
     use tern_sbi::common::{Octets, SecretText};
     use tern_sbi::nausf_auth::AuthType;
     use tern_sbi::nudr_dr::SequenceNumber;

@@ -7,7 +7,7 @@ use tern_nf::{Routes, Transport as _};
 use tern_sbi::common::{Octets, PatchOperation, SecretText};
 use tern_sbi::nausf_auth::AuthType;
 use tern_sbi::nudm_sdm::{
-    AccessAndMobilitySubscriptionData, Nssai, SmSubsData, SmfSelectionSubscriptionData,
+    AccessAndMobilitySubscriptionData, DataSetName, Nssai, SmSubsData, SmfSelectionSubscriptionData,
 };
 use tern_sbi::nudm_ueau::AuthEvent;
 use tern_sbi::nudm_uecm::{Amf3GppAccessRegistration, SmfRegistration};
@@ -54,6 +54,15 @@ impl Udr {
         });
         routes =
             self.answer(routes, |_, _: QuerySmData| -> Answer<SmSubsData> { refuse(404, "DATA_NOT_FOUND") });
+        routes = self.answer(routes, |udr, op: QueryProvisionedData| {
+            let wanted = |name| op.dataset_names.as_ref().unwrap().contains(&name);
+            let sets = ProvisionedDataSets {
+                am_data: wanted(DataSetName::Am).then(am_data),
+                smf_sel_data: wanted(DataSetName::SmfSel).then(SmfSelectionSubscriptionData::default),
+                sm_data: None,
+            };
+            udr.known(&op.ue_id, sets)
+        });
         routes = self.answer(routes, |udr, op: QueryAmfContext3gpp| match &*udr.amf.lock().unwrap() {
             Some(amf) => udr.known(&op.ue_id, amf.clone()),
             None => refuse(404, "DATA_NOT_FOUND"),
