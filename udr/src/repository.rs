@@ -1,0 +1,183 @@
+//! Where each document stands in the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tern_sbi::{OperationError, ProblemDetails};
+use tern_store::{Action, Condition, Entry, Store, StoreError, Write};
+use tern_types::{PduSessionId, Supi};
+
+use crate::Subscriber;
+
+/// Documents that one subscriber can have besides the record: a bound for reading them all.
+const DOCUMENTS_MAX: usize = 256;
+
+/// Subscribers and what network functions keep of them.
+pub struct Repository {
+    store: Arc<dyn Store>,
+    api_root: String,
+}
+
+/// A refusal of Nudr_DataRepository.
+pub(crate) type Refused = OperationError<ProblemDetails>;
+
+impl Repository {
+    /// Over `store`; `api_root` begins the URIs of what is created.
+    pub fn new(store: Arc<dyn Store>, api_root: String) -> Self {
+        Self { store, api_root }
+    }
+
+    /// What the URIs of created resources begin with.
+    pub(crate) fn api_root(&self) -> &str {
+        &self.api_root
+    }
+
+    /// How many subscribers there are, counted in pages.
+    pub async fn count(&self) -> Result<usize, StoreError> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = self.page(after.as_ref(), tern_store::RANGE_LEN_MAX).await?;
+            count += page.len();
+            match page.into_iter().next_back() {
+                Some(last) => after = Some(last.supi),
+                None => return Ok(count),
+            }
+        }
+    }
+
+    /// A subscriber's record.
+    pub async fn subscriber(&self, supi: &Supi) -> Result<Option<Subscriber>, StoreError> {
+        self.store.get(&record_key(supi)).await?.map(|entry| decode(&entry)).transpose()
+    }
+
+    /// Records in the order of their SUPIs, behind `after`.
+    pub async fn page(&self, after: Option<&Supi>, limit: usize) -> Result<Vec<Subscriber>, StoreError> {
+        let after = after.map(record_key);
+        let entries = self.store.range(RECORDS, after.as_deref(), limit).await?;
+        entries.iter().map(|(_, entry)| decode(entry)).collect()
+    }
+
+    /// Creates or replaces records, all or none. A sequence number that was already given out
+    /// stays: it is kept even when a subscriber is removed and comes back.
+    pub async fn put(&self, subscribers: &[Subscriber], only_new: bool) -> Result<(), StoreError> {
+        let condition = if only_new { Condition::Absent } else { Condition::Any };
+        let mut writes = Vec::with_capacity(subscribers.len());
+        for subscriber in subscribers {
+            let value = encode(subscriber)?;
+            let action = Action::Put { value, expires: None };
+            writes.push(Write { key: record_key(&subscriber.supi), condition, action });
+        }
+        self.store.batch(writes).await.map(|_| ())
+    }
+
+    /// Removes a subscriber with all registrations; whether there was one.
+    pub async fn remove(&self, supi: &Supi) -> Result<bool, StoreError> {
+        let found = self.store.get(&record_key(supi)).await?.is_some();
+        let mut keys = vec![record_key(supi)];
+        for space in [AUTH_STATUS, AMF_3GPP, SMF_REGISTRATIONS, SDM_SUBSCRIPTIONS] {
+            let documents = self.store.range(&format!("{space}{supi}/"), None, DOCUMENTS_MAX).await?;
+            keys.extend(documents.into_iter().map(|(key, _)| key));
+        }
+        let delete = |key| Write { key, condition: Condition::Any, action: Action::Delete };
+        self.store.batch(keys.into_iter().map(delete).collect()).await?;
+        Ok(found)
+    }
+
+    /// A document and its version.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, u64)>, StoreError> {
+        let Some(entry) = self.store.get(key).await? else { return Ok(None) };
+        Ok(Some((decode(&entry)?, entry.version)))
+    }
+
+    /// All documents below a prefix.
+    pub(crate) async fn read_all<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, StoreError> {
+        let entries = self.store.range(prefix, None, DOCUMENTS_MAX).await?;
+        entries.iter().map(|(_, entry)| decode(entry)).collect()
+    }
+
+    /// Writes a document.
+    pub(crate) async fn write<T: Serialize>(
+        &self,
+        key: &str,
+        condition: Condition,
+        document: &T,
+    ) -> Result<u64, StoreError> {
+        self.store.compare_and_put(key, condition, encode(document)?).await
+    }
+
+    /// Removes a document; whether there was one.
+    pub(crate) async fn erase(&self, key: &str) -> Result<bool, StoreError> {
+        match self.store.delete(key, Condition::Present).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The record, or 404 `USER_NOT_FOUND` (TS 29.504 §6.1.7.3).
+    pub(crate) async fn known(&self, supi: &Supi) -> Result<Subscriber, Refused> {
+        self.subscriber(supi).await.map_err(broken)?.ok_or_else(|| refuse(404, "USER_NOT_FOUND"))
+    }
+}
+
+const RECORDS: &str = "udr/subscriber/";
+const SQN: &str = "udr/sqn/";
+const AUTH_STATUS: &str = "udr/authentication-status/";
+const AMF_3GPP: &str = "udr/amf-3gpp-access/";
+const SMF_REGISTRATIONS: &str = "udr/smf-registrations/";
+const SDM_SUBSCRIPTIONS: &str = "udr/sdm-subscriptions/";
+
+fn record_key(supi: &Supi) -> String {
+    format!("{RECORDS}{supi}")
+}
+
+/// Key of the greatest sequence number given out.
+pub(crate) fn sqn_key(supi: &Supi) -> String {
+    format!("{SQN}{supi}")
+}
+
+/// Key of how authentication in a serving network ended.
+pub(crate) fn authentication_status_key(supi: &Supi, serving_network: &str) -> String {
+    format!("{AUTH_STATUS}{supi}/{serving_network}")
+}
+
+/// Key of the AMF's registration.
+pub(crate) fn amf_key(supi: &Supi) -> String {
+    format!("{AMF_3GPP}{supi}/registration")
+}
+
+/// Prefix of the SMFs' registrations.
+pub(crate) fn smf_prefix(supi: &Supi) -> String {
+    format!("{SMF_REGISTRATIONS}{supi}/")
+}
+
+/// Key of the registration of a session's SMF.
+pub(crate) fn smf_key(supi: &Supi, session: PduSessionId) -> String {
+    format!("{}{:02}", smf_prefix(supi), session.get())
+}
+
+/// Prefix of the SDM subscriptions.
+pub(crate) fn sdm_prefix(supi: &Supi) -> String {
+    format!("{SDM_SUBSCRIPTIONS}{supi}/")
+}
+
+/// A refusal with a cause.
+pub(crate) fn refuse(status: u16, cause: &str) -> Refused {
+    OperationError::Problem(ProblemDetails::new(status, cause))
+}
+
+/// 500: the store failed. The operator reads why; the peer does not.
+pub(crate) fn broken(error: StoreError) -> Refused {
+    tracing::error!(%error, "the store failed");
+    refuse(500, "SYSTEM_FAILURE")
+}
+
+fn encode<T: Serialize>(document: &T) -> Result<Bytes, StoreError> {
+    serde_json::to_vec(document).map(Bytes::from).map_err(|error| StoreError::Engine(error.to_string()))
+}
+
+fn decode<T: DeserializeOwned>(entry: &Entry) -> Result<T, StoreError> {
+    serde_json::from_slice(&entry.value).map_err(|error| StoreError::Engine(error.to_string()))
+}
