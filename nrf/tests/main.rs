@@ -1,5 +1,7 @@
 //! The NRF with its consumers, over HTTP and in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
