@@ -1,0 +1,71 @@
+//! TUN devices of this host, and the pump between a device and a session.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::env::{BoxFuture, Tun, Tuns};
+use crate::gnb::UplinkTunnel;
+
+/// Longest packet taken from a device.
+const PACKET_MAX: usize = 9216;
+
+/// Makes devices in the network namespace of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HostTuns;
+
+impl Tuns for HostTuns {
+    fn create(&self, name: &str, address: Ipv4Addr, mtu: u16) -> io::Result<Arc<dyn Tun>> {
+        let device = tun_rs::DeviceBuilder::new().name(name).ipv4(address, 32, None).mtu(mtu).build_async()?;
+        Ok(Arc::new(device))
+    }
+}
+
+impl Tun for tun_rs::AsyncDevice {
+    fn recv<'a>(&'a self, buffer: &'a mut [u8]) -> BoxFuture<'a, io::Result<usize>> {
+        Box::pin(tun_rs::AsyncDevice::recv(self, buffer))
+    }
+
+    fn send<'a>(&'a self, packet: &'a [u8]) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move { tun_rs::AsyncDevice::send(self, packet).await.map(drop) })
+    }
+}
+
+/// Carries packets between a device and a session until either ends. Two tasks, one a direction,
+/// so that neither waits for the other.
+pub(crate) fn pump(
+    device: Arc<dyn Tun>,
+    uplink: UplinkTunnel,
+    mut downlink: mpsc::Receiver<Bytes>,
+) -> [tokio::task::JoinHandle<()>; 2] {
+    let writer = Arc::clone(&device);
+    let down = tokio::spawn(async move {
+        while let Some(packet) = downlink.recv().await {
+            if let Err(error) = writer.send(&packet).await {
+                tracing::debug!(%error, "a packet was not given to the TUN device");
+            }
+        }
+    });
+    let up = tokio::spawn(async move {
+        let mut buffer = vec![0; PACKET_MAX];
+        loop {
+            match device.recv(&mut buffer).await {
+                Ok(length) => {
+                    let Some(packet) = buffer.get(..length).filter(|packet| !packet.is_empty()) else {
+                        continue;
+                    };
+                    // A full socket buffer loses a packet, as a radio would.
+                    let _ = uplink.send(packet).await;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the TUN device has ended");
+                    return;
+                }
+            }
+        }
+    });
+    [down, up]
+}
