@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The user plane function: N4, N3 and N6 (TS 23.501 §6.2.3, TS 29.244, TS 29.281).
+//!
+//! [`run`] is the whole of it. Inside, `pfcp` is the control side without I/O: sessions and their
+//! rules, compiled and published to `path`, the data path, whose workers move packets through
+//! what `io` gives them: sockets and TUN devices of the kernel.
+
+mod config;
+mod io;
+mod net;
+mod path;
+mod pfcp;
+#[cfg(test)]
+mod testing;
+
+pub use config::{Config, DataPathKind, N3Config, N4Config, N6Config, Prefix, WORKERS_MAX};
+pub use net::run;

@@ -1,0 +1,330 @@
+//! The UPF's configuration.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use tern_nf::SbiConfig;
+use tern_types::{Dnn, Snssai};
+
+/// Configuration of `tern upf`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Status, counters and registration at the NRF. SMFs that find this UPF at the NRF take
+    /// the host of its address for N4 too.
+    #[serde(default = "default_sbi")]
+    pub sbi: SbiConfig,
+    /// PFCP.
+    #[serde(default)]
+    pub n4: N4Config,
+    /// GTP-U.
+    #[serde(default)]
+    pub n3: N3Config,
+    /// Data networks; the first one takes what names none of them.
+    #[serde(default = "default_n6")]
+    pub n6: Vec<N6Config>,
+    /// Slices served, for the NRF.
+    #[serde(default = "default_slices")]
+    pub slices: Vec<Snssai>,
+    /// How packets move.
+    #[serde(default)]
+    pub data_path: DataPathKind,
+    /// Threads that move packets.
+    #[serde(default = "default_workers")]
+    pub workers: usize,
+    /// PFCP sessions; more are refused with cause 75.
+    #[serde(default = "default_sessions_max")]
+    pub sessions_max: usize,
+    /// Downlink packets that one session may have waiting.
+    #[serde(default = "default_buffer_packets_max")]
+    pub buffer_packets_max: usize,
+}
+
+/// `n4:`, towards the SMFs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct N4Config {
+    /// Address for PFCP; also the node ID.
+    #[serde(default = "default_address")]
+    pub address: IpAddr,
+    /// UDP port.
+    #[serde(default = "default_n4_port")]
+    pub port: u16,
+    /// SMFs that may associate; none means every SMF.
+    #[serde(default)]
+    pub smfs: Vec<IpAddr>,
+    /// Seconds without a message of an SMF until it gets a heartbeat request.
+    #[serde(default = "default_heartbeat_interval_s")]
+    pub heartbeat_interval_s: u32,
+    /// Seconds for which the sessions of an SMF are kept that no longer answers.
+    #[serde(default = "default_retention_s")]
+    pub retention_s: u32,
+}
+
+/// `n3:`, towards the gNBs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct N3Config {
+    /// IPv4 address for GTP-U.
+    #[serde(default = "default_n3_address")]
+    pub address: Ipv4Addr,
+    /// UDP port; gNBs send to 2152.
+    #[serde(default = "default_n3_port")]
+    pub port: u16,
+    /// Address that gNBs are told, if it is another (behind NAT).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<Ipv4Addr>,
+}
+
+/// One of `n6:`, a data network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct N6Config {
+    /// Name of the data network.
+    #[serde(default = "default_dnn")]
+    pub dnn: Dnn,
+    /// Name of the TUN device that is made.
+    #[serde(default = "default_tun")]
+    pub tun: String,
+    /// Address of the TUN device, with the prefix that holds the UEs' addresses: the same
+    /// prefix as the SMF's pool. The host must forward between this device and the data network
+    /// (`net.ipv4.ip_forward=1`), with a route or NAT for the prefix.
+    #[serde(default = "default_pool")]
+    pub address: Prefix,
+    /// MTU of the TUN device. 1400 leaves room for GTP-U in links of 1500 octets; longer packets
+    /// are fragmented or answered with ICMP by the kernel.
+    #[serde(default = "default_mtu")]
+    pub mtu: u16,
+}
+
+/// How packets move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataPathKind {
+    /// UDP sockets and TUN devices of the kernel.
+    #[default]
+    Kernel,
+    /// Not at all: PFCP alone, for simulations.
+    None,
+}
+
+/// An IPv4 address with the length of its prefix: `10.45.0.1/16`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Prefix {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// 0 to 32.
+    pub length: u8,
+}
+
+impl FromStr for Prefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(address, length)| {
+            let length = length.parse().ok().filter(|length| *length <= 32)?;
+            Some(Self { address: address.parse().ok()?, length })
+        });
+        parsed.ok_or_else(|| format!("expected an address with a prefix like 10.45.0.1/16, got {text:?}"))
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Prefix> for String {
+    fn from(prefix: Prefix) -> Self {
+        prefix.to_string()
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+/// The most worker threads.
+pub const WORKERS_MAX: usize = 64;
+
+impl Config {
+    /// What no type can say.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            (1..=WORKERS_MAX).contains(&self.workers),
+            "workers: expected 1 to {WORKERS_MAX}, got {}",
+            self.workers
+        );
+        anyhow::ensure!(!self.n6.is_empty(), "n6: expected at least one data network");
+        anyhow::ensure!(
+            !self.n3.address.is_unspecified() || self.n3.advertise.is_some(),
+            "n3.address: 0.0.0.0 needs n3.advertise, the address that gNBs send to"
+        );
+        anyhow::ensure!(
+            !self.n4.address.is_unspecified(),
+            "n4.address: expected the address that SMFs send to, got the wildcard"
+        );
+        for network in &self.n6 {
+            anyhow::ensure!(
+                (1..=15).contains(&network.tun.len()),
+                "n6.tun: expected 1 to 15 characters, got {:?}",
+                network.tun
+            );
+            anyhow::ensure!(network.mtu >= 576, "n6.mtu: expected at least 576, got {}", network.mtu);
+        }
+        Ok(())
+    }
+
+    /// The address that gNBs send to.
+    pub fn n3_advertised(&self) -> Ipv4Addr {
+        self.n3.advertise.unwrap_or(self.n3.address)
+    }
+
+    /// Where N3 is bound.
+    pub fn n3_at(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.n3.address, self.n3.port)
+    }
+
+    /// Where N4 is bound.
+    pub fn n4_at(&self) -> SocketAddr {
+        SocketAddr::new(self.n4.address, self.n4.port)
+    }
+}
+
+impl Default for Config {
+    /// On one machine, as `tern up` starts it.
+    fn default() -> Self {
+        Self {
+            sbi: default_sbi(),
+            n4: N4Config::default(),
+            n3: N3Config::default(),
+            n6: default_n6(),
+            slices: default_slices(),
+            data_path: DataPathKind::default(),
+            workers: default_workers(),
+            sessions_max: default_sessions_max(),
+            buffer_packets_max: default_buffer_packets_max(),
+        }
+    }
+}
+
+impl Default for N4Config {
+    fn default() -> Self {
+        Self {
+            address: default_address(),
+            port: default_n4_port(),
+            smfs: Vec::new(),
+            heartbeat_interval_s: default_heartbeat_interval_s(),
+            retention_s: default_retention_s(),
+        }
+    }
+}
+
+impl Default for N3Config {
+    fn default() -> Self {
+        Self { address: default_n3_address(), port: default_n3_port(), advertise: None }
+    }
+}
+
+impl Default for N6Config {
+    fn default() -> Self {
+        Self { dnn: default_dnn(), tun: default_tun(), address: default_pool(), mtu: default_mtu() }
+    }
+}
+
+const LOOPBACK: u8 = 18;
+
+fn default_sbi() -> SbiConfig {
+    SbiConfig::loopback(LOOPBACK)
+}
+
+fn default_address() -> IpAddr {
+    IpAddr::V4(default_n3_address())
+}
+
+fn default_n3_address() -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, LOOPBACK)
+}
+
+fn default_n4_port() -> u16 {
+    tern_pfcp::PORT
+}
+
+fn default_n3_port() -> u16 {
+    tern_gtpu::PORT
+}
+
+fn default_n6() -> Vec<N6Config> {
+    vec![N6Config::default()]
+}
+
+fn default_dnn() -> Dnn {
+    "internet".parse().expect("invariant: a literal DNN")
+}
+
+fn default_tun() -> String {
+    "tern-n6".to_owned()
+}
+
+fn default_pool() -> Prefix {
+    Prefix { address: Ipv4Addr::new(10, 45, 0, 1), length: 16 }
+}
+
+fn default_mtu() -> u16 {
+    1400
+}
+
+fn default_slices() -> Vec<Snssai> {
+    vec![Snssai::new(1, None)]
+}
+
+fn default_workers() -> usize {
+    2
+}
+
+fn default_sessions_max() -> usize {
+    65_536
+}
+
+fn default_buffer_packets_max() -> usize {
+    64
+}
+
+fn default_heartbeat_interval_s() -> u32 {
+    10
+}
+
+fn default_retention_s() -> u32 {
+    600
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_the_default_and_the_default_is_valid() {
+        let config: Config = tern_config::parse("upf.yaml", "{}").expect("parses");
+        assert_eq!(config, Config::default());
+        config.validate().expect("valid");
+    }
+
+    #[test]
+    fn what_is_not_known_or_not_possible_is_refused() {
+        for text in ["{foo: 1}", "{n6: [{address: 10.45.0.1}]}", "{n6: [{address: 10.45.0.1/33}]}"] {
+            assert!(tern_config::parse::<Config>("upf.yaml", text).is_err(), "{text}");
+        }
+        for text in ["{workers: 0}", "{n6: []}", "{n3: {address: 0.0.0.0}}", "{n6: [{mtu: 100}]}"] {
+            let config: Config = tern_config::parse("upf.yaml", text).expect("parses");
+            assert!(config.validate().is_err(), "{text}");
+        }
+    }
+}

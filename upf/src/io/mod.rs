@@ -1,0 +1,29 @@
+//! Packet I/O in bursts. What is behind the trait, sockets and TUN devices or a DPDK port, is of
+//! no concern to the data path.
+
+mod kernel;
+mod tun;
+
+pub(crate) use kernel::KernelIo;
+pub(crate) use tun::TunDevice;
+
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use crate::path::Packet;
+
+/// Packets that are received and sent at once.
+pub(crate) const BURST: usize = 64;
+
+/// The packet interfaces of one worker.
+pub(crate) trait PacketIo: Send {
+    /// Waits until a packet is there or the time is over; fills packets from the front and
+    /// returns how many.
+    fn receive(&mut self, packets: &mut [Packet], wait: Duration) -> std::io::Result<usize>;
+    /// Sends to a peer on N3; false if it was not taken.
+    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) -> bool;
+    /// Sends to the data network of this index; false if it was not taken.
+    fn send_network(&mut self, packet: &Packet, network: usize) -> bool;
+    /// Sends what is held back, at the end of a burst.
+    fn flush(&mut self) {}
+}

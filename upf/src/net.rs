@@ -1,0 +1,296 @@
+//! The edge: N4's socket, the worker threads, the NRF.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use tern_nf::{Datagram, Env, Nf, ProfileSeed, Routes, Shutdown};
+use tern_sbi::common::NfType;
+use tern_sbi::nnrf_nfm::{DnnUpfInfoItem, SnssaiUpfInfoItem, UpfInfo};
+use tern_types::{Duration, Instant};
+use tokio::sync::mpsc;
+
+use crate::config::{Config, DataPathKind};
+use crate::io::{KernelIo, TunDevice};
+use crate::path::{Command, DataPath, Event, NoDataPath, PathCounters, Worker, WorkerConfig};
+use crate::pfcp::{Core, Output};
+
+/// The longest PFCP message.
+const PFCP_MESSAGE_MAX: usize = 65_536;
+
+/// Events of the data path that may wait for the PFCP core.
+const EVENTS_MAX: usize = 4_096;
+
+/// How often the data path's counters become the NF's.
+const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs the UPF until `shutdown`: makes the data path, serves N4, registers at the NRF.
+pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result<()> {
+    config.validate()?;
+    let started = env.clock.now();
+    let core = Core::new(&config, started, env.entropy.random());
+    let counters = Arc::new(PathCounters::default());
+    let (events_sender, events) = mpsc::channel(EVENTS_MAX);
+    let mut workers = match config.data_path {
+        DataPathKind::Kernel => Some(Workers::start(&config, &events_sender, &counters)?),
+        DataPathKind::None => None,
+    };
+    let path: Box<dyn DataPath> = match &workers {
+        Some(workers) => Box::new(workers.path()),
+        None => Box::new(NoDataPath),
+    };
+    let socket = env
+        .datagrams
+        .bind(config.n4_at())
+        .await
+        .with_context(|| format!("cannot bind N4 to {}", config.n4_at()))?;
+    tracing::info!(n4 = %config.n4_at(), n3 = %config.n3_at(), n6 = ?config.n6.iter().map(|n| (&n.tun, n.address)).collect::<Vec<_>>(), "UPF serves");
+    let gauges = Arc::new(Gauges::default());
+    set_status(&env, &config, &gauges, &counters);
+    let edge = Edge { core, socket, path, events, env: env.clone(), counters, gauges };
+    let serving = edge.serve(shutdown.clone());
+    let registered = register(&config, &env, &shutdown);
+    let (served, registered) = tokio::join!(serving, registered);
+    if let Some(workers) = &mut workers {
+        workers.stop();
+    }
+    served.and(registered)
+}
+
+/// Registers at the NRF and stays registered until the end.
+async fn register(config: &Config, env: &Env, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let mut profile = ProfileSeed::new(NfType::Upf, Vec::new());
+    profile.snssais.clone_from(&config.slices);
+    let dnns: Vec<DnnUpfInfoItem> =
+        config.n6.iter().map(|network| DnnUpfInfoItem::new(network.dnn.clone())).collect();
+    let slices = config.slices.iter().map(|slice| SnssaiUpfInfoItem::new(*slice, dnns.clone())).collect();
+    profile.upf_info = Some(UpfInfo::new(slices));
+    let starting = Nf::start(env, &config.sbi, profile, Routes::new());
+    let nf = tokio::select! {
+        biased;
+        () = shutdown.requested() => return Ok(()),
+        nf = starting => nf?,
+    };
+    env.ready(&nf.api_root());
+    shutdown.requested().await;
+    nf.stop().await;
+    Ok(())
+}
+
+/// What the status tells.
+#[derive(Debug, Default)]
+struct Gauges {
+    sessions: AtomicU64,
+    smfs: std::sync::Mutex<Vec<String>>,
+}
+
+fn set_status(env: &Env, config: &Config, gauges: &Arc<Gauges>, counters: &Arc<PathCounters>) {
+    let (gauges, counters) = (gauges.clone(), counters.clone());
+    let (n3, n4) = (config.n3_at().to_string(), config.n4_at().to_string());
+    env.status.set(move || {
+        let smfs = gauges.smfs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let path: serde_json::Map<String, serde_json::Value> =
+            counters.snapshot().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        serde_json::json!({
+            "n3": n3,
+            "n4": n4,
+            "sessions": gauges.sessions.load(Ordering::Relaxed),
+            "smfs": smfs,
+            "path": path,
+        })
+    });
+}
+
+/// The loop around the PFCP core.
+struct Edge {
+    core: Core,
+    socket: Arc<dyn Datagram>,
+    path: Box<dyn DataPath>,
+    events: mpsc::Receiver<Event>,
+    env: Env,
+    counters: Arc<PathCounters>,
+    gauges: Arc<Gauges>,
+}
+
+enum Wake {
+    Stop,
+    Datagram(usize, SocketAddr),
+    Event(Event),
+    Time,
+    Counters,
+}
+
+impl Edge {
+    async fn serve(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let mut buffer = vec![0; PFCP_MESSAGE_MAX];
+        let mut counted = Counted::default();
+        let mut next_counters = self.env.clock.now() + COUNTERS_INTERVAL;
+        loop {
+            self.drain().await;
+            self.gauges.sessions.store(self.core.session_count() as u64, Ordering::Relaxed);
+            let wake = self.wait(&shutdown, &mut buffer, next_counters).await?;
+            let now = self.env.clock.now();
+            match wake {
+                Wake::Stop => return Ok(()),
+                Wake::Datagram(length, from) => self.core.handle_datagram(now, from, &buffer[..length]),
+                Wake::Event(event) => self.core.handle_event(now, event),
+                Wake::Time => self.core.handle_deadline(now),
+                Wake::Counters => {
+                    counted.update(&self);
+                    self.show_smfs();
+                    next_counters = now + COUNTERS_INTERVAL;
+                }
+            }
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        shutdown: &Shutdown,
+        buffer: &mut [u8],
+        next_counters: Instant,
+    ) -> anyhow::Result<Wake> {
+        let clock = &self.env.clock;
+        let deadline = self.core.next_deadline();
+        let time = async {
+            match deadline {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => Ok(Wake::Stop),
+            received = self.socket.recv_from(buffer) => match received {
+                Ok((length, from)) => Ok(Wake::Datagram(length, from)),
+                // An ICMP error about something that we sent.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(Wake::Time),
+                Err(error) => Err(error).context("cannot receive on N4"),
+            },
+            Some(event) = self.events.recv() => Ok(Wake::Event(event)),
+            () = time => Ok(Wake::Time),
+            () = clock.sleep_until(next_counters) => Ok(Wake::Counters),
+        }
+    }
+
+    /// Rules are in force before the SMF hears that they are.
+    async fn drain(&mut self) {
+        while let Some(output) = self.core.next_output() {
+            match output {
+                Output::Path(command) => self.path.apply(command),
+                Output::Transmit { to, bytes } => {
+                    if let Err(error) = self.socket.send_to(&bytes, to).await {
+                        tracing::warn!(peer = %to, %error, "PFCP message not sent");
+                    }
+                }
+            }
+        }
+    }
+
+    fn show_smfs(&self) {
+        let mut smfs = self.gauges.smfs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *smfs = self.core.smfs();
+    }
+}
+
+/// Counter values that the NF's counters have already.
+#[derive(Default)]
+struct Counted(std::collections::BTreeMap<&'static str, u64>);
+
+impl Counted {
+    fn update(&mut self, edge: &Edge) {
+        let counts = edge.core.counts();
+        let core = [
+            ("upf.sessions.established", counts.established),
+            ("upf.sessions.deleted", counts.deleted),
+            ("upf.requests.refused", counts.refused),
+            ("upf.reports.sent", counts.reports),
+            ("upf.reports.lost", counts.reports_lost),
+        ];
+        for (name, value) in edge.counters.snapshot().into_iter().chain(core) {
+            let before = self.0.insert(name, value).unwrap_or(0);
+            if value > before {
+                edge.env.counters.add(name, value - before);
+            }
+        }
+    }
+}
+
+/// The threads of the kernel's data path.
+struct Workers {
+    commands: Vec<Sender<Command>>,
+    threads: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Publishes to every worker.
+struct WorkersPath(Vec<Sender<Command>>);
+
+impl DataPath for WorkersPath {
+    fn apply(&self, command: Command) {
+        for worker in &self.0 {
+            // A worker that has ended stops nobody else.
+            let _ = worker.send(command.clone());
+        }
+    }
+}
+
+impl Workers {
+    fn start(
+        config: &Config,
+        events: &mpsc::Sender<Event>,
+        counters: &Arc<PathCounters>,
+    ) -> anyhow::Result<Self> {
+        let mut networks = config
+            .n6
+            .iter()
+            .map(|network| TunDevice::create(network, config.workers))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut workers = Self { commands: Vec::new(), threads: Vec::new(), stop: Arc::default() };
+        let origin = std::time::Instant::now();
+        for index in 0..config.workers {
+            let queues = networks.iter_mut().filter_map(TunDevice::take_queue).collect();
+            let io = KernelIo::bind(config.n3_at(), queues)
+                .with_context(|| format!("cannot bind N3 to {}", config.n3_at()))?;
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let events = events.clone();
+            let worker = WorkerConfig {
+                index,
+                n3_address: config.n3_advertised(),
+                origin,
+                commands: receiver,
+                events: Box::new(move |event| events.try_send(event).is_ok()),
+                counters: counters.clone(),
+                stop: workers.stop.clone(),
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("upf-worker-{index}"))
+                .spawn(move || Worker::new(worker, io).run())
+                .context("cannot start a worker thread")?;
+            workers.commands.push(sender);
+            workers.threads.push(thread);
+        }
+        Ok(workers)
+    }
+
+    fn path(&self) -> WorkersPath {
+        WorkersPath(self.commands.clone())
+    }
+
+    fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A panic in it ended the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,95 @@
+//! Why packets are dropped, and how many of each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Why a packet was dropped; each has a counter of its own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum DropReason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl DropReason {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// As counters name it.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("upf.drop.", $text),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Not a GTP-U packet that can be processed.
+    MalformedGtpu = "malformed_gtpu",
+    /// A message type that is not handled.
+    UnknownMessage = "unknown_message",
+    /// No session has this TEID.
+    UnknownTeid = "unknown_teid",
+    /// No session has this UE address.
+    UnknownUe = "unknown_ue",
+    /// The user packet is not a sound IPv4 packet.
+    MalformedInner = "malformed_inner",
+    /// The user packet is not IPv4.
+    NotIpv4 = "not_ipv4",
+    /// An uplink packet with another source address than the UE's.
+    SpoofedSource = "spoofed_source",
+    /// No PDR matches.
+    NoRule = "no_rule",
+    /// The FAR says so.
+    FarDrop = "far_drop",
+    /// A gate is closed.
+    GateClosed = "gate_closed",
+    /// A maximum bit rate is exceeded.
+    RateExceeded = "rate_exceeded",
+    /// A quota is used up.
+    QuotaExhausted = "quota_exhausted",
+    /// The FAR forwards to where nothing leads.
+    NoWay = "no_way",
+    /// The buffer of the session is full.
+    BufferFull = "buffer_full",
+    /// The socket or the TUN device did not take it.
+    SendFailed = "send_failed",
+}
+
+/// Counters of the data path.
+#[derive(Debug, Default)]
+pub(crate) struct PathCounters {
+    drops: [AtomicU64; DropReason::ALL.len()],
+    /// Packets forwarded to N6.
+    pub(crate) uplink_packets: AtomicU64,
+    /// Packets forwarded to N3.
+    pub(crate) downlink_packets: AtomicU64,
+    /// Octets of user packets forwarded to N6.
+    pub(crate) uplink_octets: AtomicU64,
+    /// Octets of user packets forwarded to N3.
+    pub(crate) downlink_octets: AtomicU64,
+}
+
+impl PathCounters {
+    pub(crate) fn dropped(&self, reason: DropReason) {
+        self.drops[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn drops(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// All counters with their names.
+    pub(crate) fn snapshot(&self) -> Vec<(&'static str, u64)> {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut all = vec![
+            ("upf.uplink.packets", load(&self.uplink_packets)),
+            ("upf.downlink.packets", load(&self.downlink_packets)),
+            ("upf.uplink.octets", load(&self.uplink_octets)),
+            ("upf.downlink.octets", load(&self.downlink_octets)),
+        ];
+        all.extend(DropReason::ALL.iter().map(|reason| (reason.name(), load(&self.drops[*reason as usize]))));
+        all
+    }
+}

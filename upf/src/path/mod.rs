@@ -1,0 +1,93 @@
+//! The user plane: free functions over packets, rules that never change once published, counters.
+//!
+//! The PFCP core compiles a session's rules into a [`Session`] and publishes it to every worker.
+//! Each worker has its own [`Tables`] and takes publications from its queue before each burst,
+//! so looking a packet up takes no lock and touches no line that another thread writes, but
+//! counters and rate meters of that session.
+
+mod drops;
+mod filter;
+mod flow;
+mod forward;
+mod lookup;
+mod meter;
+mod packet;
+mod session;
+mod signalling;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod worker;
+
+pub(crate) use drops::{DropReason, PathCounters};
+pub(crate) use filter::{Filter, FilterError};
+pub(crate) use lookup::{PrecedenceList, RuleLookup};
+pub(crate) use meter::{Meter, Qer};
+pub(crate) use packet::{Packet, Side};
+pub(crate) use session::{Action, Pdr, Session, SessionState, Tunnel};
+pub(crate) use tables::Tables;
+pub(crate) use usage::{Limits, Usage};
+pub(crate) use worker::{Worker, WorkerConfig};
+#[cfg(test)]
+pub(crate) use {
+    forward::{Context, Verdict, process},
+    signalling::Allowance,
+};
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// What the PFCP core tells the data path, in order.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// A session is new, or its rules have changed.
+    Publish(Arc<Session>),
+    /// A session is gone.
+    Remove(Arc<Session>),
+    /// Send an End Marker into a tunnel that is no longer used.
+    EndMarker(Tunnel),
+}
+
+/// What the data path tells the PFCP core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The first packet was buffered for a session whose FAR says NOCP.
+    Buffered {
+        /// Session endpoint.
+        seid: u64,
+        /// The PDR that it matched.
+        pdr_id: u16,
+        /// The QoS flow it belongs to.
+        qfi: Option<u8>,
+    },
+    /// A URR has reached a threshold or its quota.
+    UsageReached {
+        /// Session endpoint.
+        seid: u64,
+        /// The URR.
+        urr_id: u32,
+        /// It was the quota.
+        quota: bool,
+    },
+    /// A peer does not know a tunnel.
+    ErrorIndication {
+        /// The peer.
+        peer: Ipv4Addr,
+        /// Its TEID.
+        teid: u32,
+    },
+}
+
+/// Where publications go: the worker threads, or nowhere in a simulation.
+pub(crate) trait DataPath: Send {
+    /// Takes a command; in force for every packet that arrives after this returns.
+    fn apply(&self, command: Command);
+}
+
+/// A data path without packets.
+pub(crate) struct NoDataPath;
+
+impl DataPath for NoDataPath {
+    fn apply(&self, _: Command) {}
+}

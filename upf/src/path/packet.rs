@@ -1,0 +1,84 @@
+//! A packet in a buffer with room in front, so that a header is added without copying.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// Room in front of a received packet.
+pub(crate) const HEADROOM: usize = 64;
+
+/// The longest packet that is received; longer ones are cut by the kernel and then dropped.
+pub(crate) const PACKET_MAX: usize = 9_216;
+
+/// Which interface a packet came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// N3: GTP-U.
+    Access,
+    /// N6: the data network of this index.
+    Network(usize),
+}
+
+/// One packet and where it came from.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    pub(crate) side: Side,
+    /// Sender, of packets from N3.
+    pub(crate) from: SocketAddrV4,
+}
+
+impl Packet {
+    /// An empty buffer.
+    pub(crate) fn new() -> Self {
+        Self {
+            buffer: vec![0; HEADROOM + PACKET_MAX].into_boxed_slice(),
+            start: HEADROOM,
+            end: HEADROOM,
+            side: Side::Access,
+            from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+        }
+    }
+
+    /// Where to receive into; then call [`Packet::received`].
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        &mut self.buffer[HEADROOM..]
+    }
+
+    /// A packet of `length` octets is in the buffer.
+    pub(crate) fn received(&mut self, length: usize, side: Side, from: SocketAddrV4) {
+        self.start = HEADROOM;
+        self.end = HEADROOM + length.min(PACKET_MAX);
+        self.side = side;
+        self.from = from;
+    }
+
+    /// The packet becomes these octets, cut to what fits.
+    pub(crate) fn set(&mut self, bytes: &[u8]) {
+        let length = bytes.len().min(PACKET_MAX);
+        self.start = HEADROOM;
+        self.end = HEADROOM + length;
+        self.buffer[self.start..self.end].copy_from_slice(&bytes[..length]);
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Removes octets in front, and all behind `length` that then follow.
+    #[inline]
+    pub(crate) fn narrow(&mut self, front: usize, length: usize) {
+        self.start = (self.start + front).min(self.end);
+        self.end = (self.start + length).min(self.end);
+    }
+
+    /// Adds a header of `length` octets in front; `None` if there is no room.
+    #[inline]
+    pub(crate) fn prepend(&mut self, length: usize) -> Option<&mut [u8]> {
+        let start = self.start.checked_sub(length)?;
+        let end = self.start;
+        self.start = start;
+        Some(&mut self.buffer[start..end])
+    }
+}

@@ -1,0 +1,83 @@
+//! Which session a packet belongs to. Each worker has its own.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::Session;
+
+/// Sessions by local TEID and by UE address.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    by_teid: HashMap<u32, Arc<Session>, BuildHasherDefault<NumberHasher>>,
+    by_address: HashMap<u32, Arc<Session>, BuildHasherDefault<NumberHasher>>,
+}
+
+impl Tables {
+    /// Puts a session in, in place of its older self.
+    pub(crate) fn publish(&mut self, session: &Arc<Session>) {
+        let old = session
+            .teids
+            .first()
+            .and_then(|teid| self.by_teid.get(teid))
+            .or_else(|| session.ue_addresses.first().and_then(|ue| self.by_address.get(&u32::from(*ue))))
+            .filter(|old| old.seid == session.seid)
+            .cloned();
+        if let Some(old) = old {
+            self.remove(&old);
+        }
+        for teid in &session.teids {
+            self.by_teid.insert(*teid, session.clone());
+        }
+        for address in &session.ue_addresses {
+            self.by_address.insert(u32::from(*address), session.clone());
+        }
+    }
+
+    /// Takes a session out. An address that meanwhile belongs to another session stays.
+    pub(crate) fn remove(&mut self, session: &Session) {
+        for teid in &session.teids {
+            if self.by_teid.get(teid).is_some_and(|found| found.seid == session.seid) {
+                self.by_teid.remove(teid);
+            }
+        }
+        for address in &session.ue_addresses {
+            let address = u32::from(*address);
+            if self.by_address.get(&address).is_some_and(|found| found.seid == session.seid) {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn by_teid(&self, teid: u32) -> Option<&Arc<Session>> {
+        self.by_teid.get(&teid)
+    }
+
+    #[inline]
+    pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<&Arc<Session>> {
+        self.by_address.get(&u32::from(address))
+    }
+}
+
+/// Multiplicative hashing of one number. The keys are ours (TEIDs are drawn at random by the
+/// UPF, UE addresses come from the SMF's pools), so nobody outside can make them collide.
+#[derive(Default)]
+pub(crate) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}

@@ -1,0 +1,236 @@
+//! Rules, headers and drops, packet by packet.
+
+use proptest::prelude::*;
+use tern_gtpu::{Elements, element, message_type};
+use tern_pfcp::*;
+use tern_types::Duration;
+
+use super::{DropReason, Side, Verdict};
+use crate::testing::*;
+
+const TO_N6: Verdict = Verdict::ToNetwork(0);
+const TO_GNB: Verdict = Verdict::ToAccess(GNB);
+
+#[test]
+fn when_an_uplink_packet_matches_then_the_outer_header_goes() {
+    let mut bench = Bench::new();
+    let (_, teid) = bench.session();
+    let packet = udp(UE, SERVER, (4000, 53), 60);
+    let (verdict, bytes) = bench.uplink(&gtpu(teid, Some(9), &packet));
+    assert_eq!((verdict, bytes), (TO_N6, packet.clone()));
+    // Without the container, and with octets behind the packet, it is the same.
+    let mut padded = packet.clone();
+    padded.extend_from_slice(&[0; 7]);
+    let (verdict, bytes) = bench.uplink(&gtpu(teid, None, &padded));
+    assert_eq!((verdict, bytes), (TO_N6, packet));
+}
+
+#[test]
+fn when_a_downlink_packet_matches_then_it_gets_tunnel_and_qfi() {
+    let mut bench = Bench::new();
+    bench.session();
+    let packet = udp(SERVER, UE, (53, 4000), 60);
+    let (verdict, bytes) = bench.downlink(&packet);
+    assert_eq!(verdict, TO_GNB);
+    // Flags E, G-PDU, length 60 + 8, TEID, container of 4 octets: DL, QFI 9.
+    assert_eq!(hex::encode(&bytes[..16]), "34ff00440000cafe0000008501000900");
+    assert_eq!(&bytes[16..], packet);
+}
+
+#[test]
+fn when_no_session_fits_then_the_packet_is_dropped_and_the_peer_told() {
+    let mut bench = Bench::new();
+    let (_, teid) = bench.session();
+    let packet = udp(UE, SERVER, (4000, 53), 60);
+    let (verdict, bytes) = bench.uplink(&gtpu(teid ^ 1, Some(9), &packet));
+    assert_eq!(verdict, TO_GNB);
+    let answer = tern_gtpu::Packet::parse(&bytes).expect("an error indication");
+    assert_eq!((answer.message_type, answer.teid), (message_type::ERROR_INDICATION, 0));
+    let elements = Elements::new(answer.payload);
+    assert_eq!(elements.find(element::TEID_DATA_I), Some(&(teid ^ 1).to_be_bytes()[..]));
+    assert_eq!(elements.find(element::GTPU_PEER_ADDRESS), Some(&[127, 0, 0, 18][..]));
+    let (verdict, _) = bench.downlink(&udp(SERVER, [10, 45, 0, 3].into(), (53, 4000), 60));
+    assert_eq!(verdict, Verdict::Drop(DropReason::UnknownUe));
+    assert_eq!(bench.counters.drops(DropReason::UnknownTeid), 1);
+}
+
+#[test]
+fn when_unknown_teids_flood_then_error_indications_are_limited() {
+    let mut bench = Bench::new();
+    let datagram = gtpu(5, None, &udp(UE, SERVER, (1, 2), 40));
+    let told = (0..1000).filter(|_| bench.uplink(&datagram).0 != Verdict::Consumed).count();
+    assert_eq!(told, 100);
+    bench.now = bench.now + Duration::from_secs(1);
+    assert_eq!(bench.uplink(&datagram).0, TO_GNB);
+}
+
+#[test]
+fn when_the_source_is_not_the_ue_then_it_is_dropped() {
+    let mut bench = Bench::new();
+    let (_, teid) = bench.session();
+    let spoofed = udp([10, 45, 0, 3].into(), SERVER, (4000, 53), 60);
+    assert_eq!(bench.uplink(&gtpu(teid, Some(9), &spoofed)).0, Verdict::Drop(DropReason::SpoofedSource));
+}
+
+#[test]
+fn when_rules_overlap_then_the_lowest_precedence_value_counts_and_then_the_lower_id() {
+    for (first, second, expected) in [
+        ((7, 50), (8, 60), TO_N6),
+        ((7, 60), (8, 50), Verdict::Drop(DropReason::FarDrop)),
+        ((7, 50), (8, 50), TO_N6),
+        ((8, 50), (7, 50), Verdict::Drop(DropReason::FarDrop)),
+    ] {
+        let mut bench = Bench::new();
+        let mut request = establishment();
+        let filtered = |id, precedence, far| {
+            let mut pdr = uplink_pdr(id, precedence, far);
+            pdr.pdi.sdf_filters = vec![SdfFilter::flow("permit out 17 from any 53 to assigned")];
+            pdr
+        };
+        request.create_pdr.push(filtered(first.0, first.1, 1));
+        request.create_pdr.push(filtered(second.0, second.1, 3));
+        let drop = CreateFar { far_id: FarId(3), apply_action: ApplyAction::DROP, ..Default::default() };
+        request.create_far.push(drop);
+        let (_, teid) = bench.session_of(request);
+        let (verdict, _) = bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (4000, 53), 60)));
+        assert_eq!(verdict, expected, "{first:?} {second:?}");
+        // What no filter takes falls to the default rule.
+        assert_eq!(bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (4000, 54), 60))).0, TO_N6);
+    }
+}
+
+#[test]
+fn when_a_pdr_names_qfis_then_only_these_match() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_pdr[0].pdi.qfis = vec![Qfi(9), Qfi(63)];
+    let (_, teid) = bench.session_of(request);
+    let packet = udp(UE, SERVER, (4000, 53), 60);
+    assert_eq!(bench.uplink(&gtpu(teid, Some(63), &packet)).0, TO_N6);
+    let no_rule = Verdict::Drop(DropReason::NoRule);
+    assert_eq!(bench.uplink(&gtpu(teid, Some(8), &packet)).0, no_rule);
+    assert_eq!(bench.uplink(&gtpu(teid, None, &packet)).0, no_rule);
+}
+
+#[test]
+fn when_a_gate_is_closed_then_that_direction_stops() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_qer[0].gate_status = GateStatus { uplink_closed: true, downlink_closed: false };
+    let (_, teid) = bench.session_of(request);
+    let (verdict, _) = bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 60)));
+    assert_eq!(verdict, Verdict::Drop(DropReason::GateClosed));
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (2, 1), 60)).0, TO_GNB);
+}
+
+/// Octets that pass in ten seconds, offered four times the rate.
+fn passed(bench: &mut Bench, packet: &[u8], kbps: usize) -> usize {
+    let interval = Duration::from_nanos((packet.len() * 8_000_000 / kbps / 4) as u64);
+    let (start, mut octets) = (bench.now, 0);
+    while bench.now.since(start) < Duration::from_secs(10) {
+        if bench.downlink(packet).0 == TO_GNB {
+            octets += packet.len();
+        }
+        bench.now = bench.now + interval;
+    }
+    octets
+}
+
+#[test]
+fn when_more_comes_than_the_mbr_then_the_mbr_passes() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_qer[0].mbr = Some(BitRate { uplink_kbps: 1, downlink_kbps: 1_000 });
+    bench.session_of(request);
+    let octets = passed(&mut bench, &udp(SERVER, UE, (1, 2), 1250), 1_000);
+    // 1 Mbit/s for 10 s is 1,250,000 octets; the burst adds 12,500.
+    assert!((1_250_000..=1_270_000).contains(&octets), "{octets}");
+}
+
+#[test]
+fn when_flow_and_session_have_an_mbr_then_the_lower_one_passes_and_the_other_is_not_used_up() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    let rate = |downlink_kbps| Some(BitRate { uplink_kbps: 9_000, downlink_kbps });
+    request.create_qer[0].mbr = rate(2_000);
+    request.create_qer.push(CreateQer { qer_id: QerId(2), mbr: rate(500), ..Default::default() });
+    request.create_pdr[1].qer_ids = vec![QerId(1), QerId(2)];
+    bench.session_of(request);
+    let octets = passed(&mut bench, &udp(SERVER, UE, (1, 2), 1250), 2_000);
+    assert!((625_000..=640_000).contains(&octets), "{octets}");
+}
+
+#[test]
+fn when_the_mbr_is_zero_then_nothing_passes() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_qer[0].mbr = Some(BitRate::default());
+    bench.session_of(request);
+    let (verdict, _) = bench.downlink(&udp(SERVER, UE, (1, 2), 100));
+    assert_eq!(verdict, Verdict::Drop(DropReason::RateExceeded));
+}
+
+#[test]
+fn when_a_peer_asks_for_an_echo_then_it_is_answered() {
+    let mut bench = Bench::new();
+    let mut request = [0; 12];
+    tern_gtpu::echo_request(0x1234, &mut request);
+    let (verdict, bytes) = bench.uplink(&request);
+    assert_eq!((verdict, hex::encode(bytes)), (TO_GNB, "3202000600000000123400000e00".to_owned()));
+}
+
+#[test]
+fn when_an_extension_must_be_understood_then_the_supported_ones_are_told() {
+    let mut bench = Bench::new();
+    let datagram = hex::decode("34ff000800000001000000830100000000").expect("hex");
+    let (verdict, bytes) = bench.uplink(&datagram);
+    assert_eq!((verdict, bytes[1]), (TO_GNB, message_type::SUPPORTED_EXTENSION_HEADERS_NOTIFICATION));
+}
+
+#[test]
+fn when_the_inner_packet_is_unsound_then_the_reason_is_counted() {
+    let mut bench = Bench::new();
+    let (_, teid) = bench.session();
+    let mut long = udp(UE, SERVER, (1, 2), 60);
+    long[3] = 61;
+    let ipv6 = [0x60; 60];
+    for (inner, reason) in [
+        (&long[..], DropReason::MalformedInner),
+        (&long[..10], DropReason::MalformedInner),
+        (&ipv6[..], DropReason::NotIpv4),
+    ] {
+        assert_eq!(bench.uplink(&gtpu(teid, Some(9), inner)).0, Verdict::Drop(reason));
+        assert_eq!(bench.downlink(inner).0, Verdict::Drop(reason));
+    }
+    assert_eq!(bench.counters.drops(DropReason::NotIpv4), 2);
+}
+
+#[test]
+fn when_a_session_is_removed_then_its_packets_find_nothing() {
+    let mut bench = Bench::new();
+    let (seid, teid) = bench.session();
+    bench.delete(seid);
+    let (_, bytes) = bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 60)));
+    assert_eq!(bytes[1], message_type::ERROR_INDICATION);
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (2, 1), 60)).0, Verdict::Drop(DropReason::UnknownUe));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_packets_get_a_verdict(
+        packets in proptest::collection::vec(
+            (any::<bool>(), any::<bool>(), proptest::collection::vec(any::<u8>(), 0..100)), 1..20),
+    ) {
+        let mut bench = Bench::new();
+        let (_, teid) = bench.session();
+        for (network, wrapped, bytes) in packets {
+            let side = if network { Side::Network(0) } else { Side::Access };
+            let bytes = if wrapped { gtpu(teid, Some(9), &bytes) } else { bytes };
+            bench.packet(side, &bytes);
+        }
+        let packet = udp(UE, SERVER, (1, 2), 60);
+        prop_assert_eq!(bench.uplink(&gtpu(teid, Some(9), &packet)).0, TO_N6);
+    }
+}

@@ -1,0 +1,130 @@
+//! The loop of one worker thread.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use super::forward::{Context, Verdict, process};
+use super::signalling::Allowance;
+use super::{Command, DropReason, Event, Packet, PathCounters, Session, Side, Tables, Tunnel};
+use crate::io::{BURST, PacketIo};
+
+/// How long a worker waits for packets before it looks at its commands again.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What a worker is made of.
+pub(crate) struct WorkerConfig {
+    /// Its number; the first one also sends End Markers and what was buffered.
+    pub(crate) index: usize,
+    /// Our N3 address, as peers see it.
+    pub(crate) n3_address: Ipv4Addr,
+    /// The origin of the data path's clock.
+    pub(crate) origin: Instant,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) events: Box<dyn Fn(Event) -> bool + Send>,
+    pub(crate) counters: Arc<PathCounters>,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// One worker thread's own things.
+pub(crate) struct Worker<I> {
+    config: WorkerConfig,
+    io: I,
+    tables: Tables,
+    allowance: Allowance,
+    packets: Vec<Packet>,
+}
+
+impl<I: PacketIo> Worker<I> {
+    pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
+        let allowance = Allowance::new(config.n3_address);
+        let packets = (0..BURST).map(|_| Packet::new()).collect();
+        Self { config, io, tables: Tables::default(), allowance, packets }
+    }
+
+    /// Works until told to stop.
+    pub(crate) fn run(mut self) {
+        while !self.config.stop.load(Ordering::Relaxed) {
+            let received = match self.io.receive(&mut self.packets, WAIT) {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::warn!(worker = self.config.index, %error, "cannot receive packets");
+                    std::thread::sleep(WAIT);
+                    0
+                }
+            };
+            // After receiving, so that a packet never meets rules older than itself.
+            while let Ok(command) = self.config.commands.try_recv() {
+                self.apply(command);
+            }
+            let now_ns = self.now_ns();
+            for index in 0..received {
+                self.handle(index, now_ns);
+            }
+            self.io.flush();
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.config.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn handle(&mut self, index: usize, now_ns: u64) {
+        let mut context = Context {
+            tables: &self.tables,
+            now_ns,
+            counters: &self.config.counters,
+            events: &self.config.events,
+            error_indications: &mut self.allowance,
+        };
+        let packet = &mut self.packets[index];
+        let sent = match process(&mut context, packet) {
+            Verdict::ToAccess(peer) => self.io.send_access(packet, peer),
+            Verdict::ToNetwork(network) => self.io.send_network(packet, network),
+            Verdict::Buffered | Verdict::Consumed | Verdict::Drop(_) => true,
+        };
+        if !sent {
+            self.config.counters.dropped(DropReason::SendFailed);
+        }
+    }
+
+    fn apply(&mut self, command: Command) {
+        match command {
+            Command::Publish(session) => {
+                self.tables.publish(&session);
+                if self.config.index == 0 && !session.buffers() {
+                    self.release(&session);
+                }
+            }
+            Command::Remove(session) => self.tables.remove(&session),
+            Command::EndMarker(tunnel) if self.config.index == 0 => self.end_marker(tunnel),
+            Command::EndMarker(_) => {}
+        }
+    }
+
+    /// Sends what waited, by the rules of now.
+    fn release(&mut self, session: &Session) {
+        let now_ns = self.now_ns();
+        for bytes in session.state.take() {
+            // Not one of the burst that is being worked on: its packets are still to be looked at.
+            let mut packet = Packet::new();
+            packet.set(&bytes);
+            packet.side = Side::Network(0);
+            self.packets.push(packet);
+            self.handle(self.packets.len() - 1, now_ns);
+            self.packets.pop();
+        }
+    }
+
+    fn end_marker(&mut self, tunnel: Tunnel) {
+        let mut bytes = [0; 20];
+        let length = tern_gtpu::end_marker(tunnel.teid, None, &mut bytes);
+        let mut packet = Packet::new();
+        packet.set(&bytes[..length]);
+        if !self.io.send_access(&packet, tunnel.peer) {
+            self.config.counters.dropped(DropReason::SendFailed);
+        }
+    }
+}

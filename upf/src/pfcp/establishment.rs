@@ -1,0 +1,140 @@
+//! PFCP session establishment: TS 29.244 §6.3.2.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tern_n4::Request;
+use tern_pfcp::*;
+use tern_types::{Duration, Instant};
+
+use super::compile::{Compiled, Surroundings, compile};
+use super::rules::{Refusal, RuleSet};
+use super::urr::Urr;
+use super::{Core, SessionContext};
+use crate::path::{Command, SessionState};
+
+impl Core {
+    pub(super) fn on_establishment(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        body: SessionEstablishmentRequest,
+    ) {
+        let cp_seid = body.cp_f_seid.seid;
+        match self.establish(now, request, body) {
+            Ok(response) => {
+                self.counts.established += 1;
+                self.node.respond(now, request, Some(cp_seid), response.into());
+            }
+            Err(refusal) => self.refuse(now, request, cp_seid, &refusal),
+        }
+    }
+
+    fn establish(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        body: SessionEstablishmentRequest,
+    ) -> Result<SessionEstablishmentResponse, Refusal> {
+        let smf = request.from.ip();
+        // The SMF has forgotten a session that it gives the same endpoint.
+        if let Some(old) = self.by_cp.get(&(smf, body.cp_f_seid.seid)).copied() {
+            tracing::warn!(seid = old, %smf, "PFCP session replaced by one of the same endpoint");
+            self.remove_session(old);
+        }
+        if self.sessions.len() >= self.config.sessions_max {
+            return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
+        }
+        let seid = self.free_seid();
+        let mut rules = RuleSet::establish(&body)?;
+        let address = self.config.n3_advertised();
+        let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
+        let result = rules.allocate(None, address, &mut self.teids).and_then(|created| {
+            let around = Surroundings {
+                seid,
+                generation: 0,
+                dnn: body.apn_dnn.as_ref(),
+                networks: &self.config.n6,
+                state: &state,
+                old_qers: &BTreeMap::new(),
+                urrs: &BTreeMap::new(),
+            };
+            Ok((created, compile(&rules, &around)?))
+        });
+        let (created_pdr, Compiled { session, qers, usages }) = match result {
+            Ok(result) => result,
+            Err(refusal) => {
+                self.free_teids_of(&rules);
+                return Err(refusal);
+            }
+        };
+        let urrs: BTreeMap<UrrId, Urr> = rules
+            .urrs
+            .iter()
+            .map(|(id, rule)| {
+                let usage = usages.get(id).cloned().unwrap_or_default();
+                (*id, Urr::new(rule.clone(), usage, now))
+            })
+            .collect();
+        for tunnel in rules.tunnels() {
+            self.by_tunnel.insert(tunnel, seid);
+        }
+        self.by_cp.insert((smf, body.cp_f_seid.seid), seid);
+        let inactivity = body.user_plane_inactivity_timer.map(inactivity).unwrap_or_default();
+        tracing::info!(
+            seid,
+            %smf,
+            dnn = body.apn_dnn.as_ref().map_or("", |dnn| &dnn.0),
+            ue = ?session.ue_addresses,
+            pdrs = rules.pdrs.len(),
+            "PFCP session established"
+        );
+        self.path(Command::Publish(session.clone()));
+        let urr_ids: Vec<UrrId> = urrs.keys().copied().collect();
+        let context = SessionContext {
+            seid,
+            cp: body.cp_f_seid,
+            smf,
+            dnn: body.apn_dnn,
+            rules,
+            qers,
+            urrs,
+            inactivity,
+            inactivity_deadline: None,
+            state,
+            published: session,
+        };
+        self.sessions.insert(seid, context);
+        self.set_inactivity(seid, inactivity.map(|after| now + after));
+        for urr_id in urr_ids {
+            self.set_urr_deadline(seid, urr_id);
+        }
+        Ok(SessionEstablishmentResponse {
+            node_id: NodeId::Address(self.config.n4.address),
+            cause: Cause::REQUEST_ACCEPTED,
+            up_f_seid: Some(FSeid::new(seid, self.config.n4.address)),
+            created_pdr,
+            ..Default::default()
+        })
+    }
+
+    fn free_seid(&mut self) -> u64 {
+        loop {
+            let seid = self.random.u64();
+            if seid != 0 && !self.sessions.contains_key(&seid) {
+                return seid;
+            }
+        }
+    }
+
+    pub(super) fn free_teids_of(&mut self, rules: &RuleSet) {
+        for teid in rules.teids() {
+            self.teids.free(teid);
+        }
+    }
+}
+
+/// 0 means that there is no timer.
+pub(super) fn inactivity(timer: UserPlaneInactivityTimer) -> Option<Duration> {
+    (timer.0 > 0).then(|| Duration::from_secs(u64::from(timer.0)))
+}

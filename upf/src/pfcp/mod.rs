@@ -1,0 +1,346 @@
+//! The UPF's end of N4, without I/O: datagrams, events of the data path and time in; datagrams
+//! and commands for the data path out.
+
+mod compile;
+mod deletion;
+mod establishment;
+mod modification;
+mod reports;
+mod rules;
+mod teid;
+#[cfg(test)]
+mod tests;
+mod urr;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tern_n4::{Accept, DownReason, Node, NodeConfig, Output as N4Output, Request, Token};
+use tern_pfcp::*;
+use tern_types::{Duration, Instant, Random};
+
+use crate::config::Config;
+use crate::path::{Command, Event, Qer, Session, SessionState};
+use rules::{Refusal, RuleSet};
+use teid::Teids;
+use urr::Urr;
+
+/// Seconds between the epochs of NTP (1900) and Unix (1970).
+const NTP_OFFSET_S: u64 = 2_208_988_800;
+
+/// What the core wants done, in order.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Send a datagram by N4.
+    Transmit { to: SocketAddr, bytes: Vec<u8> },
+    /// Tell the data path.
+    Path(Command),
+}
+
+/// What the core counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) established: u64,
+    pub(crate) refused: u64,
+    pub(crate) deleted: u64,
+    pub(crate) reports: u64,
+    pub(crate) reports_lost: u64,
+}
+
+/// A deadline of a session or of an SMF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A URR's period or time threshold.
+    Urr(u64, UrrId),
+    /// A session's inactivity.
+    Inactivity(u64),
+    /// The sessions of a lost SMF.
+    Retention(IpAddr),
+}
+
+/// One PFCP session.
+#[derive(Debug)]
+struct SessionContext {
+    /// Our endpoint.
+    seid: u64,
+    /// The SMF's endpoint.
+    cp: FSeid,
+    /// The SMF whose association it belongs to.
+    smf: IpAddr,
+    dnn: Option<Name>,
+    rules: RuleSet,
+    qers: BTreeMap<QerId, Arc<Qer>>,
+    urrs: BTreeMap<UrrId, Urr>,
+    inactivity: Option<Duration>,
+    inactivity_deadline: Option<Instant>,
+    state: Arc<SessionState>,
+    published: Arc<Session>,
+}
+
+/// The control side of the UPF.
+pub(crate) struct Core {
+    config: Config,
+    node: Node,
+    sessions: BTreeMap<u64, SessionContext>,
+    /// By the SMF's endpoint.
+    by_cp: BTreeMap<(IpAddr, u64), u64>,
+    /// By remote tunnel, for error indications.
+    by_tunnel: BTreeMap<(Ipv4Addr, u32), u64>,
+    teids: Teids,
+    random: Random,
+    reports: BTreeMap<Token, u64>,
+    deadlines: BTreeSet<(Instant, Due)>,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+    /// Origin of the data path's clock.
+    path_origin: Instant,
+}
+
+impl Core {
+    /// A UPF that has just started.
+    pub(crate) fn new(config: &Config, now: Instant, mut random: Random) -> Self {
+        let stamp = ntp_seconds(now);
+        let mut node = NodeConfig::new(NodeId::Address(config.n4.address), RecoveryTimeStamp(stamp.0));
+        node.up_function_features =
+            Some(UpFunctionFeatures::FTUP | UpFunctionFeatures::EMPU | UpFunctionFeatures::MNOP);
+        node.accept = match config.n4.smfs.as_slice() {
+            [] => Accept::Any,
+            smfs => Accept::Only(smfs.to_vec()),
+        };
+        node.peer_port = config.n4.port;
+        node.heartbeat_interval = Duration::from_secs(u64::from(config.n4.heartbeat_interval_s.max(1)));
+        Self {
+            config: config.clone(),
+            node: Node::new(node, now),
+            sessions: BTreeMap::new(),
+            by_cp: BTreeMap::new(),
+            by_tunnel: BTreeMap::new(),
+            teids: Teids::new(random.fork()),
+            random,
+            reports: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+            path_origin: now,
+        }
+    }
+
+    /// What to do next, in order.
+    pub(crate) fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Core::handle_deadline`].
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let own = self.deadlines.first().map(|(at, _)| *at);
+        own.into_iter().chain(self.node.next_deadline()).min()
+    }
+
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// SMFs with an association, by node ID.
+    pub(crate) fn smfs(&self) -> Vec<String> {
+        self.node.associations().map(|association| association.node_id.to_string()).collect()
+    }
+
+    /// Takes a datagram of N4.
+    pub(crate) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.node.handle_datagram(now, from, bytes);
+        self.drain_node(now);
+    }
+
+    /// Takes an event of the data path.
+    pub(crate) fn handle_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Buffered { seid, pdr_id, qfi } => self.on_buffered(now, seid, PdrId(pdr_id), qfi),
+            Event::UsageReached { seid, urr_id, quota } => {
+                self.on_usage_reached(now, seid, UrrId(urr_id), quota);
+            }
+            Event::ErrorIndication { peer, teid } => self.on_error_indication(now, peer, teid),
+        }
+        self.drain_node(now);
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_deadline(&mut self, now: Instant) {
+        self.node.handle_deadline(now);
+        self.drain_node(now);
+        while let Some((at, due)) = self.deadlines.first().copied()
+            && at <= now
+        {
+            self.deadlines.remove(&(at, due));
+            match due {
+                Due::Urr(seid, urr_id) => self.on_urr_deadline(now, at, seid, urr_id),
+                Due::Inactivity(seid) => self.on_inactivity_deadline(now, at, seid),
+                Due::Retention(smf) => {
+                    if self.node.association(smf).is_none() {
+                        self.remove_sessions_of(smf, "the SMF did not come back");
+                    }
+                }
+            }
+        }
+        self.drain_node(now);
+    }
+
+    fn drain_node(&mut self, now: Instant) {
+        while let Some(output) = self.node.next_output() {
+            match output {
+                N4Output::Transmit { to, bytes } => self.outputs.push_back(Output::Transmit { to, bytes }),
+                N4Output::Request { request, message } => self.on_request(now, &request, message),
+                N4Output::Malformed { request, error, f_seid } => {
+                    let seid = self.cp_seid(&request).or(f_seid.map(|f_seid| f_seid.seid)).unwrap_or(0);
+                    self.counts.refused += 1;
+                    self.node.refuse(now, &request, seid, error.cause(), Some(error.ie_type));
+                }
+                N4Output::Response { token, message, .. } => self.on_report_response(token, message),
+                N4Output::TimedOut { token, peer } => {
+                    if let Some(seid) = self.reports.remove(&token) {
+                        self.counts.reports_lost += 1;
+                        tracing::warn!(seid, %peer, "session report was not answered");
+                    }
+                }
+                N4Output::PeerUp { .. } | N4Output::ReleaseRequested { .. } => {}
+                N4Output::PeerDown { association, reason } => {
+                    let smf = association.address.ip();
+                    if reason == DownReason::Unreachable {
+                        let end = now + Duration::from_secs(u64::from(self.config.n4.retention_s));
+                        self.deadlines.insert((end, Due::Retention(smf)));
+                    } else {
+                        self.remove_sessions_of(smf, "the association ended");
+                    }
+                }
+                N4Output::PeerRestarted { address } => {
+                    self.remove_sessions_of(address.ip(), "the SMF started again");
+                }
+            }
+        }
+    }
+
+    fn on_request(&mut self, now: Instant, request: &Request, message: Message) {
+        match message {
+            Message::SessionEstablishmentRequest(body) => self.on_establishment(now, request, body),
+            Message::SessionModificationRequest(body) => self.on_modification(now, request, body),
+            Message::SessionDeletionRequest(_) => self.on_deletion(now, request),
+            // Node and session reports are sent by UPFs, not to them.
+            _ => {
+                self.node.refuse(now, request, 0, Cause::SERVICE_NOT_SUPPORTED, None);
+            }
+        }
+    }
+
+    /// The SMF's endpoint of the session that a request is about.
+    fn cp_seid(&self, request: &Request) -> Option<u64> {
+        self.session_of(request).map(|session| session.cp.seid)
+    }
+
+    /// The session of a request, if it belongs to the SMF that asks.
+    fn session_of(&self, request: &Request) -> Option<&SessionContext> {
+        let session = self.sessions.get(&request.seid?)?;
+        (session.smf == request.from.ip()).then_some(session)
+    }
+
+    fn path(&mut self, command: Command) {
+        self.outputs.push_back(Output::Path(command));
+    }
+
+    /// Forgets a session and what is indexed by it.
+    fn remove_session(&mut self, seid: u64) -> Option<SessionContext> {
+        let session = self.sessions.remove(&seid)?;
+        self.by_cp.remove(&(session.smf, session.cp.seid));
+        for tunnel in session.rules.tunnels() {
+            self.by_tunnel.remove(&tunnel);
+        }
+        for teid in session.rules.teids() {
+            self.teids.free(teid);
+        }
+        for (urr_id, urr) in &session.urrs {
+            if let Some(at) = urr.deadline {
+                self.deadlines.remove(&(at, Due::Urr(seid, *urr_id)));
+            }
+        }
+        if let Some(at) = session.inactivity_deadline {
+            self.deadlines.remove(&(at, Due::Inactivity(seid)));
+        }
+        self.counts.deleted += 1;
+        self.path(Command::Remove(session.published.clone()));
+        Some(session)
+    }
+
+    fn remove_sessions_of(&mut self, smf: IpAddr, why: &str) {
+        let seids: Vec<u64> =
+            self.sessions.values().filter(|session| session.smf == smf).map(|session| session.seid).collect();
+        if !seids.is_empty() {
+            tracing::warn!(%smf, sessions = seids.len(), why, "PFCP sessions removed");
+        }
+        for seid in seids {
+            self.remove_session(seid);
+        }
+    }
+
+    fn refuse(&mut self, now: Instant, request: &Request, seid: u64, refusal: &Refusal) {
+        self.counts.refused += 1;
+        tracing::warn!(
+            peer = %request.from,
+            kind = ?request.kind,
+            cause = %refusal.cause,
+            rule = ?refusal.rule,
+            offending_ie = ?refusal.offending_ie,
+            why = refusal.why,
+            "PFCP request refused"
+        );
+        let offending_ie = refusal.offending_ie.map(OffendingIe);
+        let message = match request.kind {
+            MessageType::SessionEstablishmentRequest => Message::from(SessionEstablishmentResponse {
+                node_id: NodeId::Address(self.config.n4.address),
+                cause: refusal.cause,
+                offending_ie,
+                failed_rule_id: refusal.rule,
+                ..Default::default()
+            }),
+            MessageType::SessionModificationRequest => Message::from(SessionModificationResponse {
+                cause: refusal.cause,
+                offending_ie,
+                failed_rule_id: refusal.rule,
+                ..Default::default()
+            }),
+            _ => SessionDeletionResponse { cause: refusal.cause, offending_ie, ..Default::default() }.into(),
+        };
+        self.node.respond(now, request, Some(seid), message);
+    }
+
+    fn set_inactivity(&mut self, seid: u64, deadline: Option<Instant>) {
+        let Some(session) = self.sessions.get_mut(&seid) else { return };
+        if let Some(before) = session.inactivity_deadline {
+            self.deadlines.remove(&(before, Due::Inactivity(seid)));
+        }
+        session.inactivity_deadline = deadline;
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, Due::Inactivity(seid)));
+        }
+    }
+
+    fn set_urr_deadline(&mut self, seid: u64, urr_id: UrrId) {
+        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(&urr_id)) else {
+            return;
+        };
+        if let Some(before) = urr.deadline {
+            self.deadlines.remove(&(before, Due::Urr(seid, urr_id)));
+        }
+        urr.deadline = urr.next_deadline();
+        if let Some(at) = urr.deadline {
+            self.deadlines.insert((at, Due::Urr(seid, urr_id)));
+        }
+    }
+}
+
+/// Seconds since 1900, modulo 2³².
+fn ntp_seconds(at: Instant) -> NtpSeconds {
+    NtpSeconds((at.as_micros() / 1_000_000 + NTP_OFFSET_S) as u32)
+}

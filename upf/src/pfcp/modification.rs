@@ -1,0 +1,156 @@
+//! PFCP session modification: TS 29.244 §6.3.3. All of it, or nothing.
+
+use std::net::SocketAddrV4;
+
+use tern_n4::Request;
+use tern_pfcp::*;
+use tern_types::Instant;
+
+use super::compile::{Compiled, Surroundings, compile};
+use super::establishment::inactivity;
+use super::rules::{Effects, Refusal, RuleSet};
+use super::urr::Urr;
+use super::{Core, Due};
+use crate::path::{Command, Tunnel};
+
+impl Core {
+    pub(super) fn on_modification(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        body: SessionModificationRequest,
+    ) {
+        let Some(session) = self.session_of(request) else {
+            let refusal = Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
+            return self.refuse(now, request, 0, &refusal);
+        };
+        let seid = session.seid;
+        let cp_seid = body.cp_f_seid.map_or(session.cp.seid, |f_seid| f_seid.seid);
+        match self.modify(now, seid, &body) {
+            Ok(response) => self.node.respond(now, request, Some(cp_seid), response.into()),
+            Err(refusal) => {
+                let cp_seid = self.cp_seid(request).unwrap_or(0);
+                self.refuse(now, request, cp_seid, &refusal);
+            }
+        }
+    }
+
+    fn modify(
+        &mut self,
+        now: Instant,
+        seid: u64,
+        body: &SessionModificationRequest,
+    ) -> Result<SessionModificationResponse, Refusal> {
+        let gone = || Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
+        let address = self.config.n3_advertised();
+        let session = self.sessions.get(&seid).ok_or_else(gone)?;
+        let mut rules = session.rules.clone();
+        let mut effects = rules.modify(body)?;
+        let result = rules.allocate(Some(&session.rules), address, &mut self.teids).and_then(|created| {
+            let around = Surroundings {
+                seid,
+                generation: session.published.generation + 1,
+                dnn: session.dnn.as_ref(),
+                networks: &self.config.n6,
+                state: &session.state,
+                old_qers: &session.qers,
+                urrs: &session.urrs,
+            };
+            Ok((created, compile(&rules, &around)?))
+        });
+        let compiled = match result {
+            Ok((created, compiled)) => {
+                effects.created = created;
+                compiled
+            }
+            Err(refusal) => {
+                let old: Vec<u32> = session.rules.teids().collect();
+                for teid in rules.teids().filter(|teid| !old.contains(teid)) {
+                    self.teids.free(teid);
+                }
+                return Err(refusal);
+            }
+        };
+        let usage_report = self.commit(now, seid, rules, compiled, body);
+        for (teid, peer) in effects.end_markers {
+            let peer = SocketAddrV4::new(peer, tern_gtpu::PORT);
+            self.path(Command::EndMarker(Tunnel { teid, peer }));
+        }
+        let Effects { created, .. } = effects;
+        Ok(SessionModificationResponse {
+            cause: Cause::REQUEST_ACCEPTED,
+            created_pdr: created,
+            usage_report,
+            ..Default::default()
+        })
+    }
+
+    /// The new rules take the place of the old ones. Returns the reports of URRs that were removed
+    /// or asked for.
+    fn commit(
+        &mut self,
+        now: Instant,
+        seid: u64,
+        rules: RuleSet,
+        compiled: Compiled,
+        body: &SessionModificationRequest,
+    ) -> Vec<UsageReport> {
+        let Some(session) = self.sessions.get_mut(&seid) else { return Vec::new() };
+        let Compiled { session: published, qers, usages } = compiled;
+        let old = std::mem::replace(&mut session.rules, rules);
+        session.qers = qers;
+        session.published = published.clone();
+        if let Some(f_seid) = body.cp_f_seid {
+            self.by_cp.remove(&(session.smf, session.cp.seid));
+            session.cp = f_seid;
+            self.by_cp.insert((session.smf, f_seid.seid), seid);
+        }
+        let teids: Vec<u32> = session.rules.teids().collect();
+        for teid in old.teids().filter(|teid| !teids.contains(teid)) {
+            self.teids.free(teid);
+        }
+        for tunnel in old.tunnels() {
+            self.by_tunnel.remove(&tunnel);
+        }
+        for tunnel in session.rules.tunnels() {
+            self.by_tunnel.insert(tunnel, seid);
+        }
+        let mut reports = Vec::new();
+        session.urrs.retain(|id, urr| {
+            let stays = session.rules.urrs.contains_key(id);
+            if !stays {
+                reports.push(urr.report(now, UsageReportTrigger::TERMR));
+                if let Some(at) = urr.deadline {
+                    self.deadlines.remove(&(at, Due::Urr(seid, *id)));
+                }
+            }
+            stays
+        });
+        let all = body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::QAURR));
+        for (id, rule) in &session.rules.urrs {
+            let usage = usages.get(id).cloned().unwrap_or_default();
+            let urr = session.urrs.entry(*id).or_insert_with(|| Urr::new(rule.clone(), usage, now));
+            urr.update(rule);
+            if all || body.query_urr.iter().any(|query| query.urr_id == *id) {
+                let mut report = urr.report(now, UsageReportTrigger::IMMER);
+                report.query_urr_reference = body.query_urr_reference;
+                reports.push(report);
+            }
+        }
+        if body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::DROBU)) {
+            drop(session.state.take());
+        }
+        let urr_ids: Vec<UrrId> = session.urrs.keys().copied().collect();
+        if let Some(timer) = body.user_plane_inactivity_timer {
+            session.inactivity = inactivity(timer);
+            let deadline = session.inactivity.map(|after| now + after);
+            self.set_inactivity(seid, deadline);
+        }
+        for urr_id in urr_ids {
+            self.set_urr_deadline(seid, urr_id);
+        }
+        tracing::debug!(seid, generation = published.generation, "PFCP session modified");
+        self.path(Command::Publish(published));
+        reports
+    }
+}

@@ -1,0 +1,141 @@
+//! PFCP session reports: TS 29.244 §6.3.5 (usage, downlink data, error indication, inactivity).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tern_n4::SendError;
+use tern_pfcp::*;
+use tern_types::{Duration, Instant};
+
+use super::Core;
+
+impl Core {
+    pub(super) fn on_buffered(&mut self, now: Instant, seid: u64, pdr_id: PdrId, qfi: Option<u8>) {
+        let report = DownlinkDataReport {
+            pdr_ids: vec![pdr_id],
+            service_information: qfi
+                .map(|qfi| DownlinkDataServiceInformation { qfi: Some(qfi), ..Default::default() })
+                .into_iter()
+                .collect(),
+            ..Default::default()
+        };
+        self.send_report(
+            now,
+            seid,
+            SessionReportRequest {
+                report_type: ReportType::DLDR,
+                downlink_data_report: Some(report),
+                ..Default::default()
+            },
+        );
+    }
+
+    pub(super) fn on_usage_reached(&mut self, now: Instant, seid: u64, urr_id: UrrId, quota: bool) {
+        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(&urr_id)) else {
+            return;
+        };
+        // Several workers may have asked; the first report has begun a new measurement.
+        if let Some(trigger) = urr.volume_trigger(quota) {
+            let report = urr.report(now, trigger);
+            self.set_urr_deadline(seid, urr_id);
+            self.send_usage_report(now, seid, report);
+        }
+    }
+
+    pub(super) fn on_urr_deadline(&mut self, now: Instant, at: Instant, seid: u64, urr_id: UrrId) {
+        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(&urr_id)) else {
+            return;
+        };
+        if urr.deadline != Some(at) {
+            return;
+        }
+        let trigger = urr.time_trigger(now);
+        let report = urr.report(now, trigger);
+        urr.deadline = None;
+        self.set_urr_deadline(seid, urr_id);
+        self.send_usage_report(now, seid, report);
+    }
+
+    pub(super) fn on_error_indication(&mut self, now: Instant, peer: Ipv4Addr, teid: u32) {
+        let Some(seid) = self.by_tunnel.get(&(peer, teid)).copied() else { return };
+        tracing::warn!(seid, %peer, teid, "the peer does not know this tunnel");
+        let report = ErrorIndicationReport {
+            remote_f_teids: vec![FTeid::assigned_v4(teid, peer)],
+            ..Default::default()
+        };
+        self.send_report(
+            now,
+            seid,
+            SessionReportRequest {
+                report_type: ReportType::ERIR,
+                error_indication_report: Some(report),
+                ..Default::default()
+            },
+        );
+    }
+
+    /// The timer restarts at the last packet; a report is made when there was none since.
+    pub(super) fn on_inactivity_deadline(&mut self, now: Instant, at: Instant, seid: u64) {
+        let Some(session) = self.sessions.get_mut(&seid) else { return };
+        let (Some(after), true) = (session.inactivity, session.inactivity_deadline == Some(at)) else {
+            return;
+        };
+        session.inactivity_deadline = None;
+        let last = self.path_origin + Duration::from_nanos(session.state.last_packet_ns());
+        if last + after > now {
+            self.set_inactivity(seid, Some(last + after));
+            return;
+        }
+        self.set_inactivity(seid, Some(now + after));
+        self.send_report(
+            now,
+            seid,
+            SessionReportRequest { report_type: ReportType::UPIR, ..Default::default() },
+        );
+    }
+
+    pub(super) fn on_report_response(&mut self, token: tern_n4::Token, message: Message) {
+        let Some(seid) = self.reports.remove(&token) else { return };
+        let Message::SessionReportResponse(response) = message else { return };
+        if response.cause == Cause::SESSION_CONTEXT_NOT_FOUND {
+            tracing::warn!(seid, "the SMF does not know this session: removed");
+            self.remove_session(seid);
+            return;
+        }
+        let drop_buffered = response.flags.is_some_and(|flags| flags.contains(PfcpSrRspFlags::DROBU));
+        if let (true, Some(session)) = (drop_buffered, self.sessions.get(&seid)) {
+            drop(session.state.take());
+        }
+    }
+
+    fn send_usage_report(&mut self, now: Instant, seid: u64, report: UsageReport) {
+        self.send_report(
+            now,
+            seid,
+            SessionReportRequest {
+                report_type: ReportType::USAR,
+                usage_report: vec![report],
+                ..Default::default()
+            },
+        );
+    }
+
+    fn send_report(&mut self, now: Instant, seid: u64, report: SessionReportRequest) {
+        let Some(session) = self.sessions.get(&seid) else { return };
+        let address = match (session.cp.ipv4, session.cp.ipv6) {
+            (Some(address), _) => IpAddr::V4(address),
+            (None, Some(address)) => IpAddr::V6(address),
+            (None, None) => session.smf,
+        };
+        let to = SocketAddr::new(address, self.config.n4.port);
+        match self.node.send_request(now, to, Some(session.cp.seid), report.into()) {
+            Ok(token) => {
+                self.counts.reports += 1;
+                self.reports.insert(token, seid);
+            }
+            Err(error @ (SendError::TooManyRequests | SendError::Encode(_))) => {
+                self.counts.reports_lost += 1;
+                tracing::warn!(seid, %error, "session report not sent");
+            }
+        }
+    }
+}

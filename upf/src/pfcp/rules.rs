@@ -1,0 +1,316 @@
+//! A session's rules as N4 gives them, and how requests change them.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use tern_pfcp::*;
+
+use super::teid::Teids;
+
+/// Rules of one kind in one session.
+const RULES_MAX: usize = 256;
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) cause: Cause,
+    pub(crate) rule: Option<FailedRuleId>,
+    pub(crate) offending_ie: Option<u16>,
+    pub(crate) why: &'static str,
+}
+
+impl Refusal {
+    pub(crate) fn new(cause: Cause, why: &'static str) -> Self {
+        Self { cause, rule: None, offending_ie: None, why }
+    }
+
+    /// A rule that cannot be created or changed (cause 73).
+    pub(crate) fn rule(rule: FailedRuleId, offending_ie: u16, why: &'static str) -> Self {
+        Self {
+            cause: Cause::RULE_CREATION_MODIFICATION_FAILURE,
+            rule: Some(rule),
+            offending_ie: Some(offending_ie),
+            why,
+        }
+    }
+}
+
+/// All rules of a session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuleSet {
+    pub(crate) pdrs: BTreeMap<PdrId, CreatePdr>,
+    pub(crate) fars: BTreeMap<FarId, CreateFar>,
+    pub(crate) qers: BTreeMap<QerId, CreateQer>,
+    pub(crate) urrs: BTreeMap<UrrId, CreateUrr>,
+    pub(crate) bars: BTreeMap<BarId, CreateBar>,
+}
+
+/// What a request brought about besides the rules.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// F-TEIDs that were allocated.
+    pub(crate) created: Vec<CreatedPdr>,
+    /// Old tunnels that get an End Marker.
+    pub(crate) end_markers: Vec<(u32, Ipv4Addr)>,
+}
+
+fn insert<K: Ord + Copy, V>(
+    map: &mut BTreeMap<K, V>,
+    id: K,
+    rule: V,
+    failed: FailedRuleId,
+    ie: u16,
+) -> Result<(), Refusal> {
+    if map.len() >= RULES_MAX {
+        let refusal = Refusal::rule(failed, ie, "too many rules in one session");
+        return Err(Refusal { cause: Cause::NO_RESOURCES_AVAILABLE, ..refusal });
+    }
+    match map.insert(id, rule) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::rule(failed, ie, "the rule exists already")),
+    }
+}
+
+fn remove<K: Ord, V>(map: &mut BTreeMap<K, V>, id: &K, failed: FailedRuleId, ie: u16) -> Result<(), Refusal> {
+    match map.remove(id) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::rule(failed, ie, "the rule to remove does not exist")),
+    }
+}
+
+const NO_SUCH_RULE: &str = "the rule to change does not exist";
+
+impl RuleSet {
+    /// The rules that an establishment asks for.
+    pub(crate) fn establish(request: &SessionEstablishmentRequest) -> Result<Self, Refusal> {
+        let mut rules = Self::default();
+        rules.create(
+            &request.create_pdr,
+            &request.create_far,
+            &request.create_qer,
+            &request.create_urr,
+            &request.create_bar,
+        )?;
+        Ok(rules)
+    }
+
+    /// Changes the rules: removals, creations, updates. On an error they are half changed: work
+    /// on a copy.
+    pub(crate) fn modify(&mut self, request: &SessionModificationRequest) -> Result<Effects, Refusal> {
+        for rule in &request.remove_pdr {
+            remove(&mut self.pdrs, &rule.pdr_id, FailedRuleId::Pdr(rule.pdr_id), 15)?;
+        }
+        for rule in &request.remove_far {
+            remove(&mut self.fars, &rule.far_id, FailedRuleId::Far(rule.far_id), 16)?;
+        }
+        for rule in &request.remove_urr {
+            remove(&mut self.urrs, &rule.urr_id, FailedRuleId::Urr(rule.urr_id), 17)?;
+        }
+        for rule in &request.remove_qer {
+            remove(&mut self.qers, &rule.qer_id, FailedRuleId::Qer(rule.qer_id), 18)?;
+        }
+        for rule in &request.remove_bar {
+            remove(&mut self.bars, &rule.bar_id, FailedRuleId::Bar(rule.bar_id), 87)?;
+        }
+        self.create(
+            &request.create_pdr,
+            &request.create_far,
+            &request.create_qer,
+            &request.create_urr,
+            &request.create_bar,
+        )?;
+        let mut effects = Effects::default();
+        for update in &request.update_pdr {
+            self.update_pdr(update)?;
+        }
+        for update in &request.update_far {
+            effects.end_markers.extend(self.update_far(update)?);
+        }
+        for update in &request.update_qer {
+            self.update_qer(update)?;
+        }
+        for update in &request.update_urr {
+            self.update_urr(update)?;
+        }
+        for update in &request.update_bar {
+            let failed = FailedRuleId::Bar(update.bar_id);
+            let bar = self.bars.get_mut(&update.bar_id).ok_or(Refusal::rule(failed, 86, NO_SUCH_RULE))?;
+            replace(&mut bar.downlink_data_notification_delay, &update.downlink_data_notification_delay);
+            replace(&mut bar.suggested_buffering_packets_count, &update.suggested_buffering_packets_count);
+        }
+        Ok(effects)
+    }
+
+    fn create(
+        &mut self,
+        pdrs: &[CreatePdr],
+        fars: &[CreateFar],
+        qers: &[CreateQer],
+        urrs: &[CreateUrr],
+        bars: &[CreateBar],
+    ) -> Result<(), Refusal> {
+        for rule in pdrs {
+            insert(&mut self.pdrs, rule.pdr_id, rule.clone(), FailedRuleId::Pdr(rule.pdr_id), 1)?;
+        }
+        for rule in fars {
+            insert(&mut self.fars, rule.far_id, rule.clone(), FailedRuleId::Far(rule.far_id), 3)?;
+        }
+        for rule in qers {
+            insert(&mut self.qers, rule.qer_id, rule.clone(), FailedRuleId::Qer(rule.qer_id), 7)?;
+        }
+        for rule in urrs {
+            insert(&mut self.urrs, rule.urr_id, rule.clone(), FailedRuleId::Urr(rule.urr_id), 6)?;
+        }
+        for rule in bars {
+            insert(&mut self.bars, rule.bar_id, rule.clone(), FailedRuleId::Bar(rule.bar_id), 85)?;
+        }
+        Ok(())
+    }
+
+    fn update_pdr(&mut self, update: &UpdatePdr) -> Result<(), Refusal> {
+        let failed = FailedRuleId::Pdr(update.pdr_id);
+        let pdr = self.pdrs.get_mut(&update.pdr_id).ok_or(Refusal::rule(failed, 9, NO_SUCH_RULE))?;
+        replace(&mut pdr.outer_header_removal, &update.outer_header_removal);
+        replace(&mut pdr.far_id, &update.far_id);
+        if let Some(precedence) = update.precedence {
+            pdr.precedence = precedence;
+        }
+        if let Some(pdi) = &update.pdi {
+            let keeps = pdr.pdi.f_teid;
+            pdr.pdi = pdi.clone();
+            // CHOOSE in an update of a rule that has its F-TEID asks for no other one.
+            if let (Some(FTeid::Choose { .. }), Some(FTeid::Assigned { .. })) = (pdr.pdi.f_teid, keeps) {
+                pdr.pdi.f_teid = keeps;
+            }
+        }
+        if !update.urr_ids.is_empty() {
+            pdr.urr_ids.clone_from(&update.urr_ids);
+        }
+        if !update.qer_ids.is_empty() {
+            pdr.qer_ids.clone_from(&update.qer_ids);
+        }
+        Ok(())
+    }
+
+    /// The old tunnel, if it gets an End Marker.
+    fn update_far(&mut self, update: &UpdateFar) -> Result<Option<(u32, Ipv4Addr)>, Refusal> {
+        let failed = FailedRuleId::Far(update.far_id);
+        let far = self.fars.get_mut(&update.far_id).ok_or(Refusal::rule(failed, 10, NO_SUCH_RULE))?;
+        if let Some(action) = update.apply_action {
+            far.apply_action = action;
+        }
+        replace(&mut far.bar_id, &update.bar_id);
+        let Some(parameters) = &update.update_forwarding_parameters else { return Ok(None) };
+        let old = tunnel_of(far);
+        let to = far.forwarding_parameters.get_or_insert_default();
+        if let Some(interface) = parameters.destination_interface {
+            to.destination_interface = interface;
+        }
+        replace(&mut to.network_instance, &parameters.network_instance);
+        replace(&mut to.outer_header_creation, &parameters.outer_header_creation);
+        replace(&mut to.transport_level_marking, &parameters.transport_level_marking);
+        let marked = parameters.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::SNDEM));
+        Ok(old.filter(|old| marked && tunnel_of(far) != Some(*old)))
+    }
+
+    fn update_qer(&mut self, update: &UpdateQer) -> Result<(), Refusal> {
+        let failed = FailedRuleId::Qer(update.qer_id);
+        let qer = self.qers.get_mut(&update.qer_id).ok_or(Refusal::rule(failed, 14, NO_SUCH_RULE))?;
+        if let Some(gates) = update.gate_status {
+            qer.gate_status = gates;
+        }
+        replace(&mut qer.mbr, &update.mbr);
+        replace(&mut qer.gbr, &update.gbr);
+        replace(&mut qer.qfi, &update.qfi);
+        replace(&mut qer.rqi, &update.rqi);
+        replace(&mut qer.paging_policy_indicator, &update.paging_policy_indicator);
+        replace(&mut qer.averaging_window, &update.averaging_window);
+        replace(&mut qer.dl_flow_level_marking, &update.dl_flow_level_marking);
+        Ok(())
+    }
+
+    fn update_urr(&mut self, update: &UpdateUrr) -> Result<(), Refusal> {
+        let failed = FailedRuleId::Urr(update.urr_id);
+        let urr = self.urrs.get_mut(&update.urr_id).ok_or(Refusal::rule(failed, 13, NO_SUCH_RULE))?;
+        if let Some(method) = update.measurement_method {
+            urr.measurement_method = method;
+        }
+        if let Some(triggers) = update.reporting_triggers {
+            urr.reporting_triggers = triggers;
+        }
+        replace(&mut urr.measurement_period, &update.measurement_period);
+        replace(&mut urr.volume_threshold, &update.volume_threshold);
+        replace(&mut urr.volume_quota, &update.volume_quota);
+        replace(&mut urr.time_threshold, &update.time_threshold);
+        replace(&mut urr.measurement_information, &update.measurement_information);
+        Ok(())
+    }
+
+    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it. On an error
+    /// what was allocated is in the rules: the caller frees it.
+    pub(crate) fn allocate(
+        &mut self,
+        before: Option<&Self>,
+        address: Ipv4Addr,
+        teids: &mut Teids,
+    ) -> Result<Vec<CreatedPdr>, Refusal> {
+        let mut created = Vec::new();
+        let mut shared: BTreeMap<u8, u32> = BTreeMap::new();
+        for (pdr_id, pdr) in &mut self.pdrs {
+            let failed = FailedRuleId::Pdr(*pdr_id);
+            match pdr.pdi.f_teid {
+                None => {}
+                Some(FTeid::Choose { ipv4, choose_id, .. }) => {
+                    if !ipv4 {
+                        return Err(Refusal::rule(failed, 21, "only IPv4 F-TEIDs can be allocated"));
+                    }
+                    let exhausted = Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "no free TEID");
+                    let teid = match choose_id.and_then(|id| shared.get(&id)) {
+                        Some(teid) => *teid,
+                        None => teids.allocate().ok_or(exhausted)?,
+                    };
+                    if let Some(id) = choose_id {
+                        shared.insert(id, teid);
+                    }
+                    let f_teid = FTeid::assigned_v4(teid, address);
+                    pdr.pdi.f_teid = Some(f_teid);
+                    created.push(CreatedPdr { pdr_id: *pdr_id, f_teid: Some(f_teid), ..Default::default() });
+                }
+                // One that we allocated in this session may be repeated; any other is not ours.
+                Some(FTeid::Assigned { teid, .. }) => {
+                    if !before.is_some_and(|before| before.teids().any(|known| known == teid)) {
+                        return Err(Refusal {
+                            cause: Cause::INVALID_F_TEID_ALLOCATION_OPTION,
+                            ..Refusal::rule(failed, 21, "F-TEIDs are allocated by the UPF alone")
+                        });
+                    }
+                }
+            }
+        }
+        Ok(created)
+    }
+
+    /// Local TEIDs in use, some of them more than once.
+    pub(crate) fn teids(&self) -> impl Iterator<Item = u32> {
+        self.pdrs.values().filter_map(|pdr| match pdr.pdi.f_teid {
+            Some(FTeid::Assigned { teid, .. }) => Some(teid),
+            _ => None,
+        })
+    }
+
+    /// Remote tunnels: by these an error indication finds the session.
+    pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
+        self.fars.values().filter_map(|far| tunnel_of(far).map(|(teid, address)| (address, teid)))
+    }
+}
+
+fn replace<T: Clone>(old: &mut Option<T>, new: &Option<T>) {
+    if new.is_some() {
+        old.clone_from(new);
+    }
+}
+
+fn tunnel_of(far: &CreateFar) -> Option<(u32, Ipv4Addr)> {
+    let header = far.forwarding_parameters.as_ref()?.outer_header_creation?;
+    Some((header.teid?, header.ipv4?))
+}

@@ -1,0 +1,441 @@
+//! N4 procedures, against an SMF's end of `tern-n4`.
+
+use proptest::prelude::*;
+use tern_pfcp::*;
+use tern_types::Duration;
+
+use crate::path::{DropReason, Verdict};
+use crate::testing::*;
+
+const TO_N6: Verdict = Verdict::ToNetwork(0);
+const TO_GNB: Verdict = Verdict::ToAccess(GNB);
+
+fn forward_update(action: ApplyAction) -> SessionModificationRequest {
+    SessionModificationRequest {
+        update_far: vec![UpdateFar { far_id: FarId(2), apply_action: Some(action), ..Default::default() }],
+        ..Default::default()
+    }
+}
+
+fn move_to(teid: u32, flags: Option<PfcpSmReqFlags>) -> SessionModificationRequest {
+    let header = OuterHeaderCreation::gtpu_v4(teid, [198, 51, 100, 2].into());
+    SessionModificationRequest {
+        update_far: vec![UpdateFar {
+            far_id: FarId(2),
+            update_forwarding_parameters: Some(UpdateForwardingParameters {
+                outer_header_creation: Some(header),
+                flags,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn when_a_session_is_established_then_the_upf_allocates_its_f_teid() {
+    let mut bench = Bench::new();
+    let response = bench.establish(establishment());
+    assert_eq!(response.node_id, NodeId::Address([127, 0, 0, 18].into()));
+    assert_eq!(response.created_pdr.len(), 1);
+    let Some(FTeid::Assigned { teid, ipv4, .. }) = response.created_pdr[0].f_teid else { panic!("none") };
+    assert!(teid != 0);
+    assert_eq!(ipv4, Some([127, 0, 0, 18].into()));
+}
+
+#[test]
+fn when_pdrs_have_one_choose_id_then_they_share_an_f_teid_and_else_not() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_pdr.push(uplink_pdr(3, 200, 1));
+    let mut other = uplink_pdr(4, 300, 1);
+    other.pdi.f_teid = Some(FTeid::default());
+    request.create_pdr.push(other);
+    let created = bench.establish(request).created_pdr;
+    assert_eq!(created.iter().map(|pdr| pdr.pdr_id.0).collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!(created[0].f_teid, created[1].f_teid);
+    assert_ne!(created[0].f_teid, created[2].f_teid);
+}
+
+#[test]
+fn when_the_smf_chooses_the_f_teid_then_it_is_refused_with_cause_71() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_pdr[0].pdi.f_teid = Some(FTeid::assigned_v4(5, [127, 0, 0, 18].into()));
+    let response = bench.establish(request);
+    assert_eq!(response.cause, Cause::INVALID_F_TEID_ALLOCATION_OPTION);
+    assert_eq!(response.failed_rule_id, Some(FailedRuleId::Pdr(PdrId(1))));
+}
+
+/// What is wrong with a request, and the refusal it must get.
+type Wrong = (fn(&mut SessionEstablishmentRequest), Cause, FailedRuleId, u16);
+
+#[test]
+fn when_a_rule_is_wrong_then_it_is_named_and_nothing_is_left() {
+    let pdr = |id| FailedRuleId::Pdr(PdrId(id));
+    let failure = Cause::RULE_CREATION_MODIFICATION_FAILURE;
+    let cases: [Wrong; 11] = [
+        (|r| r.create_pdr[1].far_id = Some(FarId(9)), failure, pdr(2), 108),
+        (|r| r.create_pdr[1].far_id = None, Cause::CONDITIONAL_IE_MISSING, pdr(2), 108),
+        (|r| r.create_pdr[0].qer_ids.push(QerId(9)), failure, pdr(1), 109),
+        (|r| r.create_pdr[0].urr_ids.push(UrrId(9)), failure, pdr(1), 81),
+        (|r| r.create_pdr[0].pdi.f_teid = None, failure, pdr(1), 21),
+        (|r| r.create_pdr[1].pdi.ue_ip_addresses.clear(), failure, pdr(2), 93),
+        (|r| r.create_pdr[0].pdi.sdf_filters.push(SdfFilter::flow("nonsense")), failure, pdr(1), 23),
+        (
+            |r| r.create_pdr[0].pdi.application_id = Some(ApplicationId(vec![1])),
+            Cause::UNKNOWN_APPLICATION_ID,
+            pdr(1),
+            24,
+        ),
+        (
+            |r| r.create_pdr[0].unknown.push(RawIe { ie_type: 106, value: vec![1] }),
+            Cause::UNKNOWN_PRE_DEFINED_RULE,
+            pdr(1),
+            106,
+        ),
+        (|r| r.create_pdr.push(uplink_pdr(1, 1, 1)), failure, pdr(1), 1),
+        (|r| r.create_far[0].apply_action = ApplyAction::DUPL, failure, FailedRuleId::Far(FarId(1)), 44),
+    ];
+    let mut bench = Bench::new();
+    for (break_it, cause, rule, ie) in cases {
+        let mut request = establishment();
+        break_it(&mut request);
+        let response = bench.establish(request);
+        assert_eq!((response.cause, response.failed_rule_id), (cause, Some(rule)), "{response:?}");
+        assert_eq!(response.offending_ie, Some(OffendingIe(ie)));
+        assert_eq!(response.up_f_seid, None);
+        assert_eq!((bench.core.session_count(), bench.core.teids.len()), (0, 0));
+    }
+}
+
+#[test]
+fn when_a_filter_refers_to_another_by_its_id_then_it_is_the_same() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    let defined =
+        SdfFilter { filter_id: Some(5), ..SdfFilter::flow("permit out 17 from any 53 to assigned") };
+    request.create_pdr[0].pdi.sdf_filters = vec![defined];
+    request.create_pdr[1].pdi.sdf_filters = vec![SdfFilter { filter_id: Some(5), ..Default::default() }];
+    bench.session_of(request);
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (53, 1), 60)).0, TO_GNB);
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (54, 1), 60)).0, Verdict::Drop(DropReason::NoRule));
+}
+
+#[test]
+fn when_a_modification_fails_in_its_last_rule_then_the_old_rules_stay() {
+    let mut bench = Bench::new();
+    let (seid, teid) = bench.session();
+    let mut request = forward_update(ApplyAction::DROP);
+    request.create_pdr = vec![uplink_pdr(5, 1, 1)];
+    request.update_qer = vec![UpdateQer { qer_id: QerId(42), ..Default::default() }];
+    let published = bench.published.len();
+    let response = bench.modify(seid, request);
+    assert_eq!(response.cause, Cause::RULE_CREATION_MODIFICATION_FAILURE);
+    assert_eq!(response.failed_rule_id, Some(FailedRuleId::Qer(QerId(42))));
+    assert_eq!(bench.published.len(), published);
+    assert_eq!(bench.core.teids.len(), 1);
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (1, 2), 60)).0, TO_GNB);
+    assert_eq!(bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 60))).0, TO_N6);
+}
+
+#[test]
+fn when_rules_come_and_go_then_the_data_path_follows() {
+    let mut bench = Bench::new();
+    let (seid, _) = bench.session();
+    let mut blocked = downlink_pdr(5, 1, 3);
+    blocked.pdi.sdf_filters = vec![SdfFilter::flow("permit out ip from 203.0.113.9 to assigned")];
+    let request = SessionModificationRequest {
+        create_pdr: vec![blocked],
+        create_far: vec![CreateFar {
+            far_id: FarId(3),
+            apply_action: ApplyAction::DROP,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    assert_eq!(bench.modify(seid, request).cause, Cause::REQUEST_ACCEPTED);
+    let packet = udp(SERVER, UE, (1, 2), 60);
+    assert_eq!(bench.downlink(&packet).0, Verdict::Drop(DropReason::FarDrop));
+    // The FAR alone cannot go: a PDR refers to it.
+    let remove_far = vec![RemoveFar { far_id: FarId(3), ..Default::default() }];
+    let request = SessionModificationRequest { remove_far: remove_far.clone(), ..Default::default() };
+    let refused = bench.modify(seid, request);
+    assert_eq!(refused.failed_rule_id, Some(FailedRuleId::Pdr(PdrId(5))));
+    let request = SessionModificationRequest {
+        remove_pdr: vec![RemovePdr { pdr_id: PdrId(5), ..Default::default() }],
+        remove_far,
+        ..Default::default()
+    };
+    assert_eq!(bench.modify(seid, request).cause, Cause::REQUEST_ACCEPTED);
+    assert_eq!(bench.downlink(&packet).0, TO_GNB);
+}
+
+#[test]
+fn when_the_tunnel_moves_with_sndem_then_the_old_one_gets_an_end_marker() {
+    let mut bench = Bench::new();
+    let (seid, _) = bench.session();
+    bench.modify(seid, move_to(7, Some(PfcpSmReqFlags::SNDEM)));
+    assert_eq!(bench.end_markers.len(), 1);
+    assert_eq!((bench.end_markers[0].teid, bench.end_markers[0].peer), (GNB_TEID, GNB));
+    let (verdict, bytes) = bench.downlink(&udp(SERVER, UE, (1, 2), 60));
+    assert_eq!(verdict, Verdict::ToAccess("198.51.100.2:2152".parse().expect("address")));
+    assert_eq!(bytes[4..8], [0, 0, 0, 7]);
+    bench.modify(seid, move_to(8, None));
+    assert_eq!(bench.end_markers.len(), 1);
+}
+
+#[test]
+fn when_the_session_is_unknown_or_of_another_smf_then_cause_65() {
+    let mut bench = Bench::new();
+    let (seid, _) = bench.session();
+    assert_eq!(bench.delete(seid ^ 1).cause, Cause::SESSION_CONTEXT_NOT_FOUND);
+    let refused = bench.modify(seid ^ 1, SessionModificationRequest::default());
+    assert_eq!(refused.cause, Cause::SESSION_CONTEXT_NOT_FOUND);
+    bench.change_smf();
+    assert_eq!(bench.delete(seid).cause, Cause::SESSION_CONTEXT_NOT_FOUND);
+    assert_eq!(bench.core.session_count(), 1);
+}
+
+#[test]
+fn when_the_smf_starts_again_then_its_sessions_are_removed() {
+    let mut bench = Bench::new();
+    bench.session();
+    bench.restart_smf();
+    assert_eq!((bench.core.session_count(), bench.core.teids.len()), (0, 0));
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (1, 2), 60)).0, Verdict::Drop(DropReason::UnknownUe));
+    bench.session();
+}
+
+#[test]
+fn when_the_smf_is_silent_then_sessions_stay_for_the_retention_time() {
+    let mut bench = Bench::new();
+    bench.session();
+    // Its datagrams go nowhere.
+    let silent = bench.smf_address;
+    bench.smf_address = "127.0.0.200:8805".parse().expect("address");
+    bench.pass(Duration::from_secs(300));
+    assert_eq!(bench.core.session_count(), 1);
+    bench.pass(Duration::from_secs(600));
+    assert_eq!(bench.core.session_count(), 0);
+    bench.smf_address = silent;
+}
+
+#[test]
+fn when_there_are_too_many_sessions_then_cause_75() {
+    let mut bench = Bench::with(|config| config.sessions_max = 2);
+    for seid in 1..=2 {
+        let cp_f_seid = FSeid::new(CP_SEID + seid, [127, 0, 0, 17].into());
+        bench.ask(0, SessionEstablishmentRequest { cp_f_seid, ..establishment() });
+    }
+    assert_eq!(bench.establish(establishment()).cause, Cause::NO_RESOURCES_AVAILABLE);
+    assert_eq!(bench.core.session_count(), 2);
+}
+
+#[test]
+fn when_the_smf_uses_an_endpoint_again_then_the_old_session_is_replaced() {
+    let mut bench = Bench::new();
+    let (old, _) = bench.session();
+    let (new, _) = bench.session();
+    assert_ne!(old, new);
+    assert_eq!((bench.core.session_count(), bench.core.teids.len()), (1, 1));
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (1, 2), 60)).0, TO_GNB);
+}
+
+#[test]
+fn when_only_some_smfs_may_associate_then_others_are_refused() {
+    let bench = Bench::with(|config| config.n4.smfs = vec![[192, 0, 2, 9].into()]);
+    assert!(bench.core.smfs().is_empty());
+}
+
+#[test]
+fn when_a_far_buffers_then_the_smf_is_told_once_and_the_packets_leave_later() {
+    let mut bench = Bench::with(|config| config.buffer_packets_max = 2);
+    let mut request = establishment();
+    request.create_far[1].apply_action = ApplyAction::BUFF | ApplyAction::NOCP;
+    let (seid, _) = bench.session_of(request);
+    let packet = udp(SERVER, UE, (1, 2), 60);
+    assert_eq!(bench.downlink(&packet).0, Verdict::Buffered);
+    assert_eq!(bench.downlink(&packet).0, Verdict::Buffered);
+    assert_eq!(bench.downlink(&packet).0, Verdict::Drop(DropReason::BufferFull));
+    assert_eq!(bench.reports.len(), 1);
+    assert_eq!(bench.reports[0].report_type, ReportType::DLDR);
+    let report = bench.reports[0].downlink_data_report.as_ref().expect("downlink data");
+    assert_eq!(report.pdr_ids, [PdrId(2)]);
+    assert_eq!(report.service_information[0].qfi, Some(9));
+    bench.modify(seid, forward_update(ApplyAction::FORW));
+    let session = bench.published.last().expect("published").clone();
+    assert!(!session.buffers());
+    assert_eq!(session.state.take().len(), 2);
+    bench.modify(seid, forward_update(ApplyAction::BUFF | ApplyAction::NOCP));
+    bench.downlink(&packet);
+    assert_eq!(bench.reports.len(), 2);
+}
+
+fn volume(report: &UsageReport) -> (u64, u64, u64) {
+    let volume = report.volume.expect("volume");
+    let part = |part: Option<u64>| part.expect("measured");
+    (part(volume.total), part(volume.uplink), part(volume.downlink))
+}
+
+#[test]
+fn when_a_volume_threshold_is_reached_then_usage_is_reported_and_counting_begins_again() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_urr[0].reporting_triggers = ReportingTriggers::VOLTH;
+    request.create_urr[0].volume_threshold = Some(Volume { total: Some(250), ..Volume::default() });
+    let (seid, teid) = bench.session_of(request);
+    bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 100)));
+    bench.downlink(&udp(SERVER, UE, (1, 2), 100));
+    assert!(bench.reports.is_empty());
+    bench.downlink(&udp(SERVER, UE, (1, 2), 100));
+    let usage = &bench.reports[0].usage_report[0];
+    assert_eq!((usage.trigger, usage.ur_seqn), (UsageReportTrigger::VOLTH, UrSeqn(0)));
+    assert_eq!(volume(usage), (300, 100, 200));
+    for _ in 0..3 {
+        bench.downlink(&udp(SERVER, UE, (1, 2), 100));
+    }
+    assert_eq!(bench.reports.len(), 2);
+    assert_eq!(volume(&bench.reports[1].usage_report[0]), (300, 0, 300));
+    assert_eq!(bench.reports[1].usage_report[0].ur_seqn, UrSeqn(1));
+    // The rest is told at the end.
+    bench.downlink(&udp(SERVER, UE, (1, 2), 60));
+    let response = bench.delete(seid);
+    assert_eq!(response.usage_report[0].trigger, UsageReportTrigger::TERMR);
+    assert_eq!(volume(&response.usage_report[0]), (60, 0, 60));
+}
+
+#[test]
+fn when_a_quota_is_used_up_then_it_is_reported_once_and_nothing_passes_until_there_is_more() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_urr[0].reporting_triggers = ReportingTriggers::VOLQU;
+    let quota = |octets| Some(Volume { downlink: Some(octets), ..Volume::default() });
+    request.create_urr[0].volume_quota = quota(200);
+    let (seid, _) = bench.session_of(request);
+    let packet = udp(SERVER, UE, (1, 2), 100);
+    assert_eq!([bench.downlink(&packet).0, bench.downlink(&packet).0], [TO_GNB; 2]);
+    assert_eq!(bench.downlink(&packet).0, Verdict::Drop(DropReason::QuotaExhausted));
+    assert_eq!(bench.reports.len(), 1);
+    assert_eq!(bench.reports[0].usage_report[0].trigger, UsageReportTrigger::VOLQU);
+    let more = SessionModificationRequest {
+        update_urr: vec![UpdateUrr { urr_id: UrrId(1), volume_quota: quota(150), ..Default::default() }],
+        ..Default::default()
+    };
+    bench.modify(seid, more);
+    assert_eq!(bench.downlink(&packet).0, TO_GNB);
+}
+
+#[test]
+fn when_usage_is_asked_for_or_its_rule_removed_then_the_answer_reports_it() {
+    let mut bench = Bench::new();
+    let (seid, _) = bench.session();
+    bench.downlink(&udp(SERVER, UE, (1, 2), 100));
+    let query = SessionModificationRequest {
+        query_urr: vec![QueryUrr { urr_id: UrrId(1), ..Default::default() }],
+        ..Default::default()
+    };
+    let response = bench.modify(seid, query);
+    assert_eq!(response.usage_report[0].trigger, UsageReportTrigger::IMMER);
+    assert_eq!(volume(&response.usage_report[0]), (100, 0, 100));
+    let all = SessionModificationRequest { flags: Some(PfcpSmReqFlags::QAURR), ..Default::default() };
+    assert_eq!(volume(&bench.modify(seid, all).usage_report[0]), (0, 0, 0));
+    let remove = SessionModificationRequest {
+        remove_urr: vec![RemoveUrr { urr_id: UrrId(1), ..Default::default() }],
+        remove_pdr: vec![RemovePdr { pdr_id: PdrId(2), ..Default::default() }],
+        create_urr: vec![volume_urr(2)],
+        update_pdr: vec![UpdatePdr { pdr_id: PdrId(1), urr_ids: vec![UrrId(2)], ..Default::default() }],
+        ..Default::default()
+    };
+    let response = bench.modify(seid, remove);
+    assert_eq!(response.cause, Cause::REQUEST_ACCEPTED);
+    assert_eq!(response.usage_report[0].trigger, UsageReportTrigger::TERMR);
+}
+
+#[test]
+fn when_time_passes_then_periodic_and_time_threshold_reports_are_made() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    let urr = &mut request.create_urr[0];
+    urr.measurement_method = MeasurementMethod::VOLUM | MeasurementMethod::DURAT;
+    urr.reporting_triggers = ReportingTriggers::PERIO;
+    urr.measurement_period = Some(Seconds(60));
+    bench.session_of(request);
+    bench.pass(Duration::from_secs(185));
+    assert_eq!(bench.reports.len(), 3);
+    let usage = &bench.reports[2].usage_report[0];
+    assert_eq!((usage.trigger, usage.duration), (UsageReportTrigger::PERIO, Some(DurationMeasurement(60))));
+}
+
+#[test]
+fn when_nothing_passes_for_the_inactivity_time_then_it_is_reported() {
+    let mut bench = Bench::new();
+    let timer = Some(UserPlaneInactivityTimer(30));
+    bench.session_of(SessionEstablishmentRequest { user_plane_inactivity_timer: timer, ..establishment() });
+    bench.pass(Duration::from_secs(20));
+    bench.downlink(&udp(SERVER, UE, (1, 2), 60));
+    bench.pass(Duration::from_secs(29));
+    assert!(bench.reports.is_empty());
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.reports[0].report_type, ReportType::UPIR);
+}
+
+#[test]
+fn when_the_gnb_does_not_know_the_tunnel_then_the_smf_is_told() {
+    let mut bench = Bench::new();
+    bench.session();
+    let mut bytes = [0; 40];
+    for teid in [GNB_TEID ^ 1, GNB_TEID] {
+        let length = tern_gtpu::error_indication(teid, (*GNB.ip()).into(), None, &mut bytes);
+        bench.uplink(&bytes[..length]);
+    }
+    assert_eq!(bench.reports.len(), 1);
+    let report = bench.reports[0].error_indication_report.as_ref().expect("error indication");
+    assert_eq!(report.remote_f_teids, [FTeid::assigned_v4(GNB_TEID, *GNB.ip())]);
+}
+
+#[test]
+fn when_the_smf_does_not_know_a_reported_session_then_it_is_removed() {
+    let mut bench = Bench::new();
+    bench.report_cause = Cause::SESSION_CONTEXT_NOT_FOUND;
+    let mut request = establishment();
+    request.create_far[1].apply_action = ApplyAction::BUFF | ApplyAction::NOCP;
+    bench.session_of(request);
+    bench.downlink(&udp(SERVER, UE, (1, 2), 60));
+    assert_eq!(bench.core.session_count(), 0);
+}
+
+#[test]
+fn when_a_mandatory_ie_is_missing_then_the_refusal_goes_to_the_sessions_endpoint() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_far.clear();
+    let response = bench.establish(request);
+    assert_eq!((response.cause, response.offending_ie), (Cause::MANDATORY_IE_MISSING, Some(OffendingIe(3))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn any_datagrams_leave_a_upf_that_works(
+        datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..120), 0..20),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+    ) {
+        let mut bench = Bench::new();
+        for datagram in datagrams {
+            bench.core.handle_datagram(bench.now, bench.smf_address, &datagram);
+        }
+        let mut bytes = Frame::session(0, 99, establishment().into()).encode().expect("encodes");
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        bench.core.handle_datagram(bench.now, bench.smf_address, &bytes);
+        bench.settle();
+        let (_, teid) = bench.session();
+        let packet = udp(UE, SERVER, (1, 2), 60);
+        prop_assert_eq!(bench.uplink(&gtpu(teid, Some(9), &packet)).0, TO_N6);
+    }
+}
