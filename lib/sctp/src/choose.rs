@@ -1,6 +1,10 @@
 //! Which backend this host can run.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::association::SctpBackend;
 use crate::error::SctpError;
@@ -8,8 +12,10 @@ use crate::kernel::KernelBackend;
 use crate::options::UDP_PORT;
 use crate::usrsctp::{Encapsulation, UsrsctpBackend, raw_sockets_allowed};
 
-/// What the configuration asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What the configuration asks for. Text and `serde` form: `auto`, `kernel`, `raw`, `udp` or
+/// `udp:<port>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum SctpMode {
     /// The kernel if it has SCTP, else raw IP if allowed, else UDP.
     #[default]
@@ -23,6 +29,46 @@ pub enum SctpMode {
         /// Our UDP port; 9899 by default.
         port: u16,
     },
+}
+
+impl FromStr for SctpMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match (text, text.strip_prefix("udp:").map(str::parse)) {
+            ("auto", _) => Self::Auto,
+            ("kernel", _) => Self::Kernel,
+            ("raw", _) => Self::Raw,
+            ("udp", _) => Self::Udp { port: UDP_PORT },
+            (_, Some(Ok(port))) => Self::Udp { port },
+            _ => return Err(format!("expected auto, kernel, raw, udp or udp:<port>, got {text:?}")),
+        })
+    }
+}
+
+impl TryFrom<String> for SctpMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<SctpMode> for String {
+    fn from(mode: SctpMode) -> Self {
+        mode.to_string()
+    }
+}
+
+impl fmt::Display for SctpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Kernel => f.write_str("kernel"),
+            Self::Raw => f.write_str("raw"),
+            Self::Udp { port } => write!(f, "udp:{port}"),
+        }
+    }
 }
 
 /// The backend chosen.
@@ -61,4 +107,18 @@ fn automatic() -> Result<(Arc<dyn SctpBackend>, String), SctpError> {
     }
     let backend = UsrsctpBackend::start(Encapsulation::Udp { port: UDP_PORT })?;
     Ok((backend, format!("raw sockets are not allowed and {no_kernel}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_read_and_write_their_text() {
+        for mode in [SctpMode::Auto, SctpMode::Kernel, SctpMode::Raw, SctpMode::Udp { port: 9900 }] {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
+        }
+        assert_eq!("udp".parse(), Ok(SctpMode::Udp { port: UDP_PORT }));
+        assert!("udp:x".parse::<SctpMode>().is_err());
+    }
 }
