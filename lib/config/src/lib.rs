@@ -103,7 +103,8 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigErr
             let index = usize::try_from(number).ok()?.checked_sub(1)?;
             text.lines().nth(index).map(str::to_owned)
         });
-        let expectation = without_location(&error.without_snippet().to_string());
+        let found = at.zip(line.as_deref()).map(|((_, column), line)| scalar(line, column));
+        let expectation = expectation(&error.without_snippet().to_string(), found.as_deref());
         let field = if field == "." { String::new() } else { field };
         ConfigError::Content(Box::new(Fault { file: file.to_owned(), at, field, expectation, line }))
     })
@@ -125,10 +126,23 @@ pub trait Sample: DeserializeOwned {
     }
 }
 
-/// The location stands in front of the message already.
-fn without_location(message: &str) -> String {
+/// The message without its location, which stands in front already; a short `invalid u16` is
+/// said in full.
+fn expectation(message: &str, found: Option<&str>) -> String {
     let cut = message.find(" at line ").or_else(|| message.find(" at <")).unwrap_or(message.len());
-    message[..cut].to_owned()
+    let message = &message[..cut];
+    match (message.strip_prefix("invalid "), found) {
+        (Some(kind), Some(found)) if !kind.contains(' ') => format!("expected {kind}, found `{found}`"),
+        _ => message.to_owned(),
+    }
+}
+
+/// The value that begins at `column` of `line`.
+fn scalar(line: &str, column: u64) -> String {
+    let start = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+    let rest: String = line.chars().skip(start).take(64).collect();
+    let end = rest.find(" #").or_else(|| rest.find([',', '}', ']'])).unwrap_or(rest.len());
+    rest[..end].trim().to_owned()
 }
 
 #[cfg(test)]
@@ -176,9 +190,7 @@ mod tests {
         let fault = fault("mnc: 01\nsbi:\n  port: http\n");
         assert_eq!(fault.at, Some((3, 9)));
         let text = fault.to_string();
-        for part in ["amf.yaml:3:9: sbi.port: ", "u16", "http"] {
-            assert!(text.contains(part), "{text}");
-        }
+        assert!(text.starts_with("amf.yaml:3:9: sbi.port: expected u16, found `http`\n"), "{text}");
     }
 
     #[test]
