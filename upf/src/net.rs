@@ -14,7 +14,7 @@ use tern_types::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
-use crate::io::{KernelIo, TunDevice};
+use crate::io::{KernelIo, TunDevice, Waker};
 use crate::path::{Command, DataPath, Event, NoDataPath, PathCounters, Worker, WorkerConfig};
 use crate::pfcp::{Core, Output};
 
@@ -222,18 +222,33 @@ impl Counted {
 /// The threads of the kernel's data path.
 struct Workers {
     commands: Vec<Sender<Command>>,
+    wakers: Vec<Waker>,
     threads: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
 }
 
 /// Publishes to every worker.
-struct WorkersPath(Vec<Sender<Command>>);
+struct WorkersPath {
+    commands: Vec<Sender<Command>>,
+    /// Of the first worker, which sends what is not an answer to a packet.
+    first: Option<Waker>,
+}
 
 impl DataPath for WorkersPath {
     fn apply(&self, command: Command) {
-        for worker in &self.0 {
+        // A worker that waits for packets looks at its commands when one comes. Only what makes
+        // it send by itself is worth waking it.
+        let wake = match &command {
+            Command::Publish(session) => !session.buffers() && session.state.has_waiting(),
+            Command::Remove(_) => false,
+            Command::EndMarker(_) => true,
+        };
+        for worker in &self.commands {
             // A worker that has ended stops nobody else.
             let _ = worker.send(command.clone());
+        }
+        if let (true, Some(first)) = (wake, &self.first) {
+            first.wake();
         }
     }
 }
@@ -249,12 +264,14 @@ impl Workers {
             .iter()
             .map(|network| TunDevice::create(network, config.workers))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut workers = Self { commands: Vec::new(), threads: Vec::new(), stop: Arc::default() };
+        let mut workers =
+            Self { commands: Vec::new(), wakers: Vec::new(), threads: Vec::new(), stop: Arc::default() };
         let origin = std::time::Instant::now();
         for index in 0..config.workers {
             let queues = networks.iter_mut().filter_map(TunDevice::take_queue).collect();
             let io = KernelIo::bind(config.n3_at(), queues)
                 .with_context(|| format!("cannot bind N3 to {}", config.n3_at()))?;
+            workers.wakers.push(io.waker());
             let (sender, receiver) = std::sync::mpsc::channel();
             let events = events.clone();
             let worker = WorkerConfig {
@@ -277,11 +294,12 @@ impl Workers {
     }
 
     fn path(&self) -> WorkersPath {
-        WorkersPath(self.commands.clone())
+        WorkersPath { commands: self.commands.clone(), first: self.wakers.first().cloned() }
     }
 
     fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.wakers.iter().for_each(Waker::wake);
         for thread in self.threads.drain(..) {
             // A panic in it ended the process.
             let _ = thread.join();

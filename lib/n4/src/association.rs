@@ -222,6 +222,16 @@ impl Node {
         self.peer_down(now, address, DownReason::Restarted);
     }
 
+    /// A peer says that there is no association: it has started again, perhaps within the second
+    /// that its recovery time stamp counts in.
+    pub(crate) fn forgotten(&mut self, now: Instant, from: SocketAddr) {
+        let Some(association) = self.association(from.ip()) else { return };
+        let address = association.address;
+        tracing::warn!(peer = %address, "PFCP peer has forgotten the association");
+        self.outputs.push_back(Output::PeerRestarted { address });
+        self.peer_down(now, address, DownReason::Restarted);
+    }
+
     pub(crate) fn peer_down(&mut self, now: Instant, address: SocketAddr, reason: DownReason) {
         let Some(peer) = self.peers.get_mut(&address.ip()) else { return };
         let Some(association) = peer.association.take() else { return };

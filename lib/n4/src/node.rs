@@ -401,7 +401,11 @@ impl Node {
         };
         match (request.purpose, frame.message) {
             (Purpose::Caller(token), message) => {
+                let forgotten = message.cause() == Some(Cause::NO_ESTABLISHED_PFCP_ASSOCIATION);
                 self.outputs.push_back(Output::Response { token, from, seid: frame.seid, message });
+                if forgotten {
+                    self.forgotten(now, from);
+                }
             }
             (Purpose::Heartbeat, Message::HeartbeatResponse(response)) => {
                 self.set_peer_deadline(from, Some(now + self.config.heartbeat_interval));

@@ -1,7 +1,7 @@
 //! The header (TS 29.244 §7.2) and the messages it can carry.
 
 use crate::error::{DecodeError, EncodeError, Fault};
-use crate::ie::FSeid;
+use crate::ie::{Cause, FSeid};
 use crate::node_messages::*;
 use crate::session_messages::*;
 use crate::wire::{Cursor, Value};
@@ -216,6 +216,21 @@ messages! {
 }
 
 impl Message {
+    /// The cause of a response that has one.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::AssociationSetupResponse(body) => Some(body.cause),
+            Self::AssociationUpdateResponse(body) => Some(body.cause),
+            Self::AssociationReleaseResponse(body) => Some(body.cause),
+            Self::NodeReportResponse(body) => Some(body.cause),
+            Self::SessionEstablishmentResponse(body) => Some(body.cause),
+            Self::SessionModificationResponse(body) => Some(body.cause),
+            Self::SessionDeletionResponse(body) => Some(body.cause),
+            Self::SessionReportResponse(body) => Some(body.cause),
+            _ => None,
+        }
+    }
+
     /// Mandatory IEs that may repeat must be there once; the type of a missing one is the error.
     fn check(&self) -> Result<(), u16> {
         match self {

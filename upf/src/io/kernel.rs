@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 use tun_rs::SyncDevice;
 
@@ -19,6 +20,28 @@ const SOCKET_BUFFER: usize = 4 << 20;
 pub(crate) struct KernelIo {
     n3: UdpSocket,
     networks: Vec<SyncDevice>,
+    wake: Waker,
+}
+
+/// Ends a worker's wait.
+#[derive(Clone)]
+pub(crate) struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    fn new() -> io::Result<Self> {
+        let fd = rustix::event::eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self(Arc::new(fd)))
+    }
+
+    /// Ends the wait that is going on, or the next one.
+    pub(crate) fn wake(&self) {
+        // It fails only if it was woken 2^64 times without looking.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    fn clear(&self) {
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
 }
 
 impl KernelIo {
@@ -32,7 +55,12 @@ impl KernelIo {
         socket.set_recv_buffer_size(SOCKET_BUFFER)?;
         socket.set_send_buffer_size(SOCKET_BUFFER)?;
         socket.bind(&SocketAddr::V4(at).into())?;
-        Ok(Self { n3: socket.into(), networks })
+        Ok(Self { n3: socket.into(), networks, wake: Waker::new()? })
+    }
+
+    /// Ends the waits of this worker.
+    pub(crate) fn waker(&self) -> Waker {
+        self.wake.clone()
     }
 
     fn receive_now(&mut self, packets: &mut [Packet]) -> io::Result<usize> {
@@ -76,7 +104,10 @@ impl PacketIo for KernelIo {
         if count > 0 {
             return Ok(count);
         }
-        let mut sources = vec![PollFd::from_borrowed_fd(self.n3.as_fd(), PollFlags::IN)];
+        let mut sources = vec![
+            PollFd::from_borrowed_fd(self.n3.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.wake.0.as_fd(), PollFlags::IN),
+        ];
         sources
             .extend(self.networks.iter().map(|queue| PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN)));
         let timeout = Timespec {
@@ -85,7 +116,12 @@ impl PacketIo for KernelIo {
         };
         match poll(&mut sources, Some(&timeout)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => Ok(0),
-            Ok(_) => self.receive_now(packets),
+            Ok(_) => {
+                if !sources[1].revents().is_empty() {
+                    self.wake.clear();
+                }
+                self.receive_now(packets)
+            }
             Err(error) => Err(error.into()),
         }
     }

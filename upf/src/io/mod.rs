@@ -4,7 +4,7 @@
 mod kernel;
 mod tun;
 
-pub(crate) use kernel::KernelIo;
+pub(crate) use kernel::{KernelIo, Waker};
 pub(crate) use tun::TunDevice;
 
 use std::net::SocketAddrV4;

@@ -98,6 +98,11 @@ impl SessionState {
         room
     }
 
+    /// Whether packets wait.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// All packets that wait.
     pub(crate) fn take(&self) -> VecDeque<Vec<u8>> {
         self.notified.store(false, Ordering::Relaxed);

@@ -49,25 +49,18 @@ impl Core {
         let mut rules = RuleSet::establish(&body)?;
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
-        let result = rules.allocate(None, address, &mut self.teids).and_then(|created| {
-            let around = Surroundings {
-                seid,
-                generation: 0,
-                dnn: body.apn_dnn.as_ref(),
-                networks: &self.config.n6,
-                state: &state,
-                old_qers: &BTreeMap::new(),
-                urrs: &BTreeMap::new(),
-            };
-            Ok((created, compile(&rules, &around)?))
-        });
-        let (created_pdr, Compiled { session, qers, usages }) = match result {
-            Ok(result) => result,
-            Err(refusal) => {
-                self.free_teids_of(&rules);
-                return Err(refusal);
-            }
+        let created_pdr = rules.allocate(None, address, &mut self.teids)?;
+        let around = Surroundings {
+            seid,
+            generation: 0,
+            dnn: body.apn_dnn.as_ref(),
+            networks: &self.config.n6,
+            state: &state,
+            old_qers: &BTreeMap::new(),
+            urrs: &BTreeMap::new(),
         };
+        let Compiled { session, qers, usages } =
+            compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created_pdr))?;
         let urrs: BTreeMap<UrrId, Urr> = rules
             .urrs
             .iter()
@@ -124,12 +117,6 @@ impl Core {
             if seid != 0 && !self.sessions.contains_key(&seid) {
                 return seid;
             }
-        }
-    }
-
-    pub(super) fn free_teids_of(&mut self, rules: &RuleSet) {
-        for teid in rules.teids() {
-            self.teids.free(teid);
         }
     }
 }

@@ -46,31 +46,18 @@ impl Core {
         let session = self.sessions.get(&seid).ok_or_else(gone)?;
         let mut rules = session.rules.clone();
         let mut effects = rules.modify(body)?;
-        let result = rules.allocate(Some(&session.rules), address, &mut self.teids).and_then(|created| {
-            let around = Surroundings {
-                seid,
-                generation: session.published.generation + 1,
-                dnn: session.dnn.as_ref(),
-                networks: &self.config.n6,
-                state: &session.state,
-                old_qers: &session.qers,
-                urrs: &session.urrs,
-            };
-            Ok((created, compile(&rules, &around)?))
-        });
-        let compiled = match result {
-            Ok((created, compiled)) => {
-                effects.created = created;
-                compiled
-            }
-            Err(refusal) => {
-                let old: Vec<u32> = session.rules.teids().collect();
-                for teid in rules.teids().filter(|teid| !old.contains(teid)) {
-                    self.teids.free(teid);
-                }
-                return Err(refusal);
-            }
+        let created = rules.allocate(Some(&session.rules), address, &mut self.teids)?;
+        let around = Surroundings {
+            seid,
+            generation: session.published.generation + 1,
+            dnn: session.dnn.as_ref(),
+            networks: &self.config.n6,
+            state: &session.state,
+            old_qers: &session.qers,
+            urrs: &session.urrs,
         };
+        let compiled = compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created))?;
+        effects.created = created;
         let usage_report = self.commit(now, seid, rules, compiled, body);
         for (teid, peer) in effects.end_markers {
             let peer = SocketAddrV4::new(peer, tern_gtpu::PORT);

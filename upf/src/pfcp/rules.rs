@@ -246,8 +246,7 @@ impl RuleSet {
         Ok(())
     }
 
-    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it. On an error
-    /// what was allocated is in the rules: the caller frees it.
+    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it.
     pub(crate) fn allocate(
         &mut self,
         before: Option<&Self>,
@@ -256,38 +255,22 @@ impl RuleSet {
     ) -> Result<Vec<CreatedPdr>, Refusal> {
         let mut created = Vec::new();
         let mut shared: BTreeMap<u8, u32> = BTreeMap::new();
-        for (pdr_id, pdr) in &mut self.pdrs {
-            let failed = FailedRuleId::Pdr(*pdr_id);
-            match pdr.pdi.f_teid {
-                None => {}
-                Some(FTeid::Choose { ipv4, choose_id, .. }) => {
-                    if !ipv4 {
-                        return Err(Refusal::rule(failed, 21, "only IPv4 F-TEIDs can be allocated"));
-                    }
-                    let exhausted = Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "no free TEID");
-                    let teid = match choose_id.and_then(|id| shared.get(&id)) {
-                        Some(teid) => *teid,
-                        None => teids.allocate().ok_or(exhausted)?,
-                    };
-                    if let Some(id) = choose_id {
-                        shared.insert(id, teid);
-                    }
-                    let f_teid = FTeid::assigned_v4(teid, address);
-                    pdr.pdi.f_teid = Some(f_teid);
-                    created.push(CreatedPdr { pdr_id: *pdr_id, f_teid: Some(f_teid), ..Default::default() });
-                }
-                // One that we allocated in this session may be repeated; any other is not ours.
-                Some(FTeid::Assigned { teid, .. }) => {
-                    if !before.is_some_and(|before| before.teids().any(|known| known == teid)) {
-                        return Err(Refusal {
-                            cause: Cause::INVALID_F_TEID_ALLOCATION_OPTION,
-                            ..Refusal::rule(failed, 21, "F-TEIDs are allocated by the UPF alone")
-                        });
-                    }
-                }
+        let result = self.pdrs.values_mut().try_for_each(|pdr| {
+            let teid = choose(pdr, before, &mut shared, teids)?;
+            if let Some(teid) = teid {
+                let f_teid = Some(FTeid::assigned_v4(teid, address));
+                pdr.pdi.f_teid = f_teid;
+                created.push(CreatedPdr { pdr_id: pdr.pdr_id, f_teid, ..Default::default() });
+            }
+            Ok(())
+        });
+        match result {
+            Ok(()) => Ok(created),
+            Err(refusal) => {
+                teids.free_created(&created);
+                Err(refusal)
             }
         }
-        Ok(created)
     }
 
     /// Local TEIDs in use, some of them more than once.
@@ -301,6 +284,41 @@ impl RuleSet {
     /// Remote tunnels: by these an error indication finds the session.
     pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
         self.fars.values().filter_map(|far| tunnel_of(far).map(|(teid, address)| (address, teid)))
+    }
+}
+
+/// The TEID for a PDR that asks for one.
+fn choose(
+    pdr: &CreatePdr,
+    before: Option<&RuleSet>,
+    shared: &mut BTreeMap<u8, u32>,
+    teids: &mut Teids,
+) -> Result<Option<u32>, Refusal> {
+    let failed = FailedRuleId::Pdr(pdr.pdr_id);
+    match pdr.pdi.f_teid {
+        None => Ok(None),
+        Some(FTeid::Choose { ipv4: false, .. }) => {
+            Err(Refusal::rule(failed, 21, "only IPv4 F-TEIDs can be allocated"))
+        }
+        Some(FTeid::Choose { choose_id, .. }) => {
+            if let Some(teid) = choose_id.and_then(|id| shared.get(&id)) {
+                return Ok(Some(*teid));
+            }
+            let exhausted = Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "no free TEID");
+            let teid = teids.allocate().ok_or(exhausted)?;
+            if let Some(id) = choose_id {
+                shared.insert(id, teid);
+            }
+            Ok(Some(teid))
+        }
+        // One that we allocated in this session may be repeated; any other is not ours.
+        Some(FTeid::Assigned { teid, .. }) => {
+            if before.is_some_and(|before| before.teids().any(|known| known == teid)) {
+                return Ok(None);
+            }
+            let refusal = Refusal::rule(failed, 21, "F-TEIDs are allocated by the UPF alone");
+            Err(Refusal { cause: Cause::INVALID_F_TEID_ALLOCATION_OPTION, ..refusal })
+        }
     }
 }
 

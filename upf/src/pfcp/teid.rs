@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tern_pfcp::{CreatedPdr, FTeid};
 use tern_types::Random;
 
 /// TEIDs in use. They are drawn at random: nobody who has not seen one can guess it.
@@ -32,6 +33,15 @@ impl Teids {
 
     pub(crate) fn free(&mut self, teid: u32) {
         self.used.remove(&teid);
+    }
+
+    /// Takes back what was allocated for a request that failed after all.
+    pub(crate) fn free_created(&mut self, created: &[CreatedPdr]) {
+        for pdr in created {
+            if let Some(FTeid::Assigned { teid, .. }) = pdr.f_teid {
+                self.free(teid);
+            }
+        }
     }
 
     #[cfg(test)]

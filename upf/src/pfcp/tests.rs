@@ -68,6 +68,23 @@ fn when_the_smf_chooses_the_f_teid_then_it_is_refused_with_cause_71() {
     assert_eq!(response.failed_rule_id, Some(FailedRuleId::Pdr(PdrId(1))));
 }
 
+#[test]
+fn when_the_smf_names_a_tunnel_of_another_session_then_that_one_keeps_it() {
+    let mut bench = Bench::new();
+    let (seid, teid) = bench.session();
+    let mut request = establishment();
+    request.cp_f_seid = FSeid::new(CP_SEID + 1, [127, 0, 0, 17].into());
+    request.create_pdr.push(uplink_pdr(3, 1, 1));
+    request.create_pdr[2].pdi.f_teid = Some(FTeid::assigned_v4(teid, [127, 0, 0, 18].into()));
+    let (_, message) = bench.ask(0, request);
+    let Message::SessionEstablishmentResponse(refused) = message else { panic!("{message:?}") };
+    assert_eq!(refused.cause, Cause::INVALID_F_TEID_ALLOCATION_OPTION);
+    assert_eq!(bench.core.teids.len(), 1);
+    assert_eq!(bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 60))).0, TO_N6);
+    bench.delete(seid);
+    assert_eq!(bench.core.teids.len(), 0);
+}
+
 /// What is wrong with a request, and the refusal it must get.
 type Wrong = (fn(&mut SessionEstablishmentRequest), Cause, FailedRuleId, u16);
 

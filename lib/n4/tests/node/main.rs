@@ -215,6 +215,16 @@ fn when_the_upf_restarts_then_its_recovery_time_stamp_tells() {
 }
 
 #[test]
+fn when_the_upf_restarts_within_a_second_then_its_refusal_tells() {
+    let mut pair = Pair::connected();
+    pair.upf = upf(20, Accept::Any);
+    pair.delete();
+    pair.run(Duration::from_secs(3));
+    assert!(pair.events.contains(&(1, Output::PeerRestarted { address: address(2) })));
+    assert!(pair.upf.association(address(1).ip()).is_some());
+}
+
+#[test]
 fn when_the_smf_restarts_then_the_upf_is_told_at_its_association_setup() {
     let mut pair = Pair::connected();
     pair.smf = smf(11);
