@@ -312,3 +312,64 @@ impl Drop for Workers {
         self.stop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tern_n4::{Node, NodeConfig, Output as N4Output};
+    use tern_nf::SimNetwork;
+    use tern_pfcp::{Cause, Message, NodeId, RecoveryTimeStamp, SessionEstablishmentRequest};
+
+    use super::*;
+    use crate::testing;
+
+    /// An SMF with a session in a simulated network; the cause of the establishment.
+    async fn establish(network: &SimNetwork, at: SocketAddr) -> Option<Cause> {
+        let env = Env::simulated(2, network);
+        let socket = env.datagrams.bind("127.0.0.17:8805".parse().expect("address")).await.expect("binds");
+        let mut config = NodeConfig::new(NodeId::Address(socket.local_addr().ip()), RecoveryTimeStamp(1));
+        config.associate = vec![at];
+        let mut smf = Node::new(config, env.clock.now());
+        let mut buffer = [0; 4096];
+        loop {
+            while let Some(output) = smf.next_output() {
+                match output {
+                    N4Output::Transmit { to, bytes } => socket.send_to(&bytes, to).await.expect("sent"),
+                    N4Output::PeerUp { .. } => {
+                        let request: SessionEstablishmentRequest = testing::establishment();
+                        smf.send_request(env.clock.now(), at, Some(0), request.into()).expect("sent");
+                    }
+                    N4Output::Response { message: Message::SessionEstablishmentResponse(answer), .. } => {
+                        return Some(answer.cause);
+                    }
+                    N4Output::TimedOut { .. } => return None,
+                    _ => {}
+                }
+            }
+            let deadline = smf.next_deadline().unwrap_or(env.clock.now() + COUNTERS_INTERVAL);
+            tokio::select! {
+                biased;
+                received = socket.recv_from(&mut buffer) => {
+                    let (length, from) = received.expect("received");
+                    smf.handle_datagram(env.clock.now(), from, &buffer[..length]);
+                }
+                () = env.clock.sleep_until(deadline) => smf.handle_deadline(env.clock.now()),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_upf_runs_in_a_simulation_then_sessions_are_established_and_it_stops() {
+        let network = SimNetwork::new(1);
+        let config = Config { data_path: DataPathKind::None, ..Config::default() };
+        let at = config.n4_at();
+        let env = Env::simulated(1, &network);
+        let (trigger, shutdown) = Shutdown::new();
+        let upf = tokio::spawn(run(config, env.clone(), shutdown));
+        assert_eq!(establish(&network, at).await, Some(Cause::REQUEST_ACCEPTED));
+        tokio::time::sleep(COUNTERS_INTERVAL * 2).await;
+        assert_eq!(env.counters.get("upf.sessions.established"), 1);
+        assert_eq!(env.status.get()["sessions"], 1);
+        trigger.shut_down();
+        upf.await.expect("ended").expect("ended well");
+    }
+}
