@@ -24,6 +24,8 @@ pub struct Packet<'a> {
     pub container: Option<PduSessionContainer>,
     /// UDP port of the G-PDU that caused an error indication (TS 29.281 §5.2.2.1).
     pub udp_port: Option<u16>,
+    /// Octets in front of the payload.
+    pub header_length: usize,
     /// The T-PDU, or the information elements of a signalling message.
     pub payload: &'a [u8],
 }
@@ -69,10 +71,12 @@ impl<'a> Packet<'a> {
             sequence: None,
             container: None,
             udp_port: None,
+            header_length: HEADER,
             payload: rest,
         };
         if flags & (FLAG_E | FLAG_S | FLAG_PN) != 0 {
             packet.read_optional(flags, rest)?;
+            packet.header_length = HEADER + length - packet.payload.len();
         }
         Ok(packet)
     }
