@@ -177,7 +177,8 @@ impl Journal {
     /// Keeps a step that succeeded.
     pub fn step(&self, who: impl fmt::Display, name: &'static str, began: Instant, duration: Duration) {
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let step = Step { name: name.into(), who: who.to_string(), start_us: self.micros(began), duration_us };
+        let step =
+            Step { name: name.into(), who: who.to_string(), start_us: self.micros(began), duration_us };
         tracing::info!(who = %step.who, duration_us, "{name}");
         let mut notes = self.notes();
         notes.durations.entry(name).or_default().push(duration_us);

@@ -19,7 +19,8 @@ pub struct HostTuns;
 
 impl Tuns for HostTuns {
     fn create(&self, name: &str, address: Ipv4Addr, mtu: u16) -> io::Result<Arc<dyn Tun>> {
-        let device = tun_rs::DeviceBuilder::new().name(name).ipv4(address, 32, None).mtu(mtu).build_async()?;
+        let device =
+            tun_rs::DeviceBuilder::new().name(name).ipv4(address, 32, None).mtu(mtu).build_async()?;
         Ok(Arc::new(device))
     }
 }

@@ -175,9 +175,15 @@ impl N3 {
             return;
         };
         match packet.container {
-            None => journal.failure(self, "TS 29.281 §5.2.2.7", "a downlink packet without PDU Session Container"),
+            None => {
+                journal.failure(self, "TS 29.281 §5.2.2.7", "a downlink packet without PDU Session Container")
+            }
             Some(container) if container.uplink => {
-                journal.failure(self, "TS 38.415 §5.5.2.1", "a downlink packet with UL PDU SESSION INFORMATION");
+                journal.failure(
+                    self,
+                    "TS 38.415 §5.5.2.1",
+                    "a downlink packet with UL PDU SESSION INFORMATION",
+                );
             }
             Some(container) if !flows.contains(&container.qfi) => journal.failure(
                 self,

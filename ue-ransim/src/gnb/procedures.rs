@@ -109,8 +109,11 @@ impl Gnb {
             }
             NgapPduKind::Initiating_ErrorIndication => self.on_error_indication(pdu),
             NgapPduKind::Initiating_AMFConfigurationUpdate => {
-                let answer =
-                    build_ngap!(SuccessfulOutcome, AMFConfigurationUpdate, AMFConfigurationUpdateAcknowledge,);
+                let answer = build_ngap!(
+                    SuccessfulOutcome,
+                    AMFConfigurationUpdate,
+                    AMFConfigurationUpdateAcknowledge,
+                );
                 self.answer(answer, stream).await;
                 Ok(())
             }
@@ -228,7 +231,10 @@ impl Gnb {
             .ok()
             .inspect(|guami| {
                 if !self.0.amf.guamis.contains(guami) {
-                    self.failure("TS 38.413 §8.3.1.2", format_args!("GUAMI {guami} is none that the AMF serves"));
+                    self.failure(
+                        "TS 38.413 §8.3.1.2",
+                        format_args!("GUAMI {guami} is none that the AMF serves"),
+                    );
                 }
             });
         let allowed_nssai = convert::allowed_nssai_of(&allowed_nssai);
@@ -286,13 +292,7 @@ impl Gnb {
     }
 
     /// As [`Gnb::of_ue`] for messages that need the UE's context: its stream.
-    pub(super) async fn in_context(
-        &self,
-        amf_id: u64,
-        ran_id: u32,
-        stream: u16,
-        what: &str,
-    ) -> Option<u16> {
+    pub(super) async fn in_context(&self, amf_id: u64, ran_id: u32, stream: u16, what: &str) -> Option<u16> {
         self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             if !ue.context {
                 self.failure(

@@ -41,8 +41,7 @@ impl Gnb {
                     done.push(PDUSessionResourceSetupItemSURes::new(PDUSessionID(psi), octets, None));
                 }
                 None => {
-                    let cause =
-                        NgapCause::of(&cause::protocol(CauseProtocol::semantic_error));
+                    let cause = NgapCause::of(&cause::protocol(CauseProtocol::semantic_error));
                     let octets = transfer::encode_setup_unsuccessful(cause).unwrap_or_default();
                     failed.push(PDUSessionResourceFailedToSetupItemSURes::new(
                         PDUSessionID(psi),
@@ -105,7 +104,10 @@ impl Gnb {
         let transfer = response.encode().map_err(|error| self.0.journal.error(self, error)).ok()?;
         self.with_ue(ran_id, |ue| {
             if !self.config().slices.contains(&slice) {
-                self.failure("TS 38.413 §8.2.1.2", format_args!("a session of slice {slice}, which the gNB has not"));
+                self.failure(
+                    "TS 38.413 §8.2.1.2",
+                    format_args!("a session of slice {slice}, which the gNB has not"),
+                );
             }
             if let Some(old) = ue.sessions.insert(psi, local.teid) {
                 self.failure("TS 38.413 §8.2.1.4", format_args!("PDU session {psi} is set up twice"));
@@ -116,8 +118,7 @@ impl Gnb {
                 self.failure("TS 23.501 §5.7.2.6", "the first session comes without UE-AMBR");
             }
             let at = Instant::now();
-            let resources =
-                SessionResources { psi, slice, request, ue_ambr, uplink, downlink, at };
+            let resources = SessionResources { psi, slice, request, ue_ambr, uplink, downlink, at };
             self.tell(ue, FromGnb::SessionSetUp(Box::new(resources)));
             if let Some(nas) = nas {
                 self.tell(ue, FromGnb::Nas(nas));

@@ -1,0 +1,72 @@
+//! Deregistration (TS 24.501 §5.5.2), from either side.
+
+use tern_nas::nas_5gs::{
+    AccessTypeValue, Nas5gmmMessage, NasDeRegistrationType, NasDeregistrationAcceptUeTerminated,
+    NasDeregistrationRequestUeOriginating, NasDeregistrationRequestUeTerminated,
+};
+use tern_nas::security::NasSecurityContext;
+use tern_nas::{MobileIdentity, registration};
+use tokio::time::Instant;
+
+use super::{EXPIRIES_MAX, Heard, Moment, T3521, Ue};
+use crate::error::SimError;
+
+impl Ue {
+    /// Deregisters; a UE that is switched off awaits no answer, but the release of its connection.
+    pub async fn deregister(&mut self, switch_off: bool) -> Result<(), SimError> {
+        if self.link.is_none() {
+            self.service_request(&[]).await?;
+        }
+        let began = Instant::now();
+        let identity = match self.guti {
+            Some(guti) => MobileIdentity::Guti(guti),
+            None => MobileIdentity::Suci(self.subscriber.suci(&mut self.random)?),
+        };
+        let kind = NasDeRegistrationType::new(0)
+            .with_access_type(AccessTypeValue::ThreeGppAccess)
+            .with_switch_off(switch_off);
+        let ksi = registration::ngksi(self.context.as_ref().map(NasSecurityContext::ksi));
+        let request = NasDeregistrationRequestUeOriginating::new(kind, ksi, identity.to_ie()?);
+        let mut expiries = 0;
+        'send: loop {
+            self.answer(Moment::DeregistrationRequest, request.clone()).await?;
+            let until = Instant::now() + T3521;
+            while !switch_off {
+                match self.next(until, "DEREGISTRATION ACCEPT", "T3521").await {
+                    Ok(Heard::Gmm(Nas5gmmMessage::DeregistrationAcceptUeOriginating(_))) => break,
+                    Ok(Heard::SessionReleased { .. }) => {}
+                    Ok(other) => self.unexpected(&other, "during deregistration"),
+                    Err(SimError::Timeout { .. }) if expiries + 1 < EXPIRIES_MAX => {
+                        expiries += 1;
+                        self.journal.count("ue.retransmission");
+                        continue 'send;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            break;
+        }
+        self.registered = false;
+        self.sessions.clear();
+        self.journal.step(&*self, "deregistration", began, began.elapsed());
+        self.await_release("TS 23.502 §4.2.2.3.2").await
+    }
+
+    /// TS 24.501 §5.5.2.3.2.
+    pub(super) async fn on_deregistration_request(
+        &mut self,
+        request: &NasDeregistrationRequestUeTerminated,
+    ) -> Result<(), SimError> {
+        self.journal.count("ue.deregistered_by_network");
+        self.send(NasDeregistrationAcceptUeTerminated::new()).await?;
+        self.registered = false;
+        self.sessions.clear();
+        let cause = request.fgmm_cause.as_ref().map(|cause| cause.value);
+        if matches!(cause, Some(3 | 6 | 7)) {
+            self.guti = None;
+            self.context = None;
+        }
+        self.hear(Heard::Deregistered);
+        Ok(())
+    }
+}

@@ -1,0 +1,415 @@
+//! PDU sessions, UE side (TS 24.501 §6.4), and their use.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tern_nas::nas_5gs::{
+    MaxDataRate, Nas5gsMessage, Nas5gsmHeader, Nas5gsmMessage, NasIntegrityProtectionMaximumDataRate,
+    NasPayloadContainer, NasPayloadContainerType, NasPduSessionEstablishmentAccept,
+    NasPduSessionEstablishmentRequest, NasPduSessionIdentity2, NasPduSessionReleaseComplete,
+    NasPduSessionReleaseRequest, NasPduSessionType, NasRequestType, NasSscMode, NasUlNasTransport,
+    PayloadContainerKind, PduSessionTypeValue, RequestTypeValue, SscModeValue,
+};
+use tern_nas::session::{self, PcoRequest};
+use tern_nas::{HeaderType, registration};
+use tern_types::{Dnn, PduSessionId, Qfi, Snssai};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{EXPIRIES_MAX, Heard, Moment, SessionState, T3580, T3582, Ue};
+use crate::env::Tuns;
+use crate::error::SimError;
+use crate::gnb::{SessionResources, UplinkTunnel};
+use crate::icmp::Echo;
+use crate::report::{Journal, SESSION};
+
+/// How long an echo reply may take.
+const ECHO_TIME: Duration = Duration::from_secs(2);
+/// Octets behind the ICMP header, as `ping` sends them.
+const ECHO_PAYLOAD: usize = 56;
+/// MTU of a session that was told none.
+const MTU_DEFAULT: u16 = 1400;
+
+/// What a UE asks for.
+#[derive(Debug, Clone)]
+pub struct SessionRequest {
+    /// PDU session identity; none takes a free one.
+    pub psi: Option<PduSessionId>,
+    /// Data network; none asks for the subscribed default.
+    pub dnn: Option<Dnn>,
+    /// Slice; none takes the first allowed one.
+    pub slice: Option<Snssai>,
+    /// Session type.
+    pub kind: PduSessionTypeValue,
+    /// Protocol configuration options.
+    pub pco: PcoRequest,
+}
+
+impl Default for SessionRequest {
+    fn default() -> Self {
+        Self {
+            psi: None,
+            dnn: None,
+            slice: None,
+            kind: PduSessionTypeValue::Ipv4,
+            pco: PcoRequest { dns_ipv4: true, mtu_ipv4: true },
+        }
+    }
+}
+
+/// A PDU session that can be used. Dropping it closes the gNB's end of its tunnel.
+#[derive(Debug)]
+pub struct Session {
+    /// PDU session identity.
+    pub psi: u8,
+    /// The UE's address.
+    pub address: Ipv4Addr,
+    /// DNS servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// MTU of the link, octets.
+    pub mtu: u16,
+    /// The default rule's flow.
+    pub qfi: Qfi,
+    /// From PDU SESSION ESTABLISHMENT REQUEST to PDU SESSION RESOURCE SETUP REQUEST.
+    pub setup_time: Duration,
+    uplink: UplinkTunnel,
+    downlink: mpsc::Receiver<Bytes>,
+    journal: Journal,
+    identifier: u16,
+    sequence: u16,
+}
+
+/// What came of echo requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PingStats {
+    /// Sent.
+    pub sent: u32,
+    /// Round trip time of each reply.
+    pub rtt: Vec<Duration>,
+}
+
+/// A session that a TUN device carries; dropping it ends the device.
+#[derive(Debug)]
+pub struct SessionTun {
+    /// The device's name.
+    pub name: String,
+    /// The UE's address.
+    pub address: Ipv4Addr,
+    tasks: [tokio::task::JoinHandle<()>; 2],
+}
+
+impl Drop for SessionTun {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl Ue {
+    /// Establishes a PDU session (TS 24.501 §6.4.1); a UE that is idle connects first.
+    pub async fn establish_session(&mut self, request: SessionRequest) -> Result<Session, SimError> {
+        if self.link.is_none() {
+            self.service_request(&[]).await?;
+        }
+        let psi = self.choose_psi(&request)?;
+        let pti = self.next_pti();
+        let slice = request.slice.or(self.allowed_nssai.first().copied());
+        let message = self.establishment_request(&request, psi, pti, slice)?;
+        let began = Instant::now();
+        let mut expiries = 0;
+        let (mut accept, mut resources) = (None, None);
+        'send: loop {
+            self.answer(Moment::SessionRequest, message.clone()).await?;
+            let until = Instant::now() + T3580;
+            loop {
+                match self.next(until, "PDU SESSION ESTABLISHMENT ACCEPT", "T3580").await {
+                    Ok(Heard::Gsm(header, Nas5gsmMessage::PduSessionEstablishmentAccept(message))) => {
+                        self.check_header(&header, psi, pti);
+                        accept = Some(message);
+                    }
+                    Ok(Heard::Gsm(header, Nas5gsmMessage::PduSessionEstablishmentReject(reject))) => {
+                        self.check_header(&header, psi, pti);
+                        let back_off =
+                            reject.back_off_timer_value.as_ref().and_then(|timer| timer.to_seconds());
+                        return Err(SimError::Rejected {
+                            message: "PDU SESSION ESTABLISHMENT REJECT",
+                            cause: reject.fgsm_cause.value,
+                            text: reject.fgsm_cause.description(),
+                            back_off: back_off.map(Duration::from_secs),
+                        });
+                    }
+                    Ok(Heard::NotForwarded { psi: Some(of), cause, back_off }) if of == psi => {
+                        return Err(SimError::Rejected {
+                            message: "DL NAS TRANSPORT",
+                            cause,
+                            text: "the payload was not forwarded".into(),
+                            back_off,
+                        });
+                    }
+                    Ok(Heard::SessionSetUp(session)) if session.psi == psi => resources = Some(session),
+                    Ok(other) => self.unexpected(&other, "during PDU session establishment"),
+                    Err(SimError::Timeout { .. }) if accept.is_some() => {
+                        self.failure(
+                            "TS 23.502 §4.3.2.2.1",
+                            "an accepted session without resources at the gNB",
+                        );
+                        return Err(SimError::Timeout {
+                            waiting_for: "PDU SESSION RESOURCE SETUP",
+                            timer: "T3580",
+                        });
+                    }
+                    Err(SimError::Timeout { .. }) if expiries + 1 < EXPIRIES_MAX => {
+                        expiries += 1;
+                        self.journal.count("ue.retransmission");
+                        continue 'send;
+                    }
+                    Err(error) => return Err(error),
+                }
+                if accept.is_some() && resources.is_some() {
+                    break 'send;
+                }
+            }
+        }
+        let (Some(accept), Some(resources)) = (accept, resources) else {
+            unreachable!("invariant: the loop ends with both");
+        };
+        self.sessions.insert(psi, SessionState { pti });
+        self.session_of(&request, &accept, *resources, began)
+    }
+
+    fn session_of(
+        &mut self,
+        request: &SessionRequest,
+        accept: &NasPduSessionEstablishmentAccept,
+        resources: SessionResources,
+        began: Instant,
+    ) -> Result<Session, SimError> {
+        let unusable = || SimError::State("the session cannot be used: see the failures".into());
+        let (qos, pco) = self.check_session(request, accept, &resources).ok_or_else(unusable)?;
+        let address = accept.pdu_address.as_ref().and_then(|address| address.ipv4()).ok_or_else(unusable)?;
+        let setup_time = resources.at.saturating_duration_since(began);
+        self.journal.step(&*self, SESSION, began, setup_time);
+        Ok(Session {
+            psi: resources.psi,
+            address: address.into(),
+            dns: pco.dns_ipv4,
+            mtu: pco.mtu_ipv4.unwrap_or(MTU_DEFAULT),
+            qfi: qos.default_flow,
+            setup_time,
+            uplink: resources.uplink,
+            downlink: resources.downlink,
+            journal: self.journal.clone(),
+            identifier: self.random.u32() as u16,
+            sequence: 0,
+        })
+    }
+
+    fn choose_psi(&self, request: &SessionRequest) -> Result<u8, SimError> {
+        if let Some(psi) = request.psi {
+            return Ok(psi.get());
+        }
+        let free = (1..=15).find(|psi| !self.sessions.contains_key(psi));
+        free.ok_or_else(|| SimError::State("all 15 PDU sessions are in use".into()))
+    }
+
+    /// 1 to 254, in turn (TS 24.007 §11.2.3.1a).
+    fn next_pti(&mut self) -> u8 {
+        self.pti = self.pti % 254 + 1;
+        self.pti
+    }
+
+    fn establishment_request(
+        &self,
+        request: &SessionRequest,
+        psi: u8,
+        pti: u8,
+        slice: Option<Snssai>,
+    ) -> Result<NasUlNasTransport, SimError> {
+        let rates =
+            NasIntegrityProtectionMaximumDataRate::from_rates(MaxDataRate::FullRate, MaxDataRate::FullRate);
+        let message = NasPduSessionEstablishmentRequest::new(rates)
+            .with_pdu_session_type(NasPduSessionType::from_session_type(request.kind))
+            .with_ssc_mode(NasSscMode::from_mode(SscModeValue::Ssc1))
+            .with_extended_protocol_configuration_options(session::pco_request(request.pco)?);
+        let mut transport = transport(message.into(), psi, pti)?;
+        transport.set_request_type(NasRequestType::from_request_type(RequestTypeValue::InitialRequest));
+        if let Some(slice) = slice {
+            transport.set_s_nssai(registration::snssai(slice));
+        }
+        if let Some(dnn) = &request.dnn {
+            transport.set_dnn(session::dnn(dnn));
+        }
+        Ok(transport)
+    }
+
+    fn check_header(&self, header: &Nas5gsmHeader, psi: u8, pti: u8) {
+        if header.pdu_session_identity != psi || header.procedure_transaction_identity != pti {
+            self.failure(
+                "TS 24.501 §7.3",
+                format_args!(
+                    "PSI {} and PTI {} answer PSI {psi} and PTI {pti}",
+                    header.pdu_session_identity, header.procedure_transaction_identity
+                ),
+            );
+        }
+    }
+
+    /// Releases a PDU session (TS 24.501 §6.4.3); its user plane must be gone with it.
+    pub async fn release_session(&mut self, psi: u8) -> Result<(), SimError> {
+        let began = Instant::now();
+        let pti = self.next_pti();
+        let message = transport(NasPduSessionReleaseRequest::new().into(), psi, pti)?;
+        let (mut expiries, mut commanded, mut released) = (0, false, false);
+        'send: loop {
+            self.send(message.clone()).await?;
+            let until = Instant::now() + T3582;
+            while !(commanded && released) {
+                match self.next(until, "PDU SESSION RELEASE COMMAND", "T3582").await {
+                    Ok(Heard::Gsm(header, Nas5gsmMessage::PduSessionReleaseCommand(_))) => {
+                        self.check_header(&header, psi, pti);
+                        commanded = true;
+                    }
+                    Ok(Heard::Gsm(_, Nas5gsmMessage::PduSessionReleaseReject(reject))) => {
+                        return Err(SimError::Rejected {
+                            message: "PDU SESSION RELEASE REJECT",
+                            cause: reject.fgsm_cause.value,
+                            text: reject.fgsm_cause.description(),
+                            back_off: None,
+                        });
+                    }
+                    Ok(Heard::NotForwarded { psi: Some(of), cause, back_off }) if of == psi => {
+                        return Err(SimError::Rejected {
+                            message: "DL NAS TRANSPORT",
+                            cause,
+                            text: "the payload was not forwarded".into(),
+                            back_off,
+                        });
+                    }
+                    Ok(Heard::SessionReleased { psi: of }) if of == psi => released = true,
+                    Ok(other) => self.unexpected(&other, "during PDU session release"),
+                    Err(SimError::Timeout { .. }) if commanded => {
+                        self.failure(
+                            "TS 23.502 §4.3.4.2",
+                            "a released session keeps its resources at the gNB",
+                        );
+                        break;
+                    }
+                    Err(SimError::Timeout { .. }) if expiries + 1 < EXPIRIES_MAX => {
+                        expiries += 1;
+                        self.journal.count("ue.retransmission");
+                        continue 'send;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            break;
+        }
+        self.journal.step(&*self, "PDU session release", began, began.elapsed());
+        Ok(())
+    }
+
+    /// What the network may do at any time is answered here; the rest is heard.
+    pub(super) async fn on_gsm(
+        &mut self,
+        header: Nas5gsmHeader,
+        message: Nas5gsmMessage,
+    ) -> Result<(), SimError> {
+        if let Nas5gsmMessage::PduSessionReleaseCommand(_) = &message {
+            let (psi, pti) = (header.pdu_session_identity, header.procedure_transaction_identity);
+            if self.sessions.remove(&psi).is_none() {
+                self.journal.count("ue.release_of_no_session");
+            }
+            let complete = transport(NasPduSessionReleaseComplete::new().into(), psi, pti)?;
+            let moment = Some(Moment::SessionReleaseComplete);
+            self.send_message(moment, complete.into(), HeaderType::Ciphered).await?;
+        }
+        if let Nas5gsmMessage::FiveGsmStatus(status) = &message {
+            self.journal.count("ue.5gsm_status");
+            tracing::info!(ue = %self, cause = status.fgsm_cause.value, "5GSM STATUS");
+            return Ok(());
+        }
+        self.hear(Heard::Gsm(header, message));
+        Ok(())
+    }
+
+    /// PDU session identities that the UE has, and the PTI that made each.
+    pub fn sessions(&self) -> impl Iterator<Item = (u8, u8)> + '_ {
+        self.sessions.iter().map(|(&psi, state)| (psi, state.pti))
+    }
+}
+
+/// UL NAS TRANSPORT of a 5GSM message (TS 24.501 §5.4.5.2).
+fn transport(message: Nas5gsmMessage, psi: u8, pti: u8) -> Result<NasUlNasTransport, SimError> {
+    let octets = Nas5gsMessage::new_5gsm(message, psi, pti).encode().map_err(tern_nas::EncodeError::from)?;
+    let kind = NasPayloadContainerType::from_kind(PayloadContainerKind::N1SmInformation);
+    let id = NasPduSessionIdentity2::from_pdu_session_id(psi);
+    Ok(NasUlNasTransport::new(kind, NasPayloadContainer::new(octets)).with_pdu_session_id(id))
+}
+
+impl Session {
+    /// Sends echo requests, one each interval, and awaits each reply for up to two seconds.
+    pub async fn ping(
+        &mut self,
+        target: Ipv4Addr,
+        count: u32,
+        interval: Duration,
+    ) -> Result<PingStats, SimError> {
+        let mut stats = PingStats::default();
+        for number in 0..count {
+            let sent = Instant::now();
+            self.sequence = self.sequence.wrapping_add(1);
+            let echo = Echo {
+                source: self.address,
+                destination: target,
+                identifier: self.identifier,
+                sequence: self.sequence,
+            };
+            self.send(&echo.request(ECHO_PAYLOAD)).await?;
+            stats.sent += 1;
+            self.journal.count("ping.sent");
+            let reply = Echo { source: target, destination: self.address, ..echo };
+            if self.await_reply(reply, sent + ECHO_TIME).await {
+                let rtt = sent.elapsed();
+                stats.rtt.push(rtt);
+                self.journal.round_trip(rtt);
+            }
+            if number + 1 < count {
+                tokio::time::sleep_until(sent + interval).await;
+            }
+        }
+        Ok(stats)
+    }
+
+    async fn await_reply(&mut self, reply: Echo, until: Instant) -> bool {
+        while let Ok(Some(packet)) = tokio::time::timeout_at(until, self.downlink.recv()).await {
+            if Echo::read_reply(&packet) == Some(reply) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sends an IP packet.
+    pub async fn send(&self, packet: &[u8]) -> Result<(), SimError> {
+        self.uplink.send(packet).await
+    }
+
+    /// The next IP packet for the UE; `None` once the session's resources are gone.
+    pub async fn recv(&mut self) -> Option<Bytes> {
+        self.downlink.recv().await
+    }
+
+    /// Where its packets leave.
+    pub fn uplink(&self) -> &UplinkTunnel {
+        &self.uplink
+    }
+
+    /// Gives the session to the programs of this host, as a TUN device.
+    pub fn into_tun(self, tuns: &Arc<dyn Tuns>, name: &str) -> Result<SessionTun, SimError> {
+        let device =
+            tuns.create(name, self.address, self.mtu).map_err(SimError::io("creating a TUN device"))?;
+        let tasks = crate::tun::pump(device, self.uplink, self.downlink);
+        Ok(SessionTun { name: name.to_owned(), address: self.address, tasks })
+    }
+}
