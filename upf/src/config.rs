@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use tern_nf::SbiConfig;
 use tern_types::{Dnn, Snssai};
 
+/// A configuration file with every field explained.
+pub const SAMPLE: &str = include_str!("../sample.yaml");
+
 /// Configuration of `tern upf`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -315,6 +318,12 @@ mod tests {
         let config: Config = tern_config::parse("upf.yaml", "{}").expect("parses");
         assert_eq!(config, Config::default());
         config.validate().expect("valid");
+    }
+
+    #[test]
+    fn the_sample_says_the_defaults() {
+        let sample: Config = tern_config::parse("sample.yaml", SAMPLE).expect("parses");
+        assert_eq!(sample, Config::default());
     }
 
     #[test]
