@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The access and mobility management function (TS 23.501 §6.2.1).
+//!
+//! [`Amf`] is the core: 5GMM (TS 24.501) and NGAP (TS 38.413) procedures and the AMF's side of
+//! the SBI as state machines, without I/O: [`Input`]s come in with the time, [`Output`]s go out.
+//! [`n2`] is the N2 termination, [`net`] the edge around both.
+//!
+//! A UE's way: `ngap/initial_ue_message.rs`, `gmm/registration.rs` (read its `Step`), then
+//! `gmm/nas_transport.rs` and `session.rs`.
+
+mod amf;
+mod config;
+mod error;
+mod gmm;
+mod io;
+pub mod n2;
+mod net;
+mod ngap;
+mod sbi;
+mod session;
+mod supervised;
+#[cfg(test)]
+mod tests;
+mod ue;
+
+pub use amf::{Amf, RELEASE_COMPLETE_WITHIN};
+pub use config::{AmfIdConfig, Config, Limits, Reauthentication, SecurityConfig, ServedPlmn, TimerConfig};
+pub use error::Refusal;
+pub use gmm::Procedure;
+pub use io::{Awaited, Input, Output, Token};
+pub use net::run;
+pub use sbi::AmfRequest;
+pub use session::Session;
+pub use supervised::{Expiry, Protection, Supervised, T3522, T3550, T3560, T3570};
+pub use ue::{
+    Connection, ContextSetup, GmmState, HeldMessage, N2SmKind, Reachability, SCHEMA_VERSION, SubscribedDnn,
+    Subscription, UeContext, UeId,
+};

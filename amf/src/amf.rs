@@ -1,0 +1,397 @@
+//! The core: state, dispatch of inputs, and what procedures share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tern_nf::Target;
+use tern_ngap::ngap::NGAP_PDU;
+use tern_sbi::common::NfInstanceId;
+use tern_sbi::{Call, Operation, Reply};
+use tern_types::{Duration, Guti5g, Instant, Random, Supi};
+use tracing::{debug, error, info, warn};
+
+use crate::config::Config;
+use crate::io::{Awaited, Input, Output, ReplyResult, Token};
+use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event};
+use crate::ngap;
+use crate::ue::{Connection, UeContext, UeId};
+use crate::{gmm, sbi};
+
+/// How long a gNB has to confirm the release of a UE's connection.
+pub const RELEASE_COMPLETE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A connection whose release the gNB has not yet confirmed.
+#[derive(Debug, Clone)]
+pub(crate) struct Departing {
+    pub gnb: GnbId,
+    pub ran_ue_ngap_id: u32,
+    deadline: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Ue(UeId),
+    Departing(u64),
+}
+
+/// The AMF's core: no socket, no clock, no task. Same inputs, same outputs.
+pub struct Amf {
+    pub(crate) config: Config,
+    /// Scheme and authority under which callbacks reach this AMF.
+    pub(crate) api_root: String,
+    pub(crate) nf_instance_id: NfInstanceId,
+    pub(crate) random: Random,
+    pub(crate) now: Instant,
+    pub(crate) gnbs: BTreeMap<GnbId, GnbInfo>,
+    pub(crate) ues: BTreeMap<UeId, Box<UeContext>>,
+    pub(crate) by_supi: BTreeMap<Supi, UeId>,
+    pub(crate) by_tmsi: BTreeMap<u32, UeId>,
+    pub(crate) by_amf_id: BTreeMap<u64, UeId>,
+    pub(crate) by_ran_id: BTreeMap<(GnbId, u32), UeId>,
+    pub(crate) departing: BTreeMap<u64, Departing>,
+    /// UEs that are not registered and have a procedure running.
+    pub(crate) registering: BTreeSet<UeId>,
+    tokens: BTreeMap<Token, UeId>,
+    deadlines: BTreeSet<(Instant, Due)>,
+    asked: Option<Instant>,
+    next_token: u64,
+    next_ue: u64,
+    next_amf_id: u64,
+    out: Vec<Output>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Amf {
+    /// An AMF without UEs. `api_root` is where its callbacks are reached.
+    pub fn new(config: Config, api_root: String, nf_instance_id: NfInstanceId, mut random: Random) -> Self {
+        let next_amf_id = random.u64() & 0xffff_ffff;
+        Self {
+            config,
+            api_root,
+            nf_instance_id,
+            random,
+            now: Instant::default(),
+            gnbs: BTreeMap::new(),
+            ues: BTreeMap::new(),
+            by_supi: BTreeMap::new(),
+            by_tmsi: BTreeMap::new(),
+            by_amf_id: BTreeMap::new(),
+            by_ran_id: BTreeMap::new(),
+            departing: BTreeMap::new(),
+            registering: BTreeSet::new(),
+            tokens: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            asked: None,
+            next_token: 1,
+            next_ue: 1,
+            next_amf_id,
+            out: Vec::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one input at time `now`; what is to be done comes back in its order.
+    pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
+        self.now = self.now.max(now);
+        match input {
+            Input::N2(event) => self.on_n2(event),
+            Input::Request(token, request) => sbi::on_request(self, token, request),
+            Input::Reply(token, reply) => self.on_reply(token, reply),
+            // The deadline that was asked for is used up.
+            Input::Expired => self.asked = None,
+        }
+        self.expire();
+        let next = self.deadlines.first().map(|&(at, _)| at);
+        if next != self.asked {
+            self.asked = next;
+            self.out.push(Output::Deadline(next));
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// Events counted since the last call.
+    pub fn take_counts(&mut self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// gNBs, UEs and sessions as `tern status` shows them.
+    pub fn status(&self) -> serde_json::Value {
+        let gnbs = self.gnbs.values().map(|gnb| {
+            serde_json::json!({
+                "name": gnb.name,
+                "id": format!("{:?}", gnb.global.gnb_id),
+                "plmn": gnb.global.plmn_id.to_string(),
+                "peer": gnb.peer,
+            })
+        });
+        let count = |f: fn(&UeContext) -> usize| self.ues.values().map(|ue| f(ue)).sum::<usize>();
+        serde_json::json!({
+            "gnbs": gnbs.collect::<Vec<_>>(),
+            "ues": {
+                "contexts": self.ues.len(),
+                "registered": count(|ue| usize::from(ue.registered)),
+                "connected": count(|ue| usize::from(ue.n2.is_some())),
+            },
+            "sessions": count(|ue| ue.sessions.len()),
+        })
+    }
+
+    /// A UE's context, for tests and the operator.
+    pub fn ue(&self, supi: &Supi) -> Option<&UeContext> {
+        self.by_supi.get(supi).and_then(|id| self.ues.get(id)).map(AsRef::as_ref)
+    }
+
+    /// Number of UE contexts.
+    pub fn ue_count(&self) -> usize {
+        self.ues.len()
+    }
+
+    fn on_n2(&mut self, event: N2Event) {
+        match event {
+            N2Event::Attached { gnbs } => self.on_attached(gnbs),
+            N2Event::GnbUp(gnb) => {
+                info!(gnb = gnb.name, id = ?gnb.global, "gNB up");
+                self.gnb_down(gnb.id);
+                self.gnbs.insert(gnb.id, gnb);
+            }
+            N2Event::GnbUpdated(gnb) => {
+                info!(gnb = gnb.name, id = ?gnb.global, "gNB configuration updated");
+                self.gnbs.insert(gnb.id, gnb);
+            }
+            N2Event::GnbDown(gnb) => self.gnb_down(gnb),
+            N2Event::Ngap { gnb, stream, pdu } => ngap::on_pdu(self, gnb, stream, &pdu),
+            N2Event::Reset { gnb, ues } => ngap::reset::on_reset(self, gnb, &ues),
+            N2Event::Detached => warn!("N2 termination detached"),
+        }
+    }
+
+    fn on_attached(&mut self, gnbs: Vec<GnbInfo>) {
+        info!(gnbs = gnbs.len(), "N2 termination attached");
+        let gone = |old: &&GnbInfo| !gnbs.iter().any(|g| g.id == old.id && g.global == old.global);
+        let gone: Vec<GnbId> = self.gnbs.values().filter(gone).map(|g| g.id).collect();
+        for gnb in gone {
+            self.gnb_down(gnb);
+        }
+        self.gnbs.extend(gnbs.into_iter().map(|gnb| (gnb.id, gnb)));
+        self.out.push(Output::N2(N2Command::Configure(self.config.served_amf())));
+    }
+
+    fn gnb_down(&mut self, gnb: GnbId) {
+        if let Some(info) = self.gnbs.remove(&gnb) {
+            warn!(gnb = info.name, id = ?info.global, "gNB down");
+        }
+        ngap::reset::connections_lost(self, gnb);
+        let gone = |(_, d): &(&u64, &Departing)| d.gnb == gnb;
+        let gone: Vec<u64> = self.departing.iter().filter(gone).map(|(&id, _)| id).collect();
+        for id in gone {
+            self.departed(id);
+        }
+    }
+
+    fn on_reply(&mut self, token: Token, reply: ReplyResult) {
+        let known = self.tokens.remove(&token).filter(|id| self.ues.contains_key(id));
+        let Some(id) = known else {
+            self.count("amf.sbi.reply_unknown");
+            return;
+        };
+        self.with_ue(id, |ue, amf| gmm::on_reply(ue, amf, token, reply));
+    }
+
+    fn expire(&mut self) {
+        while let Some(&(at, due)) = self.deadlines.first() {
+            if at > self.now {
+                break;
+            }
+            self.deadlines.pop_first();
+            match due {
+                Due::Ue(id) => self.with_ue(id, |ue, amf| {
+                    ue.armed = None;
+                    gmm::expire(ue, amf);
+                }),
+                Due::Departing(id) => {
+                    self.count("amf.ngap.release_unconfirmed");
+                    self.departing.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Takes a context out, works on it, and puts it back unless it is over.
+    pub(crate) fn with_ue(&mut self, id: UeId, work: impl FnOnce(&mut UeContext, &mut Self)) {
+        let Some(mut ue) = self.ues.remove(&id) else { return };
+        work(&mut ue, self);
+        self.settle(ue);
+    }
+
+    /// Puts a context (back) into the table and its deadline into the queue.
+    pub(crate) fn settle(&mut self, mut ue: Box<UeContext>) {
+        let next = if ue.is_over() { None } else { ue.deadline() };
+        if next != ue.armed {
+            if let Some(at) = ue.armed {
+                self.deadlines.remove(&(at, Due::Ue(ue.id)));
+            }
+            if let Some(at) = next {
+                self.deadlines.insert((at, Due::Ue(ue.id)));
+            }
+            ue.armed = next;
+        }
+        if !ue.registered && ue.procedure.is_some() {
+            self.registering.insert(ue.id);
+        } else {
+            self.registering.remove(&ue.id);
+        }
+        if ue.is_over() {
+            self.unindex(&ue);
+        } else {
+            self.ues.insert(ue.id, ue);
+        }
+    }
+
+    /// Removes every index entry that leads to a context.
+    pub(crate) fn unindex(&mut self, ue: &UeContext) {
+        if let Some(at) = ue.armed {
+            self.deadlines.remove(&(at, Due::Ue(ue.id)));
+        }
+        self.registering.remove(&ue.id);
+        if let Some(supi) = &ue.supi
+            && self.by_supi.get(supi) == Some(&ue.id)
+        {
+            self.by_supi.remove(supi);
+        }
+        for guti in [ue.guti, ue.old_guti].into_iter().flatten() {
+            self.release_tmsi(guti, ue.id);
+        }
+    }
+
+    pub(crate) fn release_tmsi(&mut self, guti: Guti5g, owner: UeId) {
+        if self.by_tmsi.get(&guti.tmsi) == Some(&owner) {
+            self.by_tmsi.remove(&guti.tmsi);
+        }
+    }
+
+    /// Gives the UE a new 5G-GUTI; the one before stays valid until it is confirmed.
+    pub(crate) fn assign_guti(&mut self, ue: &mut UeContext) -> Guti5g {
+        let shard = u32::from(self.config.shard) << 28;
+        // Unpredictable (TS 33.501 §6.12.3), unique, and not all ones (TS 23.003 §2.10.1).
+        let tmsi = loop {
+            let tmsi = shard | self.random.u32() & 0x0fff_ffff;
+            if tmsi != u32::MAX && !self.by_tmsi.contains_key(&tmsi) {
+                break tmsi;
+            }
+        };
+        let guti = Guti5g { guami: self.config.guami(), tmsi };
+        if let Some(older) = ue.old_guti.take() {
+            self.release_tmsi(older, ue.id);
+        }
+        ue.old_guti = ue.guti.replace(guti);
+        self.by_tmsi.insert(tmsi, ue.id);
+        guti
+    }
+
+    pub(crate) fn new_ue(&mut self) -> Box<UeContext> {
+        let id = UeId(self.next_ue);
+        self.next_ue += 1;
+        Box::new(UeContext::new(id))
+    }
+
+    pub(crate) fn new_amf_ue_ngap_id(&mut self) -> u64 {
+        let shard = u64::from(self.config.shard) << 36;
+        loop {
+            self.next_amf_id = (self.next_amf_id + 1) & 0xf_ffff_ffff;
+            let id = shard | self.next_amf_id;
+            if !self.by_amf_id.contains_key(&id) && !self.departing.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Sends a service request for a UE; its reply will find the UE.
+    pub(crate) fn request<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) -> Awaited<O> {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        self.tokens.insert(token, ue);
+        debug!(operation = O::NAME, ue = ue.0, "request");
+        let call = Call { session: Some(ue.0), ..Call::default() };
+        self.out.push(Output::Request { token, target, call, request: operation.to_request() });
+        Awaited::new(token)
+    }
+
+    /// Sends a service request whose reply changes nothing but a counter.
+    pub(crate) fn tell<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) {
+        let _ = self.request(ue, target, operation);
+    }
+
+    /// Makes a reply awaited by one context another one's.
+    pub(crate) fn readdress(&mut self, from: UeId, to: UeId) {
+        for owner in self.tokens.values_mut().filter(|owner| **owner == from) {
+            *owner = to;
+        }
+    }
+
+    pub(crate) fn answer(&mut self, token: Token, reply: Reply) {
+        self.out.push(Output::Answer(token, reply));
+    }
+
+    pub(crate) fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// Sends a message on a UE's connection.
+    pub(crate) fn send_on(&mut self, connection: &Connection, pdu: Result<NGAP_PDU, tern_ngap::CodecError>) {
+        self.send_ngap(connection.gnb, connection.stream, pdu);
+    }
+
+    pub(crate) fn send_ngap(
+        &mut self,
+        gnb: GnbId,
+        stream: u16,
+        pdu: Result<NGAP_PDU, tern_ngap::CodecError>,
+    ) {
+        let encoded = pdu.map_err(tern_ngap::EncodeError::from).and_then(|pdu| tern_ngap::encode(&pdu));
+        match encoded {
+            Ok(pdu) => self.out.push(Output::N2(N2Command::Ngap { gnb, stream, pdu })),
+            Err(error) => {
+                self.count("amf.ngap.encode_error");
+                error!(%error, "NGAP message not sent");
+            }
+        }
+    }
+
+    /// Remembers a connection whose release was commanded.
+    pub(crate) fn depart(&mut self, amf_ue_ngap_id: u64, gnb: GnbId, ran_ue_ngap_id: u32) {
+        if self.departing.len() >= self.config.limits.releasing
+            && let Some(&oldest) = self.departing.keys().next()
+        {
+            self.departed(oldest);
+        }
+        let deadline = self.now + RELEASE_COMPLETE_WITHIN;
+        self.departing.insert(amf_ue_ngap_id, Departing { gnb, ran_ue_ngap_id, deadline });
+        self.deadlines.insert((deadline, Due::Departing(amf_ue_ngap_id)));
+    }
+
+    /// The release was confirmed; says whether it was awaited.
+    pub(crate) fn departed(&mut self, amf_ue_ngap_id: u64) -> bool {
+        let Some(departing) = self.departing.remove(&amf_ue_ngap_id) else { return false };
+        self.deadlines.remove(&(departing.deadline, Due::Departing(amf_ue_ngap_id)));
+        true
+    }
+
+    /// Puts a connection under a UE.
+    pub(crate) fn connect(&mut self, ue: &mut UeContext, connection: Connection) {
+        self.by_amf_id.insert(connection.amf_ue_ngap_id, ue.id);
+        self.by_ran_id.insert((connection.gnb, connection.ran_ue_ngap_id), ue.id);
+        ue.reachability = None;
+        ue.n2 = Some(connection);
+    }
+
+    /// Takes the connection from a UE, without a word to the gNB.
+    pub(crate) fn disconnect(&mut self, ue: &mut UeContext) -> Option<Connection> {
+        let connection = ue.n2.take()?;
+        self.by_amf_id.remove(&connection.amf_ue_ngap_id);
+        self.by_ran_id.remove(&(connection.gnb, connection.ran_ue_ngap_id));
+        Some(connection)
+    }
+
+    pub(crate) fn uri(&self, path: &str) -> String {
+        format!("{}{path}", self.api_root)
+    }
+}

@@ -1,0 +1,288 @@
+//! The AMF's configuration file.
+
+use serde::{Deserialize, Serialize};
+use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
+use tern_nf::SbiConfig;
+use tern_types::{AmfId, Guami, PlmnId, Snssai, Tac, Tai};
+
+use crate::n2::message::{ServedAmf, SupportedPlmn};
+
+/// Everything an operator sets for an AMF.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Service based interface.
+    #[serde(default = "default_sbi")]
+    pub sbi: SbiConfig,
+    /// AMF Name of NG SETUP RESPONSE; printable ASCII.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// N2.
+    #[serde(default)]
+    pub n2: crate::n2::Config,
+    /// This AMF's identity: region, set and pointer. Its PLMN is the first one served.
+    #[serde(default)]
+    pub amf_id: AmfIdConfig,
+    /// Networks served, with their tracking areas and slices; the first names the GUAMI.
+    #[serde(default = "default_served")]
+    pub served: Vec<ServedPlmn>,
+    /// Relative AMF Capacity, 0 to 255.
+    #[serde(default = "default_capacity")]
+    pub relative_capacity: u8,
+    /// NAS security.
+    #[serde(default)]
+    pub security: SecurityConfig,
+    /// Timers told to UEs.
+    #[serde(default)]
+    pub timers: TimerConfig,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Which shard of the AMF this process is: the top four bits of each 5G-TMSI and
+    /// AMF UE NGAP ID.
+    #[serde(default)]
+    pub shard: u8,
+}
+
+fn default_sbi() -> SbiConfig {
+    SbiConfig::loopback(16)
+}
+
+fn default_name() -> String {
+    "tern-amf".into()
+}
+
+fn default_capacity() -> u8 {
+    255
+}
+
+fn default_served() -> Vec<ServedPlmn> {
+    vec![ServedPlmn::default()]
+}
+
+/// AMF region (8 bits), set (10 bits), pointer (6 bits).
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmfIdConfig {
+    /// 0 to 255.
+    pub region: u8,
+    /// 0 to 1023.
+    pub set: u16,
+    /// 0 to 63.
+    pub pointer: u8,
+}
+
+impl Default for AmfIdConfig {
+    fn default() -> Self {
+        Self { region: 1, set: 1, pointer: 0 }
+    }
+}
+
+/// A network served.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServedPlmn {
+    /// The network, `{ mcc: "001", mnc: "01" }`.
+    pub plmn: PlmnId,
+    /// Tracking area codes, six hexadecimal digits.
+    pub tacs: Vec<Tac>,
+    /// Slices supported in them.
+    pub slices: Vec<Snssai>,
+}
+
+impl Default for ServedPlmn {
+    fn default() -> Self {
+        Self {
+            plmn: PlmnId::new("001", "01").expect("invariant: digits"),
+            tacs: vec![Tac::new(1).expect("invariant: below 2^24")],
+            slices: vec![Snssai::new(1, None)],
+        }
+    }
+}
+
+/// When a UE whose message proves its security context is authenticated again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Reauthentication {
+    /// Only if its context cannot be used any more.
+    #[default]
+    WhenNeeded,
+    /// At each initial registration.
+    Always,
+}
+
+/// NAS security.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecurityConfig {
+    /// Integrity algorithms, the preferred one first (TS 33.501 §5.5.2).
+    pub integrity: Vec<IntegrityAlgorithm>,
+    /// Ciphering algorithms, the preferred one first.
+    pub ciphering: Vec<CipheringAlgorithm>,
+    /// Whether NIA0 may be chosen; TS 33.501 §5.5.2 allows it for emergency alone.
+    pub allow_null_integrity: bool,
+    /// Whether a UE with a valid context is authenticated again.
+    pub reauthentication: Reauthentication,
+}
+
+impl Default for SecurityConfig {
+    fn default() -> Self {
+        use CipheringAlgorithm::{Nea0, Nea1, Nea2, Nea3};
+        use IntegrityAlgorithm::{Nia1, Nia2, Nia3};
+        Self {
+            integrity: vec![Nia2, Nia1, Nia3],
+            ciphering: vec![Nea2, Nea1, Nea3, Nea0],
+            allow_null_integrity: false,
+            reauthentication: Reauthentication::WhenNeeded,
+        }
+    }
+}
+
+/// Timers told to UEs, in seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimerConfig {
+    /// T3512: periodic registration update.
+    pub t3512_s: u64,
+    /// T3346: back-off after a rejection for congestion; a random part of as much is added.
+    pub t3346_s: u64,
+}
+
+impl Default for TimerConfig {
+    fn default() -> Self {
+        Self { t3512_s: 54 * 60, t3346_s: 16 }
+    }
+}
+
+/// Bounds: what a peer can make the AMF hold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// UE contexts, registered or not.
+    pub ues: usize,
+    /// UEs that are not yet registered and have a procedure running; beyond it #22.
+    pub registrations: usize,
+    /// PDU sessions of a UE.
+    pub sessions_per_ue: usize,
+    /// Messages held for a UE or one of its sessions while another is on its way.
+    pub pending_per_ue: usize,
+    /// Connections whose release a gNB has not confirmed.
+    pub releasing: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { ues: 200_000, registrations: 1024, sessions_per_ue: 15, pending_per_ue: 16, releasing: 20_000 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::with_sbi(default_sbi())
+    }
+}
+
+impl Config {
+    /// A configuration with defaults for all but the SBI.
+    pub fn with_sbi(sbi: SbiConfig) -> Self {
+        Self {
+            sbi,
+            name: default_name(),
+            n2: crate::n2::Config::default(),
+            amf_id: AmfIdConfig::default(),
+            served: default_served(),
+            relative_capacity: default_capacity(),
+            security: SecurityConfig::default(),
+            timers: TimerConfig::default(),
+            limits: Limits::default(),
+            shard: 0,
+        }
+    }
+
+    /// This AMF's GUAMI: TS 23.003 §2.10.1.
+    pub fn guami(&self) -> Guami {
+        let plmn_id = self.served.first().map_or_else(|| ServedPlmn::default().plmn, |s| s.plmn);
+        let AmfIdConfig { region, set, pointer } = self.amf_id;
+        Guami { plmn_id, amf_id: AmfId::new(region, set, pointer) }
+    }
+
+    /// Whether a network is served.
+    pub fn serves_plmn(&self, plmn: PlmnId) -> bool {
+        self.served.iter().any(|s| s.plmn == plmn)
+    }
+
+    /// Whether a tracking area is served.
+    pub fn serves(&self, tai: Tai) -> bool {
+        self.served.iter().any(|s| s.plmn == tai.plmn_id && s.tacs.contains(&tai.tac))
+    }
+
+    /// The slices configured for a tracking area.
+    pub fn slices(&self, tai: Tai) -> impl Iterator<Item = Snssai> + '_ {
+        let here = move |s: &&ServedPlmn| s.plmn == tai.plmn_id && s.tacs.contains(&tai.tac);
+        self.served.iter().filter(here).flat_map(|s| s.slices.iter().copied())
+    }
+
+    /// The registration area of a UE in `tai`: the tracking areas that share its slices, itself
+    /// first, at most 16 (TS 24.501 §9.11.3.9).
+    pub fn registration_area(&self, tai: Tai) -> Vec<Tai> {
+        let here = |s: &&ServedPlmn| s.plmn == tai.plmn_id && s.tacs.contains(&tai.tac);
+        let Some(served) = self.served.iter().find(here) else { return vec![tai] };
+        let others = served.tacs.iter().filter(|&&tac| tac != tai.tac);
+        let others = others.map(|&tac| Tai { plmn_id: tai.plmn_id, tac });
+        std::iter::once(tai).chain(others).take(16).collect()
+    }
+
+    /// What N2 tells the gNBs.
+    pub fn served_amf(&self) -> ServedAmf {
+        let mut plmns: Vec<SupportedPlmn> = Vec::new();
+        for served in &self.served {
+            let position = plmns.iter().position(|p| p.plmn == served.plmn);
+            let position = position.unwrap_or_else(|| {
+                plmns.push(SupportedPlmn { plmn: served.plmn, slices: Vec::new() });
+                plmns.len() - 1
+            });
+            for &slice in &served.slices {
+                if !plmns[position].slices.contains(&slice) {
+                    plmns[position].slices.push(slice);
+                }
+            }
+        }
+        let tais = self.served.iter().flat_map(|s| s.tacs.iter().map(|&tac| Tai { plmn_id: s.plmn, tac }));
+        ServedAmf {
+            name: self.name.clone(),
+            guamis: vec![self.guami()],
+            plmns,
+            tais: tais.collect(),
+            relative_capacity: self.relative_capacity,
+        }
+    }
+
+    /// Says what is wrong with values that parse.
+    pub fn check(&self) -> Result<(), String> {
+        if self.served.is_empty() {
+            return Err("served: at least one PLMN is needed".into());
+        }
+        for served in &self.served {
+            if served.tacs.is_empty() || served.slices.is_empty() {
+                return Err(format!("served {}: tacs and slices must not be empty", served.plmn));
+            }
+        }
+        if self.amf_id.set > 0x3ff || self.amf_id.pointer > 0x3f {
+            return Err("amf_id: set is 0 to 1023 and pointer 0 to 63".into());
+        }
+        if self.shard > 0xf {
+            return Err("shard: 0 to 15".into());
+        }
+        if self.security.integrity.is_empty() || self.security.ciphering.is_empty() {
+            return Err("security: integrity and ciphering must not be empty".into());
+        }
+        let null = self.security.integrity.contains(&IntegrityAlgorithm::Nia0);
+        if null && !self.security.allow_null_integrity {
+            return Err("security.integrity: NIA0 needs allow_null_integrity: true".into());
+        }
+        if self.n2.addresses.is_empty() {
+            return Err("n2.addresses: at least one address is needed".into());
+        }
+        Ok(())
+    }
+}

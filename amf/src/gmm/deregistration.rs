@@ -1,0 +1,190 @@
+//! De-registration: TS 24.501 §5.5.2, TS 23.502 §4.2.2.3.
+
+use serde::{Deserialize, Serialize};
+use tern_nas::nas_5gs::{
+    DeregistrationAccessType, GmmCause, Nas5gmmMessage, NasDeRegistrationType,
+    NasDeregistrationAcceptUeOriginating, NasDeregistrationRequestUeOriginating,
+    NasDeregistrationRequestUeTerminated, NasFGmmCause,
+};
+use tern_ngap::cause;
+use tern_ngap::ngap::CauseNas;
+use tern_types::{Instant, Supi};
+use tracing::{info, warn};
+
+use crate::Amf;
+use crate::gmm::{self, Procedure, Uplink};
+use crate::ngap::ue_context_release;
+use crate::sbi::{pcf, udm};
+use crate::session;
+use crate::supervised::{Expiry, Protection, Supervised, T3522};
+use crate::ue::UeContext;
+
+/// Network-initiated: DEREGISTRATION REQUEST under T3522.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deregistration {
+    sent: Supervised,
+}
+
+/// Why the network deregisters a UE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The subscription is gone.
+    SubscriptionWithdrawn,
+    /// The UE is to register again.
+    Reregistration,
+}
+
+/// DEREGISTRATION REQUEST of the UE (TS 24.501 §5.5.2.2).
+pub(crate) fn on_request(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    request: &NasDeregistrationRequestUeOriginating,
+    verified: bool,
+) {
+    if !verified {
+        // Who proves nothing ends nothing: the connection is released, the UE stays as it is
+        // (TS 24.501 §4.4.4.3).
+        amf.count("amf.gmm.deregistration_unverified");
+        warn!(ue = ue.name(), "DEREGISTRATION REQUEST without integrity protection ignored");
+        return gmm::release(ue, amf, cause::nas(CauseNas::unspecified));
+    }
+    let switch_off = request.de_registration_type.switch_off();
+    info!(ue = ue.name(), switch_off, "UE deregisters");
+    amf.count("amf.gmm.deregistered");
+    // What was running is aborted (TS 24.501 §5.5.1.2.8, §5.5.2.3.5).
+    ue.procedure = None;
+    if !switch_off {
+        gmm::send_message(ue, amf, NasDeregistrationAcceptUeOriginating::new());
+    }
+    leave(ue, amf);
+    gmm::release(ue, amf, cause::nas(CauseNas::deregister));
+}
+
+/// Starts the network-initiated procedure (TS 24.501 §5.5.2.3.1).
+pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
+    let secured = ue.n2.as_ref().is_some_and(|n2| n2.secured);
+    if !ue.registered || !secured {
+        // Not reachable: the network alone forgets (TS 24.501 §5.5.2.3.1).
+        return leave(ue, amf);
+    }
+    let mut kind = NasDeRegistrationType::new(0)
+        .with_deregistration_access_type(DeregistrationAccessType::ThreeGppAccess);
+    if reason == Reason::Reregistration {
+        kind = kind.with_re_registration_required(true);
+    }
+    let mut request = NasDeregistrationRequestUeTerminated::new(kind);
+    if reason == Reason::SubscriptionWithdrawn {
+        request = request.with_fgmm_cause(NasFGmmCause::from_cause(GmmCause::IllegalUe));
+    }
+    info!(ue = ue.name(), ?reason, "network deregisters the UE");
+    let sent = gmm::send_supervised(ue, amf, T3522, request, Protection::Current);
+    ue.procedure = Some(Procedure::Deregistration(Deregistration { sent }));
+}
+
+impl Deregistration {
+    /// When T3522 expires.
+    pub fn deadline(&self) -> Instant {
+        self.sent.deadline()
+    }
+
+    /// DEREGISTRATION ACCEPT, or something that does not belong here.
+    pub(crate) fn on_answer(self, ue: &mut UeContext, amf: &mut Amf, uplink: &Uplink) {
+        match uplink.message {
+            Nas5gmmMessage::DeregistrationAcceptUeTerminated(_) => self.end(ue, amf),
+            _ => ue.procedure = Some(Procedure::Deregistration(self)),
+        }
+    }
+
+    /// T3522 may have expired; the fifth time the UE counts as deregistered (§5.5.2.3.4).
+    pub(crate) fn expire(mut self, ue: &mut UeContext, amf: &mut Amf) {
+        match gmm::resupervise(ue, amf, &mut self.sent) {
+            Expiry::Abort => self.end(ue, amf),
+            Expiry::NotYet | Expiry::Retransmit => ue.procedure = Some(Procedure::Deregistration(self)),
+        }
+    }
+
+    fn end(self, ue: &mut UeContext, amf: &mut Amf) {
+        leave(ue, amf);
+        gmm::release(ue, amf, cause::nas(CauseNas::deregister));
+    }
+}
+
+/// Enters 5GMM-DEREGISTERED: sessions, policy, and what the UDM holds of this AMF go. The
+/// security context and the 5G-GUTI stay for a while, for the UE's next registration.
+pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
+    ue.registered = false;
+    session::release_all(ue, amf);
+    if let Some(policy) = ue.am_policy.take() {
+        pcf::delete(ue, amf, &policy);
+    }
+    if let Some(supi) = ue.supi.clone() {
+        if let Some(subscription) = ue.sdm_subscription.take() {
+            udm::unsubscribe(ue, amf, &supi, &subscription);
+        }
+        if std::mem::take(&mut ue.at_udm) {
+            udm::purge(ue, amf, &supi);
+        }
+    }
+    ue.subscription = None;
+    ue.allowed.clear();
+    ue.reachability = None;
+    if ue.n2.is_none() {
+        gmm::become_idle(ue, amf);
+    }
+}
+
+/// The UDM or the subscription's end has taken the UE from this AMF: nothing is told back.
+pub(crate) fn moved_away(ue: &mut UeContext, amf: &mut Amf) {
+    ue.at_udm = false;
+    ue.procedure = None;
+    leave(ue, amf);
+    if ue.n2.is_some() {
+        gmm::release(ue, amf, cause::nas(CauseNas::normal_release));
+    }
+    // Its context lives elsewhere now.
+    ue.security = None;
+    ue.reachability = None;
+}
+
+/// Authentication has found who the UE is: what another context holds of the same SUPI comes
+/// here, and that context's connection goes.
+pub(crate) fn take_over(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) {
+    if ue.supi.as_ref().is_some_and(|known| known != supi) {
+        // Another subscriber in the same equipment: nothing of the former one stays.
+        leave(ue, amf);
+        if let Some(former) = ue.supi.take()
+            && amf.by_supi.get(&former) == Some(&ue.id)
+        {
+            amf.by_supi.remove(&former);
+        }
+        ue.pei = None;
+    }
+    let other = amf.by_supi.insert(supi.clone(), ue.id).filter(|&id| id != ue.id);
+    ue.supi = Some(supi.clone());
+    let Some(mut other) = other.and_then(|id| amf.ues.remove(&id)) else { return };
+    info!(ue = %supi, "an older context of the same UE is taken over");
+    amf.count("amf.gmm.context_taken_over");
+    other.procedure = None;
+    ue_context_release::command(&mut other, amf, cause::nas(CauseNas::normal_release));
+    session::suspend_all(&mut other, amf);
+    amf.readdress(other.id, ue.id);
+    ue.sessions = std::mem::take(&mut other.sessions);
+    ue.am_policy = other.am_policy.take();
+    ue.sdm_subscription = other.sdm_subscription.take();
+    ue.subscription = other.subscription.take();
+    ue.radio_capability = ue.radio_capability.take().or(other.radio_capability.take());
+    ue.at_udm = other.at_udm;
+    ue.registered = other.registered;
+    ue.allowed = std::mem::take(&mut other.allowed);
+    // The UE may still use the older 5G-GUTI until it has the new one.
+    if let Some(guti) = other.guti.take() {
+        match ue.guti {
+            None => {
+                ue.guti = Some(guti);
+                amf.by_tmsi.insert(guti.tmsi, ue.id);
+            }
+            Some(_) => amf.release_tmsi(guti, other.id),
+        }
+    }
+    amf.unindex(&other);
+}

@@ -1,0 +1,586 @@
+//! Registration, network side: TS 24.501 §5.5.1, TS 23.502 §4.2.2.2.2.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tern_nas::nas_5gs::{
+    Nas5gmmMessage, NasAuthenticationReject, NasFGmmCause, NasGprsTimer2, NasRegistrationReject,
+};
+use tern_ngap::cause;
+use tern_ngap::ngap::{CauseNas, CauseRadioNetwork};
+use tern_sbi::Operation;
+use tern_sbi::npcf_am::CreateAmPolicy;
+use tern_sbi::nudm_sdm::{GetDataSets, Subscribe};
+use tern_sbi::nudm_uecm::RegisterAmf3gpp;
+use tern_types::{Duration, Instant};
+use tracing::{debug, info, warn};
+
+use crate::config::Reauthentication;
+use crate::error::Refusal;
+use crate::gmm::authentication::{Authenticated, NotAuthenticated};
+use crate::gmm::identification::NotIdentified;
+use crate::gmm::registration_request::{ClaimedIdentity, RegistrationKind, RegistrationRequest};
+use crate::gmm::security_mode::NotSecured;
+use crate::gmm::slices::{self, SliceRejection, Slices};
+use crate::gmm::{
+    self, Authentication, Identification, Procedure, Progress, SecurityModeControl, Uplink, deregistration,
+    registration_accept,
+};
+use crate::io::{Awaited, ReplyResult, Token};
+use crate::sbi::{pcf, udm};
+use crate::session;
+use crate::supervised::{Expiry, Supervised};
+use crate::ue::UeContext;
+use crate::{Amf, ngap};
+
+/// A registration that is running.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Registration {
+    /// The request as far as it is known: the one of a NAS message container replaces the first.
+    pub(crate) request: RegistrationRequest,
+    /// The first message's octets, to know a repetition (TS 24.501 §5.5.1.2.8).
+    first: Bytes,
+    /// Rejected slices, for the answer.
+    pub(crate) rejected: Vec<(bool, tern_types::Snssai)>,
+    step: Step,
+}
+
+/// Read downwards: the call flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Step {
+    /// TS 24.501 §5.4.3.
+    Identifying(Identification),
+    /// TS 24.501 §5.4.1.
+    Authenticating(Authentication),
+    /// TS 24.501 §5.4.2.
+    SecuringNas(SecurityModeControl),
+    /// TS 23.502 §4.2.2.2.2 step 14: registration and data of the UDM.
+    Subscribing { registered: Option<Awaited<RegisterAmf3gpp>>, data: Option<Awaited<GetDataSets>> },
+    /// TS 23.502 §4.2.2.2.2 steps 14c and 16: changes of the data, access policy.
+    Preparing { changes: Option<Awaited<Subscribe>>, policy: Option<Awaited<CreateAmPolicy>> },
+    /// TS 24.501 §5.5.1.2.4: REGISTRATION ACCEPT under T3550.
+    Accepting(Supervised),
+}
+
+/// A REGISTRATION REQUEST came on the UE's connection.
+pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
+    let Nas5gmmMessage::RegistrationRequest(message) = &uplink.message else { return };
+    if let Some(Procedure::Registration(running)) = &mut ue.procedure
+        && running.first == uplink.octets
+    {
+        // TS 24.501 §5.5.1.2.8: the same request again.
+        amf.count("amf.gmm.registration_repeated");
+        let resend = match &mut running.step {
+            Step::Accepting(sent) => {
+                sent.restart(amf.now);
+                Some(sent.message.clone())
+            }
+            _ => None,
+        };
+        if let Some(accept) = resend {
+            registration_accept::resend(ue, amf, &accept);
+        }
+        return;
+    }
+    // A different request aborts what was running (TS 24.501 §5.5.1.2.8, §5.5.2.3.5, §5.6.1.7).
+    abort_running(ue, amf);
+    if let (Some(n2), Some(count)) = (&mut ue.n2, uplink.count) {
+        n2.secured = true;
+        n2.k_gnb_count = count;
+    }
+    let mut verified = uplink.verified;
+    let read = match (&ue.security, uplink.count) {
+        (Some(context), Some(count)) => {
+            let read = RegistrationRequest::of_initial(message, uplink.octets.clone(), context, count);
+            verified &= read.is_some();
+            read.unwrap_or_else(|| RegistrationRequest::of(message, uplink.octets.clone()))
+        }
+        _ => RegistrationRequest::of(message, uplink.octets.clone()),
+    };
+    match read {
+        Ok(request) => start(ue, amf, request, uplink.octets, verified),
+        Err(refusal) => reject(ue, amf, refusal, &[]),
+    }
+}
+
+fn abort_running(ue: &mut UeContext, amf: &mut Amf) {
+    if let Some(procedure) = ue.procedure.take() {
+        amf.count("amf.gmm.procedure_aborted");
+        if let Procedure::Registration(running) = procedure
+            && matches!(running.step, Step::SecuringNas(_))
+        {
+            restore_security(ue);
+        }
+    }
+}
+
+fn restore_security(ue: &mut UeContext) {
+    ue.security = ue.previous_security.take();
+    if ue.security.is_none()
+        && let Some(n2) = &mut ue.n2
+    {
+        n2.secured = false;
+    }
+}
+
+fn start(ue: &mut UeContext, amf: &mut Amf, request: RegistrationRequest, first: Bytes, verified: bool) {
+    info!(ue = ue.name(), kind = ?request.kind, identity = ?request.identity, verified, "registration");
+    amf.count("amf.gmm.registration_started");
+    let tai = ue.location.map(|location| location.tai);
+    let Some(tai) = tai else { return reject(ue, amf, Refusal::ProtocolError, &[]) };
+    if !amf.config.serves_plmn(tai.plmn_id) {
+        return reject(ue, amf, Refusal::PlmnNotAllowed, &[]);
+    }
+    if !amf.config.serves(tai) {
+        return reject(ue, amf, Refusal::NoSuitableCells, &[]);
+    }
+    if request.capability.is_empty() && ue.capability.is_empty() {
+        // The IE is missing only where a context has it (TS 24.501 §8.2.6.4).
+        return reject(ue, amf, Refusal::InvalidMandatoryInformation, &[]);
+    }
+    let same_capability = request.capability.is_empty() || request.capability == ue.capability;
+    let mut machine = Registration { first, rejected: Vec::new(), step: Step::none(), request };
+    let fresh = ue.security.as_ref().is_some_and(|context| !context.nearly_exhausted());
+    let wanted = amf.config.security.reauthentication == Reauthentication::WhenNeeded
+        || machine.request.kind != RegistrationKind::Initial;
+    if verified && fresh && same_capability && wanted && ue.supi.is_some() {
+        return machine.subscribe(ue, amf);
+    }
+    if !machine.request.capability.is_empty() {
+        ue.capability = machine.request.capability.clone();
+    }
+    match (&machine.request.identity, &ue.supi) {
+        (ClaimedIdentity::Suci(suci), _) => {
+            let suci = suci.clone();
+            machine.authenticate(ue, amf, suci, true);
+        }
+        (ClaimedIdentity::Guti(_), Some(supi)) if verified => {
+            let supi = supi.to_string();
+            machine.authenticate(ue, amf, supi, false);
+        }
+        _ => {
+            machine.step = Step::Identifying(Identification::start(ue, amf));
+            machine.run(ue);
+        }
+    }
+}
+
+impl Step {
+    /// Before the first step.
+    fn none() -> Self {
+        Self::Subscribing { registered: None, data: None }
+    }
+}
+
+impl Registration {
+    fn run(self, ue: &mut UeContext) {
+        ue.procedure = Some(Procedure::Registration(Box::new(self)));
+    }
+
+    /// When its current step wants to be woken.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.step {
+            Step::Identifying(child) => Some(child.deadline()),
+            Step::Authenticating(child) => child.deadline(),
+            Step::SecuringNas(child) => Some(child.deadline()),
+            Step::Accepting(sent) => Some(sent.deadline()),
+            Step::Subscribing { .. } | Step::Preparing { .. } => None,
+        }
+    }
+
+    /// Whether REGISTRATION ACCEPT was sent.
+    pub(crate) fn is_accepted(&self) -> bool {
+        matches!(self.step, Step::Accepting(_))
+    }
+
+    fn authenticate(mut self, ue: &mut UeContext, amf: &mut Amf, identity: String, by_suci: bool) {
+        let known = self.request.ksi;
+        let child = Authentication::start(ue, amf, identity, by_suci, known);
+        self.step = Step::Authenticating(child);
+        self.run(ue);
+    }
+
+    /// An answer of the UE to the step that runs.
+    pub(crate) fn on_answer(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
+        use Nas5gmmMessage as M;
+        match (self.step.clone(), uplink.message) {
+            (Step::Identifying(_), M::IdentityResponse(response)) => {
+                let progress = Identification::on_identity(&response.mobile_identity);
+                self.identified(ue, amf, progress);
+            }
+            (Step::Authenticating(child), M::AuthenticationResponse(response)) => {
+                let progress = child.on_response(ue, amf, &response);
+                self.authenticated(ue, amf, progress);
+            }
+            (Step::Authenticating(child), M::AuthenticationFailure(failure)) => {
+                let progress = child.on_failure(ue, amf, &failure);
+                self.authenticated(ue, amf, progress);
+            }
+            (Step::SecuringNas(_), M::SecurityModeComplete(complete)) => {
+                let count = uplink.count.unwrap_or_default();
+                let secured = SecurityModeControl::on_complete(ue, &complete, count);
+                self.secured(ue, amf, secured.container);
+            }
+            (Step::SecuringNas(_), M::SecurityModeReject(reject_message)) => {
+                warn!(ue = ue.name(), cause = %reject_message.fgmm_cause, "SECURITY MODE REJECT");
+                restore_security(ue);
+                reject(ue, amf, Refusal::SecurityModeRejected, &[]);
+            }
+            (Step::Accepting(_), M::RegistrationComplete(_)) => self.complete(ue, amf),
+            (step, message) => {
+                self.step = step;
+                debug!(ue = ue.name(), message = ?message.message_type(), "not expected in this step");
+                amf.count("amf.nas.unexpected");
+                self.run(ue);
+            }
+        }
+    }
+
+    /// A reply that the step may be waiting for.
+    pub(crate) fn on_reply(
+        mut self: Box<Self>,
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        token: Token,
+        reply: ReplyResult,
+    ) {
+        match self.step {
+            Step::Authenticating(child) => {
+                self.step = Step::none();
+                let progress = child.on_reply(ue, amf, token, reply);
+                self.authenticated(ue, amf, progress);
+            }
+            Step::Subscribing { .. } => self.on_subscription(ue, amf, token, reply),
+            Step::Preparing { .. } => self.on_preparation(ue, amf, token, reply),
+            Step::Identifying(_) | Step::SecuringNas(_) | Step::Accepting(_) => {
+                amf.count("amf.sbi.told");
+                self.run(ue);
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn expire(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf) {
+        match self.step {
+            Step::Identifying(child) => {
+                self.step = Step::none();
+                let progress = child.expire(ue, amf);
+                self.identified(ue, amf, progress);
+            }
+            Step::Authenticating(child) => {
+                self.step = Step::none();
+                let progress = child.expire(ue, amf);
+                self.authenticated(ue, amf, progress);
+            }
+            Step::SecuringNas(child) => {
+                self.step = Step::none();
+                match child.expire(ue, amf) {
+                    Progress::Running(child) => {
+                        self.step = Step::SecuringNas(child);
+                        self.run(ue);
+                    }
+                    Progress::Done(secured) => self.secured(ue, amf, secured.container),
+                    Progress::Failed(NotSecured::Refused(refusal)) => reject(ue, amf, refusal, &[]),
+                    Progress::Failed(NotSecured::NoAnswer) => {
+                        restore_security(ue);
+                        no_answer(ue, amf, "SECURITY MODE COMMAND");
+                    }
+                }
+            }
+            Step::Accepting(mut sent) => match sent.expire(amf.now) {
+                Expiry::NotYet => {
+                    self.step = Step::Accepting(sent);
+                    self.run(ue);
+                }
+                Expiry::Retransmit => {
+                    amf.count("amf.nas.retransmission");
+                    let accept = sent.message.clone();
+                    self.step = Step::Accepting(sent);
+                    self.run(ue);
+                    registration_accept::resend(ue, amf, &accept);
+                }
+                // TS 24.501 §5.5.1.2.8: both 5G-GUTIs stay valid; 5GMM-REGISTERED.
+                Expiry::Abort => {
+                    amf.count("amf.gmm.registration_unconfirmed");
+                    warn!(ue = ue.name(), "no REGISTRATION COMPLETE");
+                    ue.registered = true;
+                }
+            },
+            Step::Subscribing { .. } | Step::Preparing { .. } => self.run(ue),
+        }
+    }
+
+    fn identified(
+        mut self: Box<Self>,
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        progress: Progress<Identification, String, NotIdentified>,
+    ) {
+        match progress {
+            Progress::Running(child) => {
+                self.step = Step::Identifying(child);
+                self.run(ue);
+            }
+            Progress::Done(suci) => self.authenticate(ue, amf, suci, true),
+            Progress::Failed(NotIdentified::NoSuci) => reject(ue, amf, Refusal::IdentityUnknown, &[]),
+            Progress::Failed(NotIdentified::NoAnswer) => no_answer(ue, amf, "IDENTITY REQUEST"),
+        }
+    }
+
+    fn authenticated(
+        mut self: Box<Self>,
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        progress: Progress<Authentication, Authenticated, NotAuthenticated>,
+    ) {
+        match progress {
+            Progress::Running(child) => {
+                self.step = Step::Authenticating(child);
+                self.run(ue);
+            }
+            Progress::Done(proved) => {
+                deregistration::take_over(ue, amf, &proved.supi);
+                let whole = true;
+                ue.previous_security = ue.security.take();
+                match SecurityModeControl::start(ue, amf, proved.k_amf, proved.ksi, whole) {
+                    Ok(child) => {
+                        self.step = Step::SecuringNas(child);
+                        self.run(ue);
+                    }
+                    Err(refusal) => {
+                        restore_security(ue);
+                        reject(ue, amf, refusal, &[]);
+                    }
+                }
+            }
+            Progress::Failed(NotAuthenticated::AskIdentity) => {
+                self.step = Step::Identifying(Identification::start(ue, amf));
+                self.run(ue);
+            }
+            Progress::Failed(NotAuthenticated::NoAnswer) => no_answer(ue, amf, "AUTHENTICATION REQUEST"),
+            Progress::Failed(NotAuthenticated::Rejected) => authentication_reject(ue, amf),
+            Progress::Failed(NotAuthenticated::Refused(refusal)) => reject(ue, amf, refusal, &[]),
+        }
+    }
+
+    /// The request in SECURITY MODE COMPLETE replaces the first one (TS 24.501 §5.4.2.4).
+    fn secured(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf, container: Option<Bytes>) {
+        ue.previous_security = None;
+        match container.map(RegistrationRequest::of_container) {
+            None => {}
+            Some(Some(Ok(request))) => {
+                if !request.capability.is_empty() && request.capability != ue.capability {
+                    // What was replayed is not what the UE has: somebody changed the first message.
+                    return reject(ue, amf, Refusal::SecurityCapabilitiesMismatch, &[]);
+                }
+                self.request = request;
+            }
+            Some(Some(Err(refusal))) => return reject(ue, amf, refusal, &[]),
+            Some(None) => return reject(ue, amf, Refusal::InvalidMandatoryInformation, &[]),
+        }
+        self.subscribe(ue, amf);
+    }
+
+    /// The UE is known and its NAS messages are secure: the home network comes next.
+    fn subscribe(mut self, ue: &mut UeContext, amf: &mut Amf) {
+        let Some(supi) = ue.supi.clone() else { return reject(ue, amf, Refusal::IllegalUe, &[]) };
+        if self.request.kind == RegistrationKind::Initial {
+            // An initial registration begins without sessions (TS 24.501 §5.5.1.2.4).
+            session::release_all(ue, amf);
+        } else if ue.registered && ue.at_udm && ue.subscription.is_some() {
+            return self.accept(ue, amf);
+        }
+        let registered = udm::register(ue, amf, &supi, self.request.kind == RegistrationKind::Initial);
+        let data = udm::get_data(ue, amf, &supi);
+        self.step = Step::Subscribing { registered: Some(registered), data: Some(data) };
+        self.run(ue);
+    }
+
+    fn on_subscription(
+        mut self: Box<Self>,
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        token: Token,
+        reply: ReplyResult,
+    ) {
+        let Step::Subscribing { registered, data } = &mut self.step else { return self.run(ue) };
+        let outcome = if let Some(awaited) = registered.take_if(|awaited| awaited.is(token)) {
+            awaited.read(reply).map(|_| ue.at_udm = true).map_err(|error| udm::refusal(ue, &error))
+        } else if let Some(awaited) = data.take_if(|awaited| awaited.is(token)) {
+            let read = awaited.read(reply).map_err(|error| udm::refusal(ue, &error));
+            read.map(|answer| ue.subscription = Some(udm::subscription(&answer.body)))
+        } else {
+            amf.count("amf.sbi.told");
+            Ok(())
+        };
+        match outcome {
+            Err(refusal) => reject(ue, amf, refusal, &[]),
+            Ok(()) if registered.is_some() || data.is_some() => self.run(ue),
+            Ok(()) => self.prepare(ue, amf),
+        }
+    }
+
+    fn prepare(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf) {
+        let slices = self.select_slices(ue, amf);
+        if slices.allowed.is_empty() {
+            return reject(ue, amf, Refusal::NoNetworkSlicesAvailable, &slices.rejected);
+        }
+        self.keep_slices(ue, slices);
+        let Some(supi) = ue.supi.clone() else { return reject(ue, amf, Refusal::IllegalUe, &[]) };
+        let changes = ue.sdm_subscription.is_none().then(|| udm::subscribe(ue, amf, &supi));
+        let policy = ue.am_policy.is_none().then(|| pcf::create(ue, amf, &supi));
+        if changes.is_none() && policy.is_none() {
+            return self.accept(ue, amf);
+        }
+        self.step = Step::Preparing { changes, policy };
+        self.run(ue);
+    }
+
+    fn select_slices(&self, ue: &UeContext, amf: &Amf) -> Slices {
+        let (Some(subscription), Some(location)) = (&ue.subscription, ue.location) else {
+            return Slices::default();
+        };
+        let gnb = ue.n2.as_ref().and_then(|n2| amf.gnbs.get(&n2.gnb));
+        let served = |slice| {
+            amf.config.slices(location.tai).any(|s| s == slice)
+                && gnb.is_none_or(|gnb| gnb.slices(location.tai).any(|s| s == slice))
+        };
+        slices::select(subscription, self.request.requested.as_deref(), served)
+    }
+
+    fn keep_slices(&mut self, ue: &mut UeContext, slices: Slices) {
+        ue.allowed = slices.allowed;
+        let plmn = |&(why, slice): &(SliceRejection, _)| (why == SliceRejection::Plmn, slice);
+        self.rejected = slices.rejected.iter().map(plmn).collect();
+    }
+
+    fn on_preparation(
+        mut self: Box<Self>,
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        token: Token,
+        reply: ReplyResult,
+    ) {
+        let Step::Preparing { changes, policy } = &mut self.step else { return self.run(ue) };
+        // Neither is needed to serve the UE: a failure is told to the operator alone.
+        if let Some(awaited) = changes.take_if(|awaited| awaited.is(token)) {
+            match awaited.read(reply) {
+                Ok(answer) => ue.sdm_subscription = udm::location(answer.location.as_deref()),
+                Err(error) => optional_failed(ue, amf, Subscribe::NAME, &error),
+            }
+        } else if let Some(awaited) = policy.take_if(|awaited| awaited.is(token)) {
+            match awaited.read(reply) {
+                Ok(answer) => ue.am_policy = udm::location(answer.location.as_deref()),
+                Err(error) => optional_failed(ue, amf, CreateAmPolicy::NAME, &error),
+            }
+        } else {
+            amf.count("amf.sbi.told");
+        }
+        if changes.is_some() || policy.is_some() { self.run(ue) } else { self.accept(ue, amf) }
+    }
+
+    fn accept(mut self, ue: &mut UeContext, amf: &mut Amf) {
+        let slices = self.select_slices(ue, amf);
+        if slices.allowed.is_empty() {
+            return reject(ue, amf, Refusal::NoNetworkSlicesAvailable, &slices.rejected);
+        }
+        self.keep_slices(ue, slices);
+        let sent = registration_accept::send(ue, amf, &self);
+        self.step = Step::Accepting(sent);
+        self.run(ue);
+    }
+
+    fn complete(self, ue: &mut UeContext, amf: &mut Amf) {
+        if let Some(old) = ue.old_guti.take() {
+            amf.release_tmsi(old, ue.id);
+        }
+        ue.registered = true;
+        amf.count("amf.gmm.registered");
+        let slices: Vec<String> = ue.allowed.iter().map(ToString::to_string).collect();
+        info!(ue = ue.name(), kind = ?self.request.kind, slices = slices.join(","), "UE registered");
+    }
+
+    /// The connection is gone (TS 24.501 §5.5.1.2.8 a): after the ACCEPT the UE counts as
+    /// registered, under either 5G-GUTI.
+    pub(crate) fn connection_lost(self: Box<Self>, ue: &mut UeContext, amf: &mut Amf) {
+        amf.count("amf.gmm.registration_aborted");
+        match self.step {
+            Step::Accepting(_) => ue.registered = true,
+            Step::SecuringNas(_) => restore_security(ue),
+            _ => {}
+        }
+    }
+}
+
+fn optional_failed<E>(ue: &UeContext, amf: &mut Amf, operation: &str, error: &tern_sbi::OperationError<E>)
+where
+    tern_sbi::OperationError<E>: std::fmt::Display,
+{
+    amf.count("amf.sbi.optional_failed");
+    warn!(ue = ue.name(), operation, %error, "registration goes on without");
+}
+
+/// A common procedure had no answer: the procedure is aborted and the connection released.
+fn no_answer(ue: &mut UeContext, amf: &mut Amf, to: &'static str) {
+    amf.count("amf.gmm.no_answer");
+    warn!(ue = ue.name(), to, "the UE does not answer");
+    gmm::release(ue, amf, cause::nas(CauseNas::unspecified));
+}
+
+/// AUTHENTICATION REJECT (TS 24.501 §5.4.1.3.5): the UE is not who it says.
+fn authentication_reject(ue: &mut UeContext, amf: &mut Amf) {
+    amf.count("amf.gmm.authentication_rejected");
+    warn!(ue = ue.name(), "AUTHENTICATION REJECT");
+    gmm::send_message(ue, amf, NasAuthenticationReject::new());
+    gmm::release(ue, amf, cause::nas(CauseNas::authentication_failure));
+}
+
+/// REGISTRATION REJECT (TS 24.501 §5.5.1.2.5, §5.5.1.3.5), then the connection is released.
+pub(crate) fn reject(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    refusal: Refusal,
+    rejected: &[(SliceRejection, tern_types::Snssai)],
+) {
+    let gmm_cause = refusal.cause();
+    warn!(ue = ue.name(), cause = gmm_cause as u8, why = %refusal, "REGISTRATION REJECT");
+    amf.count("amf.gmm.registration_rejected");
+    let mut message = NasRegistrationReject::new(NasFGmmCause::from_cause(gmm_cause));
+    if refusal == Refusal::Congestion
+        && let Some(timer) = back_off(amf)
+    {
+        message = message.with_t3346_value(timer);
+    }
+    if let Some(ie) = registration_accept::rejected_nssai(rejected) {
+        message = message.with_rejected_nssai(ie);
+    }
+    gmm::send_message(ue, amf, message);
+    if ue.registered || ue.at_udm || !ue.sessions.is_empty() {
+        deregistration::leave(ue, amf);
+    }
+    ngap::ue_context_release::command(ue, amf, cause::nas(CauseNas::normal_release));
+    gmm::become_idle(ue, amf);
+}
+
+/// T3346 with a random part, so that those turned away do not all return at once.
+pub(crate) fn back_off(amf: &mut Amf) -> Option<NasGprsTimer2> {
+    let base = amf.config.timers.t3346_s.max(1);
+    let seconds = base + amf.random.u64() % (base + 1);
+    // GPRS timer 2 counts in steps of two seconds up to 62, then in minutes.
+    let seconds = if seconds <= 62 { seconds.next_multiple_of(2) } else { seconds.next_multiple_of(60) };
+    NasGprsTimer2::from_seconds(seconds.min(31 * 60)).ok()
+}
+
+/// The gNB could not set up the UE's context: the ACCEPT never reached the UE.
+pub(crate) fn context_setup_failed(ue: &mut UeContext, amf: &mut Amf) {
+    warn!(ue = ue.name(), "INITIAL CONTEXT SETUP FAILURE");
+    amf.count("amf.ngap.context_setup_failed");
+    ngap::ue_context_release::command(
+        ue,
+        amf,
+        cause::radio_network(CauseRadioNetwork::release_due_to_5gc_generated_reason),
+    );
+    gmm::connection_lost(ue, amf);
+}
+
+/// How long a registration may take in whole before the UE gives up: T3510 (TS 24.501 Table 10.2.1).
+pub const T3510: Duration = Duration::from_secs(15);

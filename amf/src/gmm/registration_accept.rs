@@ -1,0 +1,141 @@
+//! REGISTRATION ACCEPT: TS 24.501 §5.5.1.2.4, §5.5.1.3.4, §8.2.7.
+
+use bytes::Bytes;
+use tern_nas::nas_5gs::{
+    NasFGsNetworkFeatureSupport, NasFGsRegistrationResult, NasPduSessionReactivationResult,
+    NasPduSessionStatus, NasRegistrationAccept, NasRejectedNssai, NasT3512Value, RegistrationResult,
+    RejectedNssaiCause,
+};
+use tern_nas::{EncodeError, MobileIdentity, registration as nas};
+use tern_types::Snssai;
+use tracing::error;
+
+use crate::Amf;
+use crate::gmm::{self, Registration, slices::SliceRejection};
+use crate::ngap::initial_context_setup;
+use crate::supervised::{Protection, Supervised, T3550};
+use crate::ue::{ContextSetup, UeContext};
+
+/// Sends the ACCEPT: inside INITIAL CONTEXT SETUP REQUEST unless the gNB has the context already.
+pub(crate) fn send(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> Supervised {
+    let message = build(ue, amf, registration);
+    let plain = gmm::encode(amf, message);
+    deliver(ue, amf, &plain);
+    Supervised::new(amf.now, T3550, plain, Protection::Current)
+}
+
+/// Sends it again under a new NAS COUNT.
+pub(crate) fn resend(ue: &mut UeContext, amf: &mut Amf, plain: &Bytes) {
+    gmm::send(ue, amf, plain, Protection::Current);
+}
+
+fn deliver(ue: &mut UeContext, amf: &mut Amf, plain: &Bytes) {
+    match ue.n2.as_ref().map(|n2| n2.context) {
+        Some(ContextSetup::None) => {
+            let Some(octets) = gmm::protect(ue, amf, plain, Protection::Current) else { return };
+            initial_context_setup::request(ue, amf, octets, Vec::new());
+        }
+        Some(ContextSetup::Requested | ContextSetup::Done) => {
+            gmm::send(ue, amf, plain, Protection::Current);
+        }
+        None => {}
+    }
+}
+
+fn build(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> NasRegistrationAccept {
+    let guti = amf.assign_guti(ue);
+    if let Some(location) = ue.location {
+        ue.registration_area = amf.config.registration_area(location.tai);
+    }
+    let result = NasFGsRegistrationResult::from_result(RegistrationResult::ThreeGppAccess);
+    let mut accept = NasRegistrationAccept::new(result)
+        .with_fgs_network_feature_support(NasFGsNetworkFeatureSupport::new(vec![0, 0]));
+    if let Some(ie) = ours(MobileIdentity::Guti(guti).to_ie()) {
+        accept = accept.with_fg_guti(ie);
+    }
+    if let Some(ie) = ours(nas::tai_list(&ue.registration_area)) {
+        accept = accept.with_tai_list(ie);
+    }
+    if let Some(ie) = ours(nas::nssai(&ue.allowed)) {
+        accept = accept.with_allowed_nssai(ie);
+    }
+    if !registration.rejected.is_empty() {
+        accept = with_rejected(accept, ue, registration);
+    }
+    if let Ok(timer) = NasT3512Value::from_seconds(t3512_seconds(amf.config.timers.t3512_s)) {
+        accept = accept.with_t3512_value(timer);
+    }
+    with_sessions(accept, ue, registration)
+}
+
+/// A rejected NSSAI comes with the configured one, so that the UE can do better.
+fn with_rejected(
+    accept: NasRegistrationAccept,
+    ue: &UeContext,
+    registration: &Registration,
+) -> NasRegistrationAccept {
+    let why = |plmn| if plmn { SliceRejection::Plmn } else { SliceRejection::RegistrationArea };
+    let rejected: Vec<_> = registration.rejected.iter().map(|&(plmn, s)| (why(plmn), s)).collect();
+    let mut accept = accept;
+    if let Some(ie) = rejected_nssai(&rejected) {
+        accept = accept.with_rejected_nssai(ie);
+    }
+    let Some(subscription) = &ue.subscription else { return accept };
+    let all = subscription.default_slices.iter().chain(&subscription.slices);
+    let configured: Vec<Snssai> = all.copied().take(16).collect();
+    match ours(nas::nssai(&configured)) {
+        Some(ie) => accept.with_configured_nssai(ie),
+        None => accept,
+    }
+}
+
+/// PDU session status and reactivation result, where the UE asked (TS 24.501 §5.5.1.3.4).
+fn with_sessions(
+    accept: NasRegistrationAccept,
+    ue: &UeContext,
+    registration: &Registration,
+) -> NasRegistrationAccept {
+    let mut accept = accept;
+    let active: Vec<u8> = ue.sessions.keys().map(|id| id.get()).collect();
+    if registration.request.pdu_sessions.is_some()
+        && let Ok(status) = NasPduSessionStatus::from_sessions(&active)
+    {
+        accept = accept.with_pdu_session_status(status);
+    }
+    if let Some(wanted) = &registration.request.uplink_data {
+        // Sessions with resources at the gNB stay; the others are not reactivated here.
+        let up = |id: &&u8| ue.sessions.values().any(|s| s.id.get() == **id && s.resources);
+        let failed: Vec<u8> = wanted.iter().filter(|id| !up(id)).copied().collect();
+        if let Ok(result) = NasPduSessionReactivationResult::from_failed_sessions(&failed) {
+            accept = accept.with_pdu_session_reactivation_result(result);
+        }
+    }
+    accept
+}
+
+/// The IE for rejected slices; `None` if there are none.
+pub(crate) fn rejected_nssai(rejected: &[(SliceRejection, Snssai)]) -> Option<NasRejectedNssai> {
+    if rejected.is_empty() {
+        return None;
+    }
+    let cause = |why| match why {
+        SliceRejection::Plmn => RejectedNssaiCause::NotAvailableInPlmnOrSnpn,
+        SliceRejection::RegistrationArea => RejectedNssaiCause::NotAvailableInRegistrationArea,
+    };
+    let entries: Vec<_> = rejected.iter().map(|&(why, slice)| (cause(why), slice)).collect();
+    ours(nas::rejected_nssai(&entries))
+}
+
+/// T3512 in steps that GPRS timer 3 can carry: seconds by two, minutes, then tens of minutes.
+fn t3512_seconds(seconds: u64) -> u64 {
+    match seconds {
+        0..=62 => seconds.next_multiple_of(2),
+        63..=1860 => seconds.next_multiple_of(60),
+        1861..=18_600 => seconds.next_multiple_of(600),
+        _ => seconds.next_multiple_of(3600),
+    }
+}
+
+fn ours<T>(encoded: Result<T, EncodeError>) -> Option<T> {
+    encoded.map_err(|error| error!(%error, "an IE of REGISTRATION ACCEPT is left out")).ok()
+}

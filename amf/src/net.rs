@@ -1,0 +1,185 @@
+//! The edge: N2, the SBI and the clock around the core. One loop owns the core; what it sends to
+//! others it does not wait for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context as _;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tern_nf::{BoxFuture, Consumer, Env, Nf, ProfileSeed, Routes, Shutdown};
+use tern_sbi::common::{NfType, ServiceName};
+use tern_sbi::namf_comm::N1N2MessageTransfer;
+use tern_sbi::nnrf_nfm::AmfInfo;
+use tern_sbi::npcf_am::{AmPolicyTerminateNotify, AmPolicyUpdateNotify};
+use tern_sbi::nsmf_pdusession::SmContextStatusNotify;
+use tern_sbi::nudm_sdm::DataChangeNotify;
+use tern_sbi::nudm_uecm::DeregistrationNotify;
+use tern_sbi::{Operation, ProblemDetails, Reply};
+use tern_types::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+use crate::io::{Input, Output, ReplyResult, Token};
+use crate::n2::{self, N2Handle};
+use crate::{Amf, AmfRequest, Config};
+
+/// Service requests that wait for the core; one more is answered 503.
+const REQUESTS_MAX: usize = 4096;
+
+type Asked = (AmfRequest, oneshot::Sender<Reply>);
+
+/// Runs an AMF until it is asked to stop.
+pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result<()> {
+    config.check().map_err(|wrong| anyhow::anyhow!(wrong)).context("AMF configuration")?;
+    let prepared = Nf::prepare(&env, &config.sbi, NfType::Amf).await?;
+    let core = Amf::new(config.clone(), prepared.api_root(), prepared.instance_id(), env.entropy.random());
+    let core = Arc::new(Mutex::new(core));
+    let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+    let observed = Arc::clone(&core);
+    env.status.set(move || lock(&observed).status());
+    let consumer = prepared.consumer();
+    let starting = prepared.start(profile(&config), routes(sender));
+    let nf = tokio::select! {
+        biased;
+        () = shutdown.requested() => return Ok(()),
+        nf = starting => nf?,
+    };
+    let n2 = n2::start(&config.n2, config.served_amf(), &env, shutdown.clone()).await?;
+    info!(amf = config.name, guami = %config.guami(), "AMF serves");
+    env.ready(&nf.api_root());
+    let edge =
+        Edge { core, env, consumer, n2, replies: FuturesUnordered::new(), answers: Default::default() };
+    edge.run(requests, shutdown).await;
+    nf.stop().await;
+    Ok(())
+}
+
+fn lock(core: &Mutex<Amf>) -> MutexGuard<'_, Amf> {
+    core.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn profile(config: &Config) -> ProfileSeed {
+    let guami = config.guami();
+    let served = config.served_amf();
+    let amf_info = AmfInfo {
+        tai_list: served.tais.clone(),
+        ..AmfInfo::new(
+            format!("{:03x}", guami.amf_id.set()),
+            format!("{:02x}", guami.amf_id.region),
+            vec![guami],
+        )
+    };
+    ProfileSeed {
+        plmns: served.plmns.iter().map(|p| p.plmn).collect(),
+        snssais: served.plmns.iter().flat_map(|p| p.slices.iter().copied()).collect(),
+        amf_info: Some(amf_info),
+        ..ProfileSeed::new(NfType::Amf, vec![ServiceName::NamfComm])
+    }
+}
+
+fn routes(sender: mpsc::Sender<Asked>) -> Routes {
+    fn pass<O: Operation>(
+        routes: Routes,
+        sender: &mpsc::Sender<Asked>,
+        wrap: impl Fn(O) -> AmfRequest + Copy + Send + Sync + 'static,
+    ) -> Routes {
+        let sender = sender.clone();
+        routes.on_reply::<O, _, _>(move |_, operation| ask(sender.clone(), wrap(operation)))
+    }
+    let routes = pass::<N1N2MessageTransfer>(Routes::new(), &sender, |op| {
+        AmfRequest::N1N2MessageTransfer(Box::new(op))
+    });
+    let routes = pass::<SmContextStatusNotify>(routes, &sender, AmfRequest::SmContextStatusNotify);
+    let routes = pass::<DeregistrationNotify>(routes, &sender, AmfRequest::DeregistrationNotify);
+    let routes = pass::<DataChangeNotify>(routes, &sender, AmfRequest::DataChangeNotify);
+    let routes =
+        pass::<AmPolicyUpdateNotify>(routes, &sender, |op| AmfRequest::AmPolicyUpdateNotify(Box::new(op)));
+    pass::<AmPolicyTerminateNotify>(routes, &sender, AmfRequest::AmPolicyTerminateNotify)
+}
+
+/// Passes a request to the core's loop and waits for the answer.
+async fn ask(sender: mpsc::Sender<Asked>, request: AmfRequest) -> Reply {
+    let (answer, answered) = oneshot::channel();
+    if sender.try_send((request, answer)).is_err() {
+        return ProblemDetails::new(503, "NF_CONGESTION").into_reply();
+    }
+    answered.await.unwrap_or_else(|_| ProblemDetails::new(503, "NF_CONGESTION").into_reply())
+}
+
+struct Edge {
+    core: Arc<Mutex<Amf>>,
+    env: Env,
+    consumer: Consumer,
+    n2: N2Handle,
+    replies: FuturesUnordered<BoxFuture<'static, (Token, ReplyResult)>>,
+    answers: std::collections::BTreeMap<Token, oneshot::Sender<Reply>>,
+}
+
+impl Edge {
+    async fn run(mut self, mut requests: mpsc::Receiver<Asked>, shutdown: Shutdown) {
+        let mut deadline: Option<Instant> = None;
+        let mut asked = 0u64;
+        loop {
+            let clock = self.env.clock;
+            let input = tokio::select! {
+                biased;
+                () = shutdown.requested() => break,
+                () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => Input::Expired,
+                Some((token, reply)) = self.replies.next(), if !self.replies.is_empty() => {
+                    Input::Reply(token, reply)
+                }
+                event = self.n2.events.recv() => match event {
+                    Some(event) => Input::N2(event),
+                    None => {
+                        warn!("the N2 termination has ended");
+                        break;
+                    }
+                },
+                Some((request, answer)) = requests.recv() => {
+                    asked += 1;
+                    self.answers.insert(Token(asked), answer);
+                    Input::Request(Token(asked), request)
+                }
+            };
+            if matches!(input, Input::Expired) {
+                deadline = None;
+            }
+            let outputs = self.turn(input);
+            for output in outputs {
+                self.carry(output, &mut deadline).await;
+            }
+        }
+    }
+
+    fn turn(&mut self, input: Input) -> Vec<Output> {
+        let mut core = lock(&self.core);
+        let outputs = core.handle(self.env.clock.now(), input);
+        for (name, n) in core.take_counts() {
+            self.env.counters.add(name, n);
+        }
+        outputs
+    }
+
+    async fn carry(&mut self, output: Output, deadline: &mut Option<Instant>) {
+        match output {
+            Output::N2(command) => {
+                // N2 takes commands whatever it has to say itself: this does not wait for it.
+                if self.n2.commands.send(command).await.is_err() {
+                    self.env.counters.add("amf.n2.command_lost", 1);
+                }
+            }
+            Output::Request { token, target, call, request } => {
+                let consumer = self.consumer.clone();
+                self.replies
+                    .push(Box::pin(async move { (token, consumer.send(&target, &call, request).await) }));
+            }
+            Output::Answer(token, reply) => {
+                if let Some(answer) = self.answers.remove(&token) {
+                    // Who asked may have gone.
+                    let _ = answer.send(reply);
+                }
+            }
+            Output::Deadline(at) => *deadline = at,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Initial UE Message: TS 38.413 §8.6.1.
+
+use bytes::Bytes;
+use tern_nas::MobileIdentity;
+use tern_nas::nas_5gs::{
+    GmmCause, Nas5gmmMessage, Nas5gsMessage, NasFGmmCause, NasRegistrationReject, NasServiceReject,
+};
+use tern_nas::security::payload_unverified;
+use tern_ngap::convert::{self, NrLocation};
+use tern_ngap::ngap::*;
+use tern_ngap::{build_ngap, cause, extract_ngap_ies};
+use tern_types::STmsi5g;
+use tracing::{debug, warn};
+
+use super::{Handled, ue_context_release};
+use crate::Amf;
+use crate::gmm::security::{self, NotReceived};
+use crate::gmm::{self, RECEIVED, registration};
+use crate::n2::message::GnbId;
+use crate::ue::{Connection, ContextSetup, UeContext, UeId};
+
+/// A UE speaks on a new connection.
+pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
+    extract_ngap_ies!(pdu, InitialUEMessage,
+        req ran_id: u32 = RAN_UE_NGAP_ID(id),
+        req nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
+        req location: Result<NrLocation, tern_ngap::DecodeError> =
+            UserLocationInformation(ie) => convert::user_location_of(&ie),
+        lax s_tmsi: STmsi5g = FiveG_S_TMSI(ie) => convert::s_tmsi_of(&ie),
+    );
+    let location = location?;
+    amf.count("amf.ngap.initial_ue_message");
+    if let Some(&old) = amf.by_ran_id.get(&(gnb, ran_id)) {
+        // The gNB uses the identity again: the connection that had it is gone.
+        amf.with_ue(old, |ue, amf| {
+            amf.disconnect(ue);
+            gmm::connection_lost(ue, amf);
+        });
+    }
+    let claimed = claimed_tmsi(amf, &nas, s_tmsi);
+    if let Some(id) = claimed.and_then(|tmsi| amf.by_tmsi.get(&tmsi)).copied()
+        && proves_itself(amf, id, &nas)
+    {
+        amf.with_ue(id, |ue, amf| take_connection(ue, amf, (gnb, stream, ran_id), location, &nas));
+        return Ok(());
+    }
+    if overloaded(amf) {
+        turn_away(amf, gnb, stream, ran_id, &nas);
+        return Ok(());
+    }
+    let mut ue = amf.new_ue();
+    take_connection(&mut ue, amf, (gnb, stream, ran_id), location, &nas);
+    amf.settle(ue);
+    Ok(())
+}
+
+/// The 5G-TMSI that the UE claims, if it is one of this AMF.
+fn claimed_tmsi(amf: &Amf, nas: &Bytes, s_tmsi: Option<STmsi5g>) -> Option<u32> {
+    let ours = amf.config.guami();
+    let mine = |id: STmsi5g| id.amf_set == ours.amf_id.set() && id.amf_pointer == ours.amf_id.pointer();
+    let message = payload_unverified(nas).and_then(|plain| tern_nas::decode_gmm(plain, RECEIVED).ok());
+    let identity = match &message {
+        Some(Nas5gmmMessage::RegistrationRequest(m)) => MobileIdentity::of(&m.fgs_mobile_identity),
+        Some(Nas5gmmMessage::DeregistrationRequestUeOriginating(m)) => {
+            MobileIdentity::of(&m.fgs_mobile_identity)
+        }
+        Some(Nas5gmmMessage::ServiceRequest(m)) => MobileIdentity::of(&m.fg_s_tmsi),
+        _ => return s_tmsi.filter(|&id| mine(id)).map(|id| id.tmsi),
+    };
+    match identity {
+        Ok(MobileIdentity::Guti(guti)) if guti.guami == ours => Some(guti.tmsi),
+        Ok(MobileIdentity::STmsi(id)) if mine(id) => Some(id.tmsi),
+        _ => None,
+    }
+}
+
+/// Whether the message's integrity is verified with the security context of that UE. Who cannot
+/// prove who it is gets a context of its own and changes nothing of the other.
+fn proves_itself(amf: &Amf, id: UeId, nas: &Bytes) -> bool {
+    let context = amf.ues.get(&id).and_then(|ue| ue.security.clone());
+    context.is_some_and(|mut context| context.unprotect(nas).is_ok())
+}
+
+fn take_connection(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    (gnb, stream, ran_ue_ngap_id): (GnbId, u16, u32),
+    location: NrLocation,
+    nas: &Bytes,
+) {
+    if ue.n2.is_some() {
+        // The UE has come back while the network thought it connected (TS 38.413 §8.6.1).
+        debug!(ue = ue.name(), "older connection is released");
+        let why = cause::nas(CauseNas::normal_release);
+        ue_context_release::command(ue, amf, why);
+        gmm::connection_lost(ue, amf);
+    }
+    let amf_ue_ngap_id = amf.new_amf_ue_ngap_id();
+    let connection = Connection {
+        gnb,
+        stream,
+        ran_ue_ngap_id,
+        amf_ue_ngap_id,
+        secured: false,
+        k_gnb_count: 0,
+        context: ContextSetup::None,
+        held: Vec::new(),
+    };
+    amf.connect(ue, connection);
+    ue.location = Some(location);
+    on_initial_nas(ue, amf, nas);
+    if ue.procedure.is_none() && !ue.registered && ue.n2.is_some() {
+        // The message began nothing.
+        gmm::release(ue, amf, cause::nas(CauseNas::unspecified));
+    }
+}
+
+/// Only these begin a NAS signalling connection (TS 24.501 §4.4.4.3, §5.3.1.1).
+fn on_initial_nas(ue: &mut UeContext, amf: &mut Amf, nas: &Bytes) {
+    match security::receive(ue, amf, nas) {
+        Ok(uplink) => {
+            if uplink.verified
+                && let (Some(n2), Some(count)) = (&mut ue.n2, uplink.count)
+            {
+                n2.secured = true;
+                n2.k_gnb_count = count;
+            }
+            let begins = matches!(
+                uplink.message,
+                Nas5gmmMessage::RegistrationRequest(_)
+                    | Nas5gmmMessage::ServiceRequest(_)
+                    | Nas5gmmMessage::DeregistrationRequestUeOriginating(_)
+            );
+            if begins {
+                gmm::dispatch(ue, amf, uplink);
+            } else {
+                gmm::status(ue, amf, GmmCause::MessageNotCompatibleWithTheProtocolState);
+            }
+        }
+        Err(NotReceived::Discarded(why)) => {
+            amf.count("amf.nas.discarded");
+            debug!(why, "initial NAS message discarded");
+        }
+        Err(NotReceived::Answer(answer)) => {
+            amf.count("amf.nas.decode_error");
+            if is_registration_request(nas) {
+                // TS 24.501 §5.5.1.2.8: protocol error.
+                let refusal = crate::error::Refusal::InvalidMandatoryInformation;
+                registration::reject(ue, amf, refusal, &[]);
+            } else if let Some(answer) = answer {
+                gmm::send(ue, amf, &answer, crate::supervised::Protection::Current);
+            }
+        }
+    }
+}
+
+fn is_registration_request(nas: &Bytes) -> bool {
+    const REGISTRATION_REQUEST: u8 = 0x41;
+    payload_unverified(nas).and_then(|plain| plain.get(2)) == Some(&REGISTRATION_REQUEST)
+}
+
+fn overloaded(amf: &Amf) -> bool {
+    let limits = &amf.config.limits;
+    amf.ues.len() >= limits.ues || amf.registering.len() >= limits.registrations
+}
+
+/// Says no before any work: cause #22 with T3346 (TS 24.501 §5.5.1.2.5, §5.6.1.5).
+fn turn_away(amf: &mut Amf, gnb: GnbId, stream: u16, ran_id: u32, nas: &Bytes) {
+    amf.count("amf.gmm.congestion");
+    warn!(?gnb, ran_id, registering = amf.registering.len(), "congestion: UE turned away");
+    let congestion = NasFGmmCause::from_cause(GmmCause::Congestion);
+    let timer = registration::back_off(amf);
+    let message = if is_registration_request(nas) {
+        let mut reject = NasRegistrationReject::new(congestion);
+        reject.t3346_value = timer;
+        Nas5gsMessage::new_5gmm(reject)
+    } else {
+        let mut reject = NasServiceReject::new(congestion);
+        reject.t3346_value = timer;
+        Nas5gsMessage::new_5gmm(reject)
+    };
+    let amf_id = amf.new_amf_ue_ngap_id();
+    if let Ok(octets) = tern_nas::encode(&message) {
+        let pdu = build_ngap!(
+            InitiatingMessage,
+            DownlinkNASTransport,
+            DownlinkNASTransport,
+            AMF_UE_NGAP_ID(amf_id),
+            RAN_UE_NGAP_ID(ran_id),
+            NAS_PDU(&octets[..]),
+        );
+        amf.send_ngap(gnb, stream, pdu);
+    }
+    let why = cause::misc(CauseMisc::control_processing_overload);
+    ue_context_release::command_connection(amf, gnb, stream, (amf_id, ran_id), why);
+}

@@ -1,0 +1,64 @@
+//! UE Context Release: TS 38.413 §8.3.2, §8.3.3.
+
+use tern_ngap::cause;
+use tern_ngap::ngap::*;
+use tern_ngap::{build_ngap, extract_ngap_ies};
+use tracing::debug;
+
+use super::Handled;
+use crate::n2::message::GnbId;
+use crate::ue::UeContext;
+use crate::{Amf, gmm};
+
+/// The gNB asks for the release of a UE's context.
+pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Handled {
+    extract_ngap_ies!(pdu, UEContextReleaseRequest,
+        lax why: Cause = Cause(cause) => cause,
+    );
+    let why = why.unwrap_or(cause::radio_network(CauseRadioNetwork::unspecified));
+    debug!(ue = ue.name(), cause = cause::describe(&why), "gNB requests the release");
+    amf.count("amf.ngap.release_requested");
+    // The command repeats the cause of the request.
+    command(ue, amf, why);
+    gmm::connection_lost(ue, amf);
+    Ok(())
+}
+
+/// Commands the release of the UE's connection, which is no longer the UE's from here on.
+pub(crate) fn command(ue: &mut UeContext, amf: &mut Amf, cause: Cause) {
+    let Some(n2) = amf.disconnect(ue) else { return };
+    let ids = (n2.amf_ue_ngap_id, n2.ran_ue_ngap_id);
+    command_connection(amf, n2.gnb, n2.stream, ids, cause);
+}
+
+/// Commands the release of a connection that belongs to no UE.
+pub(crate) fn command_connection(
+    amf: &mut Amf,
+    gnb: GnbId,
+    stream: u16,
+    (amf_id, ran_id): (u64, u32),
+    cause: Cause,
+) {
+    debug!(amf_id, ran_id, cause = cause::describe(&cause), "UE CONTEXT RELEASE COMMAND");
+    let ids = UENGAPIDs::uE_NGAP_ID_pair(UENGAPIDPair::new(AMFUENGAPID(amf_id), RANUENGAPID(ran_id), None));
+    let pdu = build_ngap!(
+        InitiatingMessage,
+        UEContextRelease,
+        UEContextReleaseCommand,
+        UE_NGAP_IDs(ids),
+        Cause(cause),
+    );
+    amf.send_ngap(gnb, stream, pdu);
+    amf.depart(amf_id, gnb, ran_id);
+}
+
+/// The gNB has released the context.
+pub(crate) fn on_complete(amf: &mut Amf, pdu: &NGAP_PDU) -> Handled {
+    extract_ngap_ies!(pdu, UEContextReleaseComplete,
+        req amf_id: u64 = AMF_UE_NGAP_ID(id),
+    );
+    if !amf.departed(amf_id) {
+        amf.count("amf.ngap.release_unexpected");
+    }
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! A PDU session as the AMF sees it: where its SMF context is, and what is on its way there.
+//!
+//! One request a session is outstanding; the others wait their turn, so that the SMF sees them
+//! in the order of the UE and the gNB.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tern_sbi::Location;
+use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, UpdateSmContext};
+use tern_types::{Dnn, PduSessionId, Snssai};
+use tracing::{debug, info, warn};
+
+use crate::Amf;
+use crate::gmm::nas_transport::{self, NotForwarded};
+use crate::gmm::service_request;
+use crate::io::{Awaited, ReplyResult, Token};
+use crate::ngap::pdu_session_resource;
+use crate::sbi::smf::{self, Created};
+use crate::ue::{HeldMessage, UeContext};
+
+/// A PDU session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// Its identity.
+    pub id: PduSessionId,
+    /// Its slice.
+    pub snssai: Snssai,
+    /// Its data network.
+    pub dnn: Dnn,
+    /// The SM context's URI; `None` until it is created.
+    pub context: Option<Location>,
+    /// Whether the gNB has resources for it.
+    pub resources: bool,
+    step: Step,
+    queue: VecDeque<Work>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Step {
+    Idle,
+    Creating(Awaited<PostSmContexts>, Bytes),
+    Updating(Awaited<UpdateSmContext>, Work),
+    Releasing(Awaited<ReleaseSmContext>, Option<Box<NewSession>>),
+}
+
+/// A session to be created.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NewSession {
+    pub id: PduSessionId,
+    pub snssai: Snssai,
+    pub dnn: Dnn,
+    /// "existing PDU session" rather than "initial request".
+    pub existing: bool,
+    /// 5GSM message.
+    pub n1: Bytes,
+}
+
+/// Something to tell the SMF.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Work {
+    /// 5GSM message of the UE.
+    N1(Bytes),
+    /// N2 SM information of the gNB.
+    N2(N2FromGnb, Bytes),
+    /// The user plane connection is to be deactivated.
+    Deactivate,
+    /// The user plane connection is to be activated.
+    Activate,
+    /// The session is to be released; the other one takes its place.
+    Release(Option<Box<NewSession>>),
+}
+
+/// N2 SM information from a gNB: TS 29.502 N2SmInfoType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum N2FromGnb {
+    SetupResponse,
+    SetupUnsuccessful,
+    ReleaseResponse,
+    ModifyResponse,
+    ModifyUnsuccessful,
+    Notify,
+    NotifyReleased,
+    ModifyIndication,
+}
+
+impl Session {
+    /// Whether the SMF has something left to answer.
+    pub(crate) fn is_busy(&self) -> bool {
+        !matches!(self.step, Step::Idle) || !self.queue.is_empty()
+    }
+}
+
+/// The session whose step awaits this reply.
+pub(crate) fn awaiting(ue: &UeContext, token: Token) -> Option<PduSessionId> {
+    let awaits = |session: &&Session| match &session.step {
+        Step::Idle => false,
+        Step::Creating(awaited, _) => awaited.is(token),
+        Step::Updating(awaited, _) => awaited.is(token),
+        Step::Releasing(awaited, _) => awaited.is(token),
+    };
+    ue.sessions.values().find(awaits).map(|session| session.id)
+}
+
+/// Asks an SMF for a session; one with the same identity goes first.
+pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
+    let Some(session) = ue.sessions.get_mut(&new.id) else { return begin(ue, amf, new) };
+    if matches!(&session.step, Step::Creating(_, n1) if *n1 == new.n1) {
+        // The UE asks again while the SMF is at work (T3580).
+        amf.count("amf.session.create_repeated");
+        return;
+    }
+    info!(session = %new.id, "session is replaced");
+    session.queue.clear();
+    if std::mem::take(&mut session.resources) {
+        let id = session.id;
+        pdu_session_resource::release(ue, amf, id);
+    }
+    push(ue, amf, new.id, Work::Release(Some(Box::new(new))));
+}
+
+fn begin(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
+    match smf::create(ue, amf, &new) {
+        Some(awaited) => {
+            let session = Session {
+                id: new.id,
+                snssai: new.snssai,
+                dnn: new.dnn,
+                context: None,
+                resources: false,
+                step: Step::Creating(awaited, new.n1),
+                queue: VecDeque::new(),
+            };
+            ue.sessions.insert(new.id, session);
+        }
+        None => nas_transport::not_forwarded(ue, amf, new.id, &new.n1, NotForwarded::Unspecified),
+    }
+}
+
+/// Has something told to the session's SMF, after what waits already. Says whether it will be.
+pub(crate) fn push(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, work: Work) -> bool {
+    let Some(session) = ue.sessions.get_mut(&id) else { return false };
+    if session.queue.len() >= amf.config.limits.pending_per_ue {
+        amf.count("amf.session.queue_full");
+        return false;
+    }
+    session.queue.push_back(work);
+    pump(ue, amf, id);
+    true
+}
+
+/// Sends what comes next, if nothing is outstanding.
+fn pump(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId) {
+    let Some(session) = ue.sessions.get_mut(&id) else { return };
+    if !matches!(session.step, Step::Idle) {
+        return;
+    }
+    let Some(work) = session.queue.pop_front() else { return };
+    let Some(context) = session.context.clone() else {
+        ue.sessions.remove(&id);
+        return;
+    };
+    let step = match work {
+        Work::Release(successor) => {
+            smf::release(ue, amf, &context).map(|awaited| Step::Releasing(awaited, successor))
+        }
+        work => smf::update(ue, amf, &context, &work).map(|awaited| Step::Updating(awaited, work)),
+    };
+    match (step, ue.sessions.get_mut(&id)) {
+        (Some(step), Some(session)) => session.step = step,
+        _ => {
+            ue.sessions.remove(&id);
+        }
+    }
+}
+
+/// The SMF's reply to what is outstanding.
+pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, reply: ReplyResult) {
+    let Some(session) = ue.sessions.get_mut(&id) else { return };
+    match std::mem::replace(&mut session.step, Step::Idle) {
+        Step::Idle => {}
+        Step::Creating(awaited, n1) => on_created(ue, amf, id, smf::created(awaited.read(reply)), &n1),
+        Step::Updating(awaited, work) => on_updated(ue, amf, id, smf::updated(awaited.read(reply)), work),
+        Step::Releasing(awaited, successor) => {
+            if let Err(error) = awaited.read(reply) {
+                // What the SMF does not know is released as well.
+                debug!(ue = ue.name(), session = %id, %error, "release of the SM context");
+            }
+            ue.sessions.remove(&id);
+            if let Some(new) = successor {
+                begin(ue, amf, *new);
+            }
+        }
+    }
+    pump(ue, amf, id);
+}
+
+fn on_created(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    id: PduSessionId,
+    created: Result<Created, smf::SmfRefusal>,
+    n1: &Bytes,
+) {
+    match created {
+        Ok(created) => {
+            amf.count("amf.session.created");
+            if let Some(session) = ue.sessions.get_mut(&id) {
+                session.context = Some(created.context);
+            }
+        }
+        Err(refusal) => {
+            warn!(ue = ue.name(), session = %id, why = refusal.why, "PDU session refused by the SMF");
+            amf.count("amf.session.refused");
+            // A successor may wait behind the session that came to nothing.
+            let queue = ue.sessions.remove(&id).map(|session| session.queue).unwrap_or_default();
+            match refusal.n1 {
+                Some(reject) => nas_transport::send_sm(ue, amf, id, &reject),
+                None => nas_transport::not_forwarded(ue, amf, id, n1, refusal.not_forwarded),
+            }
+            if let Some(Work::Release(Some(new))) = queue.into_iter().next_back() {
+                begin(ue, amf, *new);
+            }
+        }
+    }
+}
+
+fn on_updated(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    id: PduSessionId,
+    updated: Result<smf::Updated, smf::SmfRefusal>,
+    work: Work,
+) {
+    match updated {
+        Ok(updated) => {
+            let n2 = updated.n2;
+            if n2.is_none() && updated.n1.is_none() {
+                return;
+            }
+            if matches!(work, Work::Activate) && service_request::activated(ue, id, &n2) {
+                return;
+            }
+            downlink(ue, amf, HeldMessage { session: id, n1: updated.n1, n2 });
+        }
+        Err(refusal) => {
+            warn!(ue = ue.name(), session = %id, why = refusal.why, "update refused by the SMF");
+            amf.count("amf.session.update_refused");
+            if refusal.gone {
+                drop_session(ue, amf, id);
+            }
+            match (refusal.n1, work) {
+                (Some(reject), _) => nas_transport::send_sm(ue, amf, id, &reject),
+                (None, Work::N1(n1)) => {
+                    nas_transport::not_forwarded(ue, amf, id, &n1, refusal.not_forwarded);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Sends session messages to the UE and the gNB. What needs the gNB's UE context is held until
+/// Initial Context Setup is done. Says whether the message was sent or held.
+pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) -> bool {
+    use crate::ue::ContextSetup;
+    let limit = amf.config.limits.pending_per_ue;
+    let Some(n2) = &mut ue.n2 else {
+        amf.count("amf.session.downlink_lost");
+        return false;
+    };
+    if message.n2.is_some() && n2.context != ContextSetup::Done {
+        if n2.held.len() >= limit {
+            amf.count("amf.session.held_full");
+            return false;
+        }
+        n2.held.push(message);
+        return true;
+    }
+    match message.n2 {
+        None => {
+            if let Some(n1) = &message.n1 {
+                nas_transport::send_sm(ue, amf, message.session, n1);
+            }
+        }
+        Some((kind, data)) => {
+            pdu_session_resource::send(ue, amf, message.session, kind, &data, message.n1.as_ref());
+        }
+    }
+    true
+}
+
+/// Initial Context Setup is done: what was held goes out.
+pub(crate) fn release_held(ue: &mut UeContext, amf: &mut Amf) {
+    let held = ue.n2.as_mut().map(|n2| std::mem::take(&mut n2.held)).unwrap_or_default();
+    for message in held {
+        downlink(ue, amf, message);
+    }
+}
+
+/// The SMF has released the session, or does not know it any more.
+pub(crate) fn drop_session(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId) {
+    let Some(session) = ue.sessions.remove(&id) else { return };
+    info!(ue = ue.name(), session = %id, dnn = %session.dnn, "PDU session released");
+    amf.count("amf.session.released");
+    if session.resources {
+        pdu_session_resource::release(ue, amf, id);
+    }
+    if let Some(Work::Release(Some(new))) = session.queue.into_iter().next_back() {
+        begin(ue, amf, *new);
+    }
+}
+
+/// The UE has entered CM-IDLE: the SMFs stop sending to the gNB (TS 23.502 §4.2.6).
+pub(crate) fn suspend_all(ue: &mut UeContext, amf: &mut Amf) {
+    let up: Vec<PduSessionId> = ue.sessions.values().filter(|s| s.resources).map(|s| s.id).collect();
+    for id in up {
+        if let Some(session) = ue.sessions.get_mut(&id) {
+            session.resources = false;
+        }
+        push(ue, amf, id, Work::Deactivate);
+    }
+}
+
+/// The UE has left: every session is released at its SMF, whatever it answers.
+pub(crate) fn release_all(ue: &mut UeContext, amf: &mut Amf) {
+    for (id, session) in std::mem::take(&mut ue.sessions) {
+        if session.resources {
+            pdu_session_resource::release(ue, amf, id);
+        }
+        match session.context {
+            Some(context) => {
+                let _ = smf::release(ue, amf, &context);
+            }
+            // Its creation is on its way: the SMF learns from the next session, or from the UDM.
+            None => amf.count("amf.session.orphaned"),
+        }
+    }
+}
+
+/// The gNB's word on resources: they are there, or not.
+pub(crate) fn set_resources(ue: &mut UeContext, id: PduSessionId, resources: bool) {
+    if let Some(session) = ue.sessions.get_mut(&id) {
+        session.resources = resources;
+    }
+}

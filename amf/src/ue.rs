@@ -1,0 +1,268 @@
+//! What the AMF knows of a UE: plain values, so that a context can be stored or handed over
+//! between any two inputs.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tern_nas::security::NasSecurityContext;
+use tern_ngap::convert::NrLocation;
+use tern_sbi::Location;
+use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, Snssai, Supi, Tai};
+
+use crate::gmm::Procedure;
+use crate::n2::message::GnbId;
+use crate::session::Session;
+
+/// Version of the serialised form of [`UeContext`].
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A context within this AMF; never used twice while the AMF lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UeId(pub u64);
+
+/// Main states, network side: TS 24.501 §5.1.3.2.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GmmState {
+    /// 5GMM-DEREGISTERED.
+    Deregistered,
+    /// 5GMM-COMMON-PROCEDURE-INITIATED.
+    CommonProcedureInitiated,
+    /// 5GMM-REGISTERED.
+    Registered,
+    /// 5GMM-DEREGISTERED-INITIATED.
+    DeregisteredInitiated,
+}
+
+/// A UE context.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UeContext {
+    /// Its key.
+    pub id: UeId,
+    /// Authenticated permanent identity; `None` until authentication has succeeded.
+    pub supi: Option<Supi>,
+    /// Permanent equipment identity.
+    pub pei: Option<Imei>,
+    /// The temporary identity last given.
+    pub guti: Option<Guti5g>,
+    /// The one before, valid until the UE confirms the new one (TS 24.501 §5.5.1.2.4).
+    pub old_guti: Option<Guti5g>,
+    /// Current 5G NAS security context.
+    pub security: Option<NasSecurityContext>,
+    /// The context before the one that security mode control takes into use.
+    pub previous_security: Option<NasSecurityContext>,
+    /// UE security capability, octet for octet as the UE sent it.
+    pub capability: Bytes,
+    /// The NG connection; `None` in CM-IDLE.
+    pub n2: Option<Connection>,
+    /// Whether the UE is registered over 3GPP access.
+    pub registered: bool,
+    /// The procedure that is running.
+    pub procedure: Option<Procedure>,
+    /// Subscription data; `None` until fetched.
+    pub subscription: Option<Subscription>,
+    /// Allowed NSSAI.
+    pub allowed: Vec<Snssai>,
+    /// Tracking areas of the registration area.
+    pub registration_area: Vec<Tai>,
+    /// PDU sessions by identity.
+    pub sessions: BTreeMap<PduSessionId, Session>,
+    /// Individual AM policy association.
+    pub am_policy: Option<Location>,
+    /// Subscription to changes at the UDM.
+    pub sdm_subscription: Option<Location>,
+    /// Whether the UDM holds this AMF's registration.
+    pub at_udm: bool,
+    /// UE radio capability, returned in each later Initial Context Setup.
+    pub radio_capability: Option<Bytes>,
+    /// Where the UE was last seen.
+    pub location: Option<NrLocation>,
+    /// What time does to a UE in CM-IDLE.
+    pub reachability: Option<Reachability>,
+    /// The deadline that the core holds for this context.
+    pub(crate) armed: Option<Instant>,
+}
+
+/// What happens next to a UE that is not heard of (TS 24.501 §5.3.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reachability {
+    /// Mobile reachable timer: T3512 and four minutes.
+    MobileReachable(Instant),
+    /// Implicit de-registration timer.
+    ImplicitDeregistration(Instant),
+    /// Deregistered; the security context is kept until then.
+    Retained(Instant),
+}
+
+impl Reachability {
+    /// When it happens.
+    pub fn deadline(self) -> Instant {
+        let (Self::MobileReachable(at) | Self::ImplicitDeregistration(at) | Self::Retained(at)) = self;
+        at
+    }
+}
+
+/// Progress of the UE context at the gNB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContextSetup {
+    /// INITIAL CONTEXT SETUP REQUEST not sent.
+    None,
+    /// Sent, no answer yet.
+    Requested,
+    /// The gNB has the context.
+    Done,
+}
+
+/// A UE-associated logical NG connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Connection {
+    /// The gNB.
+    pub gnb: GnbId,
+    /// SCTP stream, kept from the first message.
+    pub stream: u16,
+    /// 32 bits, the gNB's.
+    pub ran_ue_ngap_id: u32,
+    /// 40 bits, ours.
+    pub amf_ue_ngap_id: u64,
+    /// Whether NAS messages are exchanged securely (TS 24.501 §4.4.2.5).
+    pub secured: bool,
+    /// The uplink NAS COUNT that K_gNB is derived from (TS 33.501 §6.8.1.1.2).
+    pub k_gnb_count: u32,
+    /// UE context at the gNB.
+    pub context: ContextSetup,
+    /// Session messages held until the gNB has the context.
+    pub held: Vec<HeldMessage>,
+}
+
+/// A downlink session message that waits for Initial Context Setup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldMessage {
+    /// Its session.
+    pub session: PduSessionId,
+    /// 5GSM message.
+    pub n1: Option<Bytes>,
+    /// N2 SM information and what it is.
+    pub n2: Option<(N2SmKind, Bytes)>,
+}
+
+/// N2 SM information that the AMF relays towards a gNB (TS 29.502 N2SmInfoType, TS 29.518
+/// NgapIeType).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum N2SmKind {
+    /// PDU Session Resource Setup Request Transfer.
+    SetupRequest,
+    /// PDU Session Resource Modify Request Transfer.
+    ModifyRequest,
+    /// PDU Session Resource Release Command Transfer.
+    ReleaseCommand,
+    /// PDU Session Resource Modify Confirm Transfer.
+    ModifyConfirm,
+}
+
+/// What the AMF uses of a subscription.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// UE-AMBR.
+    pub ambr: Option<Ambr>,
+    /// Default S-NSSAIs.
+    pub default_slices: Vec<Snssai>,
+    /// The other subscribed S-NSSAIs.
+    pub slices: Vec<Snssai>,
+    /// DNNs by slice.
+    pub dnns: Vec<(Snssai, Vec<SubscribedDnn>)>,
+}
+
+/// A DNN of a slice's subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscribedDnn {
+    /// `None` is the wildcard DNN.
+    pub dnn: Option<Dnn>,
+    /// Whether it is taken where the UE names none.
+    pub default: bool,
+}
+
+impl Subscription {
+    /// Whether the slice is subscribed.
+    pub fn has_slice(&self, slice: Snssai) -> bool {
+        self.default_slices.contains(&slice) || self.slices.contains(&slice)
+    }
+
+    fn dnns_of(&self, slice: Snssai) -> &[SubscribedDnn] {
+        self.dnns.iter().find(|(s, _)| *s == slice).map_or(&[], |(_, dnns)| dnns)
+    }
+
+    /// Whether the DNN may be used in the slice.
+    pub fn allows_dnn(&self, slice: Snssai, dnn: &Dnn) -> bool {
+        self.dnns_of(slice).iter().any(|d| d.dnn.as_ref().is_none_or(|d| d == dnn))
+    }
+
+    /// The DNN for a UE that names none: the default one, else the only one.
+    pub fn default_dnn(&self, slice: Snssai) -> Option<&Dnn> {
+        let dnns = self.dnns_of(slice);
+        let default = dnns.iter().find(|d| d.default && d.dnn.is_some());
+        let named = || dnns.iter().find(|d| d.dnn.is_some());
+        default.or_else(named).and_then(|d| d.dnn.as_ref())
+    }
+}
+
+impl UeContext {
+    /// A context of which nothing is known.
+    pub fn new(id: UeId) -> Self {
+        Self {
+            id,
+            supi: None,
+            pei: None,
+            guti: None,
+            old_guti: None,
+            security: None,
+            previous_security: None,
+            capability: Bytes::new(),
+            n2: None,
+            registered: false,
+            procedure: None,
+            subscription: None,
+            allowed: Vec::new(),
+            registration_area: Vec::new(),
+            sessions: BTreeMap::new(),
+            am_policy: None,
+            sdm_subscription: None,
+            at_udm: false,
+            radio_capability: None,
+            location: None,
+            reachability: None,
+            armed: None,
+        }
+    }
+
+    /// Its main state.
+    pub fn state(&self) -> GmmState {
+        match &self.procedure {
+            Some(Procedure::Deregistration(_)) => GmmState::DeregisteredInitiated,
+            Some(Procedure::Registration(_)) => GmmState::CommonProcedureInitiated,
+            _ if self.registered => GmmState::Registered,
+            _ => GmmState::Deregistered,
+        }
+    }
+
+    /// Who this is, for logs.
+    pub fn name(&self) -> String {
+        match (&self.supi, &self.guti) {
+            (Some(supi), _) => supi.to_string(),
+            (None, Some(guti)) => guti.to_string(),
+            (None, None) => format!("ue-{}", self.id.0),
+        }
+    }
+
+    /// The next time at which something happens to it.
+    pub fn deadline(&self) -> Option<Instant> {
+        let procedure = self.procedure.as_ref().and_then(Procedure::deadline);
+        let reachability = self.reachability.map(Reachability::deadline);
+        [procedure, reachability].into_iter().flatten().min()
+    }
+
+    /// Whether nothing would be lost with it.
+    pub(crate) fn is_over(&self) -> bool {
+        let idle = self.n2.is_none() && self.procedure.is_none() && self.sessions.is_empty();
+        idle && !self.registered && self.reachability.is_none()
+    }
+}
