@@ -6,7 +6,9 @@
 //! It reads the host's addresses when it starts. In raw mode it sees every
 //! SCTP packet of its network namespace and answers those of others with
 //! ABORT: give core and gNB a namespace each, and never run it where the
-//! kernel's SCTP is loaded.
+//! kernel's SCTP is loaded. On loopback, where the peer shares the namespace, it
+//! answers nobody but its own associations; connecting where nobody listens then
+//! times out instead of being refused.
 #![allow(unsafe_code, reason = "the C interface of usrsctp")]
 
 mod ffi;
@@ -48,6 +50,15 @@ impl Encapsulation {
             Self::Udp { .. } => NAME_UDP,
         }
     }
+
+    /// The address that packets really have. Inside UDP the kernel chooses the
+    /// source, which is 127.0.0.1 for all of 127.0.0.0/8.
+    fn carried(self, ip: IpAddr) -> IpAddr {
+        match (self, ip) {
+            (Self::Udp { .. }, IpAddr::V4(v4)) if v4.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            _ => ip,
+        }
+    }
 }
 
 /// The stack of this process.
@@ -70,9 +81,13 @@ impl SctpBackend for UsrsctpBackend {
         self.encapsulation.name()
     }
 
-    fn listen(&self, options: ListenOptions) -> Result<Box<dyn SctpListener>, SctpError> {
+    fn listen(&self, mut options: ListenOptions) -> Result<Box<dyn SctpListener>, SctpError> {
         options.check()?;
+        options.addresses.iter_mut().for_each(|ip| *ip = self.encapsulation.carried(*ip));
         let v6 = options.addresses.iter().any(IpAddr::is_ipv6);
+        if self.encapsulation == Encapsulation::Raw && options.addresses.iter().any(IpAddr::is_loopback) {
+            stack::tolerate_others();
+        }
         let socket = Socket::new(v6)?;
         socket.configure(options.streams, options.timers, options.limits)?;
         socket.bind(&options.addresses, options.port, v6)?;
@@ -101,9 +116,11 @@ impl SctpBackend for UsrsctpBackend {
 
 async fn open(
     encapsulation: Encapsulation,
-    options: ConnectOptions,
+    mut options: ConnectOptions,
     counters: Arc<SctpCounters>,
 ) -> Result<Association, SctpError> {
+    options.local.iter_mut().for_each(|ip| *ip = encapsulation.carried(*ip));
+    options.remote.iter_mut().for_each(|at| at.set_ip(encapsulation.carried(at.ip())));
     let peer = options.check()?;
     let v6 = options.local.iter().any(IpAddr::is_ipv6) || options.remote.iter().any(SocketAddr::is_ipv6);
     let socket = Socket::new(v6)?;
@@ -113,6 +130,10 @@ async fn open(
         socket.encapsulate(options.remote_udp_port)?;
     }
     let local = if options.local.is_empty() { source(&options.remote) } else { options.local };
+    let within_host = |ip: &IpAddr| ip.is_loopback() || options.remote.iter().any(|at| at.ip() == *ip);
+    if encapsulation == Encapsulation::Raw && local.iter().any(within_host) {
+        stack::tolerate_others();
+    }
     socket.bind(&local, options.local_port, v6)?;
     socket.connect(&options.remote)?;
     driver::connected(&socket, peer).await?;

@@ -172,8 +172,10 @@ pub async fn a_dropped_receiver_aborts(at: Fixture) {
 }
 
 pub async fn nobody_listening_refuses(at: Fixture) {
-    let error = at.connect(|_| {}).await.expect_err("nobody listens");
-    assert!(matches!(error, SctpError::Refused { .. }), "{error}");
+    let error = at.connect(|o| o.timeout = Duration::from_secs(1)).await.expect_err("nobody listens");
+    // Raw on loopback, a stack must not answer for others.
+    let raw = at.server.name() == "usrsctp-raw";
+    assert!(matches!(error, SctpError::Refused { .. }) || raw, "{error}");
     // Once somebody listens, the same client gets through.
     at.pair().await;
 }

@@ -61,3 +61,10 @@ fn ipv6_carries_associations_too() {
     let at = Fixture { address: "::1".parse().expect("literal"), ..fixture() };
     run(crate::suite::messages_keep_stream_ppid_and_flag(at));
 }
+
+/// The host's list of addresses does not have it; still it is the host's.
+#[test]
+fn any_loopback_address_serves() {
+    let at = Fixture { address: "127.0.0.116".parse().expect("literal"), ..fixture() };
+    run(crate::suite::messages_keep_stream_ppid_and_flag(at));
+}

@@ -207,7 +207,21 @@ unsafe extern "C" {
         argument: *mut c_void,
     ) -> c_int;
 
+    /// Not of the public header, but behind `usrsctp_register_address`.
+    pub(super) fn sctp_add_addr_to_vrf(
+        vrf: u32,
+        interface: *mut c_void,
+        interface_index: u32,
+        interface_kind: u32,
+        interface_name: *const c_char,
+        unused: *mut c_void,
+        address: *mut sockaddr,
+        flags: u32,
+        dynamic: c_int,
+    ) -> *mut c_void;
+
     pub(super) fn usrsctp_sysctl_set_sctp_no_csum_on_loopback(value: u32) -> c_int;
+    pub(super) fn usrsctp_sysctl_set_sctp_blackhole(value: u32) -> c_int;
     pub(super) fn usrsctp_sysctl_set_sctp_asconf_enable(value: u32) -> c_int;
     pub(super) fn usrsctp_sysctl_set_sctp_auto_asconf(value: u32) -> c_int;
     pub(super) fn usrsctp_sysctl_set_sctp_ecn_enable(value: u32) -> c_int;

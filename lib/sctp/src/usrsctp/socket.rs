@@ -139,12 +139,15 @@ impl Socket {
 
     /// Binds to these addresses; none is the wildcard.
     pub(super) fn bind(&self, addresses: &[IpAddr], port: u16, v6: bool) -> Result<(), SctpError> {
-        let first = addresses.first().copied().unwrap_or(super::wildcard(v6));
-        let mut packed = wire::pack([SocketAddr::new(first, port)]);
+        let first = SocketAddr::new(addresses.first().copied().unwrap_or(super::wildcard(v6)), port);
+        for loopback in addresses.iter().filter(|ip| ip.is_loopback() && ip.is_ipv4()) {
+            stack::learn_loopback(SocketAddr::new(*loopback, 0));
+        }
+        let mut packed = wire::pack([first]);
         let length = packed.len() as socklen_t;
         // SAFETY: one whole socket address of that length.
         let result = unsafe { ffi::usrsctp_bind(self.raw, packed.as_mut_ptr().cast(), length) };
-        bound(result, SocketAddr::new(first, port))?;
+        bound(result, first)?;
         for address in addresses.iter().skip(1) {
             let address = SocketAddr::new(*address, port);
             let mut packed = wire::pack([address]);

@@ -4,7 +4,7 @@
 //! about to call when a socket is closed here, and then find nothing.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::ffi::{self, UsrSocket};
 use super::{Encapsulation, NAME_RAW, NAME_UDP};
 use crate::error::SctpError;
+use crate::wire;
 
 static STACK: OnceLock<Mutex<Option<Encapsulation>>> = OnceLock::new();
 static SIGNALS: OnceLock<Mutex<HashMap<u64, Arc<Signal>>>> = OnceLock::new();
@@ -93,6 +94,46 @@ pub(super) unsafe extern "C" fn upcall(_: *mut UsrSocket, argument: *mut c_void,
     }
 }
 
+/// From now on nothing is sent to those whose packets belong to no association
+/// here. A peer on loopback has its own stack in this namespace, and both see
+/// every packet: each would abort the other's associations.
+pub(super) fn tolerate_others() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        tracing::info!("raw SCTP on this host's own addresses: packets of no association are ignored");
+        // SAFETY: a plain integer; 2 covers INIT and every other chunk.
+        unsafe { ffi::usrsctp_sysctl_set_sctp_blackhole(2) };
+    });
+}
+
+/// Makes a loopback address known. The stack has read the host's list of
+/// addresses, where all of 127.0.0.0/8 but 127.0.0.1 is missing.
+pub(super) fn learn_loopback(address: SocketAddr) {
+    static KNOWN: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
+    let mut known = lock(&KNOWN);
+    if known.contains(&address.ip()) {
+        return;
+    }
+    known.push(address.ip());
+    let mut packed = wire::pack([address]);
+    let name = c"lo";
+    // SAFETY: the stack runs; it copies name and address, and finds the loopback
+    // interface by its index. 0 is its only routing table.
+    unsafe {
+        ffi::sctp_add_addr_to_vrf(
+            0,
+            std::ptr::null_mut(),
+            libc::if_nametoindex(name.as_ptr()),
+            0,
+            name.as_ptr(),
+            std::ptr::null_mut(),
+            packed.as_mut_ptr().cast(),
+            0,
+            0,
+        );
+    }
+}
+
 /// Starts the stack, or finds it started in the same mode.
 pub(super) fn start(encapsulation: Encapsulation) -> Result<(), SctpError> {
     let mut started = lock(STACK.get_or_init(Mutex::default));
@@ -131,8 +172,21 @@ fn start_raw() -> Result<(), SctpError> {
         let why = "raw sockets need CAP_NET_RAW".to_owned();
         return Err(SctpError::Unavailable { backend: NAME_RAW, why });
     }
+    if other_raw_stack() {
+        tracing::warn!(
+            "another SCTP stack has raw sockets in this network namespace: except on loopback, \
+             each aborts the other's associations; use a namespace each, or UDP"
+        );
+    }
     init(0);
     Ok(())
+}
+
+/// Whether a raw socket of protocol 132 is open in this namespace.
+fn other_raw_stack() -> bool {
+    // The local port of a raw socket is its protocol: 132 is 84 in hexadecimal.
+    let of_sctp = |line: &str| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(":0084"));
+    std::fs::read_to_string("/proc/net/raw").is_ok_and(|sockets| sockets.lines().any(of_sctp))
 }
 
 /// The stack tries to open raw sockets in this mode too. With them it would
