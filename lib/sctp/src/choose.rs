@@ -1,6 +1,8 @@
 //! Which backend this host can run.
 
 use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -105,8 +107,17 @@ fn automatic() -> Result<(Arc<dyn SctpBackend>, String), SctpError> {
         let backend = UsrsctpBackend::start(Encapsulation::Raw)?;
         return Ok((backend, format!("raw sockets are allowed and {no_kernel}")));
     }
-    let backend = UsrsctpBackend::start(Encapsulation::Udp { port: UDP_PORT })?;
-    Ok((backend, format!("raw sockets are not allowed and {no_kernel}")))
+    let why = format!("raw sockets are not allowed and {no_kernel}");
+    match UsrsctpBackend::start(Encapsulation::Udp { port: UDP_PORT }) {
+        // A core beside it has the port. Whoever only connects needs no certain one.
+        Err(SctpError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
+            let free = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| socket.local_addr());
+            let port = free.map_err(|source| SctpError::Io { call: "bind", source })?.port();
+            let backend = UsrsctpBackend::start(Encapsulation::Udp { port })?;
+            Ok((backend, format!("{why}; UDP port {UDP_PORT} is taken, {port} is used: it can only connect")))
+        }
+        started => Ok((started?, why)),
+    }
 }
 
 #[cfg(test)]
