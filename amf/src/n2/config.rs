@@ -13,6 +13,8 @@ pub struct Config {
     pub addresses: Vec<IpAddr>,
     /// SCTP port.
     pub port: u16,
+    /// SCTP backend: `auto`, `kernel`, `raw` or `udp:<port>`.
+    pub sctp: tern_sctp::SctpMode,
     /// Local socket between `tern n2` and the AMF. In the AMF's configuration its absence means
     /// that N2 runs inside the AMF.
     pub bridge: Option<PathBuf>,
@@ -25,6 +27,7 @@ impl Default for Config {
         Self {
             addresses: vec![IpAddr::V4(Ipv4Addr::new(127, 0, 0, 16))],
             port: tern_ngap::PORT,
+            sctp: tern_sctp::SctpMode::Auto,
             bridge: None,
             limits: Limits::default(),
         }
