@@ -68,6 +68,8 @@ impl From<SmContextRef> for String {
 /// An SM context: the session and where its procedures stand.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SmContext {
+    /// [`SCHEMA`] of the code that wrote it.
+    pub schema: u32,
     /// What is known of the session.
     pub session: PduSession,
     /// Where its procedures stand.
@@ -129,7 +131,7 @@ pub struct Change {
     pub to: UpCnxState,
 }
 
-/// UpCnxState (TS 29.502 §6.1.6.3.2).
+/// UpCnxState of TS 29.502.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpCnxState {
     /// No N3 tunnel.

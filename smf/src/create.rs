@@ -17,7 +17,7 @@ use crate::gsm::message::{self, Content};
 #[derive(Debug)]
 pub struct Refused {
     /// For the AMF.
-    pub problem: ProblemDetails,
+    pub problem: Box<ProblemDetails>,
     /// For the UE.
     pub n1: Option<Bytes>,
 }
@@ -25,18 +25,20 @@ pub struct Refused {
 impl Refused {
     fn missing(attribute: &str) -> Self {
         let problem = ProblemDetails::invalid(cause::MANDATORY_IE_MISSING, attribute, "absent");
-        Self { problem, n1: None }
+        Self { problem: Box::new(problem), n1: None }
     }
 
     fn n1_error(n1: Option<Bytes>, detail: impl std::fmt::Display) -> Self {
-        Self { problem: ProblemDetails::new(403, "N1_SM_ERROR").with_detail(detail), n1 }
+        let problem = ProblemDetails::new(403, "N1_SM_ERROR").with_detail(detail);
+        Self { problem: Box::new(problem), n1 }
     }
 
     /// A refusal with a reject for the UE.
     pub fn with_reject(id: u8, pti: u8, refusal: Refusal) -> Self {
         let (status, cause) = refusal.problem();
         let n1 = message::establishment_reject(id, pti, refusal).ok();
-        Self { problem: ProblemDetails::new(status, cause).with_detail(refusal), n1 }
+        let problem = ProblemDetails::new(status, cause).with_detail(refusal);
+        Self { problem: Box::new(problem), n1 }
     }
 }
 
@@ -53,11 +55,11 @@ pub fn read(
     let named = data.selected_dnn.as_ref().or(data.dnn.as_ref()).ok_or_else(|| Refused::missing("dnn"))?;
     let snssai = data.s_nssai.ok_or_else(|| Refused::missing("sNssai"))?;
     let status = Location::parse(&data.sm_context_status_uri).ok_or_else(|| Refused {
-        problem: ProblemDetails::invalid(
+        problem: Box::new(ProblemDetails::invalid(
             cause::MANDATORY_IE_INCORRECT,
             "smContextStatusUri",
             "no absolute URI",
-        ),
+        )),
         n1: None,
     })?;
     let octets = operation.n1_sm_msg.ok_or_else(|| Refused::missing("n1SmMsg"))?;

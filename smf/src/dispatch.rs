@@ -164,7 +164,7 @@ fn on_release_request(
     }
 }
 
-/// The AMF asks for the session's release (TS 29.502 §5.2.2.3.12).
+/// The AMF asks for the session's release (TS 29.502 §5.2.2.3).
 fn on_release_asked(
     core: &mut Core<'_>,
     session: &mut PduSession,
@@ -199,7 +199,7 @@ fn on_release_asked(
     }
 }
 
-/// N2 SM information (TS 29.502 §6.1.6.3.4).
+/// N2 SM information, by its N2SmInfoType of TS 29.502.
 fn on_n2(
     core: &mut Core<'_>,
     session: &mut PduSession,

@@ -20,6 +20,7 @@ pub struct Token(pub u64);
 
 /// What happens to the SMF.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, from the edge into the core")]
 pub enum Input {
     /// A consumer asks; answered by [`Output::Answer`] with the same token.
     Request(Token, SmfRequest),

@@ -11,7 +11,7 @@ use tern_types::{Instant, PduSessionId, Random, Supi};
 
 use crate::cause::{GsmCause, Refusal};
 use crate::config::Config;
-use crate::context::{Next, PduSession, SmContext, SmContextRef, State};
+use crate::context::{Next, PduSession, SCHEMA, SmContext, SmContextRef, State};
 use crate::core::{Core, Identity};
 use crate::create;
 use crate::dispatch::{
@@ -190,7 +190,7 @@ impl Smf {
                 self.out.count("smf.create.refused");
                 let mut core =
                     core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
-                return pdu_session::create_failed(&mut core, token, refused.problem, refused.n1);
+                return pdu_session::create_failed(&mut core, token, *refused.problem, refused.n1);
             }
         };
         let key = (session.supi.clone(), session.id);
@@ -280,6 +280,7 @@ impl Smf {
         while let Some(&(at, reference)) = self.deadlines.first()
             && at <= now
         {
+            self.deadlines.remove(&(at, reference));
             self.with(now, reference, |core, session, state| match state {
                 State::Inactive(establishment) => establishment.expire(core, session),
                 State::ModificationPending(modification, connection) => {
@@ -298,7 +299,7 @@ impl Smf {
         reference: SmContextRef,
         transition: impl FnOnce(&mut Core<'_>, &mut PduSession, State) -> Next,
     ) {
-        let Some(SmContext { mut session, state }) = self.contexts.remove(&reference) else { return };
+        let Some(SmContext { mut session, state, .. }) = self.contexts.remove(&reference) else { return };
         if let Some(at) = deadline(&state) {
             self.deadlines.remove(&(at, reference));
         }
@@ -313,7 +314,7 @@ impl Smf {
         match next {
             Next::State(state) => {
                 self.deadlines.extend(deadline(&state).map(|at| (at, reference)));
-                self.contexts.insert(reference, SmContext { session, state });
+                self.contexts.insert(reference, SmContext { schema: SCHEMA, session, state });
             }
             Next::Gone => {
                 let key = (session.supi, session.id);

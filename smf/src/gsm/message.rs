@@ -338,7 +338,7 @@ mod tests {
         {
             assert_eq!(representable_kbps(BitRate::from_bps(bps)), kbps, "{bps}");
         }
-        for bps in [1, 999, 70_001_000, 123_456_789_000, u64::MAX] {
+        for bps in [1, 999, 70_001_000, 123_456_789_000, u64::MAX / 2] {
             let ambr = Ambr { uplink: BitRate::from_bps(bps), downlink: BitRate::from_bps(bps) };
             let coded = session_ambr(ambr).unwrap().downlink_kbps().unwrap();
             assert!(coded >= BitRate::from_bps(bps).kbps(), "{bps}");

@@ -51,7 +51,7 @@ pub fn create(core: &mut Core<'_>, session: &PduSession) -> Awaited<CreateSmPoli
 /// Takes the reply: the association, and what it changes of what the subscription grants.
 ///
 /// Where no PCF is known the subscription alone holds: policy control is then not deployed
-/// (TS 23.502 §4.3.2.2.1 step 7: "if dynamic policy is used").
+/// (TS 23.502 §4.3.2.2.1 step 7).
 pub fn created(
     core: &mut Core<'_>,
     session: &mut PduSession,

@@ -1,4 +1,4 @@
-//! Nudm_UECM, consumed: this SMF serves the session (TS 29.503 §5.3.2.2.4, §5.3.2.4.3).
+//! Nudm_UECM, consumed: this SMF serves the session (TS 29.503 §5.3.2.2.4, §5.3.2.4).
 
 use tern_sbi::common::ServiceName;
 use tern_sbi::nudm_uecm::{DeregisterSmf, RegisterSmf, SmfRegistration};

@@ -1,0 +1,420 @@
+//! The AMF, UDM, PCF, UPF, gNB and UE, each as far as the SMF sees it.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use tern_nas::nas_5gs::{
+    Direction, MaxDataRate, Nas5gsMessage, Nas5gsmMessage, NasExtendedProtocolConfigurationOptions,
+    NasIntegrityProtectionMaximumDataRate, NasPduSessionEstablishmentRequest, NasPduSessionType, Pco,
+    PcoDirection, PcoEntry, PduSessionTypeValue,
+};
+use tern_ngap::transfer::{GtpTunnel, SetupResponse};
+use tern_pfcp::{
+    Cause, CreatedPdr, FSeid, FTeid, Message, NodeId, SessionDeletionResponse, SessionEstablishmentRequest,
+    SessionEstablishmentResponse, SessionModificationRequest, SessionModificationResponse,
+};
+use tern_sbi::common::{AccessType, PduSessionType, PlmnIdNid, SscMode};
+use tern_sbi::namf_comm::{N1N2MessageTransfer, N1N2MessageTransferCause, N1N2MessageTransferRspData};
+use tern_sbi::npcf_sm::{CreateSmPolicy, DeleteSmPolicy, SmPolicyDecision};
+use tern_sbi::nsmf_pdusession::{
+    N2SmInfoType, PostSmContexts, SmContextCreateData, SmContextCreateError, SmContextCreatedData,
+    SmContextStatusNotify, SmContextUpdateData, SmContextUpdateError, SmContextUpdatedData, UpdateSmContext,
+};
+use tern_sbi::nudm_sdm::{
+    DnnConfiguration, GetSmData, PduSessionTypes, SessionManagementSubscriptionData, SmSubsData, SscModes,
+};
+use tern_sbi::nudm_uecm::{DeregisterSmf, RegisterSmf};
+use tern_sbi::{
+    Location, Operation, OperationError, PathParams, ProblemDetails, Related, Reply, Response, TransportError,
+};
+use tern_smf::{Config, Identity, Input, Output, Smf, SmfRequest, Token, UpfConfig};
+use tern_types::{Ambr, BitRate, Dnn, Duration, Instant, PduSessionId, PlmnId, Qfi, Random, Snssai, Supi};
+
+pub const AMF: &str = "http://127.0.0.16:7777";
+pub const PCF: &str = "http://127.0.0.14:7777";
+pub const UP_SEID: u64 = 0x77;
+pub const UPLINK: GtpTunnel = GtpTunnel { teid: 0x1001, ipv4: Some(Ipv4Addr::new(10, 0, 0, 18)), ipv6: None };
+pub const DOWNLINK: GtpTunnel =
+    GtpTunnel { teid: 0x2002, ipv4: Some(Ipv4Addr::new(10, 0, 0, 99)), ipv6: None };
+
+pub type Created =
+    Result<Response<Related<SmContextCreatedData>>, OperationError<Related<SmContextCreateError>>>;
+pub type Updated =
+    Result<Response<Related<SmContextUpdatedData>>, OperationError<Related<SmContextUpdateError>>>;
+
+pub fn upf() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 18], 8805))
+}
+
+pub fn supi() -> Supi {
+    Supi::from_imsi("001010000000001").unwrap()
+}
+
+pub fn dnn(text: &str) -> Dnn {
+    Dnn::new(text).unwrap()
+}
+
+pub fn slice() -> Snssai {
+    Snssai::new(1, None)
+}
+
+pub fn session_id(id: u8) -> PduSessionId {
+    PduSessionId::new(id).unwrap()
+}
+
+pub fn mbps(rate: u64) -> BitRate {
+    BitRate::from_bps(rate * 1_000_000)
+}
+
+pub fn config() -> Config {
+    let mut config = Config { discover_upfs: false, ..Config::default() };
+    config.upfs = vec![UpfConfig { address: upf().ip(), port: upf().port(), serves: Vec::new() }];
+    config
+}
+
+/// The UE's request; tests change it before it is sent.
+pub fn establishment_request() -> NasPduSessionEstablishmentRequest {
+    let rate =
+        NasIntegrityProtectionMaximumDataRate::from_rates(MaxDataRate::FullRate, MaxDataRate::FullRate);
+    NasPduSessionEstablishmentRequest::new(rate)
+        .with_pdu_session_type(NasPduSessionType::from_session_type(PduSessionTypeValue::Ipv4))
+}
+
+/// Asks for DNS and MTU.
+pub fn with_options(
+    request: NasPduSessionEstablishmentRequest,
+    identifiers: &[u16],
+) -> NasPduSessionEstablishmentRequest {
+    let entry = |&identifier: &u16| PcoEntry { identifier, contents: Vec::new() };
+    let pco = Pco::new(0, identifiers.iter().map(entry).collect());
+    let options = NasExtendedProtocolConfigurationOptions::from_pco(&pco, PcoDirection::Uplink).unwrap();
+    request.with_extended_protocol_configuration_options(options)
+}
+
+pub fn n1(message: impl Into<Nas5gsmMessage>, id: u8, pti: u8) -> Bytes {
+    tern_nas::encode(&Nas5gsMessage::new_5gsm(message, id, pti)).unwrap()
+}
+
+/// A downlink 5GSM message: its PTI and content.
+pub fn read_n1(octets: &[u8]) -> (u8, u8, Nas5gsmMessage) {
+    let (header, message) = tern_nas::decode_gsm(octets, Direction::Downlink).unwrap();
+    (header.pdu_session_identity, header.procedure_transaction_identity, message)
+}
+
+/// The subscription; tests change it before it is told.
+pub fn subscription() -> DnnConfiguration {
+    let types = PduSessionTypes {
+        default_session_type: Some(PduSessionType::Ipv4),
+        allowed_session_types: vec![PduSessionType::Ipv4v6],
+    };
+    let ambr = Ambr { uplink: mbps(100), downlink: mbps(200) };
+    DnnConfiguration {
+        session_ambr: Some(ambr),
+        ..DnnConfiguration::new(types, SscModes::new(SscMode::Mode1))
+    }
+}
+
+pub fn sm_data(configuration: DnnConfiguration) -> SmSubsData {
+    let mut data = SessionManagementSubscriptionData::new(slice());
+    data.dnn_configurations.insert("internet".to_owned(), configuration);
+    SmSubsData::Individual(vec![data])
+}
+
+pub fn create_data(id: u8) -> SmContextCreateData {
+    let plmn = PlmnIdNid::new(PlmnId::new("001", "01").unwrap());
+    let uri = format!("{AMF}{}", SmContextStatusNotify::callback_path("ue-1"));
+    SmContextCreateData {
+        supi: Some(supi()),
+        pdu_session_id: Some(session_id(id)),
+        dnn: Some(dnn("internet")),
+        s_nssai: Some(slice()),
+        ..SmContextCreateData::new(uuid::Uuid::nil(), plmn, AccessType::ThreeGpp, uri)
+    }
+}
+
+pub struct Bench {
+    pub smf: Smf,
+    pub now: Instant,
+    outputs: VecDeque<Output>,
+    next_token: u64,
+    next_teid: u32,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub fn with(config: Config) -> Self {
+        config.check().unwrap();
+        let identity =
+            Identity { instance: uuid::Uuid::nil(), api_root: "http://127.0.0.17:7777".to_owned() };
+        let (smf, outputs) = Smf::new(config, identity, Random::from_seed([7; 32]));
+        assert!(matches!(outputs[..], [Output::Associate(endpoint)] if endpoint == upf()));
+        let now = Instant::from_micros(1_000_000);
+        let mut bench = Self { smf, now, outputs: VecDeque::new(), next_token: 0, next_teid: UPLINK.teid };
+        bench.input(Input::UpfUp(upf()));
+        bench
+    }
+
+    pub fn input(&mut self, input: Input) {
+        let outputs = self.smf.handle(self.now, input);
+        self.outputs.extend(outputs.into_iter().filter(|output| !matches!(output, Output::Count(_))));
+    }
+
+    pub fn request(&mut self, request: SmfRequest) -> Token {
+        self.next_token += 1;
+        let token = Token(1_000_000 + self.next_token);
+        self.input(Input::Request(token, request));
+        token
+    }
+
+    pub fn nothing(&self) {
+        assert!(self.outputs.is_empty(), "{:?}", self.outputs);
+    }
+
+    /// Everything that came out is forgotten.
+    pub fn ignore(&mut self) {
+        self.outputs.clear();
+    }
+
+    /// The next output must be a request of this operation.
+    pub fn expect<O: Operation>(&mut self) -> (Token, O) {
+        let output = self.outputs.pop_front();
+        let Some(Output::Request { token, request, .. }) = output else {
+            panic!("{} expected: {output:?}", O::NAME)
+        };
+        assert_eq!(request.method, O::METHOD, "{}", request.path);
+        // A callback goes to where the consumer said.
+        let params = PathParams::matching(O::PATH, &request.path)
+            .unwrap_or_else(|| panic!("{}: {}", O::NAME, request.path));
+        (token, O::from_request(&params, &request).unwrap())
+    }
+
+    pub fn reply<O: Operation>(
+        &mut self,
+        token: Token,
+        result: Result<Response<O::Answer>, OperationError<O::Failure>>,
+    ) {
+        self.input(Input::Reply(token, Ok(O::to_reply(result))));
+    }
+
+    pub fn refuse<O: Operation<Failure = ProblemDetails>>(&mut self, token: Token, status: u16, cause: &str) {
+        self.reply::<O>(token, Err(OperationError::Problem(ProblemDetails::new(status, cause))));
+    }
+
+    pub fn lost(&mut self, token: Token, error: TransportError) {
+        self.input(Input::Reply(token, Err(error)));
+    }
+
+    fn answer(&mut self, token: Token) -> Reply {
+        let output = self.outputs.pop_front();
+        match output {
+            Some(Output::Answer(answered, reply)) if answered == token => reply,
+            other => panic!("an answer expected: {other:?}"),
+        }
+    }
+
+    pub fn created(&mut self, token: Token) -> Created {
+        PostSmContexts::from_reply(self.answer(token))
+    }
+
+    pub fn updated(&mut self, token: Token) -> Updated {
+        UpdateSmContext::from_reply(self.answer(token))
+    }
+
+    pub fn answered<O: Operation>(
+        &mut self,
+        token: Token,
+    ) -> Result<Response<O::Answer>, OperationError<O::Failure>> {
+        O::from_reply(self.answer(token))
+    }
+
+    pub fn n4(&mut self) -> (Token, u64, Message) {
+        let output = self.outputs.pop_front();
+        match output {
+            Some(Output::N4 { token, upf: to, seid, message }) if to == upf() => (token, seid, message),
+            other => panic!("N4 expected: {other:?}"),
+        }
+    }
+
+    pub fn answer4(&mut self, expected: Token) -> (u64, Cause) {
+        match self.outputs.pop_front() {
+            Some(Output::Answer4 { token, seid, message }) if token == expected => (seid, message.cause),
+            other => panic!("N4 answer expected: {other:?}"),
+        }
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        while self.smf.deadline().is_some_and(|at| at <= self.now) {
+            self.input(Input::Expired);
+        }
+    }
+
+    // The steps of an establishment.
+
+    pub fn create_with(&mut self, data: SmContextCreateData, octets: Bytes) -> Token {
+        let operation = PostSmContexts { data, n1_sm_msg: Some(octets), n2_sm_info: None };
+        self.request(SmfRequest::Create(operation))
+    }
+
+    pub fn create(&mut self, id: u8) -> Token {
+        self.create_with(create_data(id), n1(establishment_request(), id, 9))
+    }
+
+    pub fn subscribe(&mut self, data: SmSubsData) {
+        let (token, operation) = self.expect::<GetSmData>();
+        assert_eq!(
+            (operation.supi, operation.single_nssai, operation.dnn),
+            (supi(), Some(slice()), Some(dnn("internet")))
+        );
+        self.reply::<GetSmData>(token, Ok(Response::ok(data)));
+    }
+
+    pub fn context_ref(&mut self, token: Token) -> String {
+        let response = self.created(token).unwrap();
+        assert_eq!(response.status, 201);
+        Location::parse(&response.location.unwrap()).unwrap().last_segment().unwrap()
+    }
+
+    pub fn police(&mut self, decision: SmPolicyDecision) {
+        let (token, _) = self.expect::<CreateSmPolicy>();
+        let location = format!("{PCF}/npcf-smpolicycontrol/v1/sm-policies/p1");
+        self.reply::<CreateSmPolicy>(token, Ok(Response::created(location, decision)));
+    }
+
+    pub fn install(&mut self) -> SessionEstablishmentRequest {
+        let (token, seid, message) = self.n4();
+        assert_eq!(seid, 0);
+        let Message::SessionEstablishmentRequest(request) = message else { panic!("{message:?}") };
+        let f_teid = FTeid::assigned_v4(self.next_teid, UPLINK.ipv4.unwrap());
+        self.next_teid += 1;
+        let created = CreatedPdr {
+            pdr_id: request.create_pdr[0].pdr_id,
+            f_teid: Some(f_teid),
+            ..CreatedPdr::default()
+        };
+        let response = SessionEstablishmentResponse {
+            node_id: NodeId::Address(upf().ip()),
+            cause: Cause::REQUEST_ACCEPTED,
+            up_f_seid: Some(FSeid::new(UP_SEID, upf().ip())),
+            created_pdr: vec![created],
+            ..SessionEstablishmentResponse::default()
+        };
+        self.input(Input::N4(token, Some(response.into())));
+        request
+    }
+
+    /// The transfer of accept and N2 request; the AMF takes it, the UDM the registration.
+    pub fn transfer(&mut self) -> N1N2MessageTransfer {
+        let (token, operation) = self.expect::<N1N2MessageTransfer>();
+        self.transferred(token);
+        operation
+    }
+
+    /// Every N1N2MessageTransfer that came out; all else is forgotten.
+    pub fn transfers_of_all(&mut self) -> Vec<N1N2MessageTransfer> {
+        let requests = self.outputs.drain(..).filter_map(|output| match output {
+            Output::Request { request, .. } => Some(request),
+            _ => None,
+        });
+        let read = |request: tern_sbi::Request| {
+            let params = PathParams::matching(N1N2MessageTransfer::PATH, &request.path)?;
+            Some(N1N2MessageTransfer::from_request(&params, &request).unwrap())
+        };
+        requests.filter_map(read).collect()
+    }
+
+    pub fn transferred(&mut self, token: Token) {
+        let data = N1N2MessageTransferRspData::new(N1N2MessageTransferCause::N1N2TransferInitiated);
+        self.reply::<N1N2MessageTransfer>(token, Ok(Response::ok(data)));
+    }
+
+    pub fn register(&mut self) {
+        let (token, operation) = self.expect::<RegisterSmf>();
+        assert_eq!(operation.registration.dnn, Some(dnn("internet")));
+        self.reply::<RegisterSmf>(token, Ok(Response { status: 201, ..Response::ok(None) }));
+    }
+
+    pub fn update(
+        &mut self,
+        reference: &str,
+        data: SmContextUpdateData,
+        n1: Option<Bytes>,
+        n2: Option<Bytes>,
+    ) -> Token {
+        let operation =
+            UpdateSmContext { sm_context_ref: reference.to_owned(), data, n1_sm_msg: n1, n2_sm_info: n2 };
+        self.request(SmfRequest::Update(operation))
+    }
+
+    pub fn send_n1(&mut self, reference: &str, octets: Bytes) -> Token {
+        self.update(reference, SmContextUpdateData::default(), Some(octets), None)
+    }
+
+    pub fn send_n2(&mut self, reference: &str, kind: N2SmInfoType, octets: Bytes) -> Token {
+        let data = SmContextUpdateData { n2_sm_info_type: Some(kind), ..SmContextUpdateData::default() };
+        self.update(reference, data, None, Some(octets))
+    }
+
+    pub fn setup_response(&mut self, reference: &str) -> Token {
+        let response =
+            SetupResponse { downlink: DOWNLINK, flows: vec![Qfi::new(1).unwrap()], failed: Vec::new() };
+        self.send_n2(reference, N2SmInfoType::PduResSetupRsp, response.encode().unwrap())
+    }
+
+    pub fn modified(&mut self) -> SessionModificationRequest {
+        let (token, seid, message) = self.n4();
+        assert_eq!(seid, UP_SEID);
+        let Message::SessionModificationRequest(request) = message else { panic!("{message:?}") };
+        let response = SessionModificationResponse { cause: Cause::REQUEST_ACCEPTED, ..Default::default() };
+        self.input(Input::N4(token, Some(response.into())));
+        request
+    }
+
+    pub fn deleted(&mut self) {
+        let (token, seid, message) = self.n4();
+        assert_eq!((seid, matches!(message, Message::SessionDeletionRequest(_))), (UP_SEID, true));
+        let response = SessionDeletionResponse { cause: Cause::REQUEST_ACCEPTED, ..Default::default() };
+        self.input(Input::N4(token, Some(response.into())));
+    }
+
+    /// PCF, UDM and AMF hear of the end, in whichever order they answer.
+    pub fn concluded(&mut self) {
+        let (policy, operation) = self.expect::<DeleteSmPolicy>();
+        assert_eq!(operation.sm_policy_id, "p1");
+        let (registration, _) = self.expect::<DeregisterSmf>();
+        let (notification, operation) = self.expect::<SmContextStatusNotify>();
+        assert_eq!(operation.key().as_deref(), Some("ue-1"));
+        self.reply::<SmContextStatusNotify>(notification, Ok(Response::no_content()));
+        self.reply::<DeleteSmPolicy>(policy, Ok(Response::no_content()));
+        self.reply::<DeregisterSmf>(registration, Ok(Response::no_content()));
+        self.nothing();
+    }
+
+    /// A whole establishment: the context's reference.
+    pub fn establish(&mut self, id: u8) -> String {
+        let token = self.create(id);
+        self.subscribe(sm_data(subscription()));
+        let reference = self.context_ref(token);
+        self.police(SmPolicyDecision::default());
+        self.install();
+        self.transfer();
+        self.register();
+        let answer = self.setup_response(&reference);
+        self.modified();
+        assert_eq!(self.updated(answer).unwrap().status, 200);
+        self.nothing();
+        reference
+    }
+
+    /// Nothing is left of any session.
+    pub fn empty(&self) {
+        assert_eq!((self.smf.sessions(), self.smf.awaited()), (0, 0));
+        assert_eq!(self.smf.addresses_used(), [0]);
+        assert_eq!(self.smf.upfs().iter().map(|(_, upf)| upf.sessions).sum::<usize>(), 0);
+        assert_eq!(self.smf.deadline(), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! User-plane connection: TS 23.502 §4.2.3.2, §4.2.3.3, §4.2.6.
+
+use tern_ngap::transfer::SetupRequest;
+use tern_pfcp::{ApplyAction, Cause, DownlinkDataReport, Message, ReportType, SessionReportRequest};
+use tern_sbi::namf_comm::{N1N2MessageTransfer, N1N2MessageTransferError};
+use tern_sbi::nsmf_pdusession::{N2SmInfoType, SmContextUpdateData, UpCnxState};
+use tern_sbi::{OperationError, ProblemDetails};
+use tern_smf::{Input, Report, Token};
+
+use crate::bench::*;
+
+fn set(bench: &mut Bench, reference: &str, state: UpCnxState) -> Token {
+    let data = SmContextUpdateData { up_cnx_state: Some(state), ..SmContextUpdateData::default() };
+    bench.update(reference, data, None, None)
+}
+
+fn deactivate(bench: &mut Bench, reference: &str) {
+    let answer = set(bench, reference, UpCnxState::Deactivated);
+    let change = bench.modified();
+    assert_eq!(change.update_far[0].apply_action, Some(ApplyAction::BUFF | ApplyAction::NOCP));
+    let updated = bench.updated(answer).unwrap();
+    assert_eq!(updated.body.data.up_cnx_state, Some(UpCnxState::Deactivated));
+    bench.nothing();
+}
+
+pub fn report(bench: &mut Bench, reference: &str, kind: ReportType) -> Token {
+    let seid = u64::from_str_radix(reference, 16).unwrap();
+    let downlink_data_report = Some(DownlinkDataReport::default());
+    let message = SessionReportRequest { report_type: kind, downlink_data_report, ..Default::default() };
+    let token = Token(555);
+    bench.input(Input::Report(token, Report { from: upf(), seid, message }));
+    token
+}
+
+#[test]
+fn when_the_connection_is_deactivated_then_it_can_be_activated_again() {
+    let mut bench = Bench::new();
+    let reference = bench.establish(1);
+    deactivate(&mut bench, &reference);
+    let answer = set(&mut bench, &reference, UpCnxState::Activating);
+    let updated = bench.updated(answer).unwrap().body;
+    assert_eq!(updated.data.up_cnx_state, Some(UpCnxState::Activating));
+    assert_eq!(updated.data.n2_sm_info_type, Some(N2SmInfoType::PduResSetupReq));
+    assert_eq!(SetupRequest::decode(&updated.n2_sm_info.unwrap()).unwrap().uplink, UPLINK);
+    let answer = bench.setup_response(&reference);
+    assert_eq!(bench.modified().update_far[0].apply_action, Some(ApplyAction::FORW));
+    assert_eq!(bench.updated(answer).unwrap().body.data.up_cnx_state, Some(UpCnxState::Activated));
+}
+
+#[test]
+fn when_the_gnb_releases_or_fails_the_resources_then_the_connection_is_down() {
+    let mut bench = Bench::new();
+    let reference = bench.establish(1);
+    let answer = bench.send_n2(&reference, N2SmInfoType::PduResNtyRel, bytes::Bytes::new());
+    bench.modified();
+    assert!(bench.updated(answer).is_ok());
+    let answer = set(&mut bench, &reference, UpCnxState::Activating);
+    bench.updated(answer).unwrap();
+    let answer = bench.send_n2(&reference, N2SmInfoType::PduResSetupFail, bytes::Bytes::new());
+    assert_eq!(bench.updated(answer).unwrap().body.data.up_cnx_state, Some(UpCnxState::Deactivated));
+    // Garbage in place of a transfer.
+    let answer =
+        bench.send_n2(&reference, N2SmInfoType::PduResSetupRsp, bytes::Bytes::from_static(&[0xff; 3]));
+    assert_eq!(bench.updated(answer).unwrap_err().problem().unwrap().cause.as_deref(), Some("N2_SM_ERROR"));
+    let answer = bench.send_n2(&reference, N2SmInfoType::HandoverRequired, bytes::Bytes::new());
+    assert_eq!(bench.updated(answer).unwrap_err().status(), Some(403));
+    bench.nothing();
+}
+
+#[test]
+fn when_downlink_packets_wait_then_the_amf_is_asked_once() {
+    let mut bench = Bench::new();
+    let reference = bench.establish(1);
+    deactivate(&mut bench, &reference);
+    let token = report(&mut bench, &reference, ReportType::DLDR);
+    assert_eq!(bench.answer4(token), (UP_SEID, Cause::REQUEST_ACCEPTED));
+    let (transfer, operation) = bench.expect::<N1N2MessageTransfer>();
+    assert!(operation.n1_sm_msg.is_none() && operation.n2_sm_info.is_some());
+    let token = report(&mut bench, &reference, ReportType::DLDR);
+    bench.answer4(token);
+    bench.nothing();
+    // The UE is not reached: the next packet asks again.
+    let error = N1N2MessageTransferError::new(ProblemDetails::new(504, "UE_NOT_REACHABLE"));
+    bench.reply::<N1N2MessageTransfer>(transfer, Err(OperationError::Refused { status: 504, body: error }));
+    let token = report(&mut bench, &reference, ReportType::DLDR);
+    bench.answer4(token);
+    bench.transfer();
+    let answer = bench.setup_response(&reference);
+    bench.modified();
+    assert!(bench.updated(answer).is_ok());
+}
+
+#[test]
+fn when_the_gnb_lost_the_tunnel_then_packets_are_buffered_until_it_is_back() {
+    let mut bench = Bench::new();
+    let reference = bench.establish(1);
+    let token = report(&mut bench, &reference, ReportType::ERIR);
+    bench.answer4(token);
+    assert_eq!(bench.modified().update_far[0].apply_action, Some(ApplyAction::BUFF | ApplyAction::NOCP));
+    let token = report(&mut bench, &reference, ReportType::DLDR);
+    bench.answer4(token);
+    bench.transfer();
+    bench.nothing();
+}
+
+#[test]
+fn when_the_upf_fails_a_change_then_the_session_is_released() {
+    let mut bench = Bench::new();
+    let reference = bench.establish(1);
+    let answer = set(&mut bench, &reference, UpCnxState::Deactivated);
+    let (n4, _, message) = bench.n4();
+    assert!(matches!(message, Message::SessionModificationRequest(_)));
+    bench.input(Input::N4(n4, None));
+    assert_eq!(bench.updated(answer).unwrap_err().status(), Some(504));
+    let transfer = bench.transfer();
+    assert!(transfer.n1_sm_msg.is_some());
+}

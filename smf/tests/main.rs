@@ -1,0 +1,18 @@
+//! The SMF's core, driven by hand: one input at a time, every output looked at.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::result_large_err,
+    clippy::type_complexity,
+    reason = "tests"
+)]
+
+mod bench;
+mod connection;
+mod edge;
+mod establishment;
+mod modification;
+mod n4;
+mod refusals;
+mod release;
+mod robustness;
