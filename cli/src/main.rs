@@ -1,2 +1,142 @@
-//! The `tern` binary.
-fn main() {}
+//! The `tern` binary: every network function, the launcher of a whole core, and the operator's
+//! tools.
+
+mod client;
+mod core_config;
+mod generated;
+mod nf;
+mod sim;
+mod status;
+mod subscriber;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A 5G core network.
+#[derive(Parser)]
+#[command(
+    version,
+    about = "A 5G core network",
+    after_help = "A whole core on this machine, a subscriber, and a phone that uses it:\n\n  \
+        tern up                                   start every network function (Ctrl-C stops them)\n  \
+        tern subscriber add imsi-001010000000001 --k 465b… --opc cd63…\n  \
+        tern sim --ues 1 --k 465b… --opc cd63…    a gNB and a UE: register, establish a session\n  \
+        tern status                               who is registered, connected, in session\n\n\
+        Logs go to standard error; TERN_LOG=debug shows each message."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a whole core on this machine
+    Up(up::Arguments),
+    /// Show network functions, gNBs, UEs and sessions
+    Status(status::Arguments),
+    /// Administer subscribers
+    Subscriber(subscriber::Arguments),
+    /// Simulate gNBs and UEs
+    Sim(sim::Arguments),
+    /// Show configuration files with every field explained
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// NF Repository Function
+    Nrf(Process),
+    /// Unified Data Repository
+    Udr(Process),
+    /// Unified Data Management
+    Udm(Process),
+    /// Authentication Server Function
+    Ausf(Process),
+    /// Policy Control Function
+    Pcf(Process),
+    /// Network Slice Selection Function
+    Nssf(Process),
+    /// Access and Mobility Management Function
+    Amf(Process),
+    /// Session Management Function
+    Smf(Process),
+    /// User Plane Function
+    Upf(Process),
+    /// N2 termination as a process of its own, which survives the AMF
+    N2(Process),
+}
+
+/// One network function as a process.
+#[derive(Args, Clone)]
+struct Process {
+    /// Configuration file; without it every default holds
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// File that keeps the function's state over restarts; without it the state is in memory
+    #[arg(long)]
+    store: Option<PathBuf>,
+    /// End when this process, the parent, ends
+    #[arg(long, hide = true)]
+    with_parent: Option<u32>,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print a sample: every field with its default and what it means
+    Print {
+        /// Of which file
+        of: Sample,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Sample {
+    Core,
+    Nrf,
+    Udr,
+    Udm,
+    Ausf,
+    Pcf,
+    Nssf,
+    Amf,
+    Smf,
+    Upf,
+    N2,
+    Sim,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Up(arguments) => up::main(&arguments),
+        Command::Status(arguments) => tool(status::run(arguments)),
+        Command::Subscriber(arguments) => tool(subscriber::run(arguments)),
+        Command::Sim(arguments) => sim::main(arguments),
+        Command::Config(ConfigCommand::Print { of }) => {
+            print!("{}", nf::sample(of));
+            ExitCode::SUCCESS
+        }
+        Command::Nrf(process) => nf::nrf(&process),
+        Command::Udr(process) => nf::udr(&process),
+        Command::Udm(process) => nf::udm(&process),
+        Command::Ausf(process) => nf::ausf(&process),
+        Command::Pcf(process) => nf::pcf(&process),
+        Command::Nssf(process) => nf::nssf(&process),
+        Command::Amf(process) => nf::amf(&process),
+        Command::Smf(process) => nf::smf(&process),
+        Command::Upf(process) => nf::upf(&process),
+        Command::N2(process) => nf::n2(&process),
+    }
+}
+
+/// Runs a tool of the operator's; its error is one line.
+fn tool(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(work)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tern: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -162,7 +162,7 @@ impl SubscriberSummary {
 }
 
 /// The record with its keys replaced by asterisks.
-fn masked(subscriber: &Subscriber) -> serde_json::Value {
+pub fn masked(subscriber: &Subscriber) -> serde_json::Value {
     let mut value = serde_json::to_value(subscriber).unwrap_or_default();
     for key in ["k", "opc", "op"] {
         if let Some(secret) = value.pointer_mut(&format!("/authentication/{key}")) {

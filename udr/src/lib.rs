@@ -21,7 +21,7 @@ use tern_sbi::common::{NfType, ServiceName};
 use tern_sbi_transport::Routes;
 
 pub use administration::{
-    ImportOutcome, SUBSCRIBER_PATH, SUBSCRIBERS_PATH, SubscriberList, SubscriberSummary,
+    ImportOutcome, SUBSCRIBER_PATH, SUBSCRIBERS_PATH, SubscriberList, SubscriberSummary, masked,
 };
 pub use config::Config;
 pub use repository::Repository;

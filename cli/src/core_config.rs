@@ -1,0 +1,247 @@
+//! The one small file from which `tern up` makes the configuration of every network function.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use tern_config::Sample;
+use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
+use tern_nf::SbiConfig;
+use tern_types::{Dnn, PlmnId, Snssai, Tac};
+
+/// A whole core on one machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CoreConfig {
+    /// The network.
+    pub plmn: Text<PlmnId>,
+    /// Tracking areas.
+    #[serde(deserialize_with = "one_or_many")]
+    pub tac: Vec<Tac>,
+    /// Slices.
+    pub slices: Vec<Text<Snssai>>,
+    /// Data networks.
+    pub dnns: Vec<DataNetwork>,
+    /// The address that gNBs connect to.
+    pub n2: IpAddr,
+    /// SCTP backend.
+    pub sctp: tern_sctp::SctpMode,
+    /// The address that gNBs send GTP-U to.
+    pub n3: Ipv4Addr,
+    /// TUN device towards the data network.
+    pub n6: String,
+    /// Worker threads of the UPF.
+    pub upf_workers: usize,
+    /// Where subscribers and other state are kept.
+    pub data: PathBuf,
+    /// Ciphering algorithms, the preferred one first.
+    pub ciphering: Vec<CipheringAlgorithm>,
+    /// Integrity algorithms, the preferred one first.
+    pub integrity: Vec<IntegrityAlgorithm>,
+    /// What an acknowledged write survives.
+    pub durability: tern_store::Durability,
+    /// The last octet of the first SBI address: the NRF is at 127.0.0.`sbi_base`, the others follow.
+    pub sbi_base: u8,
+}
+
+/// A data network, the same in every slice.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataNetwork {
+    /// Its name.
+    pub name: Dnn,
+    /// Addresses of the UEs.
+    pub pool: tern_smf::pool::Ipv4Network,
+    /// DNS servers told to UEs.
+    #[serde(default = "default_dns")]
+    pub dns: Vec<Ipv4Addr>,
+    /// IPv4 link MTU told to UEs.
+    #[serde(default = "default_mtu")]
+    pub mtu: u16,
+}
+
+impl DataNetwork {
+    /// The UPF's own address with the pool's prefix.
+    pub fn gateway(&self) -> String {
+        let first = Ipv4Addr::from(u32::from(self.pool.first()) + 1);
+        let pool = String::from(self.pool);
+        format!("{first}/{}", pool.rsplit('/').next().unwrap_or("32"))
+    }
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self::sample().expect("invariant: a test reads the sample")
+    }
+}
+
+impl Sample for CoreConfig {
+    const SAMPLE: &'static str = include_str!("core.yaml");
+}
+
+/// Network functions in the order in which they start; they stop in the reverse order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nf {
+    /// NF Repository Function.
+    Nrf,
+    /// Unified Data Repository.
+    Udr,
+    /// Unified Data Management.
+    Udm,
+    /// Authentication Server Function.
+    Ausf,
+    /// Policy Control Function.
+    Pcf,
+    /// Network Slice Selection Function.
+    Nssf,
+    /// User Plane Function.
+    Upf,
+    /// Session Management Function.
+    Smf,
+    /// Access and Mobility Management Function.
+    Amf,
+}
+
+impl Nf {
+    /// All of them.
+    pub const ALL: [Self; 9] =
+        [Self::Nrf, Self::Udr, Self::Udm, Self::Ausf, Self::Pcf, Self::Nssf, Self::Upf, Self::Smf, Self::Amf];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nrf => "nrf",
+            Self::Udr => "udr",
+            Self::Udm => "udm",
+            Self::Ausf => "ausf",
+            Self::Pcf => "pcf",
+            Self::Nssf => "nssf",
+            Self::Upf => "upf",
+            Self::Smf => "smf",
+            Self::Amf => "amf",
+        }
+    }
+
+    /// Its place behind `sbi_base`.
+    fn offset(self) -> u8 {
+        match self {
+            Self::Nrf => 0,
+            Self::Udr => 1,
+            Self::Udm => 2,
+            Self::Ausf => 3,
+            Self::Pcf => 4,
+            Self::Nssf => 5,
+            Self::Amf => 6,
+            Self::Smf => 7,
+            Self::Upf => 8,
+        }
+    }
+}
+
+impl CoreConfig {
+    /// The address of a network function on this machine.
+    pub fn address(&self, nf: Nf) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, 0, 0, self.sbi_base.saturating_add(nf.offset())))
+    }
+
+    /// The SBI of a network function.
+    pub fn sbi(&self, nf: Nf) -> SbiConfig {
+        let nrf = (nf != Nf::Nrf).then(|| self.sbi(Nf::Nrf).api_root());
+        SbiConfig { address: self.address(nf), nrf, ..SbiConfig::loopback(0) }
+    }
+
+    /// The store of a network function.
+    pub fn store(&self, nf: Nf) -> PathBuf {
+        self.data.join(format!("{}.redb", nf.name()))
+    }
+
+    /// Reads `path`, or takes the defaults.
+    pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(match path {
+            Some(path) => tern_config::load(path)?,
+            None => Self::default(),
+        })
+    }
+}
+
+/// A value that stands in the file as the text that its type prints and reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text<T>(pub T);
+
+impl<T: fmt::Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// `tac: "000001"` as well as a list of them.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Tac>, D::Error> {
+    struct Areas;
+    impl<'de> de::Visitor<'de> for Areas {
+        type Value = Vec<Tac>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a TAC of 6 hexadecimal digits in quotes, or a list of them")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            text.parse().map(|tac| vec![tac]).map_err(E::custom)
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut areas = Vec::new();
+            while let Some(tac) = items.next_element()? {
+                areas.push(tac);
+            }
+            Ok(areas)
+        }
+    }
+    deserializer.deserialize_any(Areas)
+}
+
+fn default_dns() -> Vec<Ipv4Addr> {
+    vec![Ipv4Addr::new(1, 1, 1, 1)]
+}
+
+fn default_mtu() -> u16 {
+    1400
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_is_a_whole_core() {
+        let config = CoreConfig::sample().unwrap();
+        assert_eq!(config.plmn.0.to_string(), "001-01");
+        assert_eq!(config.sbi(Nf::Amf).api_root(), "http://127.0.0.16:7777");
+        assert_eq!(config.sbi(Nf::Nrf).nrf, None);
+    }
+
+    #[test]
+    fn a_small_file_changes_what_it_names() {
+        let config: CoreConfig =
+            tern_config::parse("core.yaml", "plmn: 310-410\ntac: [\"000002\"]\n").unwrap();
+        assert_eq!(config.plmn.0.mnc(), "410");
+        assert_eq!(config.tac, ["000002".parse().unwrap()]);
+        assert_eq!(config.slices.len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_names_file_line_field_and_expectation() {
+        let error = tern_config::parse::<CoreConfig>("core.yaml", "plmn: 00101\n").unwrap_err().to_string();
+        for part in ["core.yaml:1:", "plmn", "MCC-MNC"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The configuration files that `tern up` makes from its own small one.
+
+use serde_json::{Value, json};
+
+use crate::core_config::{CoreConfig, Nf};
+
+/// The configuration file of one network function of a whole core.
+pub fn generated(core: &CoreConfig, nf: Nf, instance: &str) -> String {
+    let mut sbi = json!(core.sbi(nf));
+    sbi["nf_instance_id"] = json!(instance);
+    let mut file = match nf {
+        Nf::Nrf | Nf::Ausf | Nf::Pcf => json!({}),
+        Nf::Udr => json!({ "store": core.store(nf), "durability": core.durability }),
+        Nf::Udm => json!({ "plmn": core.plmn.0 }),
+        Nf::Nssf => nssf(core),
+        Nf::Amf => amf(core),
+        Nf::Smf => smf(core),
+        Nf::Upf => upf(core),
+    };
+    file["sbi"] = sbi;
+    format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
+}
+
+/// Whether a network function of a whole core keeps state on disk.
+pub fn keeps_state(nf: Nf) -> bool {
+    matches!(nf, Nf::Nrf | Nf::Pcf)
+}
+
+fn slices(core: &CoreConfig) -> Vec<tern_types::Snssai> {
+    core.slices.iter().map(|slice| slice.0).collect()
+}
+
+fn nssf(core: &CoreConfig) -> Value {
+    let slices: Vec<Value> = slices(core).into_iter().map(|slice| json!({ "slice": slice })).collect();
+    json!({ "plmns": [{ "plmn": core.plmn.0, "slices": slices }] })
+}
+
+fn amf(core: &CoreConfig) -> Value {
+    json!({
+        "n2": { "addresses": [core.n2], "sctp": core.sctp },
+        "served": [{ "plmn": core.plmn.0, "tacs": core.tac, "slices": slices(core) }],
+        "security": { "integrity": core.integrity, "ciphering": core.ciphering },
+    })
+}
+
+fn smf(core: &CoreConfig) -> Value {
+    let mut networks = Vec::new();
+    for slice in slices(core) {
+        for dnn in &core.dnns {
+            networks.push(json!({
+                "dnn": dnn.name, "snssai": slice, "pool": dnn.pool, "dns": dnn.dns, "mtu": dnn.mtu,
+            }));
+        }
+    }
+    json!({
+        "plmns": [core.plmn.0],
+        "n4": { "address": core.address(Nf::Smf) },
+        "upfs": [{ "address": core.address(Nf::Upf) }],
+        "discover_upfs": false,
+        "data_networks": networks,
+    })
+}
+
+fn upf(core: &CoreConfig) -> Value {
+    let n6: Vec<Value> = core
+        .dnns
+        .iter()
+        .enumerate()
+        .map(|(index, dnn)| {
+            // The first device has the plain name.
+            let tun = if index == 0 { core.n6.clone() } else { format!("{}{index}", core.n6) };
+            json!({ "dnn": dnn.name, "tun": tun, "address": dnn.gateway(), "mtu": dnn.mtu })
+        })
+        .collect();
+    json!({
+        "n4": { "address": core.address(Nf::Upf) },
+        "n3": { "address": core.n3 },
+        "n6": n6,
+        "slices": slices(core),
+        "workers": core.upf_workers,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_config::{ConfigError, Sample as _, parse};
+
+    use super::*;
+
+    fn read(nf: Nf, text: &str) -> Result<(), ConfigError> {
+        let file = nf.name();
+        match nf {
+            Nf::Nrf => parse::<tern_nrf::Config>(file, text).map(drop),
+            Nf::Udr => parse::<tern_udr::Config>(file, text).map(drop),
+            Nf::Udm => parse::<tern_udm::Config>(file, text).map(drop),
+            Nf::Ausf => parse::<tern_ausf::Config>(file, text).map(drop),
+            Nf::Pcf => parse::<tern_pcf::Config>(file, text).map(drop),
+            Nf::Nssf => parse::<tern_nssf::Config>(file, text).map(drop),
+            Nf::Amf => parse::<tern_amf::Config>(file, text).map(drop),
+            Nf::Smf => parse::<tern_smf::Config>(file, text).map(drop),
+            Nf::Upf => parse::<tern_upf::Config>(file, text).map(drop),
+        }
+    }
+
+    #[test]
+    fn each_network_function_reads_the_file_made_for_it() {
+        let core = CoreConfig::sample().unwrap();
+        for nf in Nf::ALL {
+            let text = generated(&core, nf, "6f1a5e54-98a1-4f53-8b8c-5f4c3a2b1d00");
+            read(nf, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `tern sim`: gNBs and UEs, from a file or from flags.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use tern_sctp::SctpMode;
+use tern_types::{Dnn, PlmnId, Snssai, Supi, Tac};
+use ue_ransim::config::{Config, SessionConfig, SessionType, UeGroup};
+use ue_ransim::env::SimEnv;
+use ue_ransim::report::Report;
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    tern sim --k 465b5ce8b199b49faa5f0a2ee238a6bc --opc cd63cb71954a9f4e48a5994e37a02baf\n  \
+    tern sim --ues 64 --gnbs 2 …            64 UEs at once through two gNBs\n  \
+    tern sim … --tun --hold                 stay; use it:  ping -I uetun0 1.1.1.1\n  \
+    tern sim --config sim.yaml              all from a file: `tern config print sim`\n\n\
+    Exit status 0 only if every step worked and every answer of the core was allowed by the \
+    specifications. It runs against any core.")]
+pub struct Arguments {
+    /// Configuration file; flags change what it says
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Subscribers, that follow one another
+    #[arg(long)]
+    ues: Option<u32>,
+    /// The first subscriber
+    #[arg(long)]
+    supi: Option<Supi>,
+    /// K of the subscribers
+    #[arg(long)]
+    k: Option<String>,
+    /// OPc of the subscribers
+    #[arg(long)]
+    opc: Option<String>,
+    /// gNBs
+    #[arg(long)]
+    gnbs: Option<u32>,
+    /// Network, such as 001-01
+    #[arg(long)]
+    plmn: Option<PlmnId>,
+    /// Tracking area code of the gNBs, six hexadecimal digits
+    #[arg(long)]
+    tac: Option<Tac>,
+    /// Slices of the gNBs
+    #[arg(long = "slice")]
+    slices: Vec<Snssai>,
+    /// Requested NSSAI of the UEs; none leaves the choice to the network
+    #[arg(long = "request-slice")]
+    requested: Vec<Snssai>,
+    /// Data networks to establish sessions to; none asks for the default one
+    #[arg(long = "dnn")]
+    dnns: Vec<Dnn>,
+    /// Session type of these sessions: ipv4, ipv6 or ipv4v6
+    #[arg(long = "type", default_value = "ipv4")]
+    kind: String,
+    /// The AMF's N2 address, with or without port
+    #[arg(long)]
+    amf: Option<String>,
+    /// The gNBs' N2 address
+    #[arg(long)]
+    n2: Option<IpAddr>,
+    /// The gNBs' N3 address
+    #[arg(long)]
+    n3: Option<IpAddr>,
+    /// New UEs a second; all at once without it
+    #[arg(long)]
+    rate: Option<f64>,
+    /// A TUN device for each session
+    #[arg(long)]
+    tun: bool,
+    /// Ping this address through each session without a TUN device
+    #[arg(long)]
+    ping: Option<Ipv4Addr>,
+    /// Run a program while the sessions are up; {tun}, {address} and {supi} stand for those of the
+    /// first session
+    #[arg(long)]
+    exec: Vec<String>,
+    /// Stay connected until Ctrl-C
+    #[arg(long)]
+    hold: bool,
+    /// SCTP backend: auto, kernel, raw, udp or udp:<port>
+    #[arg(long, default_value = "auto")]
+    sctp: SctpMode,
+    /// Where to write the report as JSON
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+/// Runs the simulator; success only if all went well.
+pub fn main(arguments: Arguments) -> ExitCode {
+    tern_nf::log_to_stderr();
+    crate::tool(async {
+        let config = configured(&arguments)?;
+        let sctp = tern_sctp::choose(arguments.sctp)?.backend;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stop.send_replace(true);
+            }
+            // Kept: without its sender nobody could be told to stop.
+            std::future::pending::<()>().await
+        });
+        let random = tern_nf::Entropy::real()?.random();
+        let report = ue_ransim::run(config, SimEnv::real(sctp, random, stopped)).await?;
+        print(&report);
+        if let Some(path) = &arguments.report {
+            let text = serde_json::to_vec_pretty(&report)?;
+            std::fs::write(path, text).with_context(|| path.display().to_string())?;
+        }
+        ensure!(report.ok, "not all went well");
+        Ok(())
+    })
+}
+
+fn configured(arguments: &Arguments) -> Result<Config> {
+    let mut config: Config = match &arguments.config {
+        Some(path) => tern_config::load(path)?,
+        None => Config::default(),
+    };
+    subscribers(arguments, &mut config)?;
+    if let Some(amf) = &arguments.amf {
+        config.amf = vec![address(amf)?];
+    }
+    let set = |field: &mut Vec<IpAddr>, value: Option<IpAddr>| {
+        if let Some(value) = value {
+            *field = vec![value];
+        }
+    };
+    set(&mut config.n2, arguments.n2);
+    set(&mut config.n3, arguments.n3);
+    config.gnbs = arguments.gnbs.unwrap_or(config.gnbs);
+    config.plmn = arguments.plmn.unwrap_or(config.plmn);
+    config.tac = arguments.tac.unwrap_or(config.tac);
+    if !arguments.slices.is_empty() {
+        config.slices.clone_from(&arguments.slices);
+    }
+    config.rate = arguments.rate.or(config.rate);
+    config.tun |= arguments.tun;
+    config.ping_target = arguments.ping.or(config.ping_target);
+    config.exec.extend(arguments.exec.iter().cloned());
+    config.hold |= arguments.hold;
+    config.check().map_err(|wrong| anyhow::anyhow!(wrong))?;
+    Ok(config)
+}
+
+fn subscribers(arguments: &Arguments, config: &mut Config) -> Result<()> {
+    if config.ues.is_empty() {
+        let k =
+            arguments.k.as_deref().context("--k: the subscribers' key is needed, or a file with --config")?;
+        let opc = arguments
+            .opc
+            .as_deref()
+            .context("--opc: the subscribers' OPc is needed, or a file with --config")?;
+        let digits = format!("{}{}{:010}", config.plmn.mcc(), config.plmn.mnc(), 1);
+        let first = arguments.supi.clone().map_or_else(|| Supi::from_imsi(&digits), Ok)?;
+        config.ues = vec![UeGroup::new(first, k, opc)];
+    }
+    let sessions = sessions(arguments)?;
+    for group in &mut config.ues {
+        group.count = arguments.ues.unwrap_or(group.count);
+        if let Some(supi) = &arguments.supi {
+            group.supi = supi.clone();
+        }
+        if let Some(k) = &arguments.k {
+            group.k.clone_from(k);
+        }
+        if let Some(opc) = &arguments.opc {
+            group.opc = Some(opc.clone());
+        }
+        if !arguments.requested.is_empty() {
+            group.requested_nssai.clone_from(&arguments.requested);
+        }
+        if !sessions.is_empty() {
+            group.sessions.clone_from(&sessions);
+        }
+    }
+    Ok(())
+}
+
+fn sessions(arguments: &Arguments) -> Result<Vec<SessionConfig>> {
+    let kind = match arguments.kind.as_str() {
+        "ipv4" => SessionType::Ipv4,
+        "ipv6" => SessionType::Ipv6,
+        "ipv4v6" => SessionType::Ipv4v6,
+        other => anyhow::bail!("--type: expected ipv4, ipv6 or ipv4v6, got {other:?}"),
+    };
+    let one = |dnn: Option<Dnn>| SessionConfig { dnn, slice: None, kind };
+    Ok(match (arguments.dnns.is_empty(), kind) {
+        (true, SessionType::Ipv4) => Vec::new(),
+        (true, _) => vec![one(None)],
+        (false, _) => arguments.dnns.iter().cloned().map(|dnn| one(Some(dnn))).collect(),
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr> {
+    let with_port = text.parse::<SocketAddr>().ok();
+    let alone = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, tern_ngap::PORT));
+    with_port.or_else(alone).with_context(|| format!("--amf: expected an address, got {text:?}"))
+}
+
+fn print(report: &Report) {
+    let millis = |micros: u64| micros as f64 / 1e3;
+    println!("{} of {} UEs registered with all their sessions", report.ues_ok, report.ues);
+    for (name, spread) in [("registration", &report.registration), ("PDU session", &report.session)] {
+        if spread.count > 0 {
+            println!(
+                "{name:<13} p50 {:>8.2} ms   p99 {:>8.2} ms   max {:>8.2} ms",
+                millis(spread.p50_us),
+                millis(spread.p99_us),
+                millis(spread.max_us)
+            );
+        }
+    }
+    if report.ping.sent > 0 {
+        println!("ping: {} sent, {} received", report.ping.sent, report.ping.received);
+    }
+    for failure in &report.failures {
+        println!("FAILED {}: {} ({}), {} times", failure.who, failure.what, failure.clause, failure.times);
+    }
+    for error in &report.errors {
+        println!("ERROR {error}");
+    }
+}

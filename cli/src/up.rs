@@ -1,0 +1,296 @@
+//! `tern up`: every network function as a process, from one small file or from nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::core_config::{CoreConfig, Nf};
+use crate::generated::{generated, keeps_state};
+
+/// How long a network function may take until it is registered.
+const START_TIME: Duration = Duration::from_secs(20);
+/// How long it may take to stop before it is killed.
+const STOP_TIME: Duration = Duration::from_secs(5);
+/// Restarts of one network function within [`RESTART_WINDOW`]; the next death ends the core.
+const RESTARTS_MAX: usize = 5;
+const RESTART_WINDOW: Duration = Duration::from_secs(60);
+/// Output lines that wait to be printed.
+const LINES_MAX: usize = 1024;
+
+#[derive(Args)]
+#[command(after_help = "Without a file every default holds; `tern config print core` shows them.\n\
+    A network function that dies is started again. Ctrl-C stops all.")]
+pub struct Arguments {
+    /// One small file for the whole core
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+/// Runs the core until it is told to stop.
+pub fn main(arguments: &Arguments) -> ExitCode {
+    crate::tool(async {
+        let config = CoreConfig::load(arguments.config.as_deref())?;
+        let mut stop = Stop::new()?;
+        let mut core = Core::new(&config)?;
+        let result = tokio::select! {
+            biased;
+            () = stop.asked() => Ok(()),
+            result = core.run() => result,
+        };
+        core.stop().await;
+        result
+    })
+}
+
+/// SIGINT and SIGTERM.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+struct Core {
+    /// Where the generated configuration files are.
+    directory: PathBuf,
+    /// Where state is kept.
+    data: PathBuf,
+    running: Vec<Running>,
+    lines: mpsc::Receiver<Line>,
+    sender: mpsc::Sender<Line>,
+}
+
+struct Running {
+    nf: Nf,
+    child: Child,
+    deaths: Vec<Instant>,
+}
+
+/// A line of a network function's output.
+struct Line {
+    nf: Nf,
+    text: String,
+}
+
+impl Core {
+    /// Writes each network function's configuration file.
+    fn new(config: &CoreConfig) -> Result<Self> {
+        let directory = config.data.join("config");
+        std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        for nf in Nf::ALL {
+            let path = file_of(&directory, nf);
+            let instance = instance_of(&config.data, nf)?;
+            let text = generated(config, nf, &instance);
+            std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        }
+        let (sender, lines) = mpsc::channel(LINES_MAX);
+        Ok(Self { directory, data: config.data.clone(), running: Vec::new(), lines, sender })
+    }
+
+    /// Starts all and keeps them running; returns only with an error.
+    async fn run(&mut self) -> Result<()> {
+        self.start_all().await?;
+        println!("core is up");
+        loop {
+            tokio::select! {
+                biased;
+                Some(line) = self.lines.recv() => print_line(&line),
+                (index, status) = any_exit(&mut self.running) => self.restart(index, status?)?,
+            }
+        }
+    }
+
+    /// The NRF first, then the others at once: they wait for one another by themselves.
+    async fn start_all(&mut self) -> Result<()> {
+        self.start(Nf::Nrf)?;
+        self.ready(&[Nf::Nrf]).await?;
+        let others: Vec<Nf> = Nf::ALL.into_iter().filter(|&nf| nf != Nf::Nrf).collect();
+        for &nf in &others {
+            self.start(nf)?;
+        }
+        self.ready(&others).await
+    }
+
+    fn start(&mut self, nf: Nf) -> Result<()> {
+        let child = self.spawn(nf)?;
+        self.running.push(Running { nf, child, deaths: Vec::new() });
+        Ok(())
+    }
+
+    fn spawn(&self, nf: Nf) -> Result<Child> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(nf.name());
+        if keeps_state(nf) {
+            command.arg("--store").arg(self.data.join(format!("{}.redb", nf.name())));
+        }
+        let mut child = command
+            .arg("--config")
+            .arg(file_of(&self.directory, nf))
+            .args(["--with-parent", &std::process::id().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for us alone: we stop them in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} does not start", nf.name()))?;
+        if let Some(stream) = child.stdout.take() {
+            tokio::spawn(forward(nf, stream, self.sender.clone()));
+        }
+        if let Some(stream) = child.stderr.take() {
+            tokio::spawn(forward(nf, stream, self.sender.clone()));
+        }
+        Ok(child)
+    }
+
+    /// Waits until each has said that it is registered, and prints one line for each.
+    async fn ready(&mut self, nfs: &[Nf]) -> Result<()> {
+        let mut missing = nfs.to_vec();
+        let deadline = tokio::time::Instant::now() + START_TIME;
+        while !missing.is_empty() {
+            tokio::select! {
+                biased;
+                Some(line) = self.lines.recv() => match ready_at(&line) {
+                    Some(api_root) => {
+                        println!("{:<5} {api_root}", line.nf.name());
+                        missing.retain(|&nf| nf != line.nf);
+                    }
+                    None => print_line(&line),
+                },
+                (index, status) = any_exit(&mut self.running) => {
+                    let name = self.running[index].nf.name();
+                    self.print_rest().await;
+                    bail!("{name} ended before it was registered: {}", status?);
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    let names: Vec<_> = missing.iter().map(|nf| nf.name()).collect();
+                    bail!("not registered within {START_TIME:?}: {}", names.join(", "));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last words of a process arrive behind its end.
+    async fn print_rest(&mut self) {
+        let pause = Duration::from_millis(100);
+        while let Ok(Some(line)) = tokio::time::timeout(pause, self.lines.recv()).await {
+            print_line(&line);
+        }
+    }
+
+    fn restart(&mut self, index: usize, status: ExitStatus) -> Result<()> {
+        let nf = self.running[index].nf;
+        let now = Instant::now();
+        let deaths = &mut self.running[index].deaths;
+        deaths.retain(|death| now.duration_since(*death) < RESTART_WINDOW);
+        deaths.push(now);
+        let count = deaths.len();
+        if count > RESTARTS_MAX {
+            return Err(anyhow!("{} died {count} times within {RESTART_WINDOW:?}", nf.name()));
+        }
+        println!("{} ended ({status}); starting it again", nf.name());
+        self.running[index].child = self.spawn(nf)?;
+        Ok(())
+    }
+
+    /// Stops all, the last started first; one that does not stop is killed.
+    async fn stop(&mut self) {
+        let order = Nf::ALL;
+        self.running.sort_by_key(|running| order.iter().position(|&nf| nf == running.nf));
+        while let Some(mut running) = self.running.pop() {
+            let id = running.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+            let asked = id.is_some_and(|id| kill_process(id, Signal::TERM).is_ok());
+            let ended = async {
+                loop {
+                    tokio::select! {
+                        biased;
+                        status = running.child.wait() => return status,
+                        Some(line) = self.lines.recv() => print_line(&line),
+                    }
+                }
+            };
+            if asked && tokio::time::timeout(STOP_TIME, ended).await.is_err() {
+                println!("{} does not stop within {STOP_TIME:?}: killed", running.nf.name());
+                // It may have ended between the two.
+                let _ = running.child.kill().await;
+            }
+        }
+        self.print_rest().await;
+        println!("core is down");
+    }
+}
+
+/// A network function keeps its identity over restarts of the core, so that the NRF does not take
+/// it for another one.
+fn instance_of(data: &Path, nf: Nf) -> Result<String> {
+    let path = data.join("config").join(format!("{}.id", nf.name()));
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        return Ok(text.trim().to_owned());
+    }
+    let id = tern_nf::Entropy::real()?.uuid().to_string();
+    std::fs::write(&path, &id).with_context(|| path.display().to_string())?;
+    Ok(id)
+}
+
+fn file_of(directory: &Path, nf: Nf) -> PathBuf {
+    directory.join(format!("{}.yaml", nf.name()))
+}
+
+/// `ready <name> <apiRoot>` is what a process says once it serves and is registered.
+fn ready_at(line: &Line) -> Option<&str> {
+    line.text.strip_prefix("ready ")?.split(' ').nth(1)
+}
+
+fn print_line(line: &Line) {
+    if ready_at(line).is_none() {
+        println!("[{}] {}", line.nf.name(), line.text);
+    } else {
+        println!("{} is registered again", line.nf.name());
+    }
+}
+
+async fn forward(nf: Nf, stream: impl AsyncRead + Unpin, sender: mpsc::Sender<Line>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(text)) = lines.next_line().await {
+        if sender.send(Line { nf, text }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The first process to end; never, while none is there.
+async fn any_exit(running: &mut [Running]) -> (usize, std::io::Result<ExitStatus>) {
+    use std::task::Poll;
+    let mut waits: Vec<_> = running.iter_mut().map(|running| Box::pin(running.child.wait())).collect();
+    std::future::poll_fn(|context| {
+        for (index, wait) in waits.iter_mut().enumerate() {
+            if let Poll::Ready(status) = wait.as_mut().poll(context) {
+                return Poll::Ready((index, status));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
