@@ -129,6 +129,8 @@ pub struct Change {
     pub answer: Option<Token>,
     /// What the connection then is.
     pub to: UpCnxState,
+    /// What the access network is then told, besides.
+    pub confirm: Option<Bytes>,
 }
 
 /// UpCnxState of TS 29.502.

@@ -223,6 +223,10 @@ fn on_n2(
             connection.on_setup_response(core, session, answer, octets);
             Next::State(State::ModificationPending(modification, connection))
         }
+        (N2SmInfoType::PduResModInd, State::Active(mut connection)) => {
+            connection.on_modify_indication(core, session, answer, octets);
+            Next::State(State::Active(connection))
+        }
         (N2SmInfoType::PduResSetupFail, State::Active(mut connection)) => {
             connection.on_setup_failure(core, session, answer);
             Next::State(State::Active(connection))

@@ -1,9 +1,13 @@
 //! N2 SM information (TS 38.413 §9.3.4), as the SMF writes it.
 
 use bytes::Bytes;
-use tern_ngap::EncodeError;
 use tern_ngap::cause::NgapCause;
-use tern_ngap::transfer::{self, ModifyRequest, QosFlow, SessionType, SetupRequest};
+use tern_ngap::ngap::{
+    PDUSessionResourceModifyConfirmTransfer, PDUSessionResourceModifyIndicationTransfer, QosFlowIdentifier,
+    QosFlowModifyConfirmItem, QosFlowModifyConfirmList, decode_open_type, encode_open_type,
+};
+use tern_ngap::transfer::{self, GtpTunnel, ModifyRequest, QosFlow, SessionType, SetupRequest};
+use tern_ngap::{DecodeError, EncodeError, PDU_OCTETS_MAX};
 use tern_types::Ambr;
 
 use crate::context::{Granted, UserPlane};
@@ -32,6 +36,30 @@ pub fn modify_request(granted: &Granted, ambr: Option<Ambr>, flow: bool) -> Resu
 /// PDU Session Resource Release Command Transfer (TS 38.413 §9.3.4.12).
 pub fn release_command() -> Result<Bytes, EncodeError> {
     transfer::encode_release_command(NORMAL_RELEASE)
+}
+
+/// Reads a PDU Session Resource Modify Indication Transfer (TS 38.413 §9.3.4.6): the access
+/// network's new end of the tunnel, and the flows on it.
+pub fn modify_indication(octets: &[u8]) -> Result<(GtpTunnel, Vec<QosFlowIdentifier>), DecodeError> {
+    const WHAT: &str = "PDUSessionResourceModifyIndicationTransfer";
+    if octets.len() > PDU_OCTETS_MAX {
+        return Err(DecodeError::TooLong { len: octets.len() });
+    }
+    let transfer: PDUSessionResourceModifyIndicationTransfer<'_> =
+        decode_open_type(octets).map_err(|error| DecodeError::of(WHAT, &error))?;
+    let downlink = &transfer.dl_qos_flow_per_tnl_information;
+    let flows = downlink.associated_qos_flow_list.0.iter().map(|item| item.qos_flow_identifier.clone());
+    Ok((GtpTunnel::of(&downlink.up_transport_layer_information)?, flows.collect()))
+}
+
+/// PDU Session Resource Modify Confirm Transfer (TS 38.413 §9.3.4.7).
+pub fn modify_confirm(user_plane: &UserPlane, flows: &[QosFlowIdentifier]) -> Result<Bytes, EncodeError> {
+    let uplink = user_plane.uplink.ok_or_else(|| EncodeError("no uplink tunnel".to_owned()))?;
+    let flow = |qfi: &QosFlowIdentifier| QosFlowModifyConfirmItem::new(qfi.clone(), None);
+    let flows = QosFlowModifyConfirmList(flows.iter().map(flow).collect());
+    let transfer = PDUSessionResourceModifyConfirmTransfer::new(flows, uplink.to_ie(), None, None, None);
+    let octets = encode_open_type(&transfer).map_err(EncodeError::from)?;
+    Ok(Bytes::from(octets.to_vec()))
 }
 
 fn flows(granted: &Granted) -> Vec<QosFlow> {

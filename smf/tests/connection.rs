@@ -115,3 +115,26 @@ fn when_the_upf_fails_a_change_then_the_session_is_released() {
     let transfer = bench.transfer();
     assert!(transfer.n1_sm_msg.is_some());
 }
+
+#[test]
+fn when_the_gnb_moves_its_end_of_the_tunnel_then_the_upf_follows_and_it_is_confirmed() {
+    use tern_ngap::ngap::*;
+    let mut bench = Bench::new();
+    let reference = bench.establish(1);
+    let new = tern_ngap::transfer::GtpTunnel { teid: 0x3003, ..DOWNLINK };
+    let flows = AssociatedQosFlowList(vec![AssociatedQosFlowItem::new(QosFlowIdentifier(1), None, None)]);
+    let tunnel = QosFlowPerTNLInformation::new(new.to_ie(), flows, None);
+    let transfer = PDUSessionResourceModifyIndicationTransfer::new(tunnel, None, None);
+    let octets = bytes::Bytes::from(encode_open_type(&transfer).unwrap().to_vec());
+    let answer = bench.send_n2(&reference, N2SmInfoType::PduResModInd, octets);
+    let change = bench.modified();
+    let parameters = change.update_far[0].update_forwarding_parameters.as_ref().unwrap();
+    assert_eq!(parameters.outer_header_creation.unwrap().teid, Some(0x3003));
+    let updated = bench.updated(answer).unwrap().body;
+    assert_eq!(updated.data.n2_sm_info_type, Some(N2SmInfoType::PduResModCfm));
+    let octets = updated.n2_sm_info.unwrap();
+    let confirm: PDUSessionResourceModifyConfirmTransfer<'_> = decode_open_type(&octets).unwrap();
+    assert_eq!(confirm.qos_flow_modify_confirm_list.0.len(), 1);
+    let answer = bench.send_n2(&reference, N2SmInfoType::PduResModInd, bytes::Bytes::from_static(&[1]));
+    assert_eq!(bench.updated(answer).unwrap_err().status(), Some(403));
+}

@@ -241,13 +241,15 @@ fn rejected(bench: &mut Bench, cause: u8, policy: bool) {
     let (_, pti, message) = read_n1(&operation.n1_sm_msg.unwrap());
     let Nas5gsmMessage::PduSessionEstablishmentReject(reject) = message else { panic!("{message:?}") };
     assert_eq!((pti, reject.fgsm_cause.cause_raw(), operation.n2_sm_info), (9, cause, None));
+    // The session must still be there at the AMF when the reject comes.
+    bench.nothing();
+    bench.transferred(transfer);
     if policy {
         let (deletion, _) = bench.expect::<tern_sbi::npcf_sm::DeleteSmPolicy>();
         bench.reply::<tern_sbi::npcf_sm::DeleteSmPolicy>(deletion, Ok(Response::no_content()));
     }
     let (notification, _) = bench.expect::<SmContextStatusNotify>();
     bench.reply::<SmContextStatusNotify>(notification, Ok(Response::no_content()));
-    bench.transferred(transfer);
     bench.nothing();
     bench.empty();
 }

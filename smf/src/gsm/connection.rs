@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tern_ngap::transfer::SetupResponse;
 use tern_pfcp::{Message, SessionModificationRequest};
+use tern_sbi::nsmf_pdusession::N2SmInfoType;
 use tern_sbi::{Reply, TransportError};
 
 use crate::context::{Change, Connection, PduSession, UpCnxState};
@@ -47,7 +48,7 @@ impl Connection {
         user_plane.connection = UpCnxState::Activating;
         let updated = Updated {
             up_cnx_state: Some(UpCnxState::Activating),
-            n2: Some((transfer::N2Kind::SetupRequest, n2)),
+            n2: Some((N2SmInfoType::PduResSetupReq, n2)),
             ..Default::default()
         };
         pdu_session::update_answered(core, answer, updated);
@@ -72,6 +73,31 @@ impl Connection {
             user_plane.downlink = Some(downlink);
         }
         self.change(core, session, change, UpCnxState::Activated, Some(answer));
+    }
+
+    /// PDU_RES_MOD_IND: the access network moves its end of the tunnel (TS 38.413 §8.2.5).
+    pub fn on_modify_indication(
+        &mut self,
+        core: &mut Core<'_>,
+        session: &mut PduSession,
+        answer: Token,
+        octets: &[u8],
+    ) {
+        let taken = n2::modify_indication(octets).ok().and_then(|(downlink, flows)| {
+            let user_plane = session.user_plane.as_mut().filter(|u| u.connection == UpCnxState::Activated)?;
+            let confirm = n2::modify_confirm(user_plane, &flows).ok()?;
+            let change = n4::activation(&downlink)?;
+            user_plane.downlink = Some(downlink);
+            Some((change, confirm))
+        });
+        let Some((change, confirm)) = taken else {
+            pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
+            return;
+        };
+        self.change(core, session, change, UpCnxState::Activated, Some(answer));
+        if let Some(changing) = &mut self.changing {
+            changing.confirm = Some(confirm);
+        }
     }
 
     /// PDU_RES_SETUP_FAIL: the connection stays as it was before it was asked for.
@@ -106,8 +132,9 @@ impl Connection {
             user_plane.connection = change.to;
         }
         if let Some(waiting) = change.answer {
-            let up_cnx_state = Some(change.to);
-            pdu_session::update_answered(core, waiting, Updated { up_cnx_state, ..Default::default() });
+            let n2 = change.confirm.map(|confirm| (N2SmInfoType::PduResModCfm, confirm));
+            let up_cnx_state = n2.is_none().then_some(change.to);
+            pdu_session::update_answered(core, waiting, Updated { n1: None, n2, up_cnx_state });
         }
         false
     }
@@ -170,6 +197,6 @@ impl Connection {
             return;
         };
         let n4 = core.out.n4(session.reference, upf, seid, request);
-        self.changing = Some(Change { n4, answer, to });
+        self.changing = Some(Change { n4, answer, to, confirm: None });
     }
 }

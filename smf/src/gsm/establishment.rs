@@ -316,11 +316,8 @@ fn on_connected(
 fn refuse(core: &mut Core<'_>, session: &mut PduSession, refusal: Refusal) -> Next {
     tracing::warn!(supi = %session.supi, session = %session.id, dnn = %session.dnn, %refusal, "PDU session refused");
     core.out.count("smf.establishment.refused");
-    if let Some(reject) = reject(session, refusal) {
-        // Its delivery changes nothing here: the reply is not awaited.
-        let _ = transfer::send(core, session, Some(reject), None);
-    }
-    release::locally(core, session, Cause::Refused)
+    let reject = reject(session, refusal);
+    release::refused(core, session, reject)
 }
 
 fn reject(session: &PduSession, refusal: Refusal) -> Option<Bytes> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tern_pfcp::{Message, SessionDeletionRequest};
 use tern_sbi::namf_comm::N1N2MessageTransfer;
 use tern_sbi::npcf_sm::DeleteSmPolicy;
-use tern_sbi::nsmf_pdusession::SmContextStatusNotify;
+use tern_sbi::nsmf_pdusession::{N2SmInfoType, SmContextStatusNotify};
 use tern_sbi::nudm_uecm::DeregisterSmf;
 use tern_sbi::{Reply, TransportError};
 use tern_types::{Duration, Instant};
@@ -88,7 +88,7 @@ fn with_answer(
         return locally(core, session, Cause::Commanded);
     };
     let access = n2.is_some().then(|| access_deadline(core));
-    let n2 = n2.map(|n2| (transfer::N2Kind::ReleaseCommand, n2));
+    let n2 = n2.map(|n2| (N2SmInfoType::PduResRelCmd, n2));
     pdu_session::update_answered(core, answer, Updated { n1: Some(command.clone()), n2, up_cnx_state: None });
     let command = Some(Supervised::start(core.now, T3592, command));
     let deletion = delete(core, session);
@@ -118,6 +118,15 @@ pub fn locally(core: &mut Core<'_>, session: &mut PduSession, cause: Cause) -> N
     let deletion = delete(core, session);
     let step = Step::Releasing { deletion, transfer: None, command: None, pti: 0, access: None };
     Release { step, cause }.next(core, session)
+}
+
+/// The establishment is refused after the AMF has the context: the UE is told by N1, and when the
+/// AMF has taken that, the AMF by the context's end.
+pub fn refused(core: &mut Core<'_>, session: &mut PduSession, reject: Option<Bytes>) -> Next {
+    let transfer = reject.map(|reject| transfer::send(core, session, Some(reject), None));
+    let deletion = delete(core, session);
+    let step = Step::Releasing { deletion, transfer, command: None, pti: 0, access: None };
+    Release { step, cause: Cause::Refused }.next(core, session)
 }
 
 /// Another session replaces this one: only the access network hears of it
@@ -276,8 +285,11 @@ impl Release {
 
     /// Goes on when nothing is waited for any more.
     fn next(mut self, core: &mut Core<'_>, session: &mut PduSession) -> Next {
-        if let Step::Releasing { deletion: None, command: None, access: None, .. } = self.step {
-            self.step = conclude(core, session, self.cause);
+        if let Step::Releasing { deletion: None, command: None, access: None, transfer, .. } = &self.step {
+            // A reject that is still under way would find no session at the AMF any more.
+            if transfer.is_none() || self.cause != Cause::Refused {
+                self.step = conclude(core, session, self.cause);
+            }
         }
         match self.step {
             Step::Concluding { policy: None, registration: None, notification: None } => {

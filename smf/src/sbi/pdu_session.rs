@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use tern_sbi::nsmf_pdusession::{
-    PostSmContexts, SmContextCreateError, SmContextCreatedData, SmContextUpdateError, SmContextUpdatedData,
-    UpCnxState as UpCnxStateText, UpdateSmContext,
+    N2SmInfoType, PostSmContexts, SmContextCreateError, SmContextCreatedData, SmContextUpdateError,
+    SmContextUpdatedData, UpCnxState as UpCnxStateText, UpdateSmContext,
 };
 use tern_sbi::{OperationError, ProblemDetails, Related, Response};
 
@@ -11,7 +11,6 @@ use crate::cause::Refusal;
 use crate::context::{PduSession, UpCnxState};
 use crate::core::Core;
 use crate::io::Token;
-use crate::sbi::transfer::N2Kind;
 
 /// What an Update SM Context is answered with; nothing is 204.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +18,7 @@ pub struct Updated {
     /// For the UE.
     pub n1: Option<Bytes>,
     /// For the access network.
-    pub n2: Option<(N2Kind, Bytes)>,
+    pub n2: Option<(N2SmInfoType, Bytes)>,
     /// What the user-plane connection is now.
     pub up_cnx_state: Option<UpCnxState>,
 }
@@ -63,7 +62,7 @@ pub fn update_answered(core: &mut Core<'_>, token: Token, updated: Updated) {
     let nothing = updated.n1.is_none() && updated.n2.is_none() && updated.up_cnx_state.is_none();
     let data = SmContextUpdatedData {
         up_cnx_state: updated.up_cnx_state.map(UpCnxState::text),
-        n2_sm_info_type: updated.n2.as_ref().map(|(kind, _)| kind.info_type()),
+        n2_sm_info_type: updated.n2.as_ref().map(|(kind, _)| kind.clone()),
         ..SmContextUpdatedData::default()
     };
     let n2_sm_info = updated.n2.map(|(_, octets)| octets);

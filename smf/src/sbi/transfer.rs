@@ -6,7 +6,6 @@ use tern_nf::Target;
 use tern_sbi::namf_comm::{
     N1MessageContainer, N1N2MessageTransfer, N1N2MessageTransferReqData, N2InfoContainer, NgapIeType,
 };
-use tern_sbi::nsmf_pdusession::N2SmInfoType;
 use tern_sbi::{Operation as _, OperationError, Reply, TransportError};
 
 use crate::context::PduSession;
@@ -25,15 +24,6 @@ pub enum N2Kind {
 }
 
 impl N2Kind {
-    /// In an answer to the AMF.
-    pub fn info_type(self) -> N2SmInfoType {
-        match self {
-            Self::SetupRequest => N2SmInfoType::PduResSetupReq,
-            Self::ModifyRequest => N2SmInfoType::PduResModReq,
-            Self::ReleaseCommand => N2SmInfoType::PduResRelCmd,
-        }
-    }
-
     fn ie_type(self) -> NgapIeType {
         match self {
             Self::SetupRequest => NgapIeType::PduResSetupReq,
