@@ -104,6 +104,7 @@ impl State {
 /// What a transition leaves: the next state, or nothing of the context.
 #[derive(Debug)]
 #[must_use]
+#[allow(clippy::large_enum_variant, reason = "moved once, from a transition to its context")]
 pub enum Next {
     /// The context goes on.
     State(State),

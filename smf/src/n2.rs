@@ -48,14 +48,14 @@ pub fn modify_indication(octets: &[u8]) -> Result<(GtpTunnel, Vec<QosFlowIdentif
     let transfer: PDUSessionResourceModifyIndicationTransfer<'_> =
         decode_open_type(octets).map_err(|error| DecodeError::of(WHAT, &error))?;
     let downlink = &transfer.dl_qos_flow_per_tnl_information;
-    let flows = downlink.associated_qos_flow_list.0.iter().map(|item| item.qos_flow_identifier.clone());
+    let flows = downlink.associated_qos_flow_list.0.iter().map(|item| item.qos_flow_identifier);
     Ok((GtpTunnel::of(&downlink.up_transport_layer_information)?, flows.collect()))
 }
 
 /// PDU Session Resource Modify Confirm Transfer (TS 38.413 §9.3.4.7).
 pub fn modify_confirm(user_plane: &UserPlane, flows: &[QosFlowIdentifier]) -> Result<Bytes, EncodeError> {
     let uplink = user_plane.uplink.ok_or_else(|| EncodeError("no uplink tunnel".to_owned()))?;
-    let flow = |qfi: &QosFlowIdentifier| QosFlowModifyConfirmItem::new(qfi.clone(), None);
+    let flow = |qfi: &QosFlowIdentifier| QosFlowModifyConfirmItem::new(*qfi, None);
     let flows = QosFlowModifyConfirmList(flows.iter().map(flow).collect());
     let transfer = PDUSessionResourceModifyConfirmTransfer::new(flows, uplink.to_ie(), None, None, None);
     let octets = encode_open_type(&transfer).map_err(EncodeError::from)?;
