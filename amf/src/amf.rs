@@ -11,13 +11,16 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::io::{Awaited, Input, Output, ReplyResult, Token};
-use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event};
+use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope};
 use crate::ngap;
-use crate::ue::{Connection, UeContext, UeId};
+use crate::ue::{Connection, Reachability, UeContext, UeId};
 use crate::{gmm, sbi};
 
 /// How long a gNB has to confirm the release of a UE's connection.
 pub const RELEASE_COMPLETE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Deadlines looked at to find a context that can go.
+const FORGET_SEARCH_MAX: usize = 1024;
 
 /// A connection whose release the gNB has not yet confirmed.
 #[derive(Debug, Clone)]
@@ -171,6 +174,13 @@ impl Amf {
         for gnb in gone {
             self.gnb_down(gnb);
         }
+        if self.ues.is_empty() {
+            // This AMF is new: what its predecessor left at the gNBs belongs to nobody.
+            for gnb in &gnbs {
+                let reset = N2Command::Reset { gnb: gnb.id, ues: ResetScope::All };
+                self.out.push(Output::N2(reset));
+            }
+        }
         self.gnbs.extend(gnbs.into_iter().map(|gnb| (gnb.id, gnb)));
         self.out.push(Output::N2(N2Command::Configure(self.config.served_amf())));
     }
@@ -244,6 +254,22 @@ impl Amf {
         } else {
             self.ues.insert(ue.id, ue);
         }
+    }
+
+    /// Makes room: of the deregistered UEs whose context is only kept for their return, one that
+    /// would go soon.
+    pub(crate) fn forget_one_deregistered(&mut self) {
+        let soon = self.deadlines.iter().take(FORGET_SEARCH_MAX);
+        let mut retained = soon.filter_map(|&(_, due)| match due {
+            Due::Ue(id) => self.ues.get(&id).map(AsRef::as_ref),
+            Due::Departing(_) => None,
+        });
+        let over = |ue: &&UeContext| {
+            matches!(ue.reachability, Some(Reachability::Retained(_))) && ue.procedure.is_none()
+        };
+        let Some(id) = retained.find(over).map(|ue| ue.id) else { return };
+        self.count("amf.gmm.deregistered_forgotten");
+        self.with_ue(id, |ue, _| ue.reachability = None);
     }
 
     /// Removes every index entry that leads to a context.

@@ -7,6 +7,9 @@ use tern_types::{AmfId, Guami, PlmnId, Snssai, Tac, Tai};
 
 use crate::n2::message::{ServedAmf, SupportedPlmn};
 
+/// A file with every field explained.
+pub const SAMPLE: &str = include_str!("../sample.yaml");
+
 /// Everything an operator sets for an AMF.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,7 +153,7 @@ pub struct TimerConfig {
 
 impl Default for TimerConfig {
     fn default() -> Self {
-        Self { t3512_s: 54 * 60, t3346_s: 16 }
+        Self { t3512_s: 60 * 60, t3346_s: 16 }
     }
 }
 
@@ -284,5 +287,37 @@ impl Config {
             return Err("n2.addresses: at least one address is needed".into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_has_every_default() {
+        let sample: Config = tern_config::parse("sample.yaml", SAMPLE).unwrap();
+        let json = |config: &Config| serde_json::to_value(config).unwrap();
+        assert_eq!(json(&sample), json(&Config::default()));
+        sample.check().unwrap();
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let null = "security: { integrity: [NIA2, NIA0] }";
+        let config: Config = tern_config::parse("amf.yaml", null).unwrap();
+        assert!(config.check().unwrap_err().contains("allow_null_integrity"));
+        assert!(tern_config::parse::<Config>("amf.yaml", "nmae: x").is_err());
+    }
+
+    #[test]
+    fn the_registration_area_is_that_of_the_network() {
+        let tac = |n| Tac::new(n).unwrap();
+        let plmn = PlmnId::new("001", "01").unwrap();
+        let served = ServedPlmn { tacs: vec![tac(1), tac(2)], ..ServedPlmn::default() };
+        let config = Config { served: vec![served], ..Config::default() };
+        let tai = |n| Tai { plmn_id: plmn, tac: tac(n) };
+        assert_eq!(config.registration_area(tai(2)), [tai(2), tai(1)]);
+        assert_eq!(config.registration_area(tai(3)), [tai(3)]);
     }
 }

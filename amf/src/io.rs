@@ -29,6 +29,7 @@ pub enum Input {
 
 /// What the AMF does.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most outputs are requests; each is moved once")]
 pub enum Output {
     /// To the N2 termination.
     N2(N2Command),

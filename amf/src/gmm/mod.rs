@@ -6,6 +6,7 @@ pub(crate) mod identification;
 pub(crate) mod nas_transport;
 pub(crate) mod registration;
 pub(crate) mod registration_accept;
+pub(crate) mod registration_reject;
 pub(crate) mod registration_request;
 pub(crate) mod security;
 pub(crate) mod security_mode;
@@ -285,7 +286,7 @@ pub(crate) fn connection_lost(ue: &mut UeContext, amf: &mut Amf) {
 /// Enters CM-IDLE: the mobile reachable timer starts for a registered UE.
 pub(crate) fn become_idle(ue: &mut UeContext, amf: &mut Amf) {
     if ue.registered {
-        let t3512 = Duration::from_secs(amf.config.timers.t3512_s);
+        let t3512 = Duration::from_secs(registration_accept::t3512_seconds(amf.config.timers.t3512_s));
         let at = amf.now + t3512 + MOBILE_REACHABLE_MARGIN;
         ue.reachability = Some(Reachability::MobileReachable(at));
     } else if ue.supi.is_some() && ue.security.is_some() && ue.guti.is_some() {

@@ -2,16 +2,15 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tern_nas::nas_5gs::{
-    Nas5gmmMessage, NasAuthenticationReject, NasFGmmCause, NasGprsTimer2, NasRegistrationReject,
-};
+use tern_nas::nas_5gs::{Nas5gmmMessage, NasAuthenticationReject};
 use tern_ngap::cause;
 use tern_ngap::ngap::{CauseNas, CauseRadioNetwork};
 use tern_sbi::Operation;
+use tern_sbi::nnssf_nsselection::GetSliceSelectionInfo;
 use tern_sbi::npcf_am::CreateAmPolicy;
 use tern_sbi::nudm_sdm::{GetDataSets, Subscribe};
 use tern_sbi::nudm_uecm::RegisterAmf3gpp;
-use tern_types::{Duration, Instant};
+use tern_types::{Instant, Snssai};
 use tracing::{debug, info, warn};
 
 use crate::config::Reauthentication;
@@ -19,14 +18,14 @@ use crate::error::Refusal;
 use crate::gmm::authentication::{Authenticated, NotAuthenticated};
 use crate::gmm::identification::NotIdentified;
 use crate::gmm::registration_request::{ClaimedIdentity, RegistrationKind, RegistrationRequest};
-use crate::gmm::security_mode::NotSecured;
+use crate::gmm::security_mode::NoAnswer;
 use crate::gmm::slices::{self, SliceRejection, Slices};
 use crate::gmm::{
     self, Authentication, Identification, Procedure, Progress, SecurityModeControl, Uplink, deregistration,
-    registration_accept,
+    registration_accept, registration_reject::reject,
 };
 use crate::io::{Awaited, ReplyResult, Token};
-use crate::sbi::{pcf, udm};
+use crate::sbi::{nssf, pcf, udm};
 use crate::session;
 use crate::supervised::{Expiry, Supervised};
 use crate::ue::UeContext;
@@ -39,8 +38,8 @@ pub struct Registration {
     pub(crate) request: RegistrationRequest,
     /// The first message's octets, to know a repetition (TS 24.501 §5.5.1.2.8).
     first: Bytes,
-    /// Rejected slices, for the answer.
-    pub(crate) rejected: Vec<(bool, tern_types::Snssai)>,
+    /// Rejected slices; whether for the whole network, else for the registration area.
+    rejected: Vec<(bool, Snssai)>,
     step: Step,
 }
 
@@ -55,6 +54,8 @@ enum Step {
     SecuringNas(SecurityModeControl),
     /// TS 23.502 §4.2.2.2.2 step 14: registration and data of the UDM.
     Subscribing { registered: Option<Awaited<RegisterAmf3gpp>>, data: Option<Awaited<GetDataSets>> },
+    /// TS 23.502 §4.2.2.2.3: the NSSF, where a subscribed slice is not served by this AMF.
+    SelectingSlices(Awaited<GetSliceSelectionInfo>),
     /// TS 23.502 §4.2.2.2.2 steps 14c and 16: changes of the data, access policy.
     Preparing { changes: Option<Awaited<Subscribe>>, policy: Option<Awaited<CreateAmPolicy>> },
     /// TS 24.501 §5.5.1.2.4: REGISTRATION ACCEPT under T3550.
@@ -183,7 +184,7 @@ impl Registration {
             Step::Authenticating(child) => child.deadline(),
             Step::SecuringNas(child) => Some(child.deadline()),
             Step::Accepting(sent) => Some(sent.deadline()),
-            Step::Subscribing { .. } | Step::Preparing { .. } => None,
+            Step::Subscribing { .. } | Step::SelectingSlices(_) | Step::Preparing { .. } => None,
         }
     }
 
@@ -250,6 +251,7 @@ impl Registration {
                 self.authenticated(ue, amf, progress);
             }
             Step::Subscribing { .. } => self.on_subscription(ue, amf, token, reply),
+            Step::SelectingSlices(_) => self.on_selection(ue, amf, token, reply),
             Step::Preparing { .. } => self.on_preparation(ue, amf, token, reply),
             Step::Identifying(_) | Step::SecuringNas(_) | Step::Accepting(_) => {
                 amf.count("amf.sbi.told");
@@ -279,8 +281,7 @@ impl Registration {
                         self.run(ue);
                     }
                     Progress::Done(secured) => self.secured(ue, amf, secured.container),
-                    Progress::Failed(NotSecured::Refused(refusal)) => reject(ue, amf, refusal, &[]),
-                    Progress::Failed(NotSecured::NoAnswer) => {
+                    Progress::Failed(NoAnswer) => {
                         restore_security(ue);
                         no_answer(ue, amf, "SECURITY MODE COMMAND");
                     }
@@ -305,7 +306,7 @@ impl Registration {
                     ue.registered = true;
                 }
             },
-            Step::Subscribing { .. } | Step::Preparing { .. } => self.run(ue),
+            Step::Subscribing { .. } | Step::SelectingSlices(_) | Step::Preparing { .. } => self.run(ue),
         }
     }
 
@@ -387,7 +388,7 @@ impl Registration {
             // An initial registration begins without sessions (TS 24.501 §5.5.1.2.4).
             session::release_all(ue, amf);
         } else if ue.registered && ue.at_udm && ue.subscription.is_some() {
-            return self.accept(ue, amf);
+            return self.select_slices(ue, amf);
         }
         let registered = udm::register(ue, amf, &supi, self.request.kind == RegistrationKind::Initial);
         let data = udm::get_data(ue, amf, &supi);
@@ -415,27 +416,23 @@ impl Registration {
         match outcome {
             Err(refusal) => reject(ue, amf, refusal, &[]),
             Ok(()) if registered.is_some() || data.is_some() => self.run(ue),
-            Ok(()) => self.prepare(ue, amf),
+            Ok(()) => self.select_slices(ue, amf),
         }
     }
 
-    fn prepare(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf) {
-        let slices = self.select_slices(ue, amf);
-        if slices.allowed.is_empty() {
-            return reject(ue, amf, Refusal::NoNetworkSlicesAvailable, &slices.rejected);
-        }
+    fn select_slices(mut self, ue: &mut UeContext, amf: &mut Amf) {
+        let slices = self.served_slices(ue, amf);
+        let elsewhere = slices.rejected.iter().any(|(why, _)| *why == SliceRejection::RegistrationArea);
         self.keep_slices(ue, slices);
-        let Some(supi) = ue.supi.clone() else { return reject(ue, amf, Refusal::IllegalUe, &[]) };
-        let changes = ue.sdm_subscription.is_none().then(|| udm::subscribe(ue, amf, &supi));
-        let policy = ue.am_policy.is_none().then(|| pcf::create(ue, amf, &supi));
-        if changes.is_none() && policy.is_none() {
-            return self.accept(ue, amf);
+        if elsewhere {
+            self.step = Step::SelectingSlices(nssf::select(ue, amf, self.request.requested.as_deref()));
+            return self.run(ue);
         }
-        self.step = Step::Preparing { changes, policy };
-        self.run(ue);
+        self.prepare(ue, amf);
     }
 
-    fn select_slices(&self, ue: &UeContext, amf: &Amf) -> Slices {
+    /// What the UE asks for, the subscription has, and this AMF and the gNB serve here.
+    fn served_slices(&self, ue: &UeContext, amf: &Amf) -> Slices {
         let (Some(subscription), Some(location)) = (&ue.subscription, ue.location) else {
             return Slices::default();
         };
@@ -451,6 +448,53 @@ impl Registration {
         ue.allowed = slices.allowed;
         let plmn = |&(why, slice): &(SliceRejection, _)| (why == SliceRejection::Plmn, slice);
         self.rejected = slices.rejected.iter().map(plmn).collect();
+    }
+
+    /// The NSSF knows whether another area or AMF serves what this one does not. Without its word
+    /// the slices stay rejected for the registration area.
+    fn on_selection(
+        mut self: Box<Self>,
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        token: Token,
+        reply: ReplyResult,
+    ) {
+        match &self.step {
+            Step::SelectingSlices(awaited) if awaited.is(token) => match awaited.read(reply) {
+                Ok(answer) => {
+                    for (plmn, slice) in &mut self.rejected {
+                        *plmn |= answer.body.rejected_nssai_in_plmn.contains(slice);
+                    }
+                }
+                Err(error) => optional_failed(ue, amf, GetSliceSelectionInfo::NAME, &error),
+            },
+            _ => {
+                amf.count("amf.sbi.told");
+                return self.run(ue);
+            }
+        }
+        self.prepare(ue, amf);
+    }
+
+    fn prepare(mut self, ue: &mut UeContext, amf: &mut Amf) {
+        if ue.allowed.is_empty() {
+            let rejected = self.rejected_slices();
+            return reject(ue, amf, Refusal::NoNetworkSlicesAvailable, &rejected);
+        }
+        let Some(supi) = ue.supi.clone() else { return reject(ue, amf, Refusal::IllegalUe, &[]) };
+        let changes = ue.sdm_subscription.is_none().then(|| udm::subscribe(ue, amf, &supi));
+        let policy = ue.am_policy.is_none().then(|| pcf::create(ue, amf, &supi));
+        if changes.is_none() && policy.is_none() {
+            return self.accept(ue, amf);
+        }
+        self.step = Step::Preparing { changes, policy };
+        self.run(ue);
+    }
+
+    /// Rejected slices and why.
+    pub(crate) fn rejected_slices(&self) -> Vec<(SliceRejection, Snssai)> {
+        let why = |plmn| if plmn { SliceRejection::Plmn } else { SliceRejection::RegistrationArea };
+        self.rejected.iter().map(|&(plmn, slice)| (why(plmn), slice)).collect()
     }
 
     fn on_preparation(
@@ -479,11 +523,6 @@ impl Registration {
     }
 
     fn accept(mut self, ue: &mut UeContext, amf: &mut Amf) {
-        let slices = self.select_slices(ue, amf);
-        if slices.allowed.is_empty() {
-            return reject(ue, amf, Refusal::NoNetworkSlicesAvailable, &slices.rejected);
-        }
-        self.keep_slices(ue, slices);
         let sent = registration_accept::send(ue, amf, &self);
         self.step = Step::Accepting(sent);
         self.run(ue);
@@ -534,42 +573,6 @@ fn authentication_reject(ue: &mut UeContext, amf: &mut Amf) {
     gmm::release(ue, amf, cause::nas(CauseNas::authentication_failure));
 }
 
-/// REGISTRATION REJECT (TS 24.501 §5.5.1.2.5, §5.5.1.3.5), then the connection is released.
-pub(crate) fn reject(
-    ue: &mut UeContext,
-    amf: &mut Amf,
-    refusal: Refusal,
-    rejected: &[(SliceRejection, tern_types::Snssai)],
-) {
-    let gmm_cause = refusal.cause();
-    warn!(ue = ue.name(), cause = gmm_cause as u8, why = %refusal, "REGISTRATION REJECT");
-    amf.count("amf.gmm.registration_rejected");
-    let mut message = NasRegistrationReject::new(NasFGmmCause::from_cause(gmm_cause));
-    if refusal == Refusal::Congestion
-        && let Some(timer) = back_off(amf)
-    {
-        message = message.with_t3346_value(timer);
-    }
-    if let Some(ie) = registration_accept::rejected_nssai(rejected) {
-        message = message.with_rejected_nssai(ie);
-    }
-    gmm::send_message(ue, amf, message);
-    if ue.registered || ue.at_udm || !ue.sessions.is_empty() {
-        deregistration::leave(ue, amf);
-    }
-    ngap::ue_context_release::command(ue, amf, cause::nas(CauseNas::normal_release));
-    gmm::become_idle(ue, amf);
-}
-
-/// T3346 with a random part, so that those turned away do not all return at once.
-pub(crate) fn back_off(amf: &mut Amf) -> Option<NasGprsTimer2> {
-    let base = amf.config.timers.t3346_s.max(1);
-    let seconds = base + amf.random.u64() % (base + 1);
-    // GPRS timer 2 counts in steps of two seconds up to 62, then in minutes.
-    let seconds = if seconds <= 62 { seconds.next_multiple_of(2) } else { seconds.next_multiple_of(60) };
-    NasGprsTimer2::from_seconds(seconds.min(31 * 60)).ok()
-}
-
 /// The gNB could not set up the UE's context: the ACCEPT never reached the UE.
 pub(crate) fn context_setup_failed(ue: &mut UeContext, amf: &mut Amf) {
     warn!(ue = ue.name(), "INITIAL CONTEXT SETUP FAILURE");
@@ -581,6 +584,3 @@ pub(crate) fn context_setup_failed(ue: &mut UeContext, amf: &mut Amf) {
     );
     gmm::connection_lost(ue, amf);
 }
-
-/// How long a registration may take in whole before the UE gives up: T3510 (TS 24.501 Table 10.2.1).
-pub const T3510: Duration = Duration::from_secs(15);

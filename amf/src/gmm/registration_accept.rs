@@ -59,7 +59,7 @@ fn build(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> NasR
     if let Some(ie) = ours(nas::nssai(&ue.allowed)) {
         accept = accept.with_allowed_nssai(ie);
     }
-    if !registration.rejected.is_empty() {
+    if !registration.rejected_slices().is_empty() {
         accept = with_rejected(accept, ue, registration);
     }
     if let Ok(timer) = NasT3512Value::from_seconds(t3512_seconds(amf.config.timers.t3512_s)) {
@@ -74,8 +74,7 @@ fn with_rejected(
     ue: &UeContext,
     registration: &Registration,
 ) -> NasRegistrationAccept {
-    let why = |plmn| if plmn { SliceRejection::Plmn } else { SliceRejection::RegistrationArea };
-    let rejected: Vec<_> = registration.rejected.iter().map(|&(plmn, s)| (why(plmn), s)).collect();
+    let rejected = registration.rejected_slices();
     let mut accept = accept;
     if let Some(ie) = rejected_nssai(&rejected) {
         accept = accept.with_rejected_nssai(ie);
@@ -127,7 +126,7 @@ pub(crate) fn rejected_nssai(rejected: &[(SliceRejection, Snssai)]) -> Option<Na
 }
 
 /// T3512 in steps that GPRS timer 3 can carry: seconds by two, minutes, then tens of minutes.
-fn t3512_seconds(seconds: u64) -> u64 {
+pub(crate) fn t3512_seconds(seconds: u64) -> u64 {
     match seconds {
         0..=62 => seconds.next_multiple_of(2),
         63..=1860 => seconds.next_multiple_of(60),

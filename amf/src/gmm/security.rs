@@ -27,7 +27,17 @@ pub(crate) fn receive(ue: &mut UeContext, amf: &mut Amf, octets: &Bytes) -> Resu
     {
         ue.security = None;
     }
-    open(ue.security.as_mut(), octets)
+    let received = open(ue.security.as_mut(), octets);
+    match (&received, &mut ue.previous_security) {
+        // Until SECURITY MODE COMPLETE the UE may still use the context before (§5.4.2.5).
+        (Ok(Uplink { verified: false, .. }) | Err(NotReceived::Discarded(_)), Some(previous)) => {
+            match open(Some(previous), octets) {
+                Ok(uplink) if uplink.verified => Ok(uplink),
+                _ => received,
+            }
+        }
+        _ => received,
+    }
 }
 
 /// As [`receive`], with a context or without.

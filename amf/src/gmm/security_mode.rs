@@ -35,14 +35,9 @@ pub(crate) struct Secured {
     pub container: Option<Bytes>,
 }
 
-/// Why NAS security was not set up.
+/// T3560 expired for the fifth time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotSecured {
-    /// T3560 expired for the fifth time.
-    NoAnswer,
-    /// The UE must be told.
-    Refused(Refusal),
-}
+pub(crate) struct NoAnswer;
 
 /// The first of the operator's algorithms that the UE has (TS 33.501 §6.7.1.1).
 pub(crate) fn select(
@@ -103,9 +98,9 @@ impl SecurityModeControl {
     }
 
     /// T3560 may have expired.
-    pub(crate) fn expire(mut self, ue: &mut UeContext, amf: &mut Amf) -> Progress<Self, Secured, NotSecured> {
+    pub(crate) fn expire(mut self, ue: &mut UeContext, amf: &mut Amf) -> Progress<Self, Secured, NoAnswer> {
         match gmm::resupervise(ue, amf, &mut self.sent) {
-            Expiry::Abort => Progress::Failed(NotSecured::NoAnswer),
+            Expiry::Abort => Progress::Failed(NoAnswer),
             Expiry::NotYet | Expiry::Retransmit => Progress::Running(self),
         }
     }

@@ -5,7 +5,7 @@ use tern_ngap::capability::SecurityCapability;
 use tern_ngap::ngap::*;
 use tern_ngap::{CodecError, Message as _, build_ngap_ie, convert, extract_ngap_ies};
 use tern_types::PduSessionId;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::Handled;
 use crate::Amf;
@@ -24,9 +24,17 @@ pub(crate) struct SessionResources {
 /// The UE-AMBR goes with the first session, never without one (TS 38.413 §8.3.1.2).
 pub(crate) fn request(ue: &mut UeContext, amf: &mut Amf, nas: Bytes, sessions: Vec<SessionResources>) {
     let Some(mut n2) = ue.n2.take() else { return };
-    let pdu = build(ue, amf, &n2, &nas, &sessions);
-    amf.send_on(&n2, pdu);
-    n2.context = ContextSetup::Requested;
+    match ue.security.as_ref().map(|context| context.k_gnb(n2.k_gnb_count)) {
+        Some(key) => {
+            let pdu = build(ue, amf, &n2, *key.as_bytes(), &nas, &sessions);
+            amf.send_on(&n2, pdu);
+            n2.context = ContextSetup::Requested;
+        }
+        None => {
+            amf.count("amf.ngap.no_key");
+            error!(ue = ue.name(), "no K_gNB: INITIAL CONTEXT SETUP REQUEST not sent");
+        }
+    }
     ue.n2 = Some(n2);
 }
 
@@ -34,13 +42,13 @@ fn build(
     ue: &UeContext,
     amf: &Amf,
     n2: &Connection,
+    key: [u8; 32],
     nas: &Bytes,
     sessions: &[SessionResources],
 ) -> Result<NGAP_PDU, CodecError> {
     macro_rules! ie {
         ($($ie:tt)*) => { build_ngap_ie!(InitialContextSetupRequest, $($ie)*)? };
     }
-    let key = ue.security.as_ref().map(|context| *context.k_gnb(n2.k_gnb_count).as_bytes());
     let serving = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
     let restrictions = MobilityRestrictionList::new(convert::plmn(serving), None, None, None, None, None);
     let capability = SecurityCapability::from_nas(&ue.capability);
@@ -55,7 +63,7 @@ fn build(
     }
     ies.push(ie!(AllowedNSSAI(convert::allowed_nssai(&ue.allowed))));
     ies.push(ie!(UESecurityCapabilities(capability.to_ngap())));
-    ies.push(ie!(SecurityKey(key.unwrap_or_default())));
+    ies.push(ie!(SecurityKey(key)));
     ies.push(ie!(MobilityRestrictionList(restrictions)));
     if let Some(radio) = &ue.radio_capability {
         ies.push(ie!(UERadioCapability(&radio[..])));
@@ -80,7 +88,7 @@ fn session_list<'a>(
         ))
     };
     let items: Vec<_> = sessions.iter().filter_map(item).collect();
-    (!items.is_empty()).then(|| PDUSessionResourceSetupListCxtReq(items))
+    (!items.is_empty()).then_some(PDUSessionResourceSetupListCxtReq(items))
 }
 
 /// The gNB has the context: what waited for it goes out.

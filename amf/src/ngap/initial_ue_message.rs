@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use super::{Handled, ue_context_release};
 use crate::Amf;
 use crate::gmm::security::{self, NotReceived};
-use crate::gmm::{self, RECEIVED, registration};
+use crate::gmm::{self, RECEIVED, registration_reject};
 use crate::n2::message::GnbId;
 use crate::ue::{Connection, ContextSetup, UeContext, UeId};
 
@@ -146,7 +146,7 @@ fn on_initial_nas(ue: &mut UeContext, amf: &mut Amf, nas: &Bytes) {
             if is_registration_request(nas) {
                 // TS 24.501 §5.5.1.2.8: protocol error.
                 let refusal = crate::error::Refusal::InvalidMandatoryInformation;
-                registration::reject(ue, amf, refusal, &[]);
+                registration_reject::reject(ue, amf, refusal, &[]);
             } else if let Some(answer) = answer {
                 gmm::send(ue, amf, &answer, crate::supervised::Protection::Current);
             }
@@ -159,7 +159,10 @@ fn is_registration_request(nas: &Bytes) -> bool {
     payload_unverified(nas).and_then(|plain| plain.get(2)) == Some(&REGISTRATION_REQUEST)
 }
 
-fn overloaded(amf: &Amf) -> bool {
+fn overloaded(amf: &mut Amf) -> bool {
+    if amf.ues.len() >= amf.config.limits.ues {
+        amf.forget_one_deregistered();
+    }
     let limits = &amf.config.limits;
     amf.ues.len() >= limits.ues || amf.registering.len() >= limits.registrations
 }
@@ -169,7 +172,7 @@ fn turn_away(amf: &mut Amf, gnb: GnbId, stream: u16, ran_id: u32, nas: &Bytes) {
     amf.count("amf.gmm.congestion");
     warn!(?gnb, ran_id, registering = amf.registering.len(), "congestion: UE turned away");
     let congestion = NasFGmmCause::from_cause(GmmCause::Congestion);
-    let timer = registration::back_off(amf);
+    let timer = registration_reject::back_off(amf);
     let message = if is_registration_request(nas) {
         let mut reject = NasRegistrationReject::new(congestion);
         reject.t3346_value = timer;

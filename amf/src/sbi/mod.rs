@@ -3,6 +3,7 @@
 pub(crate) mod ausf;
 pub(crate) mod callbacks;
 pub(crate) mod namf_comm;
+pub(crate) mod nssf;
 pub(crate) mod pcf;
 pub(crate) mod smf;
 pub(crate) mod udm;

@@ -146,7 +146,7 @@ fn other(why: String, n1: Option<Bytes>) -> SmfRefusal {
     SmfRefusal { why, n1, not_forwarded: NotForwarded::Unspecified, gone: false }
 }
 
-/// TS 29.502 Tables 6.1.3.2.3.1-3 and 6.1.3.3.4.2.2-2.
+/// What the SMF's application errors (TS 29.502 §6.1.7) mean to the UE.
 fn refused(problem: &ProblemDetails, n1: Option<Bytes>) -> SmfRefusal {
     let not_forwarded = match problem.cause.as_deref() {
         Some("DNN_NOT_SUPPORTED" | "DNN_DENIED") => NotForwarded::DnnNotSupported,

@@ -190,3 +190,44 @@ fn when_too_many_ues_register_at_once_then_22_with_t3346() {
         assert_eq!(rig.amf.ue_count(), 3);
     }
 }
+
+#[test]
+fn when_a_subscribed_slice_is_not_served_here_then_the_nssf_says_where() {
+    let (mut rig, mut ue) = (Rig::new(), Ue::new(1));
+    rig.subscribed = vec![Snssai::new(7, None), Snssai::new(8, None)];
+    ue.requested = Some(rig.subscribed.clone());
+    let reject = rejected_after_security(&mut rig, &mut ue);
+    assert!(rig.served.contains(&"GetSliceSelectionInfo"));
+    let rejected = nas::rejected_nssai_of(reject.rejected_nssai.as_ref().unwrap());
+    let expected = [
+        (RejectedNssaiCause::NotAvailableInRegistrationArea, Snssai::new(7, None)),
+        (RejectedNssaiCause::NotAvailableInPlmnOrSnpn, Snssai::new(8, None)),
+    ];
+    assert_eq!(rejected, expected);
+}
+
+#[test]
+fn when_the_table_is_full_then_a_deregistered_ue_makes_room() {
+    let mut config = Config::default();
+    config.limits.ues = 1;
+    let mut rig = Rig::with(config);
+    let mut ue = Ue::new(1);
+    ue.register(&mut rig);
+    let kind = NasDeRegistrationType::new(1).with_switch_off(true);
+    let identity = tern_nas::MobileIdentity::Guti(ue.guti.unwrap()).to_ie().unwrap();
+    let other = Ue::new(2);
+    let request = other.registration_request(RegistrationType::InitialRegistration);
+    // Not while the UE is registered.
+    other.initial(&mut rig, &request);
+    let mut turned_away = Ue::new(2);
+    assert_eq!(reject(&mut rig, &mut turned_away).fgmm_cause.cause(), Some(GmmCause::Congestion));
+    rig.released();
+    let message = NasDeregistrationRequestUeOriginating::new(kind, nas::ngksi(ue.ksi), identity);
+    ue.say(&mut rig, message);
+    rig.released();
+    rig.serve();
+    other.initial(&mut rig, &request);
+    rig.serve();
+    assert!(matches!(turned_away.hear(&mut rig), Nas5gmmMessage::AuthenticationRequest(_)));
+    assert_eq!(rig.amf.ue_count(), 1);
+}

@@ -15,6 +15,7 @@ use tern_ngap::ngap::{Cause, NGAP_PDU, UENGAPIDs};
 use tern_ngap::{NgapPduKind, build_ngap, extract_ngap_ies};
 use tern_sbi::common::{DnnOrWildcard, LinksValue, Octets, Secret};
 use tern_sbi::nausf_auth::*;
+use tern_sbi::nnssf_nsselection::{AuthorizedNetworkSliceInfo, GetSliceSelectionInfo};
 use tern_sbi::npcf_am::{CreateAmPolicy, PolicyAssociation};
 use tern_sbi::nsmf_pdusession::*;
 use tern_sbi::nudm_sdm::*;
@@ -137,7 +138,7 @@ impl Rig {
 
     /// Lets time pass to the core's deadline.
     pub(super) fn expire(&mut self) {
-        self.now = self.deadline.expect("a deadline");
+        self.now = self.deadline.take().expect("a deadline");
         self.input(Input::Expired);
     }
 
@@ -181,6 +182,10 @@ impl Rig {
             Subscribe => |op| Ok(Response::created(format!("{ROOT}{}/1", request.path), op.subscription));
             CreateAmPolicy => |op| { assert!(op.request.notification_uri.starts_with("http"));
                 Ok(Response::created(format!("{ROOT}{}/1", request.path), PolicyAssociation::new("0".into()))) };
+            GetSliceSelectionInfo => |op| Ok(Response::ok(AuthorizedNetworkSliceInfo {
+                rejected_nssai_in_plmn: op.registration.unwrap().requested_nssai.iter().copied()
+                    .filter(|slice| slice.sst() == 8).collect(),
+                ..Default::default() }));
             PostSmContexts => |op| { assert!(op.n1_sm_msg.is_some());
                 Ok(Response::created(format!("{ROOT}{}/1", request.path),
                     Related::from(SmContextCreatedData::default()))) };
