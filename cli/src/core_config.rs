@@ -12,7 +12,7 @@ use tern_nf::SbiConfig;
 use tern_types::{Dnn, PlmnId, Snssai, Tac};
 
 /// A whole core on one machine.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoreConfig {
     /// The network.
@@ -47,7 +47,7 @@ pub struct CoreConfig {
 }
 
 /// A data network, the same in every slice.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataNetwork {
     /// Its name.
@@ -73,7 +73,30 @@ impl DataNetwork {
 
 impl Default for CoreConfig {
     fn default() -> Self {
-        Self::sample().expect("invariant: a test reads the sample")
+        use CipheringAlgorithm::{Nea0, Nea1, Nea2, Nea3};
+        use IntegrityAlgorithm::{Nia1, Nia2, Nia3};
+        let pool = tern_smf::pool::Ipv4Network::new(Ipv4Addr::new(10, 45, 0, 0), 16);
+        Self {
+            plmn: Text(PlmnId::new("001", "01").expect("invariant: digits")),
+            tac: vec![Tac::new(1).expect("invariant: 24 bits")],
+            slices: vec![Text(Snssai::new(1, None))],
+            dnns: vec![DataNetwork {
+                name: Dnn::new("internet").expect("invariant: a label"),
+                pool: pool.expect("invariant: a network"),
+                dns: default_dns(),
+                mtu: default_mtu(),
+            }],
+            n2: Ipv4Addr::new(127, 0, 0, 16).into(),
+            sctp: tern_sctp::SctpMode::Auto,
+            n3: Ipv4Addr::new(127, 0, 0, 18),
+            n6: "tern-n6".to_owned(),
+            upf_workers: 2,
+            data: PathBuf::from("tern-data"),
+            ciphering: vec![Nea2, Nea1, Nea3, Nea0],
+            integrity: vec![Nia2, Nia1, Nia3],
+            durability: tern_store::Durability::Process,
+            sbi_base: 10,
+        }
     }
 }
 
@@ -209,7 +232,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Tac>, D
 }
 
 fn default_dns() -> Vec<Ipv4Addr> {
-    vec![Ipv4Addr::new(1, 1, 1, 1)]
+    vec![Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(8, 8, 8, 8)]
 }
 
 fn default_mtu() -> u16 {
@@ -223,6 +246,7 @@ mod tests {
     #[test]
     fn the_sample_is_a_whole_core() {
         let config = CoreConfig::sample().unwrap();
+        assert_eq!(config, CoreConfig::default());
         assert_eq!(config.plmn.0.to_string(), "001-01");
         assert_eq!(config.sbi(Nf::Amf).api_root(), "http://127.0.0.16:7777");
         assert_eq!(config.sbi(Nf::Nrf).nrf, None);
