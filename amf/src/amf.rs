@@ -129,11 +129,9 @@ impl Amf {
         let count = |f: fn(&UeContext) -> usize| self.ues.values().map(|ue| f(ue)).sum::<usize>();
         serde_json::json!({
             "gnbs": gnbs.collect::<Vec<_>>(),
-            "ues": {
-                "contexts": self.ues.len(),
-                "registered": count(|ue| usize::from(ue.registered)),
-                "connected": count(|ue| usize::from(ue.n2.is_some())),
-            },
+            "ues": self.ues.len(),
+            "registered": count(|ue| usize::from(ue.registered)),
+            "connected": count(|ue| usize::from(ue.n2.is_some())),
             "sessions": count(|ue| ue.sessions.len()),
         })
     }

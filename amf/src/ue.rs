@@ -41,6 +41,8 @@ pub struct UeContext {
     pub id: UeId,
     /// Authenticated permanent identity; `None` until authentication has succeeded.
     pub supi: Option<Supi>,
+    /// Who it said it is, for logs: a SUCI or a 5G-GUTI.
+    pub claimed: Option<String>,
     /// Permanent equipment identity.
     pub pei: Option<Imei>,
     /// The temporary identity last given.
@@ -211,6 +213,7 @@ impl UeContext {
         Self {
             id,
             supi: None,
+            claimed: None,
             pei: None,
             guti: None,
             old_guti: None,
@@ -246,9 +249,9 @@ impl UeContext {
 
     /// Who this is, for logs.
     pub fn name(&self) -> String {
-        match (&self.supi, &self.guti) {
+        match (&self.supi, &self.claimed) {
             (Some(supi), _) => supi.to_string(),
-            (None, Some(guti)) => guti.to_string(),
+            (None, Some(claimed)) => claimed.clone(),
             (None, None) => format!("ue-{}", self.id.0),
         }
     }

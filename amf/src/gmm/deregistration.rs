@@ -56,8 +56,9 @@ pub(crate) fn on_request(
     if !switch_off {
         gmm::send_message(ue, amf, NasDeregistrationAcceptUeOriginating::new());
     }
-    leave(ue, amf);
+    // With the connection go the sessions' resources at the gNB.
     gmm::release(ue, amf, cause::nas(CauseNas::deregister));
+    leave(ue, amf);
 }
 
 /// Starts the network-initiated procedure (TS 24.501 §5.5.2.3.1).
@@ -104,8 +105,8 @@ impl Deregistration {
     }
 
     fn end(self, ue: &mut UeContext, amf: &mut Amf) {
-        leave(ue, amf);
         gmm::release(ue, amf, cause::nas(CauseNas::deregister));
+        leave(ue, amf);
     }
 }
 
@@ -137,10 +138,8 @@ pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
 pub(crate) fn moved_away(ue: &mut UeContext, amf: &mut Amf) {
     ue.at_udm = false;
     ue.procedure = None;
+    gmm::release(ue, amf, cause::nas(CauseNas::normal_release));
     leave(ue, amf);
-    if ue.n2.is_some() {
-        gmm::release(ue, amf, cause::nas(CauseNas::normal_release));
-    }
     // Its context lives elsewhere now.
     ue.security = None;
     ue.reachability = None;

@@ -124,7 +124,12 @@ fn restore_security(ue: &mut UeContext) {
 }
 
 fn start(ue: &mut UeContext, amf: &mut Amf, request: RegistrationRequest, first: Bytes, verified: bool) {
-    info!(ue = ue.name(), kind = ?request.kind, identity = ?request.identity, verified, "registration");
+    ue.claimed = match &request.identity {
+        ClaimedIdentity::Suci(suci) => Some(suci.clone()),
+        ClaimedIdentity::Guti(guti) => Some(guti.to_string()),
+        ClaimedIdentity::Other => None,
+    };
+    info!(ue = ue.name(), kind = ?request.kind, verified, "registration");
     amf.count("amf.gmm.registration_started");
     let tai = ue.location.map(|location| location.tai);
     let Some(tai) = tai else { return reject(ue, amf, Refusal::ProtocolError, &[]) };

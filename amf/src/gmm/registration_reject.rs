@@ -31,10 +31,10 @@ pub(crate) fn reject(
         message = message.with_rejected_nssai(ie);
     }
     gmm::send_message(ue, amf, message);
+    ngap::ue_context_release::command(ue, amf, cause::nas(CauseNas::normal_release));
     if ue.registered || ue.at_udm || !ue.sessions.is_empty() {
         deregistration::leave(ue, amf);
     }
-    ngap::ue_context_release::command(ue, amf, cause::nas(CauseNas::normal_release));
     gmm::become_idle(ue, amf);
 }
 
