@@ -32,4 +32,4 @@ pub use config::Config;
 pub use env::SimEnv;
 pub use error::SimError;
 pub use report::{Journal, Report};
-pub use run::{Rig, run};
+pub use run::{Rig, gnb_config, run};

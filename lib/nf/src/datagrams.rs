@@ -105,10 +105,14 @@ pub struct MemoryDatagrams {
     network: Arc<Mutex<Network>>,
 }
 
+/// Sees each datagram as it is sent: from, to, content. Says whether it may go on.
+type Hook = Box<dyn FnMut(SocketAddr, SocketAddr, &[u8]) -> bool + Send>;
+
 #[derive(Default)]
 struct Network {
     endpoints: BTreeMap<SocketAddr, mpsc::Sender<(Bytes, SocketAddr)>>,
     faults: Option<DatagramFaults>,
+    hook: Option<Hook>,
 }
 
 struct MemoryEndpoint {
@@ -126,6 +130,12 @@ impl MemoryDatagrams {
     /// From now on, these faults; `None` for none.
     pub fn set_faults(&self, faults: Option<DatagramFaults>) {
         self.lock().faults = faults;
+    }
+
+    /// Shows each datagram to `hook` (from, to, content), before the seeded faults; one that it
+    /// says `false` to is lost.
+    pub fn set_hook(&self, hook: impl FnMut(SocketAddr, SocketAddr, &[u8]) -> bool + Send + 'static) {
+        self.lock().hook = Some(Box::new(hook));
     }
 
     fn lock(&self) -> MutexGuard<'_, Network> {
@@ -160,8 +170,13 @@ impl Datagrams for MemoryDatagrams {
 
 impl Datagram for MemoryEndpoint {
     fn send_to<'a>(&'a self, data: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<()>> {
+        let delays = {
+            let mut network = self.network.lock();
+            let passes = network.hook.as_mut().is_none_or(|hook| hook(self.at, to, data));
+            let drawn = network.faults.as_mut().map(DatagramFaults::draw);
+            if passes { drawn } else { Some(Vec::new()) }
+        };
         let data = Bytes::copy_from_slice(data);
-        let delays = self.network.lock().faults.as_mut().map(DatagramFaults::draw);
         for delay in delays.unwrap_or_else(|| vec![Duration::ZERO]) {
             let (network, data, from) = (self.network.clone(), data.clone(), self.at);
             if delay.is_zero() {

@@ -33,6 +33,8 @@ pub enum Fault {
     Delay(Duration),
     /// The connection fails before it is sent.
     Refuse,
+    /// The producer answers with this status and does nothing.
+    Answer(u16),
 }
 
 /// Faults that a seed decides.
@@ -146,6 +148,7 @@ impl MemoryTransport {
                 Fault::Delay(delay) => tokio::time::sleep(*delay).await,
                 Fault::Refuse => return Err(TransportError::Unreachable("refused".to_owned())),
                 Fault::DropRequest => return std::future::pending().await,
+                Fault::Answer(status) => return Ok(Reply::empty(*status)),
                 Fault::DropReply => {}
             }
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
-use crate::association::{Association, BoxFuture, SctpBackend, SctpListener};
+use crate::association::{Association, BoxFuture, Message, SctpBackend, SctpListener};
 use crate::counters::SctpCounters;
 use crate::error::{LostCause, SctpError};
 use crate::options::{ConnectOptions, ListenOptions};
@@ -57,6 +57,22 @@ impl Default for MemFaults {
     }
 }
 
+/// What becomes of a message, says whoever taps the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemVerdict {
+    /// It goes its way.
+    Pass,
+    /// It is never delivered, as a peer would have it that loses it above SCTP.
+    Discard,
+    /// It is delivered twice.
+    Repeat,
+    /// Other octets arrive in its place.
+    Replace(bytes::Bytes),
+}
+
+/// Sees each message as it is sent: from, to, what. It must not use the network itself.
+type Tap = Box<dyn FnMut(SocketAddr, SocketAddr, &Message) -> MemVerdict + Send>;
+
 /// A network that several endpoints share.
 #[derive(Clone)]
 pub struct MemNetwork {
@@ -73,6 +89,7 @@ struct Network {
     /// Live associations by both sides' first address.
     associations: BTreeMap<(SocketAddr, SocketAddr), Weak<link::Link>>,
     port_next: u16,
+    tap: Option<Tap>,
 }
 
 struct Backlog {
@@ -94,6 +111,7 @@ impl MemNetwork {
             listeners: BTreeMap::new(),
             associations: BTreeMap::new(),
             port_next: PORT_FIRST,
+            tap: None,
         };
         Self { inner: Arc::new(Mutex::new(network)) }
     }
@@ -112,6 +130,14 @@ impl MemNetwork {
     /// Faults between two addresses, both ways, from now on.
     pub fn set_faults_between(&self, one: IpAddr, other: IpAddr, faults: MemFaults) {
         self.lock().between.insert(pair(one, other), faults);
+    }
+
+    /// Shows each message as it is sent to `tap`, which says what becomes of it.
+    pub fn set_tap(
+        &self,
+        tap: impl FnMut(SocketAddr, SocketAddr, &Message) -> MemVerdict + Send + 'static,
+    ) {
+        self.lock().tap = Some(Box::new(tap));
     }
 
     /// Cuts the path between two addresses. An association whose every path is
@@ -153,6 +179,10 @@ impl fmt::Debug for MemNetwork {
 impl Network {
     fn faults(&self, one: IpAddr, other: IpAddr) -> MemFaults {
         self.between.get(&pair(one, other)).copied().unwrap_or(self.faults)
+    }
+
+    fn verdict(&mut self, from: SocketAddr, to: SocketAddr, message: &Message) -> MemVerdict {
+        self.tap.as_mut().map_or(MemVerdict::Pass, |tap| tap(from, to, message))
     }
 
     fn is_cut(&self, one: IpAddr, other: IpAddr) -> bool {

@@ -5,6 +5,7 @@ mod authentication;
 mod checks;
 mod deregistration;
 mod identification;
+mod radio;
 mod registration;
 mod security_mode;
 mod service;
@@ -29,6 +30,7 @@ use crate::error::SimError;
 use crate::gnb::{FromGnb, Gnb, Link, SessionResources};
 use crate::report::Journal;
 
+pub use radio::{Fate, Way};
 pub use registration::RegistrationKind;
 pub use session::{PingStats, Session, SessionRequest, SessionTun};
 pub use subscriber::Subscriber;
@@ -88,9 +90,12 @@ pub struct Ue {
     tais: Vec<Tai>,
     allowed_nssai: Vec<Snssai>,
     registered: bool,
+    /// REGISTRATION ACCEPT is awaited.
+    registering: bool,
     sessions: BTreeMap<u8, SessionState>,
     pti: u8,
     last_sent: Option<Bytes>,
+    radio: radio::Radio,
 }
 
 /// A session that the UE has.
@@ -145,9 +150,11 @@ impl Ue {
             tais: Vec::new(),
             allowed_nssai: Vec::new(),
             registered: false,
+            registering: false,
             sessions: BTreeMap::new(),
             pti: 0,
             last_sent: None,
+            radio: radio::Radio::default(),
         }
     }
 
@@ -202,6 +209,11 @@ impl Ue {
         self.disconnected();
     }
 
+    /// From now on, `radio` says what becomes of each NAS message of this UE.
+    pub fn set_radio(&mut self, radio: impl FnMut(Way, &[u8]) -> Fate + Send + 'static) {
+        self.radio.set(Box::new(radio));
+    }
+
     /// Loses its radio connection without telling the core: the next message is an initial one.
     pub fn lose_radio(&mut self) {
         self.disconnected();
@@ -253,6 +265,7 @@ impl Ue {
         self.refusals = 0;
         self.context_set_up = None;
         self.k_gnb_count = None;
+        self.registering = false;
         self.heard.clear();
     }
 
@@ -277,7 +290,11 @@ impl Ue {
                 Err(_) => return Err(SimError::Timeout { waiting_for, timer }),
             };
             match event {
-                Some(FromGnb::Nas(octets)) => self.on_nas(&octets).await?,
+                Some(FromGnb::Nas(octets)) => {
+                    for octets in self.radio.carry(Way::Down, octets) {
+                        self.on_nas(&octets).await?;
+                    }
+                }
                 Some(FromGnb::ContextSetUp(setup)) => self.on_context_set_up(&setup).await?,
                 Some(FromGnb::SessionSetUp(resources)) => self.hear(Heard::SessionSetUp(resources)),
                 Some(FromGnb::SessionReleased { psi }) => self.hear(Heard::SessionReleased { psi }),

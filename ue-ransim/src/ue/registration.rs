@@ -69,6 +69,7 @@ impl Ue {
         }
         self.open(nas, RRCEstablishmentCause::mo_Signalling).await?;
         self.k_gnb_count = count;
+        self.registering = true;
         let until = began + T3510;
         loop {
             let heard = self.next(until, "REGISTRATION ACCEPT", "T3510").await;
@@ -105,6 +106,7 @@ impl Ue {
             self.allowed_nssai = registration::nssai_of(nssai);
         }
         self.registered = true;
+        self.registering = false;
         self.sent_ksi = None;
         self.answered = None;
         if new_guti.is_some() {
@@ -113,6 +115,17 @@ impl Ue {
         let duration = began.elapsed();
         self.journal.step(&*self, REGISTRATION, began, duration);
         Ok(duration)
+    }
+
+    /// The network has not seen REGISTRATION COMPLETE: T3550 has expired there (TS 24.501
+    /// §5.5.1.2.8 c).
+    pub(super) async fn on_repeated_accept(&mut self, accept: &NasRegistrationAccept) -> Result<(), SimError> {
+        self.journal.count("ue.accept_repeated");
+        if let Some(guti) = &accept.fg_guti {
+            self.take_guti(guti, "TS 24.501 §5.5.1.2.8 c");
+            self.answer(Moment::RegistrationComplete, NasRegistrationComplete::new()).await?;
+        }
+        Ok(())
     }
 
     /// TS 24.501 §5.5.1.2.5.

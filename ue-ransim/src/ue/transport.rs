@@ -8,7 +8,7 @@ use tern_nas::security::payload_unverified;
 use tern_nas::{DecodeError, HeaderType};
 use tern_ngap::ngap::RRCEstablishmentCause;
 
-use super::{Heard, Misdeed, Moment, Ue};
+use super::{Heard, Misdeed, Moment, Trick, Ue, Way};
 use crate::error::SimError;
 use crate::gnb::ContextSetup;
 
@@ -21,7 +21,13 @@ impl Ue {
         self.disconnected();
         self.last_sent = Some(nas.clone());
         let s_tmsi = self.guti.map(Into::into);
-        self.link = Some(self.gnb.open(nas, s_tmsi, cause).await?);
+        // A gNB hears the first message, or hears nothing of the UE at all.
+        for nas in self.radio.carry(Way::Up, nas) {
+            match &self.link {
+                None => self.link = Some(self.gnb.open(nas, s_tmsi, cause).await?),
+                Some(link) => link.send(nas).await?,
+            }
+        }
         Ok(())
     }
 
@@ -31,26 +37,28 @@ impl Ue {
         message: Nas5gmmMessage,
         header: HeaderType,
     ) -> Result<(), SimError> {
-        let does = |what| moment.is_some_and(|moment| self.does(moment, what));
+        let tricks: Vec<Misdeed> = {
+            let at = |trick: &&Trick| Some(trick.at) == moment;
+            self.subscriber.tricks.iter().filter(at).map(|trick| trick.what).collect()
+        };
+        let does = |what| tricks.contains(&what);
         if does(Misdeed::Silence) {
             return Ok(());
         }
-        let (garbage, plain_text, spoil, twice) =
-            (does(Misdeed::Garbage), does(Misdeed::Plain), does(Misdeed::WrongMac), does(Misdeed::Replay));
         let plain = Nas5gsMessage::new_5gmm(message).encode().map_err(tern_nas::EncodeError::from)?;
         let mut octets = match &mut self.context {
-            _ if garbage => vec![0x7e, 0x00, 0xff, 0xde, 0xad, 0xbe, 0xef],
-            Some(context) if self.secure && !plain_text => {
+            _ if does(Misdeed::Garbage) => vec![0x7e, 0x00, 0xff, 0xde, 0xad, 0xbe, 0xef],
+            Some(context) if self.secure && !does(Misdeed::Plain) => {
                 context.protect(&plain, header).map_err(|error| SimError::State(error.to_string()))?
             }
             _ => plain,
         };
-        if spoil && let Some(octet) = octets.get_mut(2) {
+        if does(Misdeed::WrongMac) && let Some(octet) = octets.get_mut(2) {
             *octet ^= 0xff;
         }
         let octets = Bytes::from(octets);
         self.send_octets(octets.clone()).await?;
-        if twice {
+        if does(Misdeed::Replay) {
             self.send_octets(octets).await?;
         }
         Ok(())
@@ -60,7 +68,10 @@ impl Ue {
     pub async fn send_octets(&mut self, octets: Bytes) -> Result<(), SimError> {
         let link = self.link.as_ref().ok_or_else(|| SimError::State("the UE is not connected".into()))?;
         self.last_sent = Some(octets.clone());
-        link.send(octets).await
+        for octets in self.radio.carry(Way::Up, octets) {
+            link.send(octets).await?;
+        }
+        Ok(())
     }
 
     /// Sends the last message once more, octet for octet.
@@ -184,6 +195,9 @@ impl Ue {
             }
             Nas5gmmMessage::ConfigurationUpdateCommand(command) => {
                 self.on_configuration_update(&command).await
+            }
+            Nas5gmmMessage::RegistrationAccept(accept) if self.registered && !self.registering => {
+                self.on_repeated_accept(&accept).await
             }
             Nas5gmmMessage::DlNasTransport(transport) => self.on_transport(&transport).await,
             Nas5gmmMessage::DeregistrationRequestUeTerminated(request) => {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-use super::{CLIENT, MemFaults, MemNetwork, Network, SERVER, later, lock};
+use super::{CLIENT, MemFaults, MemNetwork, MemVerdict, Network, SERVER, later, lock};
 use crate::admission::Permit;
 use crate::association::{AssociationInfo, BoxFuture, Driver, Event, Message, PathState};
 use crate::counters::SctpCounters;
@@ -357,24 +357,7 @@ impl MemAssociation {
         })
     }
 
-    fn too_long(&self) -> Event {
-        let length_max = self.info.message_length_max;
-        self.counters.aborted_too_long.add(1);
-        self.lose_both(LostCause::MessageTooLong { length_max }, LostCause::AbortedByPeer);
-        Event::Lost(LostCause::MessageTooLong { length_max })
-    }
-}
-
-impl Driver for MemAssociation {
-    fn info(&self) -> &AssociationInfo {
-        &self.info
-    }
-
-    fn counters(&self) -> &SctpCounters {
-        &self.counters
-    }
-
-    fn try_send(&self, message: &Message) -> Result<(), SendError> {
+    fn transmit(&self, message: &Message) -> Result<(), SendError> {
         let mut network = self.link.network.lock();
         let mut state = self.link.state();
         let Some(own) = self.own(&mut state) else { return Err(SendError::Closed) };
@@ -407,6 +390,36 @@ impl Driver for MemAssociation {
             }
         }
         Ok(())
+    }
+
+    fn too_long(&self) -> Event {
+        let length_max = self.info.message_length_max;
+        self.counters.aborted_too_long.add(1);
+        self.lose_both(LostCause::MessageTooLong { length_max }, LostCause::AbortedByPeer);
+        Event::Lost(LostCause::MessageTooLong { length_max })
+    }
+}
+
+impl Driver for MemAssociation {
+    fn info(&self) -> &AssociationInfo {
+        &self.info
+    }
+
+    fn counters(&self) -> &SctpCounters {
+        &self.counters
+    }
+
+    fn try_send(&self, message: &Message) -> Result<(), SendError> {
+        let verdict = match (self.info.local.first(), self.info.peer.first()) {
+            (Some(own), Some(peer)) => self.link.network.lock().verdict(*own, *peer, message),
+            _ => MemVerdict::Pass,
+        };
+        match verdict {
+            MemVerdict::Pass => self.transmit(message),
+            MemVerdict::Discard => Ok(()),
+            MemVerdict::Repeat => self.transmit(message).and_then(|()| self.transmit(message)),
+            MemVerdict::Replace(data) => self.transmit(&Message { data, ..message.clone() }),
+        }
     }
 
     fn writable(&self) -> BoxFuture<'_, ()> {
