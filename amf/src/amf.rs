@@ -121,8 +121,7 @@ impl Amf {
         let gnbs = self.gnbs.values().map(|gnb| {
             serde_json::json!({
                 "name": gnb.name,
-                "id": format!("{:?}", gnb.global.gnb_id),
-                "plmn": gnb.global.plmn_id.to_string(),
+                "id": gnb.global.to_string(),
                 "peer": gnb.peer,
             })
         });
@@ -150,12 +149,12 @@ impl Amf {
         match event {
             N2Event::Attached { gnbs } => self.on_attached(gnbs),
             N2Event::GnbUp(gnb) => {
-                info!(gnb = gnb.name, id = ?gnb.global, "gNB up");
+                debug!(gnb = %gnb.global, "gNB up");
                 self.gnb_down(gnb.id);
                 self.gnbs.insert(gnb.id, gnb);
             }
             N2Event::GnbUpdated(gnb) => {
-                info!(gnb = gnb.name, id = ?gnb.global, "gNB configuration updated");
+                debug!(gnb = %gnb.global, "gNB configuration updated");
                 self.gnbs.insert(gnb.id, gnb);
             }
             N2Event::GnbDown(gnb) => self.gnb_down(gnb),
@@ -185,7 +184,7 @@ impl Amf {
 
     fn gnb_down(&mut self, gnb: GnbId) {
         if let Some(info) = self.gnbs.remove(&gnb) {
-            warn!(gnb = info.name, id = ?info.global, "gNB down");
+            debug!(gnb = %info.global, "gNB down");
         }
         ngap::reset::connections_lost(self, gnb);
         let gone = |(_, d): &(&u64, &Departing)| d.gnb == gnb;

@@ -216,3 +216,27 @@ fn when_a_message_is_replayed_then_it_is_discarded() {
     ue.uplink(&mut rig, &octets);
     assert_eq!(rig.count("amf.nas.status_received"), 0);
 }
+
+/// TS 24.501 §5.4.2.5: until the new context is in use, the one before protects.
+#[test]
+fn when_security_mode_is_rejected_under_the_context_before_then_that_context_stays() {
+    let mut config = crate::Config::default();
+    config.security.reauthentication = crate::Reauthentication::Always;
+    let mut rig = Rig::with(config);
+    let mut ue = Ue::new(1);
+    ue.register(&mut rig);
+    ue.go_idle(&mut rig);
+    ue.ran_id = 2;
+    let request = ue.registration_request(RegistrationType::InitialRegistration);
+    let octets = ue.protect(&request, HeaderType::Integrity);
+    ue.initial(&mut rig, &octets);
+    rig.serve();
+    let Nas5gmmMessage::AuthenticationRequest(challenge) = ue.hear(&mut rig) else { panic!() };
+    ue.respond(&mut rig, &challenge);
+    let before = ue.security.clone();
+    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::SecurityModeCommand(_)));
+    ue.security = before;
+    let cause = NasFGmmCause::from_cause(GmmCause::SecurityModeRejectedUnspecified);
+    ue.say(&mut rig, NasSecurityModeReject::new(cause));
+    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::RegistrationReject(_)));
+}

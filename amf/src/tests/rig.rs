@@ -30,7 +30,7 @@ pub(super) const GNB: crate::n2::message::GnbId = crate::n2::message::GnbId(7);
 pub(super) const CAPABILITY: [u8; 4] = [0xf0, 0x70, 0xf0, 0x70];
 pub(super) const K: [u8; 16] = [0x46; 16];
 pub(super) const OPC: [u8; 16] = [0xcd; 16];
-const ROOT: &str = "http://127.0.0.13:7777";
+const ROOT: &str = "http://127.0.0.13:8080";
 
 /// The core with everything around it.
 pub(super) struct Rig {
@@ -75,7 +75,7 @@ impl Rig {
     pub(super) fn with(config: Config) -> Self {
         let id = tern_sbi::common::NfInstanceId::from_u128(1);
         let random = Random::from_seed([1; 32]);
-        let amf = Amf::new(config, "http://127.0.0.16:7777".into(), id, random);
+        let amf = Amf::new(config, "http://127.0.0.16:8080".into(), id, random);
         let mut rig = Self {
             amf,
             now: Instant::from_micros(1_000_000),
