@@ -6,6 +6,7 @@ pub(crate) mod identification;
 pub(crate) mod nas_transport;
 pub(crate) mod registration;
 pub(crate) mod registration_accept;
+pub(crate) mod registration_home;
 pub(crate) mod registration_reject;
 pub(crate) mod registration_request;
 pub(crate) mod security;
