@@ -38,7 +38,7 @@ pub async fn registration_flood(
 ) -> Result<Vec<Link>, SimError> {
     let mut links = Vec::new();
     for _ in 0..count {
-        let digits = random.array::<5>().map(|octet| octet % 10 << 4 | octet / 16 % 10);
+        let digits = random.array::<5>().map(|octet| ((octet % 10) << 4) | (octet / 16 % 10));
         let suci = Suci {
             plmn_id: gnb.config().plmn,
             routing_indicator: "0".into(),

@@ -17,7 +17,7 @@ use tern_ngap::convert::{self, NrLocation};
 use tern_ngap::ngap::*;
 use tern_ngap::transfer::SetupRequest;
 use tern_ngap::{build_ngap, cause};
-use tern_sctp::{AssociationSender, ConnectOptions};
+use tern_sctp::{AssociationSender, ConnectOptions, SendError};
 use tern_types::{Ambr, GlobalGnbId, GnbId, Guami, PlmnId, STmsi5g, Snssai, Tac, Tai};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -348,7 +348,10 @@ impl Gnb {
         }
         tracing::debug!(gnb = %self, "sends {pdu}");
         let octets = tern_ngap::encode(pdu)?;
-        Ok(self.0.sender.send(octets, stream, tern_ngap::PPID, false).await?)
+        match self.0.sender.send(octets, stream, tern_ngap::PPID, false).await {
+            Err(SendError::Closed) => Err(SimError::GnbLost(SendError::Closed.to_string())),
+            sent => Ok(sent?),
+        }
     }
 
     /// Sends what answers a message of the core; a lost association is noticed elsewhere.

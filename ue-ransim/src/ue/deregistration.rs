@@ -30,8 +30,11 @@ impl Ue {
         let mut expiries = 0;
         'send: loop {
             self.answer(Moment::DeregistrationRequest, request.clone()).await?;
+            if switch_off {
+                break;
+            }
             let until = Instant::now() + T3521;
-            while !switch_off {
+            loop {
                 match self.next(until, "DEREGISTRATION ACCEPT", "T3521").await {
                     Ok(Heard::Gmm(Nas5gmmMessage::DeregistrationAcceptUeOriginating(_))) => break,
                     Ok(Heard::SessionReleased { .. }) => {}

@@ -226,7 +226,10 @@ impl Ue {
             match self.next(until, "nothing", "idle").await {
                 Err(SimError::Timeout { .. }) => return Ok(()),
                 // It may go idle while it waits.
-                Err(SimError::Released { .. }) => tokio::time::sleep_until(until).await,
+                Err(SimError::Released { .. }) => {
+                    tokio::time::sleep_until(until).await;
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
                 Ok(heard) => self.unexpected(&heard, "while nothing was asked"),
             }

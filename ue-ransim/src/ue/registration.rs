@@ -119,7 +119,10 @@ impl Ue {
 
     /// The network has not seen REGISTRATION COMPLETE: T3550 has expired there (TS 24.501
     /// §5.5.1.2.8 c).
-    pub(super) async fn on_repeated_accept(&mut self, accept: &NasRegistrationAccept) -> Result<(), SimError> {
+    pub(super) async fn on_repeated_accept(
+        &mut self,
+        accept: &NasRegistrationAccept,
+    ) -> Result<(), SimError> {
         self.journal.count("ue.accept_repeated");
         if let Some(guti) = &accept.fg_guti {
             self.take_guti(guti, "TS 24.501 §5.5.1.2.8 c");

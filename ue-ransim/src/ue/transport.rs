@@ -53,7 +53,9 @@ impl Ue {
             }
             _ => plain,
         };
-        if does(Misdeed::WrongMac) && let Some(octet) = octets.get_mut(2) {
+        if does(Misdeed::WrongMac)
+            && let Some(octet) = octets.get_mut(2)
+        {
             *octet ^= 0xff;
         }
         let octets = Bytes::from(octets);
