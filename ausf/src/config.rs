@@ -51,8 +51,8 @@ pub const SAMPLE: &str = "\
 # AUSF: authenticates UEs for the AMF (TS 29.509).
 sbi:
   address: 127.0.0.13
-  port: 7777
-  nrf: http://127.0.0.10:7777
+  port: 8080
+  nrf: http://127.0.0.10:8080
 
 # Serving networks that may authenticate our subscribers; empty: any.
 # serving_networks:

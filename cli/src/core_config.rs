@@ -248,7 +248,7 @@ mod tests {
         let config = CoreConfig::sample().unwrap();
         assert_eq!(config, CoreConfig::default());
         assert_eq!(config.plmn.0.to_string(), "001-01");
-        assert_eq!(config.sbi(Nf::Amf).api_root(), "http://127.0.0.16:7777");
+        assert_eq!(config.sbi(Nf::Amf).api_root(), "http://127.0.0.16:8080");
         assert_eq!(config.sbi(Nf::Nrf).nrf, None);
     }
 

@@ -29,7 +29,7 @@ pub struct Arguments {
     /// The file that `tern up` was given
     #[arg(long, global = true)]
     config: Option<PathBuf>,
-    /// apiRoot of the UDR, if not the one of `tern up`: http://10.0.0.11:7777
+    /// apiRoot of the UDR, if not the one of `tern up`: http://10.0.0.11:8080
     #[arg(long, global = true)]
     udr: Option<String>,
     #[command(subcommand)]

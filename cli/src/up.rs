@@ -120,15 +120,18 @@ impl Core {
         }
     }
 
-    /// The NRF first, then the others at once: they wait for one another by themselves.
+    /// The NRF first, then those who answer, then those who ask. Each waits for the others by
+    /// itself; the order only saves them retransmissions.
     async fn start_all(&mut self) -> Result<()> {
-        self.start(Nf::Nrf)?;
-        self.ready(&[Nf::Nrf]).await?;
-        let others: Vec<Nf> = Nf::ALL.into_iter().filter(|&nf| nf != Nf::Nrf).collect();
-        for &nf in &others {
-            self.start(nf)?;
+        let (first, rest) = Nf::ALL.split_at(1);
+        let (producers, consumers) = rest.split_at(rest.len() - 2);
+        for group in [first, producers, consumers] {
+            for &nf in group {
+                self.start(nf)?;
+            }
+            self.ready(group).await?;
         }
-        self.ready(&others).await
+        Ok(())
     }
 
     fn start(&mut self, nf: Nf) -> Result<()> {

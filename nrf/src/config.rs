@@ -63,7 +63,7 @@ impl Sample for Config {
 sbi:
   # Address and TCP port to serve at.
   address: 127.0.0.10
-  port: 7777
+  port: 8080
   # Connections accepted in all, and from one address.
   connections_max: 1024
   connections_per_peer_max: 256

@@ -194,7 +194,7 @@ mod tests {
     fn subscription(n: u16, nf_type: NfType) -> SubscriptionData {
         SubscriptionData {
             subscr_cond: Some(SubscrCond::NfType { nf_type }),
-            ..SubscriptionData::new(format!("http://10.0.0.1:7777/callbacks/v1/nf-status/{n}"))
+            ..SubscriptionData::new(format!("http://10.0.0.1:8080/callbacks/v1/nf-status/{n}"))
         }
     }
 
@@ -208,7 +208,7 @@ mod tests {
         let mut subscriptions = Subscriptions::new(8, Duration::from_secs(60));
         subscriptions.create(now(), "a".into(), subscription(1, NfType::Udm)).unwrap();
         let told = subscriptions.notifications(now(), "http://nrf", &change(NfType::Udm));
-        assert_eq!(told[0].api_root, "http://10.0.0.1:7777");
+        assert_eq!(told[0].api_root, "http://10.0.0.1:8080");
         assert_eq!(told[0].notify.path, "/callbacks/v1/nf-status/1");
         let uri = format!("http://nrf/nnrf-nfm/v1/nf-instances/{}", NfInstanceId::from_u128(1));
         assert_eq!(told[0].notify.notification.nf_instance_uri, uri);

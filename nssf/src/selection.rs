@@ -321,7 +321,7 @@ mod tests {
         let answer = for_pdu_session(&config(), &asker(1), &info("1-000001")).unwrap();
         let nsi = answer.nsi_information.unwrap();
         assert_eq!(nsi.nsi_id.as_deref(), Some("factory"));
-        assert_eq!(nsi.nrf_id, "http://127.0.0.10:7777/nnrf-disc/v1");
+        assert_eq!(nsi.nrf_id, "http://127.0.0.10:8080/nnrf-disc/v1");
         assert!(for_pdu_session(&config(), &asker(3), &info("1-000001")).is_err());
         assert!(for_pdu_session(&config(), &asker(1), &info("9")).is_err());
     }

@@ -21,10 +21,10 @@ async fn when_an_amf_asks_then_it_is_answered_until_the_nssf_stops() {
     let nrf = Routes::new()
         .on(|_, op: RegisterNfInstance| async move {
             assert_eq!((&op.profile.nf_type, op.profile.nf_services.len()), (&NfType::Nssf, 1));
-            Ok(Response::created("http://127.0.0.10:7777/x".into(), op.profile))
+            Ok(Response::created("http://127.0.0.10:8080/x".into(), op.profile))
         })
         .on(|_, _: DeregisterNfInstance| async { Ok(Response::no_content()) });
-    let _nrf = network.sbi.serve("127.0.0.10:7777".parse().unwrap(), Arc::new(nrf)).await.unwrap();
+    let _nrf = network.sbi.serve("127.0.0.10:8080".parse().unwrap(), Arc::new(nrf)).await.unwrap();
     let env = Env::simulated(1, &network);
     let (trigger, shutdown) = Shutdown::new();
     let readiness = env.readiness.clone();

@@ -25,8 +25,8 @@ use tern_sbi::nudr_dr::{AmPolicyData, ReadAmPolicyData};
 use tern_sbi::{Call, Location, Operation, OperationError, Response};
 use tern_types::{Ambr, BitRate, PduSessionId, Snssai, Supi};
 
-const NRF: &str = "http://127.0.0.10:7777";
-const UDR: &str = "127.0.0.11:7777";
+const NRF: &str = "http://127.0.0.10:8080";
+const UDR: &str = "127.0.0.11:8080";
 
 /// A running PCF, an NRF that knows one UDR, and that UDR.
 struct Bed {
@@ -40,7 +40,7 @@ impl Bed {
     async fn new(config: Config) -> Self {
         let network = SimNetwork::new(1);
         let mut servings = Vec::new();
-        for (at, routes) in [("127.0.0.10:7777", nrf()), (UDR, udr())] {
+        for (at, routes) in [("127.0.0.10:8080", nrf()), (UDR, udr())] {
             let at: SocketAddr = at.parse().unwrap();
             servings.push(network.sbi.serve(at, Arc::new(routes)).await.unwrap());
         }
@@ -100,7 +100,7 @@ fn supi(number: u64) -> Supi {
 }
 
 fn access(number: u64) -> CreateAmPolicy {
-    let request = PolicyAssociationRequest::new("http://127.0.0.16:7777/x".into(), "0".into(), supi(number));
+    let request = PolicyAssociationRequest::new("http://127.0.0.16:8080/x".into(), "0".into(), supi(number));
     CreateAmPolicy::new(request)
 }
 
@@ -110,7 +110,7 @@ fn session(number: u64, id: u8) -> CreateSmPolicy {
         PduSessionId::new(id).unwrap(),
         PduSessionType::Ipv4,
         "internet".parse().unwrap(),
-        "http://127.0.0.17:7777/x".into(),
+        "http://127.0.0.17:8080/x".into(),
         Snssai::new(1, None),
     ))
 }

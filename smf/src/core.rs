@@ -13,7 +13,7 @@ use crate::upf::Upfs;
 pub struct Identity {
     /// NF instance ID, a UUID.
     pub instance: uuid::Uuid,
-    /// Scheme and authority of its services, such as `http://127.0.0.17:7777`.
+    /// Scheme and authority of its services, such as `http://127.0.0.17:8080`.
     pub api_root: String,
 }
 

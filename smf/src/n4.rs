@@ -176,9 +176,11 @@ fn uplink_far(session: &PduSession) -> CreateFar {
     }
 }
 
-/// Nothing is sent before the access network's end of the tunnel is known.
+/// Nothing is sent before the access network's end of the tunnel is known. What arrives meanwhile
+/// is kept: a UE may use its session as soon as the access network has set it up, which is before
+/// we know of it.
 fn downlink_far() -> CreateFar {
-    CreateFar { far_id: DOWNLINK_FAR, apply_action: ApplyAction::DROP, ..Default::default() }
+    CreateFar { far_id: DOWNLINK_FAR, apply_action: ApplyAction::BUFF, ..Default::default() }
 }
 
 fn session_qer(ambr: Ambr) -> CreateQer {

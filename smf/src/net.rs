@@ -34,6 +34,9 @@ const NTP_TO_UNIX_S: u64 = 2_208_988_800;
 /// Between two looks for UPFs at the NRF as long as there is none.
 const FIRST_DISCOVERY: Duration = Duration::from_millis(200);
 
+/// An SMF without any UPF says after this time that it serves: it can refuse sessions.
+const READY_WITHIN: Duration = Duration::from_secs(5);
+
 /// A request, and where its answer goes.
 type Asked = (SmfRequest, oneshot::Sender<Reply>);
 /// The reply to a request of the core.
@@ -54,9 +57,8 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let identity = Identity { instance: prepared.instance_id(), api_root };
     let starting = prepared.start(profile, routes);
     let nf = tokio::select! { biased; () = shutdown.requested() => return Ok(()), nf = starting => nf? };
-    env.ready(&nf.api_root());
-
-    let edge = Edge::new(config, &env, identity, consumer, socket);
+    let mut edge = Edge::new(config, &env, identity, consumer, socket);
+    edge.unready = Some((nf.api_root(), env.clock.now() + READY_WITHIN));
     edge.run(requests, &shutdown).await;
     nf.stop().await;
     Ok(())
@@ -122,6 +124,8 @@ struct Edge {
     replies: mpsc::UnboundedSender<Answered>,
     answered: mpsc::UnboundedReceiver<Answered>,
     discover: Option<(Duration, Vec<Served>)>,
+    /// What is to be said once the first UPF is there, and when it is said anyway.
+    unready: Option<(String, Instant)>,
 }
 
 impl Edge {
@@ -158,6 +162,7 @@ impl Edge {
             replies,
             answered,
             discover,
+            unready: None,
         };
         outputs.into_iter().for_each(|output| edge.perform(now, output));
         edge
@@ -171,7 +176,9 @@ impl Edge {
         let mut buffer = vec![0; DATAGRAM_MAX];
         loop {
             self.settle().await;
-            let deadlines = [self.smf.deadline(), self.node.next_deadline(), self.summary.deadline()];
+            let unready = self.unready.as_ref().map(|(_, at)| *at);
+            let deadlines =
+                [self.smf.deadline(), self.node.next_deadline(), self.summary.deadline(), unready];
             let deadline = deadlines.into_iter().flatten().min();
             let (socket, clock) = (self.socket.clone(), self.env.clock);
             tokio::select! {
@@ -205,8 +212,18 @@ impl Edge {
     fn on_deadline(&mut self) {
         let now = self.env.clock.now();
         self.node.handle_deadline(now);
+        if self.unready.as_ref().is_some_and(|(_, at)| *at <= now) {
+            tracing::warn!("no UPF yet: sessions are refused");
+            self.ready();
+        }
         if self.smf.deadline().is_some_and(|at| at <= now) {
             self.inputs.push_back(Input::Expired);
+        }
+    }
+
+    fn ready(&mut self) {
+        if let Some((api_root, _)) = self.unready.take() {
+            self.env.ready(&api_root);
         }
     }
 
@@ -299,6 +316,7 @@ impl Edge {
                 // F-TEIDs are allocated by the UPF alone (TS 29.244 §5.5.1).
                 if association.up_function_features.contains(UpFunctionFeatures::FTUP) {
                     self.inputs.push_back(Input::UpfUp(association.address));
+                    self.ready();
                 } else {
                     tracing::warn!(upf = %association.address, "UPF allocates no F-TEIDs (FTUP): not used");
                 }

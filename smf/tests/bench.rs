@@ -31,8 +31,8 @@ use tern_sbi::{
 use tern_smf::{Config, Identity, Input, Output, Smf, SmfRequest, Token, UpfConfig};
 use tern_types::{Ambr, BitRate, Dnn, Duration, Instant, PduSessionId, PlmnId, Qfi, Random, Snssai, Supi};
 
-pub const AMF: &str = "http://127.0.0.16:7777";
-pub const PCF: &str = "http://127.0.0.14:7777";
+pub const AMF: &str = "http://127.0.0.16:8080";
+pub const PCF: &str = "http://127.0.0.14:8080";
 pub const UP_SEID: u64 = 0x77;
 pub const UPLINK: GtpTunnel = GtpTunnel { teid: 0x1001, ipv4: Some(Ipv4Addr::new(10, 0, 0, 18)), ipv6: None };
 pub const DOWNLINK: GtpTunnel =
@@ -149,7 +149,7 @@ impl Bench {
     pub fn with(config: Config) -> Self {
         config.check().unwrap();
         let identity =
-            Identity { instance: uuid::Uuid::nil(), api_root: "http://127.0.0.17:7777".to_owned() };
+            Identity { instance: uuid::Uuid::nil(), api_root: "http://127.0.0.17:8080".to_owned() };
         let (smf, outputs) = Smf::new(config, identity, Random::from_seed([7; 32]));
         assert!(matches!(outputs[..], [Output::Associate(endpoint)] if endpoint == upf()));
         let now = Instant::from_micros(1_000_000);

@@ -61,11 +61,11 @@ mod surroundings {
 
     use crate::bench;
 
-    pub const AT: &str = "127.0.0.10:7777";
+    pub const AT: &str = "127.0.0.10:8080";
 
     fn profile(nf_type: NfType, services: &[ServiceName], address: [u8; 4]) -> NfProfile {
         let service = |name: &ServiceName| NfService {
-            ip_end_points: vec![IpEndPoint { port: Some(7777), ..IpEndPoint::default() }],
+            ip_end_points: vec![IpEndPoint { port: Some(8080), ..IpEndPoint::default() }],
             ..NfService::new(
                 name.to_string(),
                 name.clone(),

@@ -81,7 +81,7 @@ fn when_all_answer_then_the_session_is_active_and_each_was_told_the_same() {
     assert!(installed.create_pdr[1].pdi.ue_ip_addresses[0].destination);
     assert_eq!(installed.create_qer[0].mbr.unwrap().uplink_kbps, 100_000);
     assert_eq!(installed.create_qer[1].qfi, Some(tern_pfcp::Qfi(1)));
-    assert_eq!(installed.create_far[1].apply_action, ApplyAction::DROP);
+    assert_eq!(installed.create_far[1].apply_action, ApplyAction::BUFF);
     let far = &activated.update_far[0];
     assert_eq!(far.apply_action, Some(ApplyAction::FORW));
     let outer = far.update_forwarding_parameters.as_ref().unwrap().outer_header_creation.unwrap();

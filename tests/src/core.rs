@@ -91,8 +91,8 @@ fn core_config(directory: &Path) -> String {
          n2: {N2_CORE}\n\
          n3: {N3_CORE}\n\
          data: {data}\n\
-         ciphering: [nea0]\n\
-         integrity: [nia2]\n",
+         ciphering: [NEA0]\n\
+         integrity: [NIA2]\n",
         data = directory.join("data").display(),
     )
 }

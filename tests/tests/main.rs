@@ -1,1 +1,8 @@
-//! Whole-core tests.
+//! The whole core, in simulation.
+
+mod authentication;
+mod identities;
+mod outcome;
+mod registration;
+mod simulation;
+mod timers;

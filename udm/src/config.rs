@@ -47,8 +47,8 @@ pub const SAMPLE: &str = "\
 # UDM: subscription data, authentication vectors and registrations (TS 29.503).
 sbi:
   address: 127.0.0.12
-  port: 7777
-  nrf: http://127.0.0.10:7777
+  port: 8080
+  nrf: http://127.0.0.10:8080
 
 # The home network.
 plmn: { mcc: \"001\", mnc: \"01\" }

@@ -30,9 +30,9 @@ impl tern_config::Sample for Config {
 sbi:
   # Where the service is offered (needed).
   address: 127.0.0.11
-  port: 7777
+  port: 8080
   # apiRoot of the NRF.
-  nrf: http://127.0.0.10:7777
+  nrf: http://127.0.0.10:8080
 
 # The file that holds subscribers, registrations and authentication sequence numbers.
 store: tern-data/udr.redb

@@ -15,7 +15,7 @@ use tern_sbi::nudr_dr::{
 use tern_sbi::{Body, Call, Headers, Method, Operation, OperationError, Reply, Request, Response};
 use tern_types::{PduSessionId, PlmnId, Snssai, Supi};
 
-const API_ROOT: &str = "http://127.0.0.11:7777";
+const API_ROOT: &str = "http://127.0.0.11:8080";
 const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
 
 /// A running UDR and a consumer of it.

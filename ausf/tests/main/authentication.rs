@@ -13,7 +13,7 @@ use crate::{Bench, NETWORK, authenticate, functions, refusal, supi};
 /// The identity in the confirmation's URI.
 fn id(context: &Response<UeAuthenticationCtx>) -> String {
     let uri = Location::parse(&context.body.confirmation_uri().unwrap()).unwrap();
-    assert_eq!(uri.api_root, "http://127.0.0.13:7777");
+    assert_eq!(uri.api_root, "http://127.0.0.13:8080");
     let resource = Location::parse(context.location.as_deref().unwrap()).unwrap();
     assert_eq!(uri.path, format!("{}/5g-aka-confirmation", resource.path));
     resource.last_segment().unwrap()

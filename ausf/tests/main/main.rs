@@ -73,7 +73,7 @@ impl Bench {
         &self,
         operation: &O,
     ) -> Result<Response<O::Answer>, OperationError> {
-        let ausf = Target::ApiRoot("http://127.0.0.13:7777".to_owned());
+        let ausf = Target::ApiRoot("http://127.0.0.13:8080".to_owned());
         self.consumer.call(&ausf, &Call::default(), operation).await
     }
 }
@@ -101,7 +101,7 @@ impl Udm {
             })
             .on(move |_: Call, op: ConfirmAuth| {
                 hearing.events.lock().unwrap().push(op.event.clone());
-                let uri = "http://127.0.0.12:7777/nudm-ueau/v1/x/auth-events/e1".to_owned();
+                let uri = "http://127.0.0.12:8080/nudm-ueau/v1/x/auth-events/e1".to_owned();
                 async { Ok(Response::created(uri, op.event)) }
             })
             .on(move |_: Call, op: DeleteAuth| {
@@ -109,7 +109,7 @@ impl Udm {
                 forgetting.removals.lock().unwrap().push(op.auth_event_id);
                 async { Ok(Response::no_content()) }
             });
-        network.sbi.serve("127.0.0.12:7777".parse().unwrap(), Arc::new(routes)).await.unwrap()
+        network.sbi.serve("127.0.0.12:8080".parse().unwrap(), Arc::new(routes)).await.unwrap()
     }
 
     fn generate(&self, op: GenerateAuthData) -> Result<Response<AuthenticationInfoResult>, OperationError> {

@@ -160,7 +160,7 @@ mod tests {
 
     impl Default for Config {
         fn default() -> Self {
-            Self { mnc: "01".to_owned(), sbi: Sbi { port: 7777 } }
+            Self { mnc: "01".to_owned(), sbi: Sbi { port: 8080 } }
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tern_sbi_transport::HttpLimits;
 
 /// The port of the service-based interface.
-pub const SBI_PORT: u16 = 7777;
+pub const SBI_PORT: u16 = 8080;
 
 /// `sbi:` of a network function's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct SbiConfig {
     /// TCP port to serve at.
     #[serde(default = "sbi_port")]
     pub port: u16,
-    /// apiRoot of the NRF, such as `http://127.0.0.10:7777`; none only in the NRF itself.
+    /// apiRoot of the NRF, such as `http://127.0.0.10:8080`; none only in the NRF itself.
     #[serde(default = "nrf", skip_serializing_if = "Option::is_none")]
     pub nrf: Option<String>,
     /// What others call this NF by, if not `address` and `port`: such as

@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn authorities_are_split() {
-        assert_eq!(host_and_port("http://10.0.0.1:7777"), ("10.0.0.1", 7777));
+        assert_eq!(host_and_port("http://10.0.0.1:8080"), ("10.0.0.1", 8080));
         assert_eq!(host_and_port("http://amf.example"), ("amf.example", 80));
         assert_eq!(host_and_port("http://[::1]:7"), ("::1", 7));
         assert_eq!(host_and_port("http://[::1]"), ("::1", 80));

@@ -190,7 +190,7 @@ mod tests {
         let service = NfService {
             ip_end_points: vec![IpEndPoint {
                 ipv4_address: Some(host.parse().unwrap()),
-                port: Some(7777),
+                port: Some(8080),
                 ..IpEndPoint::default()
             }],
             priority: Some(priority),
@@ -217,9 +217,9 @@ mod tests {
         let candidates = candidates(&profiles, &ServiceName::NudmUeau);
         let firsts: Vec<String> =
             (0..4).map(|turn| order(&candidates, None, turn)[0].api_root.clone()).collect();
-        assert_eq!(firsts[0], "http://10.0.0.1:7777");
-        assert!(firsts[1..].iter().all(|root| root == "http://10.0.0.2:7777"));
-        assert_eq!(order(&candidates, None, 0)[2].api_root, "http://10.0.0.3:7777");
+        assert_eq!(firsts[0], "http://10.0.0.1:8080");
+        assert!(firsts[1..].iter().all(|root| root == "http://10.0.0.2:8080"));
+        assert_eq!(order(&candidates, None, 0)[2].api_root, "http://10.0.0.3:8080");
     }
 
     #[test]

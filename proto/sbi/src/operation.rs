@@ -210,7 +210,7 @@ impl PathParams {
     }
 }
 
-/// An absolute URI split at its apiRoot: `http://10.0.0.1:7777` and `/nausf-auth/v1/…`.
+/// An absolute URI split at its apiRoot: `http://10.0.0.1:8080` and `/nausf-auth/v1/…`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Location {
     /// Scheme and authority.

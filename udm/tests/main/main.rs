@@ -47,7 +47,7 @@ impl Bench {
         &self,
         operation: &O,
     ) -> Result<Response<O::Answer>, OperationError> {
-        let udm = Target::ApiRoot("http://127.0.0.12:7777".to_owned());
+        let udm = Target::ApiRoot("http://127.0.0.12:8080".to_owned());
         self.consumer.call(&udm, &Call::default(), operation).await
     }
 }

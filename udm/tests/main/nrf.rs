@@ -19,12 +19,12 @@ pub async fn serve(network: &MemoryTransport) -> Box<dyn Serving> {
         .on(move |_: Call, op: RegisterNfInstance| {
             added.lock().unwrap().push(op.profile.clone());
             async move {
-                Ok(Response::created("http://127.0.0.10:7777/nnrf-nfm/v1/nf-instances/x".into(), op.profile))
+                Ok(Response::created("http://127.0.0.10:8080/nnrf-nfm/v1/nf-instances/x".into(), op.profile))
             }
         })
         .on(|_: Call, _: UpdateNfInstance| async { Ok(Response { status: 204, ..Response::ok(None) }) })
         .on(|_: Call, op: CreateSubscription| async {
-            Ok(Response::created("http://127.0.0.10:7777/s/1".into(), op.subscription))
+            Ok(Response::created("http://127.0.0.10:8080/s/1".into(), op.subscription))
         })
         .on(move |_: Call, op: DeregisterNfInstance| {
             removed.lock().unwrap().retain(|p| p.nf_instance_id != op.nf_instance_id);
@@ -35,7 +35,7 @@ pub async fn serve(network: &MemoryTransport) -> Box<dyn Serving> {
             let result = all.into_iter().filter(|p| p.nf_type == op.target_nf_type).collect();
             async { Ok(Response::ok(SearchResult::new(result))) }
         });
-    network.serve("127.0.0.10:7777".parse().unwrap(), Arc::new(routes)).await.unwrap()
+    network.serve("127.0.0.10:8080".parse().unwrap(), Arc::new(routes)).await.unwrap()
 }
 
 /// Makes a peer of the tests known.
@@ -50,12 +50,12 @@ pub async fn register(env: &tern_nf::Env, nf_type: NfType, service: ServiceName,
             "versions": [{ "apiVersionInUri": "v1", "apiFullVersion": "1.0.0" }],
             "scheme": "http",
             "nfServiceStatus": "REGISTERED",
-            "ipEndPoints": [{ "ipv4Address": address, "port": 7777 }],
+            "ipEndPoints": [{ "ipv4Address": address, "port": 8080 }],
         }],
     });
     let profile = serde_json::from_value(profile).unwrap();
     let op = RegisterNfInstance { nf_instance_id: NfInstanceId::from_u128(7), profile };
     let consumer = tern_nf::Consumer::new(env, &tern_nf::SbiConfig::loopback(99), nf_type);
-    let nrf = tern_nf::Target::ApiRoot("http://127.0.0.10:7777".into());
+    let nrf = tern_nf::Target::ApiRoot("http://127.0.0.10:8080".into());
     consumer.call(&nrf, &Call::default(), &op).await.unwrap();
 }

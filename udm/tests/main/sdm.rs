@@ -46,13 +46,13 @@ async fn a_subscription_lives_until_it_is_ended() {
     let bench = Bench::new().await;
     let subscription = SdmSubscription::new(
         NfInstanceId::from_u128(1),
-        "http://127.0.0.16:7777/callback".to_owned(),
-        vec!["http://127.0.0.12:7777/nudm-sdm/v2/imsi-001010000000001/am-data".to_owned()],
+        "http://127.0.0.16:8080/callback".to_owned(),
+        vec!["http://127.0.0.12:8080/nudm-sdm/v2/imsi-001010000000001/am-data".to_owned()],
     );
     let created = bench.call(&Subscribe { ue_id: supi(), subscription }).await.unwrap();
     assert_eq!(created.body.subscription_id.as_deref(), Some("s1"));
     let location = created.location.unwrap();
-    assert_eq!(location, "http://127.0.0.12:7777/nudm-sdm/v2/imsi-001010000000001/sdm-subscriptions/s1");
+    assert_eq!(location, "http://127.0.0.12:8080/nudm-sdm/v2/imsi-001010000000001/sdm-subscriptions/s1");
     let end = Unsubscribe { ue_id: supi(), subscription_id: "s1".to_owned() };
     assert_eq!(bench.call(&end).await.unwrap().status, 204);
     assert_eq!(refusal(bench.call(&end).await), (404, "SUBSCRIPTION_NOT_FOUND".to_owned()));

@@ -84,7 +84,7 @@ impl Udr {
         routes = self.answer(routes, |udr, op: CreateOrUpdateSmfRegistration| {
             let before = udr.smfs.lock().unwrap().insert(op.pdu_session_id.get(), op.registration.clone());
             match before {
-                None => Ok(Response::created("http://127.0.0.11:7777/x".into(), Some(op.registration))),
+                None => Ok(Response::created("http://127.0.0.11:8080/x".into(), Some(op.registration))),
                 Some(_) => Ok(Response { status: 204, ..Response::ok(None) }),
             }
         });
@@ -96,7 +96,7 @@ impl Udr {
         });
         routes = self.answer(routes, |udr, op: CreateSdmSubscription| {
             udr.subscriptions.lock().unwrap().push("s1".to_owned());
-            Ok(Response::created("http://127.0.0.11:7777/nudr-dr/v2/x/s1".into(), op.subscription))
+            Ok(Response::created("http://127.0.0.11:8080/nudr-dr/v2/x/s1".into(), op.subscription))
         });
         routes = self.answer(routes, |udr, op: RemoveSdmSubscription| {
             let mut subscriptions = udr.subscriptions.lock().unwrap();
@@ -104,7 +104,7 @@ impl Udr {
             subscriptions.retain(|id| *id != op.subs_id);
             if subscriptions.len() < before { Ok(Response::no_content()) } else { refuse(404, "") }
         });
-        network.serve("127.0.0.11:7777".parse().unwrap(), Arc::new(routes)).await.unwrap()
+        network.serve("127.0.0.11:8080".parse().unwrap(), Arc::new(routes)).await.unwrap()
     }
 
     fn answer<O: Operation<Failure = ProblemDetails>>(

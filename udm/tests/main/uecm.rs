@@ -22,7 +22,7 @@ fn amf(number: u16) -> RegisterAmf3gpp {
     let callback = DeregistrationNotify::callback_path("imsi-001010000000001");
     let registration = Amf3GppAccessRegistration::new(
         NfInstanceId::from_u128(number.into()),
-        format!("http://127.0.0.16:7777{callback}"),
+        format!("http://127.0.0.16:8080{callback}"),
         guami(number),
         RatType::Nr,
     );
@@ -38,7 +38,7 @@ async fn when_another_amf_registers_then_the_old_one_is_told() {
         heard.lock().unwrap().push((op.key(), op.data));
         async { Ok(Response::no_content()) }
     });
-    let _amf = bench.network.sbi.serve("127.0.0.16:7777".parse().unwrap(), Arc::new(routes)).await.unwrap();
+    let _amf = bench.network.sbi.serve("127.0.0.16:8080".parse().unwrap(), Arc::new(routes)).await.unwrap();
 
     let first = bench.call(&amf(1)).await.unwrap();
     assert_eq!(first.status, 201);

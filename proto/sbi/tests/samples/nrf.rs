@@ -53,7 +53,7 @@ fn service() -> serde_json::Value {
         "scheme": "http", "nfServiceStatus": "REGISTERED", "fqdn": "amf.example.org",
         "interPlmnFqdn": "amf.example.org", "apiPrefix": "x", "priority": 0, "capacity": 100, "load": 3,
         "loadTimeStamp": TIME, "recoveryTime": TIME, "supportedFeatures": "0", "oauth2Required": false,
-        "ipEndPoints": [{"ipv4Address": "127.0.0.16", "transport": "TCP", "port": 7777}, {"ipv6Address": "2001:db8::3"}],
+        "ipEndPoints": [{"ipv4Address": "127.0.0.16", "transport": "TCP", "port": 8080}, {"ipv6Address": "2001:db8::3"}],
         "defaultNotificationSubscriptions": [{"notificationType": "N1_MESSAGES", "callbackUri": "http://amf/x",
             "n1MessageClass": "SM", "n2InformationClass": "SM"}],
         "allowedPlmns": [plmn()], "allowedNfTypes": ["SMF"], "allowedNfDomains": ["example.org"],

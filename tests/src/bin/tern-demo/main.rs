@@ -5,6 +5,7 @@ mod file;
 mod report;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -59,15 +60,21 @@ enum Part {
     },
 }
 
-fn main() -> Result<()> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        match arguments.part {
-            Some(Part::Serve { at }) => file::serve(at, FILE_LEN).await,
-            Some(Part::Fetch { from, device }) => file::fetch(from, &device, FILE_LEN).await,
-            None => demonstrate(&arguments).await,
+    let result = match arguments.part {
+        Some(Part::Serve { at }) => file::serve(at, FILE_LEN).await,
+        Some(Part::Fetch { from, device }) => file::fetch(from, &device, FILE_LEN).await,
+        None => demonstrate(&arguments).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
         }
-    })
+    }
 }
 
 /// Runs the demo; an interrupt ends it like a failure, so that all is removed in any case.
