@@ -81,7 +81,7 @@ class Services:
             if re.search(r"^paths: *\{\}", text, re.M) or "\nservers:" not in text:
                 continue
             self.files[file.name] = yaml.load(text, loader)
-        for name, contents in self.files.items():
+        for name, contents in list(self.files.items()):
             for server in contents.get("servers", []):
                 root = server["url"].replace("{apiRoot}", "")
                 for path, item in contents.get("paths", {}).items():
@@ -106,7 +106,7 @@ class Services:
 
 
 def follow(contents, pointer):
-    for part in pointer.strip("/").split("/"):
+    for part in urllib.parse.unquote(pointer).strip("/").split("/"):
         contents = contents[part.replace("~1", "/").replace("~0", "~")]
     return contents
 
@@ -163,8 +163,9 @@ def bodies(capture, services):
         file, operation = found
         status = response.headers.get(":status", "")
         wanted = operation["responses"].get(status) or operation["responses"].get("default") or {}
-        for message, content in ((request, operation.get("requestBody", {}).get("content", {})),
-                                 (response, wanted.get("content", {}))):
+        for message, content, is_request in (
+                (request, operation.get("requestBody", {}).get("content", {}), True),
+                (response, wanted.get("content", {}), False)):
             if message.headers.get("content-type", "").startswith("application/problem+json"):
                 yield {"file": "TS29571_CommonData.yaml", "schema": "ProblemDetails", "body": first_json(message)}
                 continue
@@ -177,7 +178,7 @@ def bodies(capture, services):
                 if not schema:
                     yield {"fault": f"{method} {path} {status}: a body where the official files have none"}
                 continue
-            yield {"file": reference[0], "schema": reference[1], "body": body}
+            yield {"file": reference[0], "schema": reference[1], "body": body, "request": is_request}
 
 
 def main():

@@ -1,0 +1,119 @@
+//! The network functions, each with its own `run`, as tasks.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tern_nf::{Env, Shutdown, SimNetwork, Trigger};
+use tern_store::Store;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::Setup;
+
+/// A network function, in the order in which they are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Nf {
+    Nrf,
+    Udr,
+    Udm,
+    Ausf,
+    Pcf,
+    Nssf,
+    Upf,
+    Smf,
+    Amf,
+}
+
+impl Nf {
+    /// All of them.
+    pub const ALL: [Self; 9] =
+        [Self::Nrf, Self::Udr, Self::Udm, Self::Ausf, Self::Pcf, Self::Nssf, Self::Upf, Self::Smf, Self::Amf];
+}
+
+impl fmt::Display for Nf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A network function that runs.
+pub struct Running {
+    pub env: Env,
+    /// How often it was started before.
+    pub incarnation: u64,
+    nf: Nf,
+    trigger: Option<Trigger>,
+    task: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+/// Starts a network function, with the store it had before if it had one.
+pub fn start(
+    nf: Nf,
+    setup: &Setup,
+    network: &SimNetwork,
+    incarnation: u64,
+    store: Option<Arc<dyn Store>>,
+) -> Running {
+    let seed = setup.seed.wrapping_mul(1_000_003) + nf as u64 * 100 + incarnation;
+    let mut env = Env::simulated(seed, network);
+    if let Some(store) = store {
+        env.store = store;
+    }
+    if nf == Nf::Amf {
+        env.sctp = network.sctp.endpoint(vec![super::AMF_ADDRESS]);
+    }
+    let (trigger, shutdown) = Shutdown::new();
+    let task = spawn(nf, setup, &env, shutdown);
+    Running { env, incarnation, nf, trigger: Some(trigger), task: Some(task) }
+}
+
+fn spawn(nf: Nf, setup: &Setup, env: &Env, shutdown: Shutdown) -> JoinHandle<anyhow::Result<()>> {
+    fn go(run: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> JoinHandle<anyhow::Result<()>> {
+        tokio::spawn(run)
+    }
+    let env = env.clone();
+    match nf {
+        Nf::Nrf => go(tern_nrf::run(setup.nrf.clone(), env, shutdown)),
+        Nf::Udr => go(tern_udr::run(setup.udr.clone(), env, shutdown)),
+        Nf::Udm => go(tern_udm::run(setup.udm.clone(), env, shutdown)),
+        Nf::Ausf => go(tern_ausf::run(setup.ausf.clone(), env, shutdown)),
+        Nf::Pcf => go(tern_pcf::run(setup.pcf.clone(), env, shutdown)),
+        Nf::Nssf => go(tern_nssf::run(setup.nssf.clone(), env, shutdown)),
+        Nf::Smf => go(tern_smf::run(setup.smf.clone(), env, shutdown)),
+        Nf::Upf => go(tern_upf::run(setup.upf.clone(), env, shutdown)),
+        Nf::Amf => go(tern_amf::run(setup.amf.clone(), env, shutdown)),
+    }
+}
+
+impl Running {
+    /// Waits until it serves.
+    pub async fn ready(&self, limit: Duration) {
+        let ready = timeout(limit, self.env.readiness.wait()).await;
+        assert!(ready.is_ok(), "the {} does not come up", self.nf);
+    }
+
+    /// Ends its task where it stands.
+    pub async fn kill(&mut self) {
+        let Some(task) = self.task.take() else { return };
+        assert!(!task.is_finished(), "the {} has ended by itself: {:?}", self.nf, task.await);
+        task.abort();
+        let ended = task.await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()), "the {} has panicked", self.nf);
+        // What it has spawned ends with its trigger, as soon as it is its turn.
+        self.trigger = None;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Asks it to stop, and sees that it does.
+    pub async fn stop(&mut self, limit: Duration) {
+        let Some(task) = self.task.take() else { return };
+        assert!(!task.is_finished(), "the {} has ended by itself: {:?}", self.nf, task.await);
+        if let Some(trigger) = self.trigger.take() {
+            trigger.shut_down();
+        }
+        let ended = timeout(limit, task).await;
+        assert!(matches!(ended, Ok(Ok(Ok(())))), "the {} does not stop cleanly: {ended:?}", self.nf);
+    }
+}
