@@ -70,3 +70,37 @@ pub(crate) fn pump(
     });
     [down, up]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Needs /dev/net/tun and the right to use it; says so where it has not.
+    #[tokio::test]
+    async fn programs_reach_a_device_without_any_route() {
+        let name = format!("uetest{}", std::process::id() % 100_000);
+        let address = Ipv4Addr::new(198, 18, 0, 1);
+        let device = match HostTuns.create(&name, address, 1400) {
+            Ok(device) => device,
+            Err(error) => return eprintln!("skipped: no TUN device: {error}"),
+        };
+        let socket = tokio::net::UdpSocket::bind((address, 0)).await.unwrap();
+        socket.bind_device(Some(name.as_bytes())).unwrap();
+        let target = Ipv4Addr::new(198, 18, 7, 7);
+        socket.send_to(b"hello", (target, 9)).await.unwrap();
+        let mut buffer = [0; 2048];
+        let received = tokio::time::timeout(Duration::from_secs(5), async {
+            loop {
+                let length = device.recv(&mut buffer).await.unwrap();
+                // The kernel sends packets of its own, such as router solicitations.
+                if buffer[0] >> 4 == 4 && buffer[9] == 17 {
+                    return buffer[..length].to_vec();
+                }
+            }
+        });
+        let packet = received.await.unwrap();
+        assert_eq!(packet[16..20], target.octets());
+        assert!(packet.ends_with(b"hello"));
+    }
+}

@@ -492,6 +492,11 @@ pub fn decode_release_response(octets: &[u8]) -> Result<(), DecodeError> {
         .map(drop)
 }
 
+/// PDU Session Resource Notify Released Transfer (§9.3.4.13), octets.
+pub fn encode_notify_released(cause: NgapCause) -> Result<Bytes, EncodeError> {
+    write(&PDUSessionResourceNotifyReleasedTransfer::new(cause_ie(cause)?, None))
+}
+
 /// The cause of a PDU Session Resource Notify Released Transfer (§9.3.4.13).
 pub fn decode_notify_released(octets: &[u8]) -> Result<NgapCause, DecodeError> {
     let transfer: PDUSessionResourceNotifyReleasedTransfer =
@@ -568,6 +573,7 @@ mod tests {
         assert_eq!(ModifyResponse::decode(&modified.encode().unwrap()).unwrap(), modified);
         assert_eq!(decode_setup_unsuccessful(&encode_setup_unsuccessful(cause).unwrap()).unwrap(), cause);
         assert_eq!(decode_release_command(&encode_release_command(cause).unwrap()).unwrap(), cause);
+        assert_eq!(decode_notify_released(&encode_notify_released(cause).unwrap()).unwrap(), cause);
         decode_release_response(&encode_release_response().unwrap()).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! A gNB towards the core: N2 (TS 38.413) and N3, strict about what it receives.
 
+mod link;
 mod n3;
 mod procedures;
 mod resources;
@@ -26,6 +27,7 @@ use crate::env::SimEnv;
 use crate::error::SimError;
 use crate::report::Journal;
 
+pub use link::Link;
 pub use n3::{N3, UplinkTunnel};
 pub use setup::ServedAmf;
 
@@ -169,14 +171,6 @@ struct UeSlot {
     context: bool,
     ue_ambr: Option<Ambr>,
     sessions: BTreeMap<u8, u32>,
-}
-
-/// A UE's connection through a gNB; dropping it does not release it.
-#[derive(Debug)]
-pub struct Link {
-    gnb: Gnb,
-    ran_id: u32,
-    events: mpsc::Receiver<FromGnb>,
 }
 
 impl Gnb {
@@ -407,113 +401,5 @@ impl fmt::Display for Gnb {
 impl fmt::Debug for Gnb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Gnb").field(&self.0.config.name).finish()
-    }
-}
-
-impl Link {
-    /// The UE's identity at the gNB.
-    pub fn ran_id(&self) -> u32 {
-        self.ran_id
-    }
-
-    /// The gNB.
-    pub fn gnb(&self) -> &Gnb {
-        &self.gnb
-    }
-
-    /// The AMF's identity of the UE, once it is known.
-    pub fn amf_id(&self) -> Option<u64> {
-        self.gnb.state().ues.get(&self.ran_id).and_then(|ue| ue.amf_id)
-    }
-
-    /// What the gNB says next; `None` once it has said that the connection is gone.
-    pub async fn recv(&mut self) -> Option<FromGnb> {
-        self.events.recv().await
-    }
-
-    /// Sends a NAS message: UPLINK NAS TRANSPORT (TS 38.413 §8.6.3).
-    pub async fn send(&self, nas: Bytes) -> Result<(), SimError> {
-        let (amf_id, stream) = self.ids()?;
-        let pdu = build_ngap!(
-            InitiatingMessage,
-            UplinkNASTransport,
-            UplinkNASTransport,
-            AMF_UE_NGAP_ID(amf_id),
-            RAN_UE_NGAP_ID(self.ran_id),
-            NAS_PDU(nas.to_vec()),
-            UserLocationInformation(convert::user_location(self.gnb.0.config.location())),
-        )?;
-        self.gnb.send(&pdu, stream).await
-    }
-
-    /// Sends the UE's radio capability: UE RADIO CAPABILITY INFO INDICATION (TS 38.413 §8.14.1).
-    pub async fn send_radio_capability(&self, capability: &[u8]) -> Result<(), SimError> {
-        let (amf_id, stream) = self.ids()?;
-        let pdu = build_ngap!(
-            InitiatingMessage,
-            UERadioCapabilityInfoIndication,
-            UERadioCapabilityInfoIndication,
-            AMF_UE_NGAP_ID(amf_id),
-            RAN_UE_NGAP_ID(self.ran_id),
-            UERadioCapability(capability.to_vec()),
-        )?;
-        self.gnb.send(&pdu, stream).await
-    }
-
-    /// Says that the UE has gone idle or was lost: UE CONTEXT RELEASE REQUEST (TS 38.413 §8.3.2).
-    pub async fn request_release(&self, cause: CauseRadioNetwork) -> Result<(), SimError> {
-        let (amf_id, stream) = self.ids()?;
-        let sessions: Vec<_> = {
-            let state = self.gnb.state();
-            let sessions = state.ues.get(&self.ran_id).into_iter().flat_map(|ue| ue.sessions.keys());
-            sessions.map(|&psi| PDUSessionResourceItemCxtRelReq::new(PDUSessionID(psi), None)).collect()
-        };
-        let cause = cause::radio_network(cause);
-        let pdu = if sessions.is_empty() {
-            build_ngap!(
-                InitiatingMessage,
-                UEContextReleaseRequest,
-                UEContextReleaseRequest,
-                AMF_UE_NGAP_ID(amf_id),
-                RAN_UE_NGAP_ID(self.ran_id),
-                Cause(cause),
-            )?
-        } else {
-            build_ngap!(
-                InitiatingMessage,
-                UEContextReleaseRequest,
-                UEContextReleaseRequest,
-                AMF_UE_NGAP_ID(amf_id),
-                RAN_UE_NGAP_ID(self.ran_id),
-                PDUSessionResourceListCxtRelReq(PDUSessionResourceListCxtRelReq(sessions)),
-                Cause(cause),
-            )?
-        };
-        self.gnb.send(&pdu, stream).await
-    }
-
-    /// Says that a NAS message was not delivered: NAS NON DELIVERY INDICATION (TS 38.413 §8.6.4).
-    pub async fn report_non_delivery(&self, nas: Bytes) -> Result<(), SimError> {
-        let (amf_id, stream) = self.ids()?;
-        let pdu = build_ngap!(
-            InitiatingMessage,
-            NASNonDeliveryIndication,
-            NASNonDeliveryIndication,
-            AMF_UE_NGAP_ID(amf_id),
-            RAN_UE_NGAP_ID(self.ran_id),
-            NAS_PDU(nas.to_vec()),
-            Cause(cause::radio_network(CauseRadioNetwork::radio_connection_with_ue_lost)),
-        )?;
-        self.gnb.send(&pdu, stream).await
-    }
-
-    fn ids(&self) -> Result<(u64, u16), SimError> {
-        let state = self.gnb.state();
-        if let Some(why) = &state.lost {
-            return Err(SimError::GnbLost(why.clone()));
-        }
-        let ue = state.ues.get(&self.ran_id);
-        let ids = ue.and_then(|ue| Some((ue.amf_id?, ue.stream)));
-        ids.ok_or_else(|| SimError::State("the AMF has not answered the UE's first message".into()))
     }
 }

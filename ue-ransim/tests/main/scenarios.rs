@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use tern_ngap::ngap::{Cause, CauseProtocol};
 use tern_sctp::mem::MemNetwork;
 use tern_types::Random;
 use ue_ransim::config::UeGroup;
@@ -130,6 +131,21 @@ async fn a_gnb_that_dies_is_noticed_by_its_ues() {
     rig.gnbs[0].abort();
     let error = ue.establish_session(Default::default()).await.unwrap_err();
     assert!(matches!(error, SimError::GnbLost(_)), "{error}");
+}
+
+/// The scripted core takes each message apart and compares it with TS 38.413.
+#[tokio::test(start_paused = true)]
+async fn what_a_gnb_says_of_its_own_is_well_formed() {
+    let (rig, mut ue) = rig(None).await;
+    ue.register().await.unwrap();
+    let session = ue.establish_session(Default::default()).await.unwrap();
+    let link = ue.link().unwrap();
+    link.notify_released(session.psi).await.unwrap();
+    link.report_non_delivery(bytes::Bytes::from_static(&[0x7e, 0, 0x54])).await.unwrap();
+    link.indicate_error(Cause::protocol(CauseProtocol::semantic_error)).await.unwrap();
+    rig.gnbs[0].update_slices(vec![slice()]).await.unwrap();
+    ue.deregister(false).await.unwrap();
+    assert_eq!(rig.journal.failures(), []);
 }
 
 #[tokio::test(start_paused = true)]
