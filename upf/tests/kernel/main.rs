@@ -38,7 +38,10 @@ fn packets_pass_between_gnb_and_data_network_through_the_kernel() {
     }
     let name = format!("tern-upf-{}", std::process::id());
     if !std::path::Path::new("/dev/net/tun").exists() || !ip(&["netns", "add", &name]) {
-        eprintln!("skipped: needs root, iproute2 and /dev/net/tun");
+        println!(
+            "SKIPPED tern-upf packets_pass_between_gnb_and_data_network_through_the_kernel: \
+             it needs root, iproute2 and /dev/net/tun"
+        );
         return;
     }
     let namespace = Namespace(name);

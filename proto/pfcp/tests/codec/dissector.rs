@@ -30,7 +30,10 @@ fn tshark_finds_nothing_malformed_in_what_we_write() {
         .arg(&path)
         .output();
     let Ok(output) = output else {
-        eprintln!("skipped: tshark is not installed");
+        println!(
+            "SKIPPED tern-pfcp dissector::tshark_finds_nothing_malformed_in_what_we_write: \
+             tshark is not installed"
+        );
         return;
     };
     let listing = String::from_utf8_lossy(&output.stdout);
