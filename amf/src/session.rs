@@ -86,6 +86,12 @@ pub(crate) enum N2FromGnb {
 }
 
 impl Session {
+    /// Whether it is being released.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.step, Step::Releasing(_, None))
+            || self.queue.iter().any(|work| matches!(work, Work::Release(None)))
+    }
+
     /// Whether the SMF has something left to answer.
     pub(crate) fn is_busy(&self) -> bool {
         !matches!(self.step, Step::Idle) || !self.queue.is_empty()
@@ -320,6 +326,20 @@ pub(crate) fn suspend_all(ue: &mut UeContext, amf: &mut Amf) {
             session.resources = false;
         }
         push(ue, amf, id, Work::Deactivate);
+    }
+}
+
+/// The sessions that stay.
+pub(crate) fn active(ue: &UeContext) -> Vec<u8> {
+    ue.sessions.values().filter(|session| !session.is_leaving()).map(|session| session.id.get()).collect()
+}
+
+/// The UE has told which sessions it has: the others are released at their SMFs, without a word
+/// to the UE (TS 24.501 §5.5.1.3.4, §5.6.1.4.1).
+pub(crate) fn release_inactive(ue: &mut UeContext, amf: &mut Amf, active: impl Fn(PduSessionId) -> bool) {
+    let gone: Vec<PduSessionId> = ue.sessions.keys().copied().filter(|&id| !active(id)).collect();
+    for id in gone {
+        push(ue, amf, id, Work::Release(None));
     }
 }
 

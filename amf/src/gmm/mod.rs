@@ -9,6 +9,7 @@ pub(crate) mod registration_accept;
 pub(crate) mod registration_home;
 pub(crate) mod registration_reject;
 pub(crate) mod registration_request;
+pub(crate) mod registration_start;
 pub(crate) mod security;
 pub(crate) mod security_mode;
 pub(crate) mod service_request;
@@ -114,7 +115,7 @@ pub(crate) fn dispatch(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
     use Nas5gmmMessage as M;
     let verified = uplink.verified;
     match uplink.message {
-        M::RegistrationRequest(_) => registration::on_request(ue, amf, uplink),
+        M::RegistrationRequest(_) => registration_start::on_request(ue, amf, uplink),
         M::DeregistrationRequestUeOriginating(request) => {
             deregistration::on_request(ue, amf, &request, verified);
         }

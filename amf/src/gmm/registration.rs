@@ -12,11 +12,10 @@ use tern_sbi::nudm_uecm::RegisterAmf3gpp;
 use tern_types::{Instant, Snssai};
 use tracing::{debug, info, warn};
 
-use crate::config::Reauthentication;
 use crate::error::Refusal;
 use crate::gmm::authentication::{Authenticated, NotAuthenticated};
 use crate::gmm::identification::NotIdentified;
-use crate::gmm::registration_request::{ClaimedIdentity, RegistrationKind, RegistrationRequest};
+use crate::gmm::registration_request::RegistrationRequest;
 use crate::gmm::security_mode::NoAnswer;
 use crate::gmm::{
     self, Authentication, Identification, Procedure, Progress, SecurityModeControl, Uplink, deregistration,
@@ -33,7 +32,10 @@ pub struct Registration {
     /// The request as far as it is known: the one of a NAS message container replaces the first.
     pub(crate) request: RegistrationRequest,
     /// The first message's octets, to know a repetition (TS 24.501 §5.5.1.2.8).
-    first: Bytes,
+    pub(super) first: Bytes,
+    /// Whether the UE's whole request is known; else security mode control asks for it again
+    /// (RINMR, TS 24.501 §5.4.2.2).
+    pub(super) whole: bool,
     /// Rejected slices; whether for the whole network, else for the registration area.
     pub(super) rejected: Vec<(bool, Snssai)>,
     pub(super) step: Step,
@@ -58,117 +60,9 @@ pub(super) enum Step {
     Accepting(Supervised),
 }
 
-/// A REGISTRATION REQUEST came on the UE's connection.
-pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
-    let Nas5gmmMessage::RegistrationRequest(message) = &uplink.message else { return };
-    if let Some(Procedure::Registration(running)) = &mut ue.procedure
-        && running.first == uplink.octets
-    {
-        // TS 24.501 §5.5.1.2.8: the same request again.
-        amf.count("amf.gmm.registration_repeated");
-        let resend = match &mut running.step {
-            Step::Accepting(sent) => {
-                sent.restart(amf.now);
-                Some(sent.message.clone())
-            }
-            _ => None,
-        };
-        if let Some(accept) = resend {
-            registration_accept::resend(ue, amf, &accept);
-        }
-        return;
-    }
-    // A different request aborts what was running (TS 24.501 §5.5.1.2.8, §5.5.2.3.5, §5.6.1.7).
-    abort_running(ue, amf);
-    if let (Some(n2), Some(count)) = (&mut ue.n2, uplink.count) {
-        n2.secured = true;
-        n2.k_gnb_count = count;
-    }
-    let mut verified = uplink.verified;
-    let read = match (&ue.security, uplink.count) {
-        (Some(context), Some(count)) => {
-            let read = RegistrationRequest::of_initial(message, uplink.octets.clone(), context, count);
-            verified &= read.is_some();
-            read.unwrap_or_else(|| RegistrationRequest::of(message, uplink.octets.clone()))
-        }
-        _ => RegistrationRequest::of(message, uplink.octets.clone()),
-    };
-    match read {
-        Ok(request) => start(ue, amf, request, uplink.octets, verified),
-        Err(refusal) => reject(ue, amf, refusal, &[]),
-    }
-}
-
-fn abort_running(ue: &mut UeContext, amf: &mut Amf) {
-    if let Some(procedure) = ue.procedure.take() {
-        amf.count("amf.gmm.procedure_aborted");
-        if let Procedure::Registration(running) = procedure
-            && matches!(running.step, Step::SecuringNas(_))
-        {
-            restore_security(ue);
-        }
-    }
-}
-
-fn restore_security(ue: &mut UeContext) {
-    ue.security = ue.previous_security.take();
-    if ue.security.is_none()
-        && let Some(n2) = &mut ue.n2
-    {
-        n2.secured = false;
-    }
-}
-
-fn start(ue: &mut UeContext, amf: &mut Amf, request: RegistrationRequest, first: Bytes, verified: bool) {
-    ue.claimed = match &request.identity {
-        ClaimedIdentity::Suci(suci) => Some(suci.clone()),
-        ClaimedIdentity::Guti(guti) => Some(guti.to_string()),
-        ClaimedIdentity::Other => None,
-    };
-    info!(ue = ue.name(), kind = ?request.kind, verified, "registration");
-    amf.count("amf.gmm.registration_started");
-    let tai = ue.location.map(|location| location.tai);
-    let Some(tai) = tai else { return reject(ue, amf, Refusal::ProtocolError, &[]) };
-    if !amf.config.serves_plmn(tai.plmn_id) {
-        return reject(ue, amf, Refusal::PlmnNotAllowed, &[]);
-    }
-    if !amf.config.serves(tai) {
-        return reject(ue, amf, Refusal::NoSuitableCells, &[]);
-    }
-    if request.capability.is_empty() && ue.capability.is_empty() {
-        // The IE is missing only where a context has it (TS 24.501 §8.2.6.4).
-        return reject(ue, amf, Refusal::InvalidMandatoryInformation, &[]);
-    }
-    let same_capability = request.capability.is_empty() || request.capability == ue.capability;
-    let mut machine = Registration { first, rejected: Vec::new(), step: Step::none(), request };
-    let fresh = ue.security.as_ref().is_some_and(|context| !context.nearly_exhausted());
-    let wanted = amf.config.security.reauthentication == Reauthentication::WhenNeeded
-        || machine.request.kind != RegistrationKind::Initial;
-    if verified && fresh && same_capability && wanted && ue.supi.is_some() {
-        return machine.subscribe(ue, amf);
-    }
-    if !machine.request.capability.is_empty() {
-        ue.capability = machine.request.capability.clone();
-    }
-    match (&machine.request.identity, &ue.supi) {
-        (ClaimedIdentity::Suci(suci), _) => {
-            let suci = suci.clone();
-            machine.authenticate(ue, amf, suci, true);
-        }
-        (ClaimedIdentity::Guti(_), Some(supi)) if verified => {
-            let supi = supi.to_string();
-            machine.authenticate(ue, amf, supi, false);
-        }
-        _ => {
-            machine.step = Step::Identifying(Identification::start(ue, amf));
-            machine.run(ue);
-        }
-    }
-}
-
 impl Step {
     /// Before the first step.
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self::Subscribing { registered: None, data: None }
     }
 }
@@ -194,7 +88,7 @@ impl Registration {
         matches!(self.step, Step::Accepting(_))
     }
 
-    fn authenticate(mut self, ue: &mut UeContext, amf: &mut Amf, identity: String, by_suci: bool) {
+    pub(super) fn authenticate(mut self, ue: &mut UeContext, amf: &mut Amf, identity: String, by_suci: bool) {
         let known = self.request.ksi;
         let child = Authentication::start(ue, amf, identity, by_suci, known);
         self.step = Step::Authenticating(child);
@@ -341,9 +235,8 @@ impl Registration {
             }
             Progress::Done(proved) => {
                 deregistration::take_over(ue, amf, &proved.supi);
-                let whole = true;
                 ue.previous_security = ue.security.take();
-                match SecurityModeControl::start(ue, amf, proved.k_amf, proved.ksi, whole) {
+                match SecurityModeControl::start(ue, amf, proved.k_amf, proved.ksi, !self.whole) {
                     Ok(child) => {
                         self.step = Step::SecuringNas(child);
                         self.run(ue);
@@ -375,6 +268,7 @@ impl Registration {
                     return reject(ue, amf, Refusal::SecurityCapabilitiesMismatch, &[]);
                 }
                 self.request = request;
+                self.whole = true;
             }
             Some(Some(Err(refusal))) => return reject(ue, amf, refusal, &[]),
             Some(None) => return reject(ue, amf, Refusal::InvalidMandatoryInformation, &[]),
@@ -401,6 +295,16 @@ impl Registration {
             Step::SecuringNas(_) => restore_security(ue),
             _ => {}
         }
+    }
+}
+
+/// Security mode control came to nothing: the context before it holds again.
+pub(super) fn restore_security(ue: &mut UeContext) {
+    ue.security = ue.previous_security.take();
+    if ue.security.is_none()
+        && let Some(n2) = &mut ue.n2
+    {
+        n2.secured = false;
     }
 }
 

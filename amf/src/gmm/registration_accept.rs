@@ -13,6 +13,7 @@ use tracing::error;
 use crate::Amf;
 use crate::gmm::{self, Registration, slices::SliceRejection};
 use crate::ngap::initial_context_setup;
+use crate::session;
 use crate::supervised::{Protection, Supervised, T3550};
 use crate::ue::{ContextSetup, UeContext};
 
@@ -95,7 +96,7 @@ fn with_sessions(
     registration: &Registration,
 ) -> NasRegistrationAccept {
     let mut accept = accept;
-    let active: Vec<u8> = ue.sessions.keys().map(|id| id.get()).collect();
+    let active = session::active(ue);
     if registration.request.pdu_sessions.is_some()
         && let Ok(status) = NasPduSessionStatus::from_sessions(&active)
     {

@@ -26,7 +26,14 @@ impl Registration {
         if self.request.kind == RegistrationKind::Initial {
             // An initial registration begins without sessions (TS 24.501 §5.5.1.2.4).
             session::release_all(ue, amf);
-        } else if ue.registered && ue.at_udm && ue.subscription.is_some() {
+        } else if let Some(active) = &self.request.pdu_sessions {
+            session::release_inactive(ue, amf, |id| active.contains(&id.get()));
+        }
+        if self.request.kind != RegistrationKind::Initial
+            && ue.registered
+            && ue.at_udm
+            && ue.subscription.is_some()
+        {
             return self.select_slices(ue, amf);
         }
         let registered = udm::register(ue, amf, &supi, self.request.kind == RegistrationKind::Initial);
@@ -80,7 +87,10 @@ impl Registration {
             amf.config.slices(location.tai).any(|s| s == slice)
                 && gnb.is_none_or(|gnb| gnb.slices(location.tai).any(|s| s == slice))
         };
-        slices::select(subscription, self.request.requested.as_deref(), served)
+        // An update without a requested NSSAI leaves the allowed one as it is.
+        let kept = (self.request.kind != RegistrationKind::Initial && !ue.allowed.is_empty())
+            .then_some(&ue.allowed[..]);
+        slices::select(subscription, self.request.requested.as_deref().or(kept), served)
     }
 
     fn keep_slices(&mut self, ue: &mut UeContext, slices: Slices) {

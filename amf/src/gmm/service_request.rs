@@ -53,6 +53,9 @@ pub(crate) fn on_request(
     if !verified || !ue.registered {
         return reject(ue, amf, Refusal::IdentityUnknown);
     }
+    if ue.location.is_some_and(|location| !amf.config.serves(location.tai)) {
+        return reject(ue, amf, Refusal::NoSuitableCells);
+    }
     if let Some(Procedure::Registration(_) | Procedure::Deregistration(_)) = &ue.procedure {
         // TS 24.501 §5.6.1.7: the UE does not do this; what runs goes on.
         amf.count("amf.nas.unexpected");
@@ -60,12 +63,7 @@ pub(crate) fn on_request(
     }
     let request = whole(ue, &request, count).unwrap_or(request);
     if let Some(status) = &request.pdu_session_status {
-        let gone: Vec<PduSessionId> =
-            ue.sessions.keys().copied().filter(|id| !status.is_active(id.get())).collect();
-        for id in gone {
-            // The UE has released it on its own (TS 24.501 §5.6.1.4.1).
-            session::push(ue, amf, id, Work::Release(None));
-        }
+        session::release_inactive(ue, amf, |id| status.is_active(id.get()));
     }
     let wanted = request.uplink_data_status.as_ref().map(|ie| ie.sessions_with_data()).unwrap_or_default();
     let wanted: BTreeMap<_, _> =
@@ -129,7 +127,7 @@ fn accept(ue: &mut UeContext, amf: &mut Amf, service: ServiceRequest) {
         .map(|(id, _)| id.get())
         .collect();
     let mut message = NasServiceAccept::new();
-    let active: Vec<u8> = ue.sessions.keys().map(|id| id.get()).collect();
+    let active = session::active(ue);
     if service.status
         && let Ok(status) = NasPduSessionStatus::from_sessions(&active)
     {

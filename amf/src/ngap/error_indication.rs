@@ -2,7 +2,7 @@
 
 use tern_ngap::cause::{self, Fault};
 use tern_ngap::ngap::{
-    AMFUENGAPID, Cause, CauseProtocol, CriticalityDiagnostics, ErrorIndication, NGAP_PDU,
+    AMFUENGAPID, Cause, CauseProtocol, Criticality, CriticalityDiagnostics, ErrorIndication, NGAP_PDU,
     ProtocolIEContainer, RANUENGAPID,
 };
 use tern_ngap::{Message as _, build_ngap_ie, extract_ngap_ies};
@@ -63,6 +63,18 @@ pub(crate) fn transfer_syntax_error(amf: &mut Amf, gnb: GnbId, stream: u16) {
 pub(crate) fn fault(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU, fault: Fault) {
     let cause = cause::protocol(fault.cause);
     send_with(amf, gnb, stream, ue_ids(pdu), cause, Some(fault.error_indication));
+}
+
+/// A procedure that this AMF does not have: answered by its criticality (TS 38.413 §10.3.4.1).
+pub(crate) fn unserved(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) {
+    let why = match pdu.criticality() {
+        _ if !matches!(pdu, NGAP_PDU::initiatingMessage(_)) => return,
+        Criticality::ignore => return,
+        Criticality::reject => CauseProtocol::abstract_syntax_error_reject,
+        Criticality::notify => CauseProtocol::abstract_syntax_error_ignore_and_notify,
+    };
+    let diagnostics = pdu.criticality_diagnostics(&[]);
+    send_with(amf, gnb, stream, ue_ids(pdu), cause::protocol(why), Some(diagnostics));
 }
 
 /// A message means nothing here (TS 38.413 §10.4).

@@ -97,6 +97,7 @@ fn dispatch(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
         kind => {
             debug!(?gnb, ?kind, "NGAP message is not served");
             amf.count("amf.ngap.unserved");
+            error_indication::unserved(amf, gnb, stream, pdu);
             Ok(())
         }
     }

@@ -208,3 +208,49 @@ fn when_release_complete_never_comes_then_the_identity_is_free_again() {
     assert_eq!(rig.count("amf.ngap.release_unconfirmed"), 1);
     assert!(rig.deadline.is_none());
 }
+
+/// TS 38.413 §8.6.4: what is supervised is sent again by its timer.
+#[test]
+fn when_a_nas_message_is_not_delivered_then_its_timer_sends_it_again() {
+    let mut rig = Rig::new();
+    let mut ue = Ue::new(1);
+    let request = ue.registration_request(RegistrationType::InitialRegistration);
+    ue.initial(&mut rig, &request);
+    rig.serve();
+    let Nas5gmmMessage::AuthenticationRequest(first) = ue.hear(&mut rig) else { panic!() };
+    let pdu = build_ngap!(
+        InitiatingMessage,
+        NASNonDeliveryIndication,
+        NASNonDeliveryIndication,
+        AMF_UE_NGAP_ID(ue.amf_id),
+        RAN_UE_NGAP_ID(ue.ran_id),
+        NAS_PDU(vec![0x7e, 0, 0x56]),
+        Cause(Cause::radioNetwork(CauseRadioNetwork::radio_connection_with_ue_lost)),
+    );
+    rig.gnb(ue.stream, &pdu.unwrap());
+    assert_eq!(rig.count("amf.ngap.nas_not_delivered"), 1);
+    assert!(rig.downlink.is_empty());
+    rig.expire();
+    let Nas5gmmMessage::AuthenticationRequest(second) = ue.hear(&mut rig) else { panic!() };
+    assert_eq!(first, second);
+}
+
+/// TS 38.413 §10.3.4.1: a procedure of criticality reject that this AMF does not have.
+#[test]
+fn when_a_procedure_is_not_served_then_error_indication() {
+    let mut rig = Rig::new();
+    let mut ue = Ue::new(1);
+    ue.register(&mut rig);
+    let pdu = build_ngap!(
+        InitiatingMessage,
+        HandoverCancel,
+        HandoverCancel,
+        AMF_UE_NGAP_ID(ue.amf_id),
+        RAN_UE_NGAP_ID(ue.ran_id),
+        Cause(Cause::radioNetwork(CauseRadioNetwork::unspecified)),
+    );
+    rig.gnb(ue.stream, &pdu.unwrap());
+    let why = Cause::protocol(CauseProtocol::abstract_syntax_error_reject);
+    assert_eq!(error_indication(&mut rig), (Some(ue.amf_id), Some(ue.ran_id), why));
+    assert!(rig.amf.ue(&supi()).unwrap().n2.is_some());
+}

@@ -3,7 +3,10 @@
 mod authentication;
 mod bytes;
 mod connection;
+mod deregistration;
 mod registration;
 mod rejection;
 mod rig;
+mod service_request;
 mod session;
+mod updates;

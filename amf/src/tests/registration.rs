@@ -9,7 +9,7 @@ use tern_ngap::{capability::SecurityCapability, convert, extract_ngap_ies};
 use tern_types::{Guami, Snssai};
 
 use super::rig::*;
-use crate::{GmmState, Refusal};
+use crate::GmmState;
 
 #[test]
 fn when_a_ue_registers_by_suci_then_it_is_registered() {
@@ -272,110 +272,6 @@ fn when_the_same_subscriber_registers_on_another_connection_then_the_older_conte
     ue.accepted(&mut rig);
     assert_eq!(rig.amf.ue_count(), 1);
     assert_eq!(rig.amf.ue(&supi()).unwrap().n2.as_ref().unwrap().ran_ue_ngap_id, 2);
-}
-
-fn deregistration(ue: &Ue, switch_off: bool) -> tern_nas::nas_5gs::NasDeregistrationRequestUeOriginating {
-    let kind = NasDeRegistrationType::new(1).with_switch_off(switch_off);
-    let identity = tern_nas::MobileIdentity::Guti(ue.guti.unwrap()).to_ie().unwrap();
-    NasDeregistrationRequestUeOriginating::new(kind, nas::ngksi(ue.ksi), identity)
-}
-
-#[test]
-fn when_a_ue_deregisters_then_it_is_answered_and_released() {
-    let mut rig = Rig::new();
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    rig.served.clear();
-    let request = deregistration(&ue, false);
-    ue.say(&mut rig, request);
-    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::DeregistrationAcceptUeOriginating(_)));
-    assert_eq!(rig.released(), Cause::nas(CauseNas::deregister));
-    rig.serve();
-    // AM policy, data subscription and the UDM's registration go.
-    assert_eq!(rig.served, ["another", "another", "another"]);
-    let context = rig.amf.ue(&supi()).unwrap();
-    assert_eq!(context.state(), GmmState::Deregistered);
-    // An hour later nothing of it is left.
-    rig.expire();
-    assert_eq!(rig.amf.ue_count(), 0);
-    assert!(rig.deadline.is_none());
-}
-
-#[test]
-fn when_a_ue_switches_off_then_it_is_released_without_an_accept() {
-    let mut rig = Rig::new();
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    let request = deregistration(&ue, true);
-    ue.say(&mut rig, request);
-    assert_eq!(rig.released(), Cause::nas(CauseNas::deregister));
-    assert!(rig.downlink.is_empty());
-}
-
-#[test]
-fn when_a_deregistration_is_not_protected_then_the_ue_stays_registered() {
-    let mut rig = Rig::new();
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    let request = plain(deregistration(&ue, true));
-    ue.uplink(&mut rig, &request);
-    assert!(rig.amf.ue(&supi()).unwrap().registered && rig.downlink.is_empty());
-    // Nor on a connection of its own.
-    ue.ran_id = 9;
-    ue.initial(&mut rig, &request);
-    rig.released();
-    assert!(rig.amf.ue(&supi()).unwrap().registered);
-}
-
-#[test]
-fn when_a_registered_ue_is_not_heard_of_then_it_is_implicitly_deregistered() {
-    let mut rig = Rig::new();
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    ue.go_idle(&mut rig);
-    rig.expire();
-    assert!(rig.amf.ue(&supi()).unwrap().registered);
-    rig.expire();
-    assert!(!rig.amf.ue(&supi()).unwrap().registered);
-    rig.expire();
-    assert_eq!(rig.amf.ue_count(), 0);
-}
-
-fn service_request(ue: &Ue) -> tern_nas::nas_5gs::NasServiceRequest {
-    let tmsi = tern_types::STmsi5g::from(ue.guti.unwrap());
-    let identity = tern_nas::MobileIdentity::STmsi(tmsi).to_ie().unwrap();
-    NasServiceRequest::new(
-        nas::ngksi(ue.ksi),
-        NasServiceType::from_service_type(ServiceType::Signalling),
-        identity,
-    )
-}
-
-#[test]
-fn when_a_service_request_has_no_context_then_it_is_rejected_with_9() {
-    let mut rig = Rig::new();
-    let mut ue = Ue::new(1);
-    ue.guti = Some(tern_types::Guti5g { guami: crate::Config::default().guami(), tmsi: 5 });
-    ue.initial(&mut rig, &plain(service_request(&ue)));
-    let Nas5gmmMessage::ServiceReject(reject) = ue.hear(&mut rig) else { panic!() };
-    assert_eq!(reject.fgmm_cause.cause(), Some(Refusal::IdentityUnknown.cause()));
-    rig.released();
-    assert_eq!(rig.amf.ue_count(), 0);
-}
-
-#[test]
-fn when_a_registered_ue_requests_service_then_it_is_accepted() {
-    let mut rig = Rig::new();
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    ue.go_idle(&mut rig);
-    ue.ran_id = 2;
-    let request = plain(service_request(&ue));
-    let octets = ue.protect(&request, HeaderType::Integrity);
-    ue.initial(&mut rig, &octets);
-    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::ServiceAccept(_)));
-    let k_gnb = ue.security.as_ref().unwrap().k_gnb(ue.k_gnb_count);
-    assert_eq!(ue.k_gnb.as_ref(), Some(k_gnb.as_bytes()));
 }
 
 #[test]

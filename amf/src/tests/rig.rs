@@ -52,6 +52,8 @@ pub(super) struct Rig {
     pub sqn: Sqn,
     vectors: Vec<AuthenticationVector>,
     pub subscribed: Vec<Snssai>,
+    /// The network that serves.
+    plmn: PlmnId,
     next_answer: u64,
 }
 
@@ -75,6 +77,7 @@ impl Rig {
     pub(super) fn with(config: Config) -> Self {
         let id = tern_sbi::common::NfInstanceId::from_u128(1);
         let random = Random::from_seed([1; 32]);
+        let plmn = config.served[0].plmn;
         let amf = Amf::new(config, "http://127.0.0.16:8080".into(), id, random);
         let mut rig = Self {
             amf,
@@ -89,17 +92,18 @@ impl Rig {
             sqn: Sqn::default().next().unwrap(),
             vectors: Vec::new(),
             subscribed: vec![Snssai::new(1, None)],
+            plmn,
             next_answer: 0,
         };
         let slices = vec![Snssai::new(1, None), Snssai::new(2, None)];
         let gnb_id = tern_types::GnbId::new(1, 22).unwrap();
         let gnb = GnbInfo {
             id: GNB,
-            global: GlobalGnbId { plmn_id: plmn(), gnb_id },
+            global: GlobalGnbId { plmn_id: plmn, gnb_id },
             name: Some("gnb".into()),
             supported_tas: vec![SupportedTa {
                 tac: Tac::new(1).unwrap(),
-                plmns: vec![SupportedPlmn { plmn: plmn(), slices }],
+                plmns: vec![SupportedPlmn { plmn, slices }],
             }],
             default_paging_drx: 128,
             peer: None,
@@ -197,7 +201,8 @@ impl Rig {
     }
 
     fn authenticate(&mut self, op: &Authenticate) -> Result<Response<UeAuthenticationCtx>, OperationError> {
-        assert_eq!(op.info.serving_network_name, "5G:mnc001.mcc001.3gppnetwork.org");
+        let name = &op.info.serving_network_name;
+        assert_eq!(*name, self.plmn.serving_network_name());
         let functions = AuthenticationFunctions::milenage(&K, &OPC);
         if let Some(resync) = &op.info.resynchronization_info {
             let auts = tern_crypto::Auts(resync.auts.0);
@@ -208,7 +213,6 @@ impl Rig {
         }
         self.sqn = self.sqn.next().unwrap();
         let rand = [self.vectors.len() as u8 + 1; 16];
-        let name = &op.info.serving_network_name;
         let vector = AuthenticationVector::generate(&functions, self.sqn, AMF_5G, rand, name);
         let hxres_star = tern_crypto::hres_star(&rand, &vector.xres_star);
         let av = Av5gAka::new(Octets(rand), Octets(*hxres_star.as_bytes()), Octets(vector.autn.0));
@@ -223,7 +227,7 @@ impl Rig {
     fn confirm(&mut self, op: &Confirm5gAka) -> ConfirmationDataResponse {
         let vector = &self.vectors[op.auth_ctx_id.parse::<usize>().unwrap() - 1];
         assert_eq!(op.confirmation.res_star.expose(), vector.xres_star.as_bytes());
-        let k_seaf = tern_crypto::k_seaf(&vector.k_ausf, "5G:mnc001.mcc001.3gppnetwork.org");
+        let k_seaf = tern_crypto::k_seaf(&vector.k_ausf, &self.plmn.serving_network_name());
         ConfirmationDataResponse {
             supi: Some(supi()),
             kseaf: Some(Secret::new(*k_seaf.as_bytes())),
@@ -360,7 +364,7 @@ impl Ue {
     }
 
     pub(super) fn initial(&self, rig: &mut Rig, nas: &Bytes) {
-        let location = NrLocation { tai: self.tai, cell_plmn: plmn(), nr_cell_id: 0x10 };
+        let location = NrLocation { tai: self.tai, cell_plmn: self.tai.plmn_id, nr_cell_id: 0x10 };
         let pdu = build_ngap!(
             InitiatingMessage,
             InitialUEMessage,
@@ -374,7 +378,7 @@ impl Ue {
     }
 
     pub(super) fn uplink(&self, rig: &mut Rig, nas: &Bytes) {
-        let location = NrLocation { tai: self.tai, cell_plmn: plmn(), nr_cell_id: 0x10 };
+        let location = NrLocation { tai: self.tai, cell_plmn: self.tai.plmn_id, nr_cell_id: 0x10 };
         let pdu = build_ngap!(
             InitiatingMessage,
             UplinkNASTransport,
@@ -465,7 +469,7 @@ impl Ue {
     pub(super) fn answer(&mut self, request: &NasAuthenticationRequest) -> Nas5gmmMessage {
         let rand = *request.authentication_parameter_rand.as_ref().unwrap().rand().unwrap();
         let autn = *request.authentication_parameter_autn.as_ref().unwrap().autn().unwrap();
-        let name = plmn().serving_network_name();
+        let name = self.tai.plmn_id.serving_network_name();
         match self.usim.authenticate(&rand, &tern_crypto::Autn(autn), &name) {
             Ok(answer) => {
                 let k_seaf = tern_crypto::k_seaf(&answer.k_ausf, &name);

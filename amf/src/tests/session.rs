@@ -4,8 +4,9 @@ use bytes::Bytes;
 use tern_nas::nas_5gs::*;
 use tern_nas::session as nas;
 use tern_ngap::ngap::{
-    PDUSessionID, PDUSessionResourceSetupItemSURes, PDUSessionResourceSetupListSURes,
-    UEAggregateMaximumBitRate,
+    PDUSessionID, PDUSessionResourceNotifyItem, PDUSessionResourceNotifyList,
+    PDUSessionResourceReleasedItemNot, PDUSessionResourceReleasedListNot, PDUSessionResourceSetupItemSURes,
+    PDUSessionResourceSetupListSURes, UEAggregateMaximumBitRate,
 };
 use tern_ngap::{NgapPduKind, build_ngap, extract_ngap_ies};
 use tern_sbi::namf_comm::*;
@@ -260,8 +261,11 @@ fn when_the_ue_goes_idle_then_the_smf_deactivates_and_a_service_request_activate
     ue.initial(&mut rig, &octets);
     assert!(rig.downlink.is_empty());
     rig.serve();
-    let text = rig.downlink.front().unwrap().to_string();
-    assert!(text.contains("InitialContextSetup"), "{text}");
+    let pdu = rig.downlink.front().unwrap();
+    assert_eq!(pdu.kind(), NgapPduKind::Initiating_InitialContextSetup);
+    // With a session comes the UE-AMBR.
+    assert!(pdu.ie::<tern_ngap::ie::UEAggregateMaximumBitRate>().is_some());
+    assert!(pdu.ie::<tern_ngap::ie::PDUSessionResourceSetupListCxtReq>().is_some());
     let Nas5gmmMessage::ServiceAccept(accept) = ue.hear(&mut rig) else { panic!() };
     let result = accept.pdu_session_reactivation_result.unwrap();
     assert!(result.failed_sessions().is_empty());
@@ -276,4 +280,60 @@ fn when_the_ue_deregisters_then_its_sessions_are_released() {
     ue.say(&mut rig, NasDeregistrationRequestUeOriginating::new(kind, ksi, identity));
     rig.serve();
     assert!(rig.served.contains(&"ReleaseSmContext"));
+}
+
+/// TS 38.413 §8.2.4.
+#[test]
+fn when_the_gnb_notifies_then_the_smf_is_told_and_released_resources_are_gone() {
+    let (mut rig, mut ue) = created(None);
+    rig.ask(transfer(NgapIeType::PduResSetupReq, true));
+    set_up(&mut rig, &mut ue);
+    rig.serve();
+    let notified = PDUSessionResourceNotifyItem::new(PDUSessionID(5), vec![0, 1].into(), None);
+    let released = PDUSessionResourceReleasedItemNot::new(PDUSessionID(5), vec![0, 2].into(), None);
+    let pdu = build_ngap!(
+        InitiatingMessage,
+        PDUSessionResourceNotify,
+        PDUSessionResourceNotify,
+        AMF_UE_NGAP_ID(ue.amf_id),
+        RAN_UE_NGAP_ID(ue.ran_id),
+        PDUSessionResourceNotifyList(PDUSessionResourceNotifyList(vec![notified])),
+        PDUSessionResourceReleasedListNot(PDUSessionResourceReleasedListNot(vec![released])),
+    );
+    rig.gnb(ue.stream, &pdu.unwrap());
+    let mut kinds = Vec::new();
+    while let Some((token, _, request)) = rig.requests.pop_front() {
+        let params = PathParams::matching(UpdateSmContext::PATH, &request.path).unwrap();
+        let update = UpdateSmContext::from_request(&params, &request).unwrap();
+        kinds.extend(update.data.n2_sm_info_type.zip(update.n2_sm_info.map(|octets| octets.to_vec())));
+        let done = Response { status: 204, ..Response::ok(Related::default()) };
+        rig.input(Input::Reply(token, Ok(UpdateSmContext::to_reply(Ok(done)))));
+    }
+    let expected = [(N2SmInfoType::PduResNty, vec![0, 1]), (N2SmInfoType::PduResNtyRel, vec![0, 2])];
+    assert_eq!(kinds, expected);
+    assert!(!rig.amf.ue(&supi()).unwrap().sessions[&session()].resources);
+}
+
+/// TS 24.501 §5.5.1.3.4: what the UE has no more is released without a word to it.
+#[test]
+fn when_an_update_shows_a_session_as_inactive_then_it_is_released_at_the_smf() {
+    let (mut rig, mut ue) = created(None);
+    rig.ask(transfer(NgapIeType::PduResSetupReq, true));
+    set_up(&mut rig, &mut ue);
+    rig.serve();
+    ue.go_idle(&mut rig);
+    rig.served.clear();
+    ue.ran_id = 2;
+    let kind = NasFGsRegistrationType::from_registration_type(RegistrationType::MobilityRegistrationUpdating);
+    let identity = tern_nas::MobileIdentity::Guti(ue.guti.unwrap()).to_ie().unwrap();
+    let request = NasRegistrationRequest::new(kind, tern_nas::registration::ngksi(ue.ksi), identity)
+        .with_ue_security_capability(NasUeSecurityCapability::new(CAPABILITY.to_vec()))
+        .with_pdu_session_status(NasPduSessionStatus::from_sessions(&[]).unwrap());
+    let octets = ue.protect(&plain(request), tern_nas::security::HeaderType::Integrity);
+    ue.initial(&mut rig, &octets);
+    let accept = ue.accepted(&mut rig);
+    assert!(accept.pdu_session_status.unwrap().active_sessions().is_empty());
+    rig.serve();
+    assert_eq!(rig.served, ["ReleaseSmContext"]);
+    assert!(rig.amf.ue(&supi()).unwrap().sessions.is_empty());
 }
