@@ -42,13 +42,18 @@ pub struct Core {
 impl Core {
     /// Starts every network function and waits until all are registered.
     pub async fn start(setup: Setup, netns: &Netns) -> Result<Self> {
+        Self::start_with(setup, netns, "").await
+    }
+
+    /// The same with further lines of the core's file.
+    pub async fn start_with(setup: Setup, netns: &Netns, more: &str) -> Result<Self> {
         let directory = &setup.directory;
         if directory.exists() {
             std::fs::remove_dir_all(directory)?;
         }
         std::fs::create_dir_all(directory)?;
         let config = directory.join("core.yaml");
-        std::fs::write(&config, core_config(&std::path::absolute(directory)?))?;
+        std::fs::write(&config, core_config(&std::path::absolute(directory)?) + more)?;
         let mut command = netns.task(&setup.tern);
         command.args(["up", "--config"]).arg(&config);
         let mut process = Process::start("core", command, setup.echo)?;

@@ -1,10 +1,12 @@
 //! Network namespaces that a test makes for itself and removes again.
 
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Every namespace's name starts so; the process ID of its maker follows.
 const PREFIX: &str = "tern";
@@ -73,6 +75,25 @@ impl Netns {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program.as_ref());
         command
+    }
+
+    /// Moves the calling thread inside; threads that it starts from now on are inside too.
+    pub fn enter(&self) -> Result<()> {
+        let path = Path::new("/run/netns").join(&self.name);
+        let file = std::fs::File::open(&path).with_context(|| path.display().to_string())?;
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(file.as_fd(), kind).with_context(|| self.name.clone())
+    }
+
+    /// Does `work` inside, on a thread of its own: sockets that it opens stay inside.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                self.enter()?;
+                work()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// The same as a task.

@@ -22,9 +22,14 @@ pub struct Step {
 
 /// Control plane messages of `file` in their order, heartbeats left out.
 pub fn read(file: &Path) -> Result<Vec<Step>> {
-    let filter = "(ngap || (pfcp && pfcp.msg_type > 2) || http2.headers.method || http2.headers.status)";
+    let filter =
+        "!icmp && (ngap || (pfcp && pfcp.msg_type > 2) || http2.headers.method || http2.headers.status)";
     let fields = ["frame.time_epoch", "_ws.col.Protocol", "ip.src", "ip.dst", "_ws.col.Info"];
-    read_fields(file, filter, &fields)?.iter().map(|line| step(line)).collect()
+    let mut steps =
+        read_fields(file, filter, &fields)?.iter().map(|line| step(line)).collect::<Result<Vec<_>>>()?;
+    // Each interface was captured by a thread of its own.
+    steps.sort_by_key(|step| step.at_us);
+    Ok(steps)
 }
 
 fn step(line: &str) -> Result<Step> {
@@ -51,11 +56,19 @@ fn micros(text: &str) -> Option<u64> {
     seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(fraction)
 }
 
-/// The decoder's text without what only its own readers know: stream numbers and SCTP's part.
+/// The decoder's text without what only its own readers know: SCTP's and HTTP/2's framing.
 fn readable(info: &str) -> String {
     let spoken = info.rsplit("SACK (Ack=").next().unwrap_or(info);
     let spoken = spoken.split_once(") , ").map_or(spoken, |(_, rest)| rest);
-    spoken.trim().to_owned()
+    let parts = spoken.split(", ").filter(|part| {
+        !(part.starts_with("DATA[") || part.starts_with("JavaScript Object") || part.starts_with("SETTINGS["))
+    });
+    let unframed =
+        parts.map(|part| match part.strip_prefix("HEADERS[").and_then(|rest| rest.split_once("]: ")) {
+            Some((_, request_or_status)) => request_or_status,
+            None => part,
+        });
+    unframed.collect::<Vec<_>>().join(", ").trim().to_owned()
 }
 
 #[cfg(test)]
@@ -70,5 +83,7 @@ mod tests {
         assert_eq!((step.at_us, step.interface), (1_700_000_000_123_456, "N2"));
         assert_eq!(step.message, "InitialUEMessage, Registration request");
         assert!(super::step("1.2\tNGAP").is_err());
+        let info = "HEADERS[7]: 200 OK, DATA[7], JavaScript Object Notation (application/json)";
+        assert_eq!(readable(info), "200 OK");
     }
 }

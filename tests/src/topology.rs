@@ -49,3 +49,21 @@ impl Topology {
         Ok(Self { gnb, core, dn })
     }
 }
+
+/// Who has this address in a core that `tern up` started in the topology.
+pub fn name_of(address: &str) -> &str {
+    match address {
+        "127.0.0.1" => "operator",
+        "127.0.0.10" => "NRF",
+        "127.0.0.11" => "UDR",
+        "127.0.0.12" => "UDM",
+        "127.0.0.13" => "AUSF",
+        "127.0.0.14" => "PCF",
+        "127.0.0.15" => "NSSF",
+        "127.0.0.16" | "10.99.2.1" => "AMF",
+        "127.0.0.17" => "SMF",
+        "127.0.0.18" => "UPF",
+        "10.99.2.2" => "gNB",
+        other => other,
+    }
+}

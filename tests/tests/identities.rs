@@ -47,8 +47,7 @@ fn when_the_supi_is_concealed_by_profile_a_or_b_then_the_ue_registers() {
 #[test]
 fn when_the_home_network_key_is_unknown_then_the_ue_is_turned_away() {
     let mut setup = with_home_network_keys(1);
-    setup.group().suci =
-        SuciConfig { key_id: 9, profile_a: Some(PUBLIC_A.into()), ..SuciConfig::default() };
+    setup.group().suci = SuciConfig { key_id: 9, profile_a: Some(PUBLIC_A.into()), ..SuciConfig::default() };
     simulate(setup, async |sim| {
         let mut ue = sim.ue(0);
         assert_eq!(cause(ue.register().await), 3);

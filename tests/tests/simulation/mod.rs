@@ -7,6 +7,7 @@ mod n3;
 mod panics;
 mod setup;
 mod trace;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -77,6 +78,7 @@ pub fn simulate<T>(setup: Setup, scenario: impl AsyncFnOnce(&mut Simulation) -> 
     if std::env::var_os(tern_nf::LOG_VARIABLE).is_some() {
         tern_nf::log_to_stderr();
     }
+    let _watched = watchdog::Watched::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
     let outcome = runtime.block_on(async {

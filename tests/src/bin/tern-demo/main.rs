@@ -106,11 +106,13 @@ async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         .await?;
 
     let directory = arguments.output.join("core");
-    let setup = Setup { tern: arguments.tern.clone(), directory, echo: true };
+    let setup = Setup { tern: arguments.tern.clone(), directory, echo: false };
     let core = report.step("core up", Core::start(setup, &topology.core)).await?;
     report.step("subscriber added", core.add_subscribers(&topology.core, 1)).await?;
     let server = start_server(&topology).await?;
-    let used = report.step("network used", use_network(arguments, &topology)).await;
+    let used = report
+        .step("UE registered, pinged, fetched the file, deregistered", use_network(arguments, &topology))
+        .await;
     core.save_log()?;
     report.add_sim(&used?)?;
     report.step("core stopped", core.stop()).await?;
@@ -135,7 +137,7 @@ async fn use_network(arguments: &Arguments, topology: &Topology) -> Result<serde
     let ping = format!("ping -c {PINGS} -i 0.05 -W 2 -I {{tun}} {DN_ADDRESS}");
     let fetch = format!("{} fetch {DN_ADDRESS}:{FILE_PORT} --device {{tun}}", own.display());
     let sim = Sim { ues: 1, tun: true, exec: vec![ping, fetch], more: String::new() };
-    let mut sim = sim.start(&arguments.tern, topology, &arguments.output, "sim", true)?;
+    let mut sim = sim.start(&arguments.tern, topology, &arguments.output, "sim", false)?;
     let result = sim.succeed(SIM_TIME).await;
     let log = arguments.output.join("sim.log");
     std::fs::write(&log, sim.lines().join("\n")).with_context(|| log.display().to_string())?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tern_tests::timeline;
+use tern_tests::topology::name_of;
 
 /// What the demo did.
 #[derive(Serialize)]
@@ -60,16 +61,19 @@ impl Report {
     /// Takes over what the simulator reported: its steps and the programs' output.
     pub fn add_sim(&mut self, sim: &serde_json::Value) -> Result<()> {
         let offset = self.steps.last().map_or(0, |step| step.start_us);
-        for step in sim["steps"].as_array().into_iter().flatten() {
+        let list = |name: &str| sim[name].as_array().into_iter().flatten();
+        let procedures = list("steps").map(|step| (step["name"].as_str().unwrap_or("?"), step));
+        let programs = ["ping", "file fetched"].into_iter().zip(list("exec"));
+        for (name, step) in procedures.chain(programs) {
             let number = |name: &str| step[name].as_u64().unwrap_or(0);
             self.steps.push(Step {
-                name: step["name"].as_str().unwrap_or("?").to_owned(),
+                name: name.to_owned(),
                 start_us: offset + number("start_us"),
                 duration_us: number("duration_us"),
             });
         }
-        let mut outputs =
-            sim["exec"].as_array().into_iter().flatten().filter_map(|run| run["output"].as_str());
+        self.steps.sort_by_key(|step| step.start_us);
+        let mut outputs = list("exec").filter_map(|run| run["output"].as_str());
         self.ping = Some(Ping::read(outputs.next().context("no output of ping")?)?);
         self.tcp = Some(Tcp::read(outputs.next().context("no output of the fetch")?)?);
         Ok(())
@@ -91,22 +95,42 @@ impl Report {
         std::fs::write(path, serde_json::to_vec_pretty(self)?).with_context(|| path.display().to_string())
     }
 
-    /// Prints the timeline and the figures.
+    /// Prints the timeline, from the gNB's first message on, and the figures.
     pub fn print_summary(&self, output: &Path) {
-        let zero = self.timeline.first().map_or(0, |step| step.at_us);
-        println!("\nWhat passed between the network functions, as tshark reads it:\n");
-        for step in &self.timeline {
-            let (from, to) = &step.between;
+        let first = self.timeline.iter().position(|step| step.interface == "N2").unwrap_or(0);
+        let last = self.timeline.iter().rposition(|step| step.interface == "N2").unwrap_or(first);
+        let zero = self.timeline.get(first).map_or(0, |step| step.at_us);
+        println!(
+            "\nWhat passed, as tshark reads the capture ({first} messages before, as the core came up):\n"
+        );
+        for step in self.timeline.iter().take(last + 1).skip(first) {
+            let (from, to) = (name_of(&step.between.0), name_of(&step.between.1));
             let at = step.at_us.saturating_sub(zero) as f64 / 1e3;
-            println!("{at:>10.3} ms  {:<3}  {from:>11} → {to:<11}  {}", step.interface, step.message);
+            let message = shortened(&step.message);
+            println!("{at:>10.3} ms  {:<3}  {from:>4} → {to:<4}  {message}", step.interface);
+        }
+        println!();
+        for Step { name, start_us, duration_us } in &self.steps {
+            let millis = |micros: u64| micros as f64 / 1e3;
+            println!("{:>10.1} ms  {:>8.1} ms  {name}", millis(*start_us), millis(*duration_us));
         }
         if let (Some(ping), Some(tcp)) = (&self.ping, &self.tcp) {
             println!(
-                "\nping: {} sent, {} received, median {} µs;  TCP: {} octets at {:.1} Mbit/s",
+                "\nping: {} sent, {} received, median {} µs\nTCP:  {} octets at {:.1} Mbit/s",
                 ping.sent, ping.received, ping.rtt_us_p50, tcp.bytes, tcp.mbit_s
             );
         }
-        println!("Report and capture: {0}/report.json, {0}/demo.pcap", output.display());
+        println!("\nReport and capture: {0}/report.json, {0}/demo.pcap", output.display());
+    }
+}
+
+/// Longest message printed.
+const MESSAGE_LEN: usize = 110;
+
+fn shortened(message: &str) -> String {
+    match message.char_indices().nth(MESSAGE_LEN) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
     }
 }
 
