@@ -1,0 +1,5 @@
+//! The `tern` binary as its users run it: processes, signals, files, network namespaces.
+
+mod burst;
+mod refusals;
+mod world;
