@@ -55,11 +55,23 @@ pub fn read_fields(file: &Path, filter: &str, fields: &[&str]) -> Result<Vec<Str
     for field in fields {
         command.args(["-e", field]);
     }
+    Ok(output(command)?.lines().map(str::to_owned).collect())
+}
+
+/// Packets of `file` that `filter` finds, with the whole trees of `protocols`, as PDML text.
+pub fn read_tree(file: &Path, filter: &str, protocols: &[&str]) -> Result<String> {
+    let mut command = Command::new("tshark");
+    command.arg("-o").arg(NULL_DECIPHER).arg("-r").arg(file).args(["-Y", filter, "-T", "pdml"]);
+    command.args(["-J", &protocols.join(" ")]);
+    output(command)
+}
+
+fn output(mut command: Command) -> Result<String> {
     let output = command.output().context("tshark does not start")?;
     if !output.status.success() {
         bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Packets of `file` that the decoder calls malformed or reports an error for, one line each.

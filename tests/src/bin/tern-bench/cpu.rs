@@ -1,17 +1,50 @@
-//! CPU time of processes, and what machine this is.
+//! CPU time and memory of processes, and what machine this is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+/// Of each process below a launcher, and of the launcher itself, by its command.
+pub type ByCommand<T> = BTreeMap<String, T>;
+
 /// CPU time of a process and its descendants that still run, user and system.
-pub fn of_tree(root: u32) -> Result<Duration> {
-    let mut total = of_process(root)?;
+pub fn of_tree(root: u32) -> Result<ByCommand<Duration>> {
+    let mut times = BTreeMap::new();
+    for process in tree(root)? {
+        *times.entry(command(process)?).or_default() += of_process(process)?;
+    }
+    Ok(times)
+}
+
+/// Memory in KiB: resident, and the share of it that is its own (pages of the binary, which all
+/// use, are divided among them).
+pub fn memory(root: u32) -> Result<ByCommand<(u64, u64)>> {
+    let mut memory = BTreeMap::new();
+    for process in tree(root)? {
+        let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+        let of = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name));
+            value.and_then(|v| v.trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
+        };
+        memory.insert(command(process)?, (of("Rss:"), of("Pss:")));
+    }
+    Ok(memory)
+}
+
+fn tree(root: u32) -> Result<Vec<u32>> {
+    let mut all = vec![root];
     let children = std::fs::read_to_string(format!("/proc/{root}/task/{root}/children"))?;
     for child in children.split_whitespace() {
-        total += of_tree(child.parse()?)?;
+        all.extend(tree(child.parse()?)?);
     }
-    Ok(total)
+    Ok(all)
+}
+
+/// The word behind the program's name: `amf` of `tern amf --config …`.
+fn command(process: u32) -> Result<String> {
+    let line = std::fs::read_to_string(format!("/proc/{process}/cmdline"))?;
+    Ok(line.split('\0').nth(1).unwrap_or_default().to_owned())
 }
 
 /// From the scheduler's own account in nanoseconds, all threads together: finer than the clock
@@ -26,10 +59,22 @@ fn of_process(process: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// Processor and number of cores.
+/// Processor, number of cores, memory and kernel.
 pub fn machine() -> Result<String> {
     let info = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let memory = std::fs::read_to_string("/proc/meminfo")?;
+    let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
+    let gib = kib.and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / f64::from(1 << 20);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
-    Ok(format!("{}, {cores} cores", model.unwrap_or("unknown processor")))
+    let model = model.unwrap_or("unknown processor");
+    Ok(format!("{model}, {cores} cores, {gib:.0} GiB, Linux {}", kernel.trim()))
+}
+
+/// Processes that wanted to run over the last minute: above the number of cores, or well above
+/// what the measurement itself causes, the figures are disturbed.
+pub fn load() -> Result<String> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split(' ').next().unwrap_or_default().to_owned())
 }

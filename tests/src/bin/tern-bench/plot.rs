@@ -1,0 +1,73 @@
+//! The figures as a picture: latency over UEs at once, both axes logarithmic.
+
+use std::fmt::Write as _;
+
+/// A curve: its name, colour, and milliseconds at each number of UEs.
+pub struct Curve {
+    pub name: &'static str,
+    pub colour: &'static str,
+    pub points: Vec<(u32, f64)>,
+}
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 400.0;
+/// Room for the axes' labels.
+const MARGIN: f64 = 56.0;
+/// Room for the curves' names.
+const LEGEND: f64 = 150.0;
+/// Lowest and highest latency shown.
+const RANGE_MS: (f64, f64) = (1.0, 1000.0);
+const UES_MAX: f64 = 64.0;
+
+fn x(ues: f64) -> f64 {
+    MARGIN + ues.ln() / UES_MAX.ln() * (WIDTH - MARGIN - LEGEND)
+}
+
+fn y(ms: f64) -> f64 {
+    let share = (ms.clamp(RANGE_MS.0, RANGE_MS.1) / RANGE_MS.0).ln() / (RANGE_MS.1 / RANGE_MS.0).ln();
+    HEIGHT - MARGIN - share * (HEIGHT - 2.0 * MARGIN)
+}
+
+/// An SVG file.
+pub fn svg(title: &str, machine: &str, curves: &[Curve]) -> String {
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"{MARGIN}\" y=\"24\" font-size=\"15\">{title}</text>\n\
+         <text x=\"{MARGIN}\" y=\"42\" fill=\"#666\" font-size=\"10\">{machine}</text>\n"
+    );
+    let right = WIDTH - LEGEND;
+    for ms in [1.0, 10.0, 100.0, 1000.0] {
+        let at = y(ms);
+        line(&mut out, "#ddd", &[(MARGIN, at), (right, at)]);
+        text(&mut out, (MARGIN - 8.0, at + 4.0), "end", &format!("{ms} ms"));
+    }
+    for ues in [1.0, 4.0, 16.0, 64.0] {
+        line(&mut out, "#ddd", &[(x(ues), y(RANGE_MS.1)), (x(ues), y(RANGE_MS.0))]);
+        text(&mut out, (x(ues), HEIGHT - MARGIN + 18.0), "middle", &format!("{ues}"));
+    }
+    text(&mut out, ((MARGIN + right) / 2.0, HEIGHT - 14.0), "middle", "UEs at once");
+    for curve in curves {
+        let points: Vec<_> = curve.points.iter().map(|&(ues, ms)| (x(f64::from(ues)), y(ms))).collect();
+        line(&mut out, curve.colour, &points);
+        if let Some(&(_, last)) = points.last() {
+            text(&mut out, (right + 6.0, last + 4.0), "start", curve.name);
+        }
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn line(out: &mut String, colour: &str, points: &[(f64, f64)]) {
+    let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = writeln!(
+        out,
+        "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
+        points.join(" ")
+    );
+}
+
+fn text(out: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) {
+    let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
+}
