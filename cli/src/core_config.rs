@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tern_config::Sample;
 use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
 use tern_nf::SbiConfig;
-use tern_types::{Dnn, PlmnId, Snssai, Tac};
+use tern_types::{Dnn, Ipv4Network, Ipv4Prefix, PlmnId, Snssai, Tac};
+
+/// Stands in `n6` for a core without user data, which needs no privilege.
+pub const NO_DATA_PATH: &str = "none";
 
 /// A whole core on one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +33,7 @@ pub struct CoreConfig {
     pub sctp: tern_sctp::SctpMode,
     /// The address that gNBs send GTP-U to.
     pub n3: Ipv4Addr,
-    /// TUN device towards the data network.
+    /// TUN device towards the data network; [`NO_DATA_PATH`] leaves user data out.
     pub n6: String,
     /// Worker threads of the UPF.
     pub upf_workers: usize,
@@ -53,7 +56,7 @@ pub struct DataNetwork {
     /// Its name.
     pub name: Dnn,
     /// Addresses of the UEs.
-    pub pool: tern_smf::pool::Ipv4Network,
+    pub pool: Ipv4Network,
     /// DNS servers told to UEs.
     #[serde(default = "default_dns")]
     pub dns: Vec<Ipv4Addr>,
@@ -63,11 +66,19 @@ pub struct DataNetwork {
 }
 
 impl DataNetwork {
+    fn new(name: &str, second_octet: u8) -> Self {
+        let pool = Ipv4Network::new(Ipv4Addr::new(10, second_octet, 0, 0), 16);
+        Self {
+            name: Dnn::new(name).expect("invariant: a label"),
+            pool: pool.expect("invariant: a network"),
+            dns: default_dns(),
+            mtu: default_mtu(),
+        }
+    }
+
     /// The UPF's own address with the pool's prefix.
-    pub fn gateway(&self) -> String {
-        let first = Ipv4Addr::from(u32::from(self.pool.first()) + 1);
-        let pool = String::from(self.pool);
-        format!("{first}/{}", pool.rsplit('/').next().unwrap_or("32"))
+    pub fn gateway(&self) -> Ipv4Prefix {
+        self.pool.with(self.pool.first_host())
     }
 }
 
@@ -75,17 +86,11 @@ impl Default for CoreConfig {
     fn default() -> Self {
         use CipheringAlgorithm::{Nea0, Nea1, Nea2, Nea3};
         use IntegrityAlgorithm::{Nia1, Nia2, Nia3};
-        let pool = tern_smf::pool::Ipv4Network::new(Ipv4Addr::new(10, 45, 0, 0), 16);
         Self {
             plmn: Text(PlmnId::new("001", "01").expect("invariant: digits")),
             tac: vec![Tac::new(1).expect("invariant: 24 bits")],
             slices: vec![Text(Snssai::new(1, None))],
-            dnns: vec![DataNetwork {
-                name: Dnn::new("internet").expect("invariant: a label"),
-                pool: pool.expect("invariant: a network"),
-                dns: default_dns(),
-                mtu: default_mtu(),
-            }],
+            dnns: vec![DataNetwork::new("internet", 45), DataNetwork::new("ims", 46)],
             n2: Ipv4Addr::new(127, 0, 0, 16).into(),
             sctp: tern_sctp::SctpMode::Auto,
             n3: Ipv4Addr::new(127, 0, 0, 18),
@@ -178,6 +183,11 @@ impl CoreConfig {
     /// The store of a network function.
     pub fn store(&self, nf: Nf) -> PathBuf {
         self.data.join(format!("{}.redb", nf.name()))
+    }
+
+    /// Whether user data are carried.
+    pub fn has_data_path(&self) -> bool {
+        self.n6 != NO_DATA_PATH
     }
 
     /// Reads `path`, or takes the defaults.

@@ -68,11 +68,12 @@ fn upf(core: &CoreConfig) -> Value {
         .enumerate()
         .map(|(index, dnn)| {
             // The first device has the plain name.
-            let tun = if index == 0 { core.n6.clone() } else { format!("{}{index}", core.n6) };
+            let tun = if index == 0 { core.n6.clone() } else { format!("{}-{index}", core.n6) };
             json!({ "dnn": dnn.name, "tun": tun, "address": dnn.gateway(), "mtu": dnn.mtu })
         })
         .collect();
     json!({
+        "data_path": if core.has_data_path() { "kernel" } else { "none" },
         "n4": { "address": core.address(Nf::Upf) },
         "n3": { "address": core.n3 },
         "n6": n6,

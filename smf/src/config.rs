@@ -3,9 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
-use tern_types::{Dnn, PlmnId, Snssai};
-
-use crate::pool::Ipv4Network;
+use tern_types::{Dnn, Ipv4Network, PlmnId, Snssai};
 
 /// `smf.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +33,7 @@ impl Default for Config {
             sbi: tern_nf::SbiConfig::loopback(17),
             plmns: vec![PlmnId::new("001", "01").expect("invariant: digits")],
             n4: N4Config::default(),
-            data_networks: vec![default_data_network()],
+            data_networks: vec![default_data_network("internet", 45), default_data_network("ims", 46)],
             upfs: Vec::new(),
             discover_upfs: true,
             limits: Limits::default(),
@@ -69,7 +67,7 @@ pub struct DataNetwork {
     /// The slice.
     #[serde(default = "default_snssai")]
     pub snssai: Snssai,
-    /// Addresses of the UEs.
+    /// Addresses of the UEs. Entries with the same pool share it.
     pub pool: Ipv4Network,
     /// The UPF's own address in the pool, never given away; the pool's first if absent.
     #[serde(default)]
@@ -94,7 +92,7 @@ pub struct DataNetwork {
 impl DataNetwork {
     /// The UPF's own address in the pool.
     pub fn gateway(&self) -> Ipv4Addr {
-        self.gateway.unwrap_or_else(|| Ipv4Addr::from(u32::from(self.pool.first()) + 1))
+        self.gateway.unwrap_or_else(|| self.pool.first_host())
     }
 }
 
@@ -176,10 +174,7 @@ impl Config {
         }
         for (index, network) in self.data_networks.iter().enumerate() {
             if !network.pool.contains(network.gateway()) {
-                return Err(format!(
-                    "data_networks[{index}].gateway: not within {}",
-                    String::from(network.pool)
-                ));
+                return Err(format!("data_networks[{index}].gateway: not within {}", network.pool));
             }
             if !(576..=9000).contains(&network.mtu) {
                 return Err(format!(
@@ -192,6 +187,19 @@ impl Config {
                 return Err(format!(
                     "data_networks[{index}]: {} in slice {} is there twice",
                     network.dnn, network.snssai
+                ));
+            }
+            let shared = |other: &DataNetwork| {
+                other.pool == network.pool
+                    && other.gateway() == network.gateway()
+                    && other.reserved == network.reserved
+            };
+            let clash = |other: &&DataNetwork| other.pool.overlaps(network.pool) && !shared(other);
+            if let Some(other) = self.data_networks[..index].iter().find(clash) {
+                return Err(format!(
+                    "data_networks[{index}].pool: {} overlaps the pool of {} in slice {}; one that is shared \
+                     is the same in pool, gateway and reserved",
+                    network.pool, other.dnn, other.snssai
                 ));
             }
         }
@@ -214,11 +222,11 @@ fn default_pfcp_port() -> u16 {
     tern_pfcp::PORT
 }
 
-fn default_data_network() -> DataNetwork {
+fn default_data_network(dnn: &str, second_octet: u8) -> DataNetwork {
     DataNetwork {
-        dnn: Dnn::new("internet").expect("invariant: a label"),
+        dnn: Dnn::new(dnn).expect("invariant: a label"),
         snssai: default_snssai(),
-        pool: Ipv4Network::new(Ipv4Addr::new(10, 45, 0, 0), 16).expect("invariant: a network"),
+        pool: Ipv4Network::new(Ipv4Addr::new(10, second_octet, 0, 0), 16).expect("invariant: a network"),
         gateway: None,
         reserved: Vec::new(),
         dns: vec![Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(8, 8, 8, 8)],

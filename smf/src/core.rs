@@ -25,7 +25,7 @@ pub struct Core<'a> {
     pub config: &'a Config,
     /// Who this SMF is.
     pub identity: &'a Identity,
-    /// One pool for each data network of the configuration, in its order.
+    /// Address pools, as `pool_of` numbers them.
     pub pools: &'a mut [Pool],
     /// The UPFs.
     pub upfs: &'a mut Upfs,
@@ -43,7 +43,7 @@ impl Core<'_> {
     /// The addresses of a session's data network.
     pub fn pool(&mut self, session: &PduSession) -> Option<&mut Pool> {
         let index = self.network_index(&session.dnn, session.snssai)?;
-        self.pools.get_mut(index)
+        self.pools.get_mut(pool_of(self.config, index))
     }
 
     /// Gives back what a session holds here.
@@ -61,6 +61,12 @@ impl Core<'_> {
     fn network_index(&self, dnn: &Dnn, snssai: Snssai) -> Option<usize> {
         self.config.data_networks.iter().position(|n| n.dnn == *dnn && n.snssai == snssai)
     }
+}
+
+/// Which pool a data network of the configuration has: that of the first one with the same pool.
+pub fn pool_of(config: &Config, network: usize) -> usize {
+    let networks = &config.data_networks;
+    networks.get(network).and_then(|n| networks.iter().position(|o| o.pool == n.pool)).unwrap_or(network)
 }
 
 /// The network identifier of a DNN: without the operator identifier

@@ -12,7 +12,7 @@ use tern_types::{Instant, PduSessionId, Random, Supi};
 use crate::cause::{GsmCause, Refusal};
 use crate::config::Config;
 use crate::context::{Next, PduSession, SCHEMA, SmContext, SmContextRef, State};
-use crate::core::{Core, Identity};
+use crate::core::{Core, Identity, pool_of};
 use crate::create;
 use crate::dispatch::{
     abandon, on_n4, on_released_by_amf, on_replaced, on_report, on_update, on_user_plane_lost,
@@ -105,7 +105,8 @@ impl Smf {
 
     /// Addresses in use, of each data network of the configuration.
     pub fn addresses_used(&self) -> Vec<usize> {
-        self.pools.iter().map(Pool::used).collect()
+        let networks = 0..self.config.data_networks.len();
+        networks.map(|index| self.pools[pool_of(&self.config, index)].used()).collect()
     }
 
     /// Replies and N4 answers awaited.

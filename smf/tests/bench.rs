@@ -69,6 +69,7 @@ pub fn mbps(rate: u64) -> BitRate {
 
 pub fn config() -> Config {
     let mut config = Config { discover_upfs: false, ..Config::default() };
+    config.data_networks.truncate(1);
     config.upfs = vec![UpfConfig { address: upf().ip(), port: upf().port(), serves: Vec::new() }];
     config
 }

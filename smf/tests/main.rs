@@ -13,6 +13,7 @@ mod edge;
 mod establishment;
 mod modification;
 mod n4;
+mod networks;
 mod refusals;
 mod release;
 mod robustness;

@@ -282,7 +282,7 @@ fn default_dnns() -> Vec<SubscribedDnn> {
         arp: default_arp(),
         ipv4: None,
     };
-    vec![dnn("internet")]
+    vec![dnn("internet"), dnn("ims")]
 }
 
 fn default_slices() -> Vec<Slice> {

@@ -1,12 +1,10 @@
 //! The UPF's configuration.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tern_nf::SbiConfig;
-use tern_types::{Dnn, Snssai};
+use tern_types::{Dnn, Ipv4Prefix, Snssai};
 
 /// A configuration file with every field explained.
 pub const SAMPLE: &str = include_str!("../sample.yaml");
@@ -95,7 +93,7 @@ pub struct N6Config {
     /// prefix as the SMF's pool. The host must forward between this device and the data network
     /// (`net.ipv4.ip_forward=1`), with a route or NAT for the prefix.
     #[serde(default = "default_pool")]
-    pub address: Prefix,
+    pub address: Ipv4Prefix,
     /// MTU of the TUN device. 1400 leaves room for GTP-U in links of 1500 octets; longer packets
     /// are fragmented or answered with ICMP by the kernel.
     #[serde(default = "default_mtu")]
@@ -111,48 +109,6 @@ pub enum DataPathKind {
     Kernel,
     /// Not at all: PFCP alone, for simulations.
     None,
-}
-
-/// An IPv4 address with the length of its prefix: `10.45.0.1/16`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Prefix {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// 0 to 32.
-    pub length: u8,
-}
-
-impl FromStr for Prefix {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('/').and_then(|(address, length)| {
-            let length = length.parse().ok().filter(|length| *length <= 32)?;
-            Some(Self { address: address.parse().ok()?, length })
-        });
-        parsed.ok_or_else(|| format!("expected an address with a prefix like 10.45.0.1/16, got {text:?}"))
-    }
-}
-
-impl TryFrom<String> for Prefix {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Prefix> for String {
-    fn from(prefix: Prefix) -> Self {
-        prefix.to_string()
-    }
-}
-
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
-    }
 }
 
 /// The most worker threads.
@@ -266,7 +222,13 @@ fn default_n3_port() -> u16 {
 }
 
 fn default_n6() -> Vec<N6Config> {
-    vec![N6Config::default()]
+    let ims = N6Config {
+        dnn: "ims".parse().expect("invariant: a literal DNN"),
+        tun: "tern-n6-ims".to_owned(),
+        address: Ipv4Prefix { address: Ipv4Addr::new(10, 46, 0, 1), length: 16 },
+        ..N6Config::default()
+    };
+    vec![N6Config::default(), ims]
 }
 
 fn default_dnn() -> Dnn {
@@ -277,8 +239,8 @@ fn default_tun() -> String {
     "tern-n6".to_owned()
 }
 
-fn default_pool() -> Prefix {
-    Prefix { address: Ipv4Addr::new(10, 45, 0, 1), length: 16 }
+fn default_pool() -> Ipv4Prefix {
+    Ipv4Prefix { address: Ipv4Addr::new(10, 45, 0, 1), length: 16 }
 }
 
 fn default_mtu() -> u16 {

@@ -6,6 +6,7 @@
 mod gnb;
 mod guti;
 mod identity;
+mod ipv4;
 mod nssai;
 mod plmn;
 mod qos;
@@ -15,6 +16,7 @@ mod time;
 pub use gnb::{GlobalGnbId, GnbId};
 pub use guti::{AmfId, Guami, Guti5g, STmsi5g};
 pub use identity::{Dnn, Imei, PduSessionId, Supi};
+pub use ipv4::{Ipv4Network, Ipv4Prefix};
 pub use nssai::Snssai;
 pub use plmn::{PlmnId, Tac, Tai};
 pub use qos::{Ambr, Arp, BitRate, PreemptionCapability, PreemptionVulnerability, Qfi};
