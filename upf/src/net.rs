@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
 use crate::io::{KernelIo, TunDevice, Waker};
-use crate::path::{Command, DataPath, Event, NoDataPath, PathCounters, Worker, WorkerConfig};
+use crate::path::{Command, DataPath, DropReason, Event, NoDataPath, PathCounters, Worker, WorkerConfig};
 use crate::pfcp::{Core, Output};
 
 /// The longest PFCP message.
@@ -26,6 +26,8 @@ const EVENTS_MAX: usize = 4_096;
 
 /// How often the data path's counters become the NF's.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two log lines about packets dropped on N3.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs the UPF until `shutdown`: makes the data path, serves N4, registers at the NRF.
 pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -127,6 +129,7 @@ impl Edge {
     async fn serve(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
         let mut buffer = vec![0; PFCP_MESSAGE_MAX];
         let mut counted = Counted::default();
+        let mut complaints = Complaints::default();
         let mut next_counters = self.env.clock.now() + COUNTERS_INTERVAL;
         loop {
             self.drain().await;
@@ -140,6 +143,7 @@ impl Edge {
                 Wake::Time => self.core.handle_deadline(now),
                 Wake::Counters => {
                     counted.update(&self);
+                    complaints.about(now, &self.counters);
                     self.show_smfs();
                     next_counters = now + COUNTERS_INTERVAL;
                 }
@@ -216,6 +220,30 @@ impl Counted {
                 edge.env.counters.add(name, value - before);
             }
         }
+    }
+}
+
+/// What N3 brought that is no traffic of any session is logged, but seldom: who sends it decides
+/// how much it is.
+#[derive(Default)]
+struct Complaints {
+    said: [u64; Self::REASONS.len()],
+    next: Option<Instant>,
+}
+
+impl Complaints {
+    const REASONS: [DropReason; 3] =
+        [DropReason::MalformedGtpu, DropReason::UnknownMessage, DropReason::UnknownTeid];
+
+    fn about(&mut self, now: Instant, counters: &PathCounters) {
+        let drops = Self::REASONS.map(|reason| counters.drops(reason));
+        if drops == self.said || self.next.is_some_and(|next| now < next) {
+            return;
+        }
+        let [malformed, unknown_message, unknown_teid] =
+            std::array::from_fn(|index| drops[index] - self.said[index]);
+        tracing::warn!(malformed, unknown_message, unknown_teid, "packets dropped that came on N3");
+        (self.said, self.next) = (drops, Some(now + COMPLAINT_PAUSE));
     }
 }
 

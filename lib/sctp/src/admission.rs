@@ -1,6 +1,6 @@
 //! Counts a listener's live associations, in all and by peer address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,9 @@ pub(crate) struct Admission {
 struct Live {
     all: usize,
     by_peer: BTreeMap<IpAddr, usize>,
+    /// Peers whose refusal was logged, until one of their associations ends: one line for each
+    /// flood, however long.
+    told: BTreeSet<IpAddr>,
 }
 
 /// A place in the count, held as long as the association lives.
@@ -38,14 +41,19 @@ impl Admission {
         let mut live = self.lock();
         if live.all >= self.limits.associations_max {
             self.counters.refused_limit.add(1);
-            tracing::debug!(%peer, limit = self.limits.associations_max, "association refused");
+            let limit = self.limits.associations_max;
+            if live.tell(peer, limit) {
+                tracing::warn!(%peer, limit, "associations refused: too many in all");
+            }
             return None;
         }
         let of_peer = live.by_peer.get(&peer).copied().unwrap_or(0);
         if of_peer >= self.limits.associations_per_peer_max {
             self.counters.refused_peer_limit.add(1);
             let limit = self.limits.associations_per_peer_max;
-            tracing::debug!(%peer, limit, "association refused: too many of this peer");
+            if live.tell(peer, limit) {
+                tracing::warn!(%peer, limit, "associations refused: too many of this peer");
+            }
             return None;
         }
         live.all += 1;
@@ -59,10 +67,18 @@ impl Admission {
     }
 }
 
+impl Live {
+    /// Whether a refusal is news; peers beyond `limit` are none.
+    fn tell(&mut self, peer: IpAddr, limit: usize) -> bool {
+        self.told.len() < limit && self.told.insert(peer)
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut live = self.admission.lock();
         live.all = live.all.saturating_sub(1);
+        live.told.remove(&self.peer);
         if let Some(count) = live.by_peer.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {

@@ -133,10 +133,7 @@ impl MemNetwork {
     }
 
     /// Shows each message as it is sent to `tap`, which says what becomes of it.
-    pub fn set_tap(
-        &self,
-        tap: impl FnMut(SocketAddr, SocketAddr, &Message) -> MemVerdict + Send + 'static,
-    ) {
+    pub fn set_tap(&self, tap: impl FnMut(SocketAddr, SocketAddr, &Message) -> MemVerdict + Send + 'static) {
         self.lock().tap = Some(Box::new(tap));
     }
 

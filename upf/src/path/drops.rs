@@ -75,7 +75,6 @@ impl PathCounters {
         self.drops[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    #[cfg(test)]
     pub(crate) fn drops(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize].load(Ordering::Relaxed)
     }

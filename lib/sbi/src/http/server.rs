@@ -30,6 +30,9 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Pause after a failed `accept`, for instance when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Between two log lines about connections that ended with an error.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
+
 /// What all connections of one listener share.
 struct Shared {
     service: Arc<dyn Service>,
@@ -39,6 +42,26 @@ struct Shared {
     connections: watch::Sender<usize>,
     /// True once the endpoint stops.
     stopping: watch::Sender<bool>,
+    complaints: Complaints,
+}
+
+/// Connections that end with an error are logged, but seldom: peers decide how often it happens.
+#[derive(Default)]
+struct Complaints(Mutex<(Option<Instant>, u64)>);
+
+impl Complaints {
+    fn about(&self, peer: IpAddr, why: &dyn std::fmt::Display) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, unsaid) = &mut *state;
+        let now = Instant::now();
+        if last.is_some_and(|last| now.duration_since(last) < COMPLAINT_PAUSE) {
+            *unsaid += 1;
+            tracing::debug!(%peer, %why, "connection ended with an error");
+            return;
+        }
+        tracing::warn!(%peer, %why, more = *unsaid, "connection ended with an error");
+        *state = (Some(now), 0);
+    }
 }
 
 pub(super) struct HttpServing {
@@ -58,6 +81,7 @@ pub(super) fn serve(
         peers: Mutex::default(),
         connections: watch::Sender::new(0),
         stopping: watch::Sender::new(false),
+        complaints: Complaints::default(),
     });
     tokio::spawn(accept(listener, shared.clone()));
     HttpServing { at, shared }
@@ -163,7 +187,7 @@ async fn connection(mut stream: Box<dyn ByteStream>, admitted: Admitted) {
     let shared = admitted.shared.clone();
     let limits = &shared.limits;
     if let Err(error) = preface(&mut stream, limits.preface_timeout).await {
-        tracing::debug!(peer = %admitted.peer, error, "connection closed");
+        shared.complaints.about(admitted.peer, &error);
         return;
     }
     let activity = Arc::new(Activity::default());
@@ -197,7 +221,10 @@ async fn connection(mut stream: Box<dyn ByteStream>, admitted: Admitted) {
         tokio::select! {
             biased;
             ended = serving.as_mut() => {
-                tracing::debug!(peer = %admitted.peer, ?ended, "connection ended");
+                match ended {
+                    Err(error) => shared.complaints.about(admitted.peer, &error),
+                    Ok(()) => tracing::debug!(peer = %admitted.peer, "connection ended"),
+                }
                 return;
             }
             _ = stopping.wait_for(|stop| *stop), if !closing => {
