@@ -1,33 +1,14 @@
 //! All input and output of the simulator, so that it runs over sockets and in simulation alike.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tern_sctp::SctpBackend;
 use tern_types::Random;
-use tokio::net::UdpSocket;
 
-/// A boxed future.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Makes the endpoints of N3.
-pub trait Datagrams: Send + Sync {
-    /// An endpoint at this address and port.
-    fn bind(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Arc<dyn Datagram>>>;
-}
-
-/// An endpoint of N3.
-pub trait Datagram: Send + Sync {
-    /// Sends one datagram.
-    fn send_to<'a>(&'a self, data: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<()>>;
-
-    /// Receives one datagram, cut to `buffer`: its length and its sender. Cancel safe.
-    fn recv_from<'a>(&'a self, buffer: &'a mut [u8]) -> BoxFuture<'a, io::Result<(usize, SocketAddr)>>;
-}
+pub use tern_datagrams::{BoxFuture, Datagram, Datagrams, Udp};
 
 /// Makes the devices through which programs use sessions.
 pub trait Tuns: Send + Sync {
@@ -69,6 +50,13 @@ impl SimEnv {
         Self { sctp, n3: Arc::new(Udp), tun: Some(Arc::new(crate::tun::HostTuns)), random, stop }
     }
 
+    /// With each TUN device in a network namespace of its own.
+    #[must_use]
+    pub fn with_tun_namespaces(mut self) -> Self {
+        self.tun = Some(Arc::new(crate::tun::NamespacedTuns));
+        self
+    }
+
     /// As [`SimEnv::real`] with N2 and N3 given, without TUN devices, never stopped.
     pub fn new(sctp: Arc<dyn SctpBackend>, n3: Arc<dyn Datagrams>, random: Random) -> Self {
         let (_, stop) = tokio::sync::watch::channel(false);
@@ -79,28 +67,5 @@ impl SimEnv {
 impl fmt::Debug for SimEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimEnv").field("sctp", &self.sctp).finish_non_exhaustive()
-    }
-}
-
-/// UDP sockets.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Udp;
-
-impl Datagrams for Udp {
-    fn bind(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Arc<dyn Datagram>>> {
-        Box::pin(async move {
-            let socket = UdpSocket::bind(at).await?;
-            Ok(Arc::new(socket) as Arc<dyn Datagram>)
-        })
-    }
-}
-
-impl Datagram for UdpSocket {
-    fn send_to<'a>(&'a self, data: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(async move { UdpSocket::send_to(self, data, to).await.map(drop) })
-    }
-
-    fn recv_from<'a>(&'a self, buffer: &'a mut [u8]) -> BoxFuture<'a, io::Result<(usize, SocketAddr)>> {
-        Box::pin(UdpSocket::recv_from(self, buffer))
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tern_datagrams::{Datagrams, MemoryDatagrams, Udp};
 use tern_sbi_transport::http::Tcp;
 use tern_sbi_transport::{Http, HttpLimits, MemoryTransport, Transport};
 use tern_sctp::mem::MemNetwork;
@@ -14,7 +15,6 @@ use tern_store::{Memory, Redb, RedbOptions, Store};
 
 use crate::clock::{Clock, Entropy};
 use crate::counters::{Counters, Status};
-use crate::datagrams::{Datagrams, MemoryDatagrams, Udp};
 use crate::shutdown::Ready;
 
 /// All that a network function has of the world outside it: the process gives it the real

@@ -3,7 +3,6 @@
 //! random follows from one seed.
 
 mod core;
-mod n3;
 mod panics;
 mod setup;
 mod trace;
@@ -276,7 +275,7 @@ fn seed_bytes(seed: u64, purpose: u64) -> [u8; 32] {
 }
 
 async fn connect_ran(setup: &Setup, network: &SimNetwork, random: &mut Random) -> Rig {
-    let n3 = Arc::new(n3::N3(network.datagrams.clone()));
+    let n3 = Arc::new(network.datagrams.clone());
     let env = SimEnv::new(network.sctp.endpoint(vec![RAN_ADDRESS]), n3, random.fork());
     Rig::connect(setup.ran.clone(), env).await.expect("a usable configuration of the simulator")
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use tern_datagrams::MemoryDatagrams;
 use tern_ngap::ngap::{Cause, CauseProtocol};
 use tern_sctp::mem::MemNetwork;
 use tern_types::Random;
@@ -12,7 +13,6 @@ use ue_ransim::report::Failure;
 use ue_ransim::ue::{Misdeed, Moment, Trick, Ue};
 use ue_ransim::{Config, Rig, SimEnv, SimError, load, run};
 
-use crate::network::Memory;
 use crate::script::{self, CORE, K, OPC, Wrong, slice};
 
 const GNB: std::net::IpAddr = std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
@@ -32,7 +32,7 @@ fn config() -> Config {
 }
 
 fn env(wrong: Option<Wrong>) -> SimEnv {
-    let (network, n3) = (MemNetwork::new(7), Memory::default());
+    let (network, n3) = (MemNetwork::new(7), MemoryDatagrams::new());
     script::start(&network, &n3, wrong);
     SimEnv::new(network.endpoint(vec![GNB]), std::sync::Arc::new(n3), Random::from_seed([3; 32]))
 }

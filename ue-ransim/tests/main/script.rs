@@ -8,6 +8,7 @@ use tern_crypto::{
     AMF_5G, AuthenticationFunctions, AuthenticationVector, CipheringAlgorithm, IntegrityAlgorithm, Sqn,
     k_amf, k_seaf,
 };
+use tern_datagrams::{Datagrams as _, MemoryDatagrams};
 use tern_nas::nas_5gs::{self, *};
 use tern_nas::session::{self, PcoAnswer};
 use tern_nas::{HeaderType, MobileIdentity, NasSecurityContext, NgKsi, Side, registration};
@@ -22,7 +23,7 @@ use tern_types::{
     Qfi, Snssai, Tac, Tai,
 };
 
-use crate::network::{Downlinks, Memory, upf};
+use crate::network::{Downlinks, upf};
 
 pub const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
 pub const OPC: &str = "cd63cb71954a9f4e48a5994e37a02baf";
@@ -94,11 +95,15 @@ struct Ue {
 }
 
 /// Starts a core for one gNB on this network.
-pub fn start(network: &MemNetwork, n3: &Memory, wrong: Option<Wrong>) {
+pub fn start(network: &MemNetwork, n3: &MemoryDatagrams, wrong: Option<Wrong>) {
     let backend = network.endpoint(vec![CORE]);
     let mut listener = backend.listen(ListenOptions::new(vec![CORE], 38412)).unwrap();
     let downlinks: Downlinks = Arc::new(Mutex::default());
-    tokio::spawn(upf(n3.endpoint(SocketAddr::new(UPF, 2152)), Arc::clone(&downlinks), 1));
+    let (n3, tunnels) = (n3.clone(), Arc::clone(&downlinks));
+    tokio::spawn(async move {
+        let endpoint = n3.bind(SocketAddr::new(UPF, 2152)).await.unwrap();
+        upf(endpoint, tunnels, 1).await;
+    });
     tokio::spawn(async move {
         while let Ok(association) = listener.accept().await {
             let (ues, by_tmsi) = (BTreeMap::new(), BTreeMap::new());

@@ -1,12 +1,13 @@
-//! Datagrams: UDP, or memory with faults.
+//! Datagrams: UDP, or memory with faults. N3 and N4 reach the world through them.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tern_sbi_transport::BoxFuture;
 use tern_types::{Duration, Random};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -16,6 +17,9 @@ const QUEUE_MAX: usize = 4096;
 
 /// First port given where port 0 was asked for.
 const EPHEMERAL_FIRST: u16 = 49152;
+
+/// A boxed future.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Opens datagram endpoints.
 pub trait Datagrams: Send + Sync + 'static {
