@@ -116,25 +116,6 @@ impl Amf {
         std::mem::take(&mut self.counts)
     }
 
-    /// gNBs, UEs and sessions as `tern status` shows them.
-    pub fn status(&self) -> serde_json::Value {
-        let gnbs = self.gnbs.values().map(|gnb| {
-            serde_json::json!({
-                "name": gnb.name,
-                "id": gnb.global.to_string(),
-                "peer": gnb.peer,
-            })
-        });
-        let count = |f: fn(&UeContext) -> usize| self.ues.values().map(|ue| f(ue)).sum::<usize>();
-        serde_json::json!({
-            "gnbs": gnbs.collect::<Vec<_>>(),
-            "ues": self.ues.len(),
-            "registered": count(|ue| usize::from(ue.registered)),
-            "connected": count(|ue| usize::from(ue.n2.is_some())),
-            "sessions": count(|ue| ue.sessions.len()),
-        })
-    }
-
     /// A UE's context, for tests and the operator.
     pub fn ue(&self, supi: &Supi) -> Option<&UeContext> {
         self.by_supi.get(supi).and_then(|id| self.ues.get(id)).map(AsRef::as_ref)

@@ -17,6 +17,7 @@ mod net;
 mod ngap;
 mod sbi;
 mod session;
+mod status;
 mod supervised;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod client;
 mod core_config;
 mod generated;
 mod nf;
+mod preflight;
 mod sim;
 mod status;
 mod subscriber;
@@ -112,10 +113,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => tool(status::run(arguments)),
         Command::Subscriber(arguments) => tool(subscriber::run(arguments)),
         Command::Sim(arguments) => sim::main(arguments),
-        Command::Config(ConfigCommand::Print { of }) => {
-            print!("{}", nf::sample(of));
-            ExitCode::SUCCESS
-        }
+        Command::Config(ConfigCommand::Print { of }) => tool(async { print(nf::sample(of)) }),
         Command::Nrf(process) => nf::nrf(&process),
         Command::Udr(process) => nf::udr(&process),
         Command::Udm(process) => nf::udm(&process),
@@ -129,11 +127,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints what a tool has to say.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// Whether nobody reads on: `tern status | head -1` is no error.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(closed)
+}
+
 /// Runs a tool of the operator's; its error is one line.
 fn tool(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(work)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tern: {error:#}");
             ExitCode::FAILURE

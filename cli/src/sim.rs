@@ -17,6 +17,7 @@ use ue_ransim::report::Report;
     tern sim --k 465b5ce8b199b49faa5f0a2ee238a6bc --opc cd63cb71954a9f4e48a5994e37a02baf\n  \
     tern sim --ues 64 --gnbs 2 …            64 UEs at once through two gNBs\n  \
     tern sim … --tun --hold                 stay; use it:  ping -I uetun0 1.1.1.1\n  \
+    tern sim … --tun --netns --hold         the same:  ip netns exec uetun0 ping 1.1.1.1\n  \
     tern sim --config sim.yaml              all from a file: `tern config print sim`\n\n\
     Exit status 0 only if every step worked and every answer of the core was allowed by the \
     specifications. It runs against any core.")]
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// OPc of the subscribers
     #[arg(long)]
     opc: Option<String>,
+    /// TOPc of the subscribers, who then use TUAK
+    #[arg(long, conflicts_with = "opc")]
+    topc: Option<String>,
     /// gNBs
     #[arg(long)]
     gnbs: Option<u32>,
@@ -72,6 +76,10 @@ pub struct Arguments {
     /// A TUN device for each session
     #[arg(long)]
     tun: bool,
+    /// Each TUN device in a network namespace of its own, which has the device's name and no other
+    /// way out; with --tun
+    #[arg(long)]
+    netns: bool,
     /// Ping this address through each session without a TUN device
     #[arg(long)]
     ping: Option<Ipv4Addr>,
@@ -105,7 +113,11 @@ pub fn main(arguments: Arguments) -> ExitCode {
             std::future::pending::<()>().await
         });
         let random = tern_nf::Entropy::real()?.random();
-        let report = ue_ransim::run(config, SimEnv::real(sctp, random, stopped)).await?;
+        let mut env = SimEnv::real(sctp, random, stopped);
+        if config.tun_netns {
+            env = env.with_tun_namespaces();
+        }
+        let report = ue_ransim::run(config, env).await?;
         print(&report);
         if let Some(path) = &arguments.report {
             let text = serde_json::to_vec_pretty(&report)?;
@@ -140,6 +152,7 @@ fn configured(arguments: &Arguments) -> Result<Config> {
     }
     config.rate = arguments.rate.or(config.rate);
     config.tun |= arguments.tun;
+    config.tun_netns |= arguments.netns;
     config.ping_target = arguments.ping.or(config.ping_target);
     config.exec.extend(arguments.exec.iter().cloned());
     config.hold |= arguments.hold;
@@ -151,10 +164,8 @@ fn subscribers(arguments: &Arguments, config: &mut Config) -> Result<()> {
     if config.ues.is_empty() {
         let k =
             arguments.k.as_deref().context("--k: the subscribers' key is needed, or a file with --config")?;
-        let opc = arguments
-            .opc
-            .as_deref()
-            .context("--opc: the subscribers' OPc is needed, or a file with --config")?;
+        let missing = "--opc (or --topc): the subscribers' OPc is needed, or a file with --config";
+        let opc = arguments.opc.as_ref().or(arguments.topc.as_ref()).context(missing)?;
         let digits = format!("{}{}{:010}", config.plmn.mcc(), config.plmn.mnc(), 1);
         let first = arguments.supi.clone().map_or_else(|| Supi::from_imsi(&digits), Ok)?;
         config.ues = vec![UeGroup::new(first, k, opc)];
@@ -170,6 +181,9 @@ fn subscribers(arguments: &Arguments, config: &mut Config) -> Result<()> {
         }
         if let Some(opc) = &arguments.opc {
             group.opc = Some(opc.clone());
+        }
+        if let Some(topc) = &arguments.topc {
+            group.topc = Some(topc.clone());
         }
         if !arguments.requested.is_empty() {
             group.requested_nssai.clone_from(&arguments.requested);
@@ -204,7 +218,14 @@ fn address(text: &str) -> Result<SocketAddr> {
 
 fn print(report: &Report) {
     let millis = |micros: u64| micros as f64 / 1e3;
-    println!("{} of {} UEs registered with all their sessions", report.ues_ok, report.ues);
+    println!(
+        "{} of {} UEs registered with all their sessions, by {} gNB{}, in {:.2} s",
+        report.ues_ok,
+        report.ues,
+        report.gnbs,
+        if report.gnbs == 1 { "" } else { "s" },
+        report.duration_us as f64 / 1e6
+    );
     for (name, spread) in [("registration", &report.registration), ("PDU session", &report.session)] {
         if spread.count > 0 {
             println!(

@@ -120,8 +120,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         }
         Command::List => place.list().await,
         Command::Show { supi, keys } => {
-            println!("{}", serde_json::to_string_pretty(&place.show(&supi, keys).await?)?);
-            Ok(())
+            let record = place.show(&supi, keys).await?;
+            crate::print(&format!("{}\n", serde_json::to_string_pretty(&record)?))
         }
         Command::Remove { supi } => {
             place.remove(&supi).await?;
@@ -277,7 +277,7 @@ async fn list_offline(repository: &Repository) -> Result<()> {
     loop {
         let page = repository.page(after.as_ref(), IMPORT_CHUNK).await?;
         for subscriber in &page {
-            println!("{}", subscriber.supi);
+            crate::print(&format!("{}\n", subscriber.supi))?;
         }
         match page.into_iter().next_back() {
             Some(last) => after = Some(last.supi),

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::core_config::{CoreConfig, Nf};
 use crate::generated::{generated, keeps_state};
+use crate::preflight;
 
 /// How long a network function may take until it is registered.
 const START_TIME: Duration = Duration::from_secs(20);
@@ -38,6 +39,7 @@ pub struct Arguments {
 pub fn main(arguments: &Arguments) -> ExitCode {
     crate::tool(async {
         let config = CoreConfig::load(arguments.config.as_deref())?;
+        preflight::check(&config)?;
         let mut stop = Stop::new()?;
         let mut core = Core::new(&config)?;
         let result = tokio::select! {
@@ -96,7 +98,10 @@ impl Core {
     /// Writes each network function's configuration file.
     fn new(config: &CoreConfig) -> Result<Self> {
         let directory = config.data.join("config");
-        std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        std::fs::create_dir_all(&directory).with_context(|| {
+            let data = config.data.display();
+            format!("cannot make {} (`data: {data}` of the core's file)", directory.display())
+        })?;
         for nf in Nf::ALL {
             let path = file_of(&directory, nf);
             let instance = instance_of(&config.data, nf)?;

@@ -50,6 +50,8 @@ pub struct Config {
     pub rate: Option<f64>,
     /// A TUN device for each session.
     pub tun: bool,
+    /// Each TUN device in a network namespace of its own, of the same name.
+    pub tun_netns: bool,
     /// Name of the TUN devices, in front of their number.
     pub tun_name: String,
     /// Echo requests of each session without a TUN device.
@@ -180,6 +182,7 @@ impl Default for Config {
             ues: Vec::new(),
             rate: None,
             tun: false,
+            tun_netns: false,
             tun_name: "uetun".into(),
             ping: 4,
             ping_target: None,

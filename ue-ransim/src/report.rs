@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// Distinct failures kept; the others are only counted.
 const FAILURES_MAX: usize = 1000;
+/// Steps told one by one; of the others [`Journal::progress`] tells.
+const STEPS_TOLD_MAX: usize = 16;
 /// Steps kept; the others only count in the spreads.
 const STEPS_MAX: usize = 20_000;
 
@@ -126,6 +128,17 @@ pub struct Report {
     pub counters: BTreeMap<&'static str, u64>,
 }
 
+/// How far a run is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Registrations that succeeded.
+    pub registrations: usize,
+    /// Sessions that were established.
+    pub sessions: usize,
+    /// Steps that did not succeed, and what the core did wrong.
+    pub errors: usize,
+}
+
 /// Collects what all gNBs and UEs of a run report.
 #[derive(Clone)]
 pub struct Journal(Arc<Inner>);
@@ -179,8 +192,12 @@ impl Journal {
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let step =
             Step { name: name.into(), who: who.to_string(), start_us: self.micros(began), duration_us };
-        tracing::info!(who = %step.who, duration_us, "{name}");
         let mut notes = self.notes();
+        if notes.steps.len() < STEPS_TOLD_MAX {
+            tracing::info!(who = %step.who, duration_us, "{name}");
+        } else {
+            tracing::debug!(who = %step.who, duration_us, "{name}");
+        }
         notes.durations.entry(name).or_default().push(duration_us);
         if notes.steps.len() < STEPS_MAX {
             notes.steps.push(step);
@@ -217,6 +234,17 @@ impl Journal {
         let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let start_us = self.micros(began);
         self.notes().exec.push(Exec { command, status, output, start_us, duration_us });
+    }
+
+    /// How many registrations and sessions succeeded so far, and how many steps did not.
+    pub fn progress(&self) -> Progress {
+        let notes = self.notes();
+        let done = |name| notes.durations.get(name).map_or(0, Vec::len);
+        Progress {
+            registrations: done(REGISTRATION),
+            sessions: done(SESSION),
+            errors: notes.errors.len() + notes.failures.len(),
+        }
     }
 
     /// The failures so far.

@@ -15,11 +15,13 @@ use crate::config::{Config, SessionConfig, SessionType};
 use crate::env::SimEnv;
 use crate::error::SimError;
 use crate::gnb::{Gnb, GnbConfig, N3};
-use crate::report::{Journal, Report};
+use crate::report::{Journal, Progress, Report};
 use crate::ue::{Session, SessionRequest, SessionTun, Subscriber, Ue};
 
 /// How long the gNBs' associations may take to end.
 const STOP_TIME: Duration = Duration::from_secs(2);
+/// Between two lines about a run's progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest output kept of a program, in octets.
 const OUTPUT_MAX: usize = 64 * 1024;
 
@@ -164,11 +166,32 @@ pub async fn run(config: Config, env: SimEnv) -> Result<Report, SimError> {
         });
     }
     let mut ues_ok = 0;
-    while let Some(done) = tasks.join_next().await {
-        ues_ok += usize::from(done.unwrap_or(false));
+    let (mut next, mut told) = (began + PROGRESS_INTERVAL, Progress::default());
+    loop {
+        tokio::select! {
+            biased;
+            done = tasks.join_next() => match done {
+                Some(done) => ues_ok += usize::from(done.unwrap_or(false)),
+                None => break,
+            },
+            () = tokio::time::sleep_until(next) => {
+                next += PROGRESS_INTERVAL;
+                tell(&journal, count, &mut told);
+            }
+        }
     }
     rig.stop().await;
     Ok(journal.report(gnbs, count as usize, ues_ok))
+}
+
+/// One line about how far the run is, if it is further than when it was told last.
+fn tell(journal: &Journal, ues: u32, told: &mut Progress) {
+    let now = journal.progress();
+    if now != *told {
+        let Progress { registrations, sessions, errors } = now;
+        tracing::info!(ues, registrations, sessions, errors, "progress");
+        *told = now;
+    }
 }
 
 /// One UE's life; whether every step of it succeeded.

@@ -1,7 +1,8 @@
 //! TUN devices of this host, and the pump between a device and a session.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -33,6 +34,73 @@ impl Tun for tun_rs::AsyncDevice {
     fn send<'a>(&'a self, packet: &'a [u8]) -> BoxFuture<'a, io::Result<()>> {
         Box::pin(async move { tun_rs::AsyncDevice::send(self, packet).await.map(drop) })
     }
+}
+
+/// Makes each device in a network namespace of its own, which has the device's name, its only way
+/// out by the device, and ends with it. Uses iproute2.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NamespacedTuns;
+
+impl Tuns for NamespacedTuns {
+    fn create(&self, name: &str, address: Ipv4Addr, mtu: u16) -> io::Result<Arc<dyn Tun>> {
+        ip(&["netns", "add", name], "")?;
+        let namespace = Namespace(name.to_owned());
+        let device = tun_rs::DeviceBuilder::new().name(name).build_async()?;
+        ip(&["link", "set", name, "netns", name], "")?;
+        let batch = format!(
+            "link set lo up\nlink set {name} mtu {mtu} up\naddr add {address}/32 dev {name}\n\
+             route add default dev {name}\n"
+        );
+        ip(&["-n", name, "-batch", "-"], &batch)?;
+        Ok(Arc::new(NamespacedTun { device, _namespace: namespace }))
+    }
+}
+
+/// Deleted with its value.
+struct Namespace(String);
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if let Err(error) = ip(&["netns", "del", &self.0], "") {
+            tracing::warn!(%error, "a network namespace stays");
+        }
+    }
+}
+
+struct NamespacedTun {
+    device: tun_rs::AsyncDevice,
+    _namespace: Namespace,
+}
+
+impl Tun for NamespacedTun {
+    fn recv<'a>(&'a self, buffer: &'a mut [u8]) -> BoxFuture<'a, io::Result<usize>> {
+        Tun::recv(&self.device, buffer)
+    }
+
+    fn send<'a>(&'a self, packet: &'a [u8]) -> BoxFuture<'a, io::Result<()>> {
+        Tun::send(&self.device, packet)
+    }
+}
+
+/// Runs iproute2's `ip`; its own words are the error.
+fn ip(arguments: &[&str], input: &str) -> io::Result<()> {
+    let mut child = Command::new("ip")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("ip (of iproute2): {error}")))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that fails early says why itself.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("ip {}: {}", arguments.join(" "), said.trim())))
 }
 
 /// Carries packets between a device and a session until either ends. Two tasks, one a direction,
@@ -92,18 +160,41 @@ mod tests {
         socket.bind_device(Some(name.as_bytes())).unwrap();
         let target = Ipv4Addr::new(198, 18, 7, 7);
         socket.send_to(b"hello", (target, 9)).await.unwrap();
+        let packet = user_datagram(&*device).await;
+        assert_eq!(packet[16..20], target.octets());
+        assert!(packet.ends_with(b"hello"));
+    }
+    #[tokio::test]
+    async fn a_namespace_has_no_way_out_but_its_device() {
+        let name = format!("uens{}", std::process::id() % 100_000);
+        let device = match NamespacedTuns.create(&name, Ipv4Addr::new(198, 18, 0, 2), 1400) {
+            Ok(device) => device,
+            Err(error) => {
+                println!("SKIPPED ue-ransim tun::tests::a_namespace_has_no_way_out_but_its_device: {error}");
+                return;
+            }
+        };
+        let script = "echo hello >/dev/udp/203.0.113.9/9";
+        let sent = Command::new("ip").args(["netns", "exec", &name, "bash", "-c", script]).status();
+        assert!(sent.unwrap().success());
+        let packet = user_datagram(&*device).await;
+        assert_eq!(packet[12..20], [198, 18, 0, 2, 203, 0, 113, 9]);
+        drop(device);
+        assert!(!std::path::Path::new("/run/netns").join(&name).exists());
+    }
+
+    /// The next UDP datagram that a program sent; the kernel sends packets of its own, such as
+    /// router solicitations.
+    async fn user_datagram(device: &dyn Tun) -> Vec<u8> {
         let mut buffer = [0; 2048];
         let received = tokio::time::timeout(Duration::from_secs(5), async {
             loop {
                 let length = device.recv(&mut buffer).await.unwrap();
-                // The kernel sends packets of its own, such as router solicitations.
                 if buffer[0] >> 4 == 4 && buffer[9] == 17 {
                     return buffer[..length].to_vec();
                 }
             }
         });
-        let packet = received.await.unwrap();
-        assert_eq!(packet[16..20], target.octets());
-        assert!(packet.ends_with(b"hello"));
+        received.await.unwrap()
     }
 }

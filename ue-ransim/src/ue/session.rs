@@ -407,8 +407,9 @@ impl Session {
 
     /// Gives the session to the programs of this host, as a TUN device.
     pub fn into_tun(self, tuns: &Arc<dyn Tuns>, name: &str) -> Result<SessionTun, SimError> {
-        let device =
-            tuns.create(name, self.address, self.mtu).map_err(SimError::io("creating a TUN device"))?;
+        let device = tuns
+            .create(name, self.address, self.mtu)
+            .map_err(SimError::io("a TUN device (it needs root or CAP_NET_ADMIN)"))?;
         let tasks = crate::tun::pump(device, self.uplink, self.downlink);
         Ok(SessionTun { name: name.to_owned(), address: self.address, tasks })
     }
