@@ -72,6 +72,10 @@ impl Bench {
         bench
     }
 
+    pub(crate) fn upf_address(&self) -> SocketAddr {
+        self.upf_address
+    }
+
     /// The SMF starts again.
     pub(crate) fn restart_smf(&mut self) {
         self.smf = smf_node(self.smf_address, self.upf_address, 2, self.now);

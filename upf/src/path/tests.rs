@@ -99,6 +99,43 @@ fn when_rules_overlap_then_the_lowest_precedence_value_counts_and_then_the_lower
     }
 }
 
+/// TS 29.244 §5.2.1: a packet matches if it matches one of a PDI's SDF filters.
+#[test]
+fn when_a_pdr_has_several_filters_then_a_packet_of_any_of_them_matches() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    let mut pdr = downlink_pdr(7, 50, 3);
+    pdr.pdi.sdf_filters = [
+        "permit out 17 from 203.0.113.0/24 53 to assigned",
+        "permit out 17 from any 5000-5010 to assigned 80,443",
+        "permit out 1 from any to assigned",
+    ]
+    .map(SdfFilter::flow)
+    .to_vec();
+    request.create_pdr.push(pdr);
+    request.create_far.push(CreateFar {
+        far_id: FarId(3),
+        apply_action: ApplyAction::DROP,
+        ..Default::default()
+    });
+    bench.session_of(request);
+    let taken = Verdict::Drop(DropReason::FarDrop);
+    let other = [198, 51, 100, 9].into();
+    for (source, ports, expected) in [
+        (SERVER, (53, 4000), taken),
+        (other, (53, 4000), TO_GNB),
+        (other, (5000, 80), taken),
+        (other, (5010, 443), taken),
+        (other, (5011, 443), TO_GNB),
+        (other, (5005, 81), TO_GNB),
+    ] {
+        assert_eq!(bench.downlink(&udp(source, UE, ports, 60)).0, expected, "{source} {ports:?}");
+    }
+    let mut icmp = udp(SERVER, UE, (0, 0), 60);
+    icmp[9] = 1;
+    assert_eq!(bench.downlink(&icmp).0, taken);
+}
+
 #[test]
 fn when_a_pdr_names_qfis_then_only_these_match() {
     let mut bench = Bench::new();

@@ -225,6 +225,19 @@ fn when_the_smf_starts_again_then_its_sessions_are_removed() {
     bench.session();
 }
 
+/// TS 29.244 §6.2.8: the sessions of an association end with it.
+#[test]
+fn when_the_smf_releases_the_association_then_its_sessions_are_removed() {
+    let mut bench = Bench::new();
+    bench.session();
+    assert_eq!(bench.core.smfs(), ["127.0.0.17"]);
+    bench.smf.release(bench.now, bench.upf_address());
+    bench.settle();
+    assert_eq!((bench.core.session_count(), bench.core.teids.len()), (0, 0));
+    assert!(bench.core.smfs().is_empty());
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (1, 2), 60)).0, Verdict::Drop(DropReason::UnknownUe));
+}
+
 #[test]
 fn when_the_smf_is_silent_then_sessions_stay_for_the_retention_time() {
     let mut bench = Bench::new();

@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tern_gtpu::{GpduHeader, PduSessionContainer};
 use tern_nf::{Env, EnvOptions, SbiConfig, Shutdown};
@@ -76,16 +76,21 @@ fn inside() {
     gnb.set_read_timeout(Some(Duration::from_secs(5))).expect("timeout");
     smf.set_action(seid, 4, ApplyAction::FORW);
     receive_pong(&gnb, 100);
+    let volume = smf.usage(seid);
+    assert_eq!((volume.uplink, volume.downlink), (Some(8484), Some(8484)));
+    mtu_is_kept(&gnb);
+    mbr_is_kept(&smf, seid, &gnb);
     let mut request = [0; 12];
     tern_gtpu::echo_request(7, &mut request);
     gnb.send_to(&request, UPF_N3).expect("sends");
     let mut buffer = [0; 2048];
     let length = gnb.recv(&mut buffer).expect("an echo response");
     assert_eq!(buffer[1], tern_gtpu::message_type::ECHO_RESPONSE, "{length} octets");
-    let deleted = smf.ask(Frame::session(seid, 5, SessionDeletionRequest::default().into()));
+    // What the URR has counted of the pings alone was told when it was asked for.
+    let deleted = smf.ask(Frame::session(seid, 7, SessionDeletionRequest::default().into()));
     let Message::SessionDeletionResponse(deleted) = deleted.message else { panic!("{deleted:?}") };
     let volume = deleted.usage_report[0].volume.expect("volume");
-    assert_eq!((volume.uplink, volume.downlink), (Some(8484), Some(8484)));
+    assert_eq!(volume.uplink, Some(0));
     trigger.shut_down();
     upf.join().expect("ended").expect("ended well");
 }
@@ -184,12 +189,105 @@ impl Smf {
 }
 
 impl Smf {
+    /// What URR 1 has counted since it was asked last.
+    fn usage(&self, seid: u64) -> VolumeMeasurement {
+        let query = vec![QueryUrr { urr_id: UrrId(1), ..Default::default() }];
+        let request = SessionModificationRequest { query_urr: query, ..Default::default() };
+        let answer = self.ask(Frame::session(seid, 5, request.into()));
+        let Message::SessionModificationResponse(answer) = answer.message else { panic!("{answer:?}") };
+        answer.usage_report[0].volume.expect("volume")
+    }
+
+    fn set_downlink_mbr(&self, seid: u64, sequence: u32, kbps: u64) {
+        let mbr = Some(BitRate { uplink_kbps: kbps, downlink_kbps: kbps });
+        let update = UpdateQer { qer_id: QerId(1), mbr, ..Default::default() };
+        let request = SessionModificationRequest { update_qer: vec![update], ..Default::default() };
+        let answer = self.ask(Frame::session(seid, sequence, request.into()));
+        assert_eq!(answer.message.cause(), Some(Cause::REQUEST_ACCEPTED));
+    }
+
     fn set_action(&self, seid: u64, sequence: u32, action: ApplyAction) {
         let update = UpdateFar { far_id: FarId(2), apply_action: Some(action), ..Default::default() };
         let request = SessionModificationRequest { update_far: vec![update], ..Default::default() };
         let answer = self.ask(Frame::session(seid, sequence, request.into()));
         assert_eq!(answer.message.cause(), Some(Cause::REQUEST_ACCEPTED));
     }
+}
+
+/// The MTU of N6 is the TUN device's: what is longer is fragmented by the kernel or, if it may not
+/// be, its sender is told (RFC 792, fragmentation needed).
+fn mtu_is_kept(gnb: &UdpSocket) {
+    let name = format!("tern-dn-{}", std::process::id());
+    assert!(ip(&["netns", "add", &name]));
+    let host = Namespace(name);
+    assert!(ip(&["link", "add", "dn0", "type", "veth", "peer", "name", "dn1", "netns", &host.0]));
+    assert!(ip(&["addr", "add", "198.51.100.1/24", "dev", "dn0"]));
+    assert!(ip(&["link", "set", "dn0", "up"]));
+    assert!(ip(&["-n", &host.0, "addr", "add", "198.51.100.2/24", "dev", "dn1"]));
+    assert!(ip(&["-n", &host.0, "link", "set", "dn1", "up"]));
+    assert!(ip(&["-n", &host.0, "route", "add", "default", "via", "198.51.100.1"]));
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("forwards");
+    // 28 octets of headers: 1400 fit, 1401 do not.
+    let fits = ping_from(&host, &["-M", "do", "-s", "1372"]);
+    assert_eq!(downlink_lengths(gnb, 1), [1400], "{fits}");
+    let told = ping_from(&host, &["-M", "do", "-s", "1373"]);
+    assert!(told.contains("mtu") && told.contains("1400"), "{told}");
+    ping_from(&host, &["-M", "dont", "-s", "3000"]);
+    let lengths = downlink_lengths(gnb, 3);
+    assert!(lengths.iter().all(|length| *length <= 1400), "{lengths:?}");
+    assert_eq!(lengths.iter().map(|length| length - 20).sum::<usize>(), 3008, "{lengths:?}");
+    gnb.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
+    assert!(gnb.recv(&mut [0; 2048]).is_err(), "what was refused does not come");
+    gnb.set_read_timeout(Some(Duration::from_secs(5))).expect("timeout");
+}
+
+/// One echo request to the UE, which does not answer; what `ping` says.
+fn ping_from(host: &Namespace, options: &[&str]) -> String {
+    let output = Command::new("ip")
+        .args(["netns", "exec", &host.0, "ping", "-n", "-c", "1", "-W", "1"])
+        .args(options)
+        .arg(UE.to_string())
+        .output()
+        .expect("ping runs");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+/// Lengths of the next user packets at the gNB.
+fn downlink_lengths(gnb: &UdpSocket, count: usize) -> Vec<usize> {
+    let mut buffer = [0; 2048];
+    let mut next = || {
+        let length = gnb.recv(&mut buffer).expect("a packet");
+        tern_gtpu::Packet::parse(&buffer[..length]).expect("GTP-U").payload.len()
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// For a second, eight times the MBR is offered; what passes is the MBR and one burst.
+fn mbr_is_kept(smf: &Smf, seid: u64, gnb: &UdpSocket) {
+    const KBPS: u64 = 2_000;
+    smf.set_downlink_mbr(seid, 6, KBPS);
+    let sender = std::thread::spawn(|| {
+        let server = UdpSocket::bind((SERVER, 0)).expect("binds");
+        for _ in 0..2_000 {
+            server.send_to(&[0; 972], (UE, 9)).expect("sends");
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    });
+    gnb.set_read_timeout(Some(Duration::from_millis(300))).expect("timeout");
+    let (began, mut last, mut octets) = (Instant::now(), Instant::now(), 0);
+    let mut buffer = [0; 2048];
+    while let Ok(length) = gnb.recv(&mut buffer) {
+        let packet = tern_gtpu::Packet::parse(&buffer[..length]).expect("GTP-U");
+        octets += packet.payload.len();
+        last = Instant::now();
+    }
+    sender.join().expect("sent");
+    gnb.set_read_timeout(Some(Duration::from_secs(5))).expect("timeout");
+    let seconds = last.duration_since(began).as_secs_f64();
+    let rate = octets as f64 * 8.0 / 1e3 / KBPS as f64;
+    // A burst of 100 ms passes beside the rate.
+    assert!(seconds > 0.9, "{seconds}");
+    assert!((0.85 * seconds..=seconds + 0.2).contains(&rate), "{rate} of {seconds} s");
 }
 
 /// One ICMP echo of 84 octets, there and back.
