@@ -9,11 +9,12 @@ mod refusal;
 mod repository;
 mod sdm;
 mod suci;
+mod turns;
 mod ueau;
 mod uecm;
 mod vector;
 
-pub use config::{Config, SAMPLE};
+pub use config::Config;
 pub use suci::{HomeNetworkKey, HomeNetworkKeys, NoSupi};
 pub use vector::{Credentials, CredentialsError};
 
@@ -26,6 +27,7 @@ use tern_types::PlmnId;
 use tokio::sync::Semaphore;
 
 use repository::Repository;
+use turns::Turns;
 
 /// Notifications on their way at the same time; more are counted and not sent.
 const NOTIFICATIONS_MAX: usize = 1024;
@@ -39,6 +41,8 @@ pub(crate) struct Udm {
     plmn: PlmnId,
     home_network_keys: HomeNetworkKeys,
     notifications: Arc<Semaphore>,
+    /// Sequence numbers are taken one after the other.
+    turns: Turns,
 }
 
 /// Serves until asked to stop.
@@ -71,6 +75,7 @@ fn udm(config: &Config, env: &Env, prepared: &Prepared, home_network_keys: HomeN
         plmn: config.plmn,
         home_network_keys,
         notifications: Arc::new(Semaphore::new(NOTIFICATIONS_MAX)),
+        turns: Turns::default(),
     })
 }
 

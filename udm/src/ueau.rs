@@ -99,13 +99,15 @@ impl Udm {
     }
 
     /// Takes the next sequence number: it is stored as given out before anybody sees it, and
-    /// only if nobody else took one meanwhile.
+    /// only if nobody else took one meanwhile. That would be another UDM: here each waits for its
+    /// turn, or a UE that floods would have them all try again and again.
     async fn take_sqn(
         &self,
         call: &Call,
         supi: &Supi,
         resynchronization: Option<&ResynchronizationInfo>,
     ) -> Result<(Credentials, tern_crypto::Sqn), Refused> {
+        let _turn = self.turns.take(supi).await;
         let mut refused = None;
         for _ in 0..ATTEMPTS_MAX {
             let subscription = self.repository.authentication_subscription(call, supi).await?;
