@@ -146,7 +146,7 @@ fn tool(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tern: {error:#}");
+            eprintln!("tern: {}", tern_nf::one_line(&error));
             ExitCode::FAILURE
         }
     }

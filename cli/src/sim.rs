@@ -239,6 +239,12 @@ fn print(report: &Report) {
     if report.ping.sent > 0 {
         println!("ping: {} sent, {} received", report.ping.sent, report.ping.received);
     }
+    if report.gnbs == 0 {
+        println!(
+            "no gNB was set up: does the AMF run there (`tern status`), and do both sides have the same SCTP \
+             backend (\"SCTP backend chosen\" in their logs; --sctp and `sctp:` force one)?"
+        );
+    }
     for failure in &report.failures {
         println!("FAILED {}: {} ({}), {} times", failure.who, failure.what, failure.clause, failure.times);
     }

@@ -148,7 +148,7 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// What is wrong with a record, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {expected}")]
+#[error("{field}: expected {expected}")]
 pub struct RecordError {
     /// The field, as its path in the record.
     pub field: String,
@@ -198,7 +198,8 @@ impl Authentication {
             Algorithm::Tuak => (&[16, 32], 32, "opc (TOPc)"),
         };
         if !k_lens.contains(&self.k.octets().len()) {
-            return Err(wrong("authentication.k", format!("{k_lens:?} octets in hexadecimal digits")));
+            let lengths: Vec<String> = k_lens.iter().map(|octets| (2 * octets).to_string()).collect();
+            return Err(wrong("authentication.k", format!("{} hexadecimal digits", lengths.join(" or "))));
         }
         let operator = match (&self.opc, &self.op) {
             (Some(operator), None) | (None, Some(operator)) => operator,
@@ -207,7 +208,7 @@ impl Authentication {
         if operator.octets().len() != op_len {
             return Err(wrong(
                 format!("authentication.{op_name}"),
-                format!("{op_len} octets in hexadecimal digits"),
+                format!("{} hexadecimal digits", 2 * op_len),
             ));
         }
         let hexadecimal = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_hexdigit());

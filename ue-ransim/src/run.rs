@@ -41,6 +41,10 @@ impl Rig {
     /// Connects every gNB. One that cannot be set up is told in the journal and left out.
     pub async fn connect(config: Config, env: SimEnv) -> Result<Self, SimError> {
         config.check().map_err(SimError::State)?;
+        for group in &config.ues {
+            // What is wrong with a subscriber is said before anything is connected.
+            Subscriber::new(group, group.count.saturating_sub(1), config.plmn)?;
+        }
         let journal = Journal::start();
         let mut random = env.random.clone();
         let (mut n3s, mut gnbs): (Vec<N3>, _) = (Vec::new(), Vec::new());

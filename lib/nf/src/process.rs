@@ -67,10 +67,25 @@ where
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{name}: {error:#}");
+            tracing::error!("{name}: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes in one line. A cause that the error before it says already is left out.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.ends_with(&cause) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&cause);
+    }
+    line
 }
 
 /// Logs to standard error what the filter in [`LOG_VARIABLE`] lets through; `info` by default.
@@ -118,4 +133,21 @@ pub fn on_signals() -> std::io::Result<Shutdown> {
         }
     });
     Ok(shutdown)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn what_an_error_repeats_of_its_cause_is_said_once() {
+        let cause = tern_sctp::SctpError::Bind {
+            address: "10.9.9.9:38412".parse().unwrap(),
+            source: std::io::Error::other("no such address"),
+        };
+        let error = Err::<(), _>(cause).context("N2 cannot listen").unwrap_err();
+        assert_eq!(one_line(&error), "N2 cannot listen: cannot bind 10.9.9.9:38412: no such address");
+    }
 }
