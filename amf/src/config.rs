@@ -1,14 +1,12 @@
 //! The AMF's configuration file.
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
 use tern_nf::SbiConfig;
 use tern_types::{AmfId, Guami, PlmnId, Snssai, Tac, Tai};
 
 use crate::n2::message::{ServedAmf, SupportedPlmn};
-
-/// A file with every field explained.
-pub const SAMPLE: &str = include_str!("../sample.yaml");
 
 /// Everything an operator sets for an AMF.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -179,6 +177,10 @@ impl Default for Limits {
     }
 }
 
+impl Sample for Config {
+    const SAMPLE: &'static str = include_str!("../sample.yaml");
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self::with_sbi(default_sbi())
@@ -296,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_sample_has_every_default() {
-        let sample: Config = tern_config::parse("sample.yaml", SAMPLE).unwrap();
+        let sample: Config = Config::sample().unwrap();
         let json = |config: &Config| serde_json::to_value(config).unwrap();
         assert_eq!(json(&sample), json(&Config::default()));
         sample.check().unwrap();

@@ -24,9 +24,7 @@ mod tests;
 mod ue;
 
 pub use amf::{Amf, RELEASE_COMPLETE_WITHIN};
-pub use config::{
-    AmfIdConfig, Config, Limits, Reauthentication, SAMPLE, SecurityConfig, ServedPlmn, TimerConfig,
-};
+pub use config::{AmfIdConfig, Config, Limits, Reauthentication, SecurityConfig, ServedPlmn, TimerConfig};
 pub use error::Refusal;
 pub use gmm::Procedure;
 pub use io::{Awaited, Input, Output, Token};

@@ -1,6 +1,7 @@
 //! What an operator sets.
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 use tern_nf::SbiConfig;
 use tern_types::PlmnId;
 
@@ -46,8 +47,8 @@ fn authentications_max() -> usize {
     100_000
 }
 
-/// A file that works beside the other functions' samples, with every default.
-pub const SAMPLE: &str = "\
+impl Sample for Config {
+    const SAMPLE: &'static str = "\
 # AUSF: authenticates UEs for the AMF (TS 29.509).
 sbi:
   address: 127.0.0.13
@@ -65,3 +66,4 @@ authentication_lifetime_s: 60
 # Most authentications within that time; more are refused with 503.
 authentications_max: 100000
 ";
+}

@@ -8,7 +8,7 @@ mod context;
 mod contexts;
 mod ue_authentication;
 
-pub use config::{Config, SAMPLE};
+pub use config::Config;
 pub use context::AuthContext;
 
 use std::sync::Arc;

@@ -1,12 +1,10 @@
 //! Configuration: which slices are served where, and by which AMFs.
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 use tern_nf::SbiConfig;
 use tern_sbi::common::NfInstanceId;
 use tern_types::{PlmnId, Snssai, Tac};
-
-/// A file with every field, as `tern config print` shows it.
-pub const SAMPLE: &str = include_str!("../sample.yaml");
 
 /// The NSSF's configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +14,10 @@ pub struct Config {
     pub sbi: SbiConfig,
     /// The networks served; the first one is meant where a request names no tracking area.
     pub plmns: Vec<Plmn>,
+}
+
+impl Sample for Config {
+    const SAMPLE: &'static str = include_str!("../sample.yaml");
 }
 
 impl Default for Config {
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_sample_is_read_and_checked() {
-        let config: Config = tern_config::parse("sample.yaml", SAMPLE).unwrap();
+        let config: Config = Config::sample().unwrap();
         config.check().unwrap();
         assert_eq!(config.sbi, Config::default().sbi);
         assert_eq!(config.plmns[0].slices.len(), 3);
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_named() {
-        let mut config: Config = tern_config::parse("sample.yaml", SAMPLE).unwrap();
+        let mut config: Config = Config::sample().unwrap();
         config.plmns[0].amf_sets[0].slices.push(Snssai::new(99, None));
         assert!(config.check().unwrap_err().contains("plmns[0].amf_sets[0].slices: 99"));
         config.plmns[0].slices.clear();

@@ -222,10 +222,9 @@ mod tests {
     use tern_sbi::nnssf_nsselection::{RoamingIndication, SubscribedSnssai};
 
     use super::*;
-    use crate::config::SAMPLE;
 
     fn config() -> Config {
-        tern_config::parse("sample.yaml", SAMPLE).unwrap()
+        tern_config::Sample::sample().unwrap()
     }
 
     fn asker(tac: u32) -> Asker {

@@ -89,7 +89,6 @@ pub fn update(resource_uri: String, decision: &PolicyAssociation) -> PolicyUpdat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SAMPLE;
 
     fn request() -> PolicyAssociationRequest {
         PolicyAssociationRequest::new(
@@ -107,7 +106,7 @@ mod tests {
 
     #[test]
     fn when_the_category_fits_then_the_policy_holds() {
-        let config: Config = tern_config::parse("sample.yaml", SAMPLE).unwrap();
+        let config: Config = tern_config::Sample::sample().unwrap();
         assert_eq!(decide(&config, &request(), &[]).rfsp, None);
         let decision = decide(&config, &request(), &["visitor".into()]);
         assert_eq!(decision.rfsp, Some(2));

@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 use tern_nf::SbiConfig;
 use tern_sbi::common::{RestrictionType, SubscribedDefaultQos};
 use tern_sbi::npcf_sm::FlowStatus;
 use tern_types::{Ambr, Arp, BitRate, Dnn, PreemptionCapability, PreemptionVulnerability, Snssai, Supi, Tac};
 
 use crate::flow::FlowDescription;
-
-/// A file with every field, as `tern config print` shows it.
-pub const SAMPLE: &str = include_str!("../sample.yaml");
 
 /// Rules that one session policy may have.
 pub const RULES_MAX: usize = 32;
@@ -32,6 +30,10 @@ pub struct Config {
     pub session_defaults: SessionDefaults,
     /// Session policies; the first that fits decides. None: as subscribed.
     pub sessions: Vec<SessionPolicy>,
+}
+
+impl Sample for Config {
+    const SAMPLE: &'static str = include_str!("../sample.yaml");
 }
 
 impl Default for Config {
@@ -327,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_sample_is_read_and_means_something() {
-        let config: Config = tern_config::parse("sample.yaml", SAMPLE).unwrap();
+        let config: Config = Config::sample().unwrap();
         config.check().unwrap();
         assert_eq!(config.sbi, Config::default().sbi);
         assert_eq!((config.access.len(), config.sessions.len()), (1, 2));

@@ -174,7 +174,6 @@ mod tests {
     use tern_types::{Ambr, BitRate, PduSessionId, Snssai};
 
     use super::*;
-    use crate::config::SAMPLE;
 
     fn context(dnn: &str) -> SmPolicyContextData {
         SmPolicyContextData::new(
@@ -213,7 +212,7 @@ mod tests {
 
     #[test]
     fn when_a_policy_fits_then_it_decides() {
-        let config: Config = tern_config::parse("sample.yaml", SAMPLE).unwrap();
+        let config: Config = tern_config::Sample::sample().unwrap();
         let ims = decide(&config, &context("ims"), &[]);
         assert_eq!(session_rule(&ims).auth_def_qos.as_ref().unwrap().five_qi, Some(5));
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 use tern_types::{Dnn, Ipv4Network, PlmnId, Snssai};
 
 /// `smf.yaml`.
@@ -25,6 +26,10 @@ pub struct Config {
     pub limits: Limits,
     /// Timers.
     pub timers: Timers,
+}
+
+impl Sample for Config {
+    const SAMPLE: &'static str = include_str!("../smf.yaml");
 }
 
 impl Default for Config {

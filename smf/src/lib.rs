@@ -35,5 +35,5 @@ pub use cause::{GsmCause, Refusal};
 pub use config::{Config, DataNetwork, Limits, N4Config, Served, Timers, UpfConfig};
 pub use core::Identity;
 pub use io::{Input, Output, Report, SmfRequest, Token};
-pub use net::{SAMPLE_CONFIG, run};
+pub use net::run;
 pub use smf::Smf;

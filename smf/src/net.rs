@@ -24,9 +24,6 @@ use crate::smf::Smf;
 use crate::status::Summary;
 use crate::upf::UpfProfile;
 
-/// A commented `smf.yaml` with every default.
-pub const SAMPLE_CONFIG: &str = include_str!("../smf.yaml");
-
 /// Largest PFCP message.
 const DATAGRAM_MAX: usize = 65_536;
 /// Seconds from 1900 (NTP) to 1970 (Unix).

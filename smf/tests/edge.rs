@@ -7,14 +7,14 @@ use tern_sbi::nsmf_pdusession::{
     UpdateSmContext,
 };
 use tern_sbi::{Call, Location, Operation as _};
-use tern_smf::{Config, SAMPLE_CONFIG};
+use tern_smf::Config;
 use tern_types::{Duration, Qfi};
 
 use crate::bench::{DOWNLINK, create_data, establishment_request, n1};
 
 #[test]
 fn the_sample_configuration_is_the_default() {
-    let sample: Config = tern_config::parse("smf.yaml", SAMPLE_CONFIG).unwrap();
+    let sample = <Config as tern_config::Sample>::sample().unwrap();
     assert_eq!(sample, Config::default());
     sample.check().unwrap();
     let empty: Config = tern_config::parse("smf.yaml", "").unwrap();

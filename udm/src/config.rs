@@ -1,6 +1,7 @@
 //! What an operator sets.
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 use tern_nf::SbiConfig;
 use tern_types::PlmnId;
 
@@ -42,8 +43,8 @@ fn null_scheme() -> bool {
     true
 }
 
-/// A file that works beside the other functions' samples, with every default.
-pub const SAMPLE: &str = "\
+impl Sample for Config {
+    const SAMPLE: &'static str = "\
 # UDM: subscription data, authentication vectors and registrations (TS 29.503).
 sbi:
   address: 127.0.0.12
@@ -62,3 +63,4 @@ home_network_keys: []
 # Whether a SUPI may come in clear (null scheme).
 null_scheme: true
 ";
+}

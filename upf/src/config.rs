@@ -3,11 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 use tern_nf::SbiConfig;
 use tern_types::{Dnn, Ipv4Prefix, Snssai};
-
-/// A configuration file with every field explained.
-pub const SAMPLE: &str = include_str!("../sample.yaml");
 
 /// Configuration of `tern upf`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +111,10 @@ pub enum DataPathKind {
 
 /// The most worker threads.
 pub const WORKERS_MAX: usize = 64;
+
+impl Sample for Config {
+    const SAMPLE: &'static str = include_str!("../sample.yaml");
+}
 
 impl Config {
     /// What no type can say.
@@ -284,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_sample_says_the_defaults() {
-        let sample: Config = tern_config::parse("sample.yaml", SAMPLE).expect("parses");
+        let sample: Config = Config::sample().expect("parses");
         assert_eq!(sample, Config::default());
     }
 

@@ -12,5 +12,5 @@ mod pfcp;
 #[cfg(test)]
 mod testing;
 
-pub use config::{Config, DataPathKind, N3Config, N4Config, N6Config, SAMPLE, WORKERS_MAX};
+pub use config::{Config, DataPathKind, N3Config, N4Config, N6Config, WORKERS_MAX};
 pub use net::run;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tern_config::Sample;
 
 /// N2: where it listens, and where `tern n2` and the AMF meet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,10 @@ pub struct Config {
     pub bridge: Option<PathBuf>,
     /// Bounds.
     pub limits: Limits,
+}
+
+impl Sample for Config {
+    const SAMPLE: &'static str = include_str!("../../n2.yaml");
 }
 
 impl Default for Config {
@@ -68,5 +73,17 @@ impl Default for Limits {
             undecodable: 64,
             tracking_areas: 256,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_has_every_default_and_the_bridge_that_is_needed() {
+        let sample = Config::sample().unwrap();
+        assert!(sample.bridge.is_some());
+        assert_eq!(Config { bridge: None, ..sample }, Config::default());
     }
 }

@@ -150,6 +150,6 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, OperationError>) -> (u16, Strin
 
 #[test]
 fn the_sample_is_the_defaults() {
-    let sample: tern_ausf::Config = tern_config::parse("sample", tern_ausf::SAMPLE).unwrap();
+    let sample = <tern_ausf::Config as tern_config::Sample>::sample().unwrap();
     assert_eq!(sample, tern_ausf::Config::default());
 }

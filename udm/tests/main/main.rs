@@ -76,7 +76,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, OperationError>) -> (u16, Strin
 
 #[test]
 fn the_sample_is_the_defaults() {
-    let sample: tern_udm::Config = tern_config::parse("sample", tern_udm::SAMPLE).unwrap();
+    let sample = <tern_udm::Config as tern_config::Sample>::sample().unwrap();
     let json = |config: &tern_udm::Config| serde_json::to_value(config).unwrap();
     assert_eq!(json(&sample), json(&tern_udm::Config::default()));
 }
