@@ -1,9 +1,10 @@
 //! 5G AKA that fails, and how it recovers: TS 24.501 §5.4.1.3, TS 33.501 §6.1.3.
 
-use ue_ransim::ue::{Misdeed, Moment, Trick};
+use serde_json::json;
+use ue_ransim::ue::{Misdeed, Moment, SessionRequest, Trick};
 
 use crate::outcome::rejection;
-use crate::simulation::{Nf, Setup, simulate};
+use crate::simulation::{K, Nf, Setup, simulate};
 
 fn with_trick(at: Moment, what: Misdeed) -> Setup {
     let mut setup = Setup::new(1, 1);
@@ -138,6 +139,31 @@ fn when_garbage_comes_then_the_core_goes_on() {
             let _ = ue.idle(std::time::Duration::from_secs(60)).await;
             assert_eq!(sim.counted(Nf::Amf, "amf.gmm.registered"), 0);
             assert_eq!(sim.status(Nf::Amf)["connected"], u64::from(at == Moment::RegistrationComplete));
+        });
+    }
+}
+
+/// TS 35.231, TS 33.501 §6.1.3.2: TUAK instead of MILENAGE, from the UDR's record to the USIM, and
+/// its AUTS where the USIM is ahead.
+#[test]
+fn when_the_subscriber_uses_tuak_then_it_registers_and_is_resynchronised() {
+    const K256: &str = "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0efeeedecebeae9e8e7e6e5e4e3e2e1e0";
+    const TOPC: &str = "305425427e18c503c8a4b294ea72c95e399a5df0e8ea3a1a11a5a7d5c45ab8ce";
+    for (seed, k) in [(1, K), (2, K256)] {
+        let mut setup = Setup::new(seed, 1);
+        setup.subscribers[0].authentication =
+            serde_json::from_value(json!({ "algorithm": "tuak", "k": k, "opc": TOPC })).expect("keys");
+        let group = setup.group();
+        (group.k, group.opc, group.topc) = (k.into(), None, Some(TOPC.into()));
+        group.sqn = Some("000000100000".into());
+        simulate(setup, async |sim| {
+            let mut ue = sim.ue(0);
+            ue.register().await.expect("registered");
+            assert_eq!(sim.rig.journal.counted("ue.synch_failure"), 1);
+            ue.establish_session(SessionRequest::default()).await.expect("a session");
+            ue.deregister(false).await.expect("deregistered");
+            sim.assert_nothing_held().await;
+            sim.assert_conforming();
         });
     }
 }
