@@ -43,6 +43,10 @@ pub struct CoreConfig {
     pub ciphering: Vec<CipheringAlgorithm>,
     /// Integrity algorithms, the preferred one first.
     pub integrity: Vec<IntegrityAlgorithm>,
+    /// Private keys for SUCIs of profile A and B.
+    pub home_network_keys: Vec<tern_udm::HomeNetworkKey>,
+    /// Whether a SUPI may come in clear (null scheme).
+    pub null_scheme: bool,
     /// What an acknowledged write survives.
     pub durability: tern_store::Durability,
     /// The last octet of the first SBI address: the NRF is at 127.0.0.`sbi_base`, the others follow.
@@ -99,6 +103,8 @@ impl Default for CoreConfig {
             data: PathBuf::from("tern-data"),
             ciphering: vec![Nea2, Nea1, Nea3, Nea0],
             integrity: vec![Nia2, Nia1, Nia3],
+            home_network_keys: Vec::new(),
+            null_scheme: true,
             durability: tern_store::Durability::Process,
             sbi_base: 10,
         }

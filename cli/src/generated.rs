@@ -11,7 +11,11 @@ pub fn generated(core: &CoreConfig, nf: Nf, instance: &str) -> String {
     let mut file = match nf {
         Nf::Nrf | Nf::Ausf | Nf::Pcf => json!({}),
         Nf::Udr => json!({ "store": core.store(nf), "durability": core.durability }),
-        Nf::Udm => json!({ "plmn": core.plmn.0 }),
+        Nf::Udm => json!({
+            "plmn": core.plmn.0,
+            "home_network_keys": core.home_network_keys,
+            "null_scheme": core.null_scheme,
+        }),
         Nf::Nssf => nssf(core),
         Nf::Amf => amf(core),
         Nf::Smf => smf(core),

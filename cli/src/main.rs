@@ -4,6 +4,7 @@
 mod client;
 mod core_config;
 mod generated;
+mod key_pair;
 mod nf;
 mod preflight;
 mod sim;
@@ -43,7 +44,7 @@ enum Command {
     Subscriber(subscriber::Arguments),
     /// Simulate gNBs and UEs
     Sim(sim::Arguments),
-    /// Show configuration files with every field explained
+    /// Show configuration files with every field explained; make keys
     #[command(subcommand)]
     Config(ConfigCommand),
     /// NF Repository Function
@@ -89,6 +90,22 @@ enum ConfigCommand {
         /// Of which file
         of: Sample,
     },
+    /// Make a home network's key pair for SIMs that conceal their SUPI
+    Key {
+        /// A (X25519) or B (secp256r1)
+        scheme: Profile,
+        /// Home network public key identifier, 1 to 255, as the SIMs have it
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+        id: u8,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Profile {
+    #[value(alias = "a", name = "A")]
+    A,
+    #[value(alias = "b", name = "B")]
+    B,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -114,6 +131,13 @@ fn main() -> ExitCode {
         Command::Subscriber(arguments) => tool(subscriber::run(arguments)),
         Command::Sim(arguments) => sim::main(arguments),
         Command::Config(ConfigCommand::Print { of }) => tool(async { print(nf::sample(of)) }),
+        Command::Config(ConfigCommand::Key { scheme, id }) => tool(async {
+            let scheme = match scheme {
+                Profile::A => tern_crypto::ProtectionScheme::ProfileA,
+                Profile::B => tern_crypto::ProtectionScheme::ProfileB,
+            };
+            print(&key_pair::made(scheme, id, &mut tern_nf::Entropy::real()?.random())?)
+        }),
         Command::Nrf(process) => nf::nrf(&process),
         Command::Udr(process) => nf::udr(&process),
         Command::Udm(process) => nf::udm(&process),

@@ -1,5 +1,8 @@
 //! `tern up`: every network function as a process, from one small file or from nothing.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +26,8 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 /// Restarts of one network function within [`RESTART_WINDOW`]; the next death ends the core.
 const RESTARTS_MAX: usize = 5;
 const RESTART_WINDOW: Duration = Duration::from_secs(60);
+/// Mode of the generated files.
+const PRIVATE: u32 = 0o600;
 /// Output lines that wait to be printed.
 const LINES_MAX: usize = 1024;
 
@@ -106,7 +111,7 @@ impl Core {
             let path = file_of(&directory, nf);
             let instance = instance_of(&config.data, nf)?;
             let text = generated(config, nf, &instance);
-            std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+            write_private(&path, &text).with_context(|| path.display().to_string())?;
         }
         let (sender, lines) = mpsc::channel(LINES_MAX);
         Ok(Self { directory, data: config.data.clone(), running: Vec::new(), lines, sender })
@@ -260,6 +265,13 @@ fn instance_of(data: &Path, nf: Nf) -> Result<String> {
     let id = tern_nf::Entropy::real()?.uuid().to_string();
     std::fs::write(&path, &id).with_context(|| path.display().to_string())?;
     Ok(id)
+}
+
+/// Writes a file that its owner alone can read: the UDM's has private keys.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(path)?;
+    file.set_permissions(Permissions::from_mode(PRIVATE))?;
+    file.write_all(text.as_bytes())
 }
 
 fn file_of(directory: &Path, nf: Nf) -> PathBuf {

@@ -12,7 +12,7 @@ use tern_types::{PlmnId, Supi};
 const TEXT_LEN_MAX: usize = 1024;
 
 /// A home network's key pair in the configuration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HomeNetworkKey {
     /// Home network public key identifier, 1 to 255, as provisioned in the USIMs.
