@@ -1,11 +1,10 @@
 //! The network repository function: TS 29.510.
 //!
-//! [`registry`] and [`subscriptions`] are the state, [`discovery`] and [`patch`] what is done
+//! [`registry`] and [`subscriptions`] are the state, [`discovery`] and [`tern_nf::patch`] what is done
 //! with it, all without I/O; `net.rs` answers the operations, keeps the state in the store so
 //! that a restart forgets nobody, and notifies.
 
 pub mod discovery;
-pub mod patch;
 pub mod registry;
 pub mod subscriptions;
 

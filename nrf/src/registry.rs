@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use tern_nf::patch;
 use tern_sbi::ProblemDetails;
 use tern_sbi::common::{NfInstanceId, NfType, PatchItem, PatchOperation};
 use tern_sbi::nnrf_nfm::{NfProfile, NfStatus};
 use tern_types::{Duration, Instant};
-
-use crate::patch;
 
 /// What a registry allows.
 #[derive(Debug, Clone, Copy)]

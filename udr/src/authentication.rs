@@ -136,12 +136,7 @@ fn patched(
         return Err(invalid(format!("more than {PATCH_LEN_MAX} operations")));
     }
     let mut value = serde_json::to_value(document).map_err(|error| invalid(error.to_string()))?;
-    let patch = serde_json::to_value(patch).and_then(serde_json::from_value::<json_patch::Patch>);
-    let patch = patch.map_err(|error| invalid(error.to_string()))?;
-    json_patch::patch(&mut value, &patch).map_err(|error| match error.kind {
-        json_patch::PatchErrorKind::TestFailed => conflict("a test of the patch failed"),
-        kind => invalid(kind.to_string()),
-    })?;
+    tern_nf::patch::apply(&mut value, patch).map_err(Refused::Problem)?;
     serde_json::from_value(value).map_err(|error| invalid(error.to_string()))
 }
 

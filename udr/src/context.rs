@@ -1,7 +1,7 @@
 //! Context data: what the serving network functions have registered (TS 29.505 §5.2.12 and
 //! following).
 
-use tern_sbi::common::{PatchItem, PatchResult};
+use tern_sbi::common::PatchResult;
 use tern_sbi::nudm_sdm::SdmSubscription;
 use tern_sbi::nudm_uecm::{Amf3GppAccessRegistration, SmfRegistration};
 use tern_sbi::nudr_dr::{
@@ -61,7 +61,7 @@ async fn patch_amf(udr: Udr, op: AmfContext3gpp) -> Result<Response<Option<Patch
     for _ in 0..PATCH_ATTEMPTS {
         let found = udr.repository.read::<serde_json::Value>(&key).await.map_err(broken)?;
         let (mut document, version) = found.ok_or_else(|| refuse(404, "DATA_NOT_FOUND"))?;
-        apply(&mut document, &op.patch)?;
+        tern_nf::patch::apply(&mut document, &op.patch).map_err(Refused::Problem)?;
         // The document must still be one.
         let document: Amf3GppAccessRegistration = serde_json::from_value(document).map_err(invalid)?;
         match udr.repository.write(&key, Condition::Version(version), &document).await {
@@ -161,11 +161,6 @@ async fn replace<T: serde::Serialize>(
         }
         Err(error) => Err(broken(error)),
     }
-}
-
-fn apply(document: &mut serde_json::Value, patch: &[PatchItem]) -> Result<(), Refused> {
-    let patch = serde_json::to_value(patch).and_then(serde_json::from_value::<json_patch::Patch>);
-    json_patch::patch(document, &patch.map_err(invalid)?).map_err(invalid)
 }
 
 fn invalid(reason: impl std::fmt::Display) -> Refused {

@@ -24,6 +24,7 @@ mod consumer;
 mod counters;
 mod env;
 mod nf;
+pub mod patch;
 mod process;
 mod profile;
 mod selection;
