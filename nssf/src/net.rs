@@ -30,16 +30,7 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
         plmns: config.plmns.iter().map(|plmn| plmn.plmn).collect(),
         ..ProfileSeed::new(NfType::Nssf, vec![ServiceName::NnssfNsselection])
     };
-    let starting = Nf::start(&env, &config.sbi, profile, routes);
-    let nf = tokio::select! {
-        biased;
-        () = shutdown.requested() => return Ok(()),
-        nf = starting => nf?,
-    };
-    env.ready(&nf.api_root());
-    shutdown.requested().await;
-    nf.stop().await;
-    Ok(())
+    Nf::prepare(&env, &config.sbi, NfType::Nssf).await?.run(profile, routes, &shutdown).await
 }
 
 /// Nnssf_NSSelection_Get: TS 29.531 §5.2.2.2.

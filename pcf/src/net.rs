@@ -31,14 +31,5 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let shown = context.clone();
     env.status.set(move || json!({ "amPolicies": shown.access.len(), "smPolicies": shown.sessions.len() }));
     let services = vec![ServiceName::NpcfAmPolicyControl, ServiceName::NpcfSmpolicycontrol];
-    let starting = prepared.start(ProfileSeed::new(NfType::Pcf, services), sbi::routes(&context));
-    let nf = tokio::select! {
-        biased;
-        () = shutdown.requested() => return Ok(()),
-        nf = starting => nf?,
-    };
-    env.ready(&nf.api_root());
-    shutdown.requested().await;
-    nf.stop().await;
-    Ok(())
+    prepared.run(ProfileSeed::new(NfType::Pcf, services), sbi::routes(&context), &shutdown).await
 }

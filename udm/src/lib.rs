@@ -54,16 +54,7 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let prepared = Nf::prepare(&env, &config.sbi, NfType::Udm).await?;
     let udm = udm(&config, &env, &prepared, home_network_keys);
     let services = vec![ServiceName::NudmUeau, ServiceName::NudmSdm, ServiceName::NudmUecm];
-    let starting = prepared.start(ProfileSeed::new(NfType::Udm, services), routes(&udm));
-    let nf = tokio::select! {
-        biased;
-        () = shutdown.requested() => return Ok(()),
-        nf = starting => nf?,
-    };
-    env.ready(&nf.api_root());
-    shutdown.requested().await;
-    nf.stop().await;
-    Ok(())
+    prepared.run(ProfileSeed::new(NfType::Udm, services), routes(&udm), &shutdown).await
 }
 
 fn udm(config: &Config, env: &Env, prepared: &Prepared, home_network_keys: HomeNetworkKeys) -> Arc<Udm> {

@@ -70,16 +70,7 @@ async fn register(config: &Config, env: &Env, shutdown: &Shutdown) -> anyhow::Re
         config.n6.iter().map(|network| DnnUpfInfoItem::new(network.dnn.clone())).collect();
     let slices = config.slices.iter().map(|slice| SnssaiUpfInfoItem::new(*slice, dnns.clone())).collect();
     profile.upf_info = Some(UpfInfo::new(slices));
-    let starting = Nf::start(env, &config.sbi, profile, Routes::new());
-    let nf = tokio::select! {
-        biased;
-        () = shutdown.requested() => return Ok(()),
-        nf = starting => nf?,
-    };
-    env.ready(&nf.api_root());
-    shutdown.requested().await;
-    nf.stop().await;
-    Ok(())
+    Nf::prepare(env, &config.sbi, NfType::Upf).await?.run(profile, Routes::new(), shutdown).await
 }
 
 /// What the status tells.

@@ -9,12 +9,8 @@
 //! pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result<()> {
 //!     let prepared = Nf::prepare(&env, &config.sbi, NfType::Ausf).await?;
 //!     let routes = routes(prepared.consumer(), prepared.api_root());
-//!     let starting = prepared.start(ProfileSeed::new(NfType::Ausf, vec![ServiceName::NausfAuth]), routes);
-//!     let nf = tokio::select! { biased; () = shutdown.requested() => return Ok(()), nf = starting => nf? };
-//!     env.ready(&nf.api_root());
-//!     shutdown.requested().await;
-//!     nf.stop().await;
-//!     Ok(())
+//!     let profile = ProfileSeed::new(NfType::Ausf, vec![ServiceName::NausfAuth]);
+//!     prepared.run(profile, routes, &shutdown).await
 //! }
 //! ```
 

@@ -161,6 +161,21 @@ impl Prepared {
         Ok(Nf { prepared: self, serving, trigger, upkeep })
     }
 
+    /// All the life of a network function that only answers: serves, registers, says that it is
+    /// ready, and stops when it is asked to.
+    pub async fn run(self, profile: ProfileSeed, routes: Routes, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let env = self.env.clone();
+        let nf = tokio::select! {
+            biased;
+            () = shutdown.requested() => return Ok(()),
+            nf = self.start(profile, routes) => nf?,
+        };
+        env.ready(&nf.api_root());
+        shutdown.requested().await;
+        nf.stop().await;
+        Ok(())
+    }
+
     async fn at_nrf<O: tern_sbi::Operation>(
         &self,
         call: &Call,

@@ -33,7 +33,7 @@ pub mod nudr_dr;
 pub use encoding::{JSON_LEN_MAX, cause};
 pub use message::{Body, Headers, Method, Part, PartKind, Reply, Request};
 pub use operation::{
-    Call, Failure, Location, Operation, OperationError, PathParams, Response, TransportError,
+    Call, Failure, Location, Operation, OperationError, PathParams, Response, TransportError, percent_decode,
 };
 pub use problem::{InvalidParam, ProblemDetails};
 pub use related::{ErrorModel, RefToBinaryData, RefersToParts, Related};

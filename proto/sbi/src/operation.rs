@@ -246,7 +246,11 @@ fn percent_encode(text: &str, out: &mut String) {
     }
 }
 
-fn percent_decode(text: &str) -> Option<String> {
+/// Reads percent-encoded text (RFC 3986 §2.1); `None` if an escape or the result is none.
+pub fn percent_decode(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

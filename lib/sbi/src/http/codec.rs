@@ -10,7 +10,7 @@ use http::header::{
 use http::{StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
-use tern_sbi::{Body, Headers, Method, ProblemDetails, Reply, Request};
+use tern_sbi::{Body, Headers, Method, ProblemDetails, Reply, Request, percent_decode};
 use tern_types::Duration;
 
 use super::limits::HttpLimits;
@@ -265,28 +265,10 @@ fn decode_query(query: &str, max: usize) -> Result<Vec<(String, String)>, Proble
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let invalid = || ProblemDetails::invalid("INVALID_QUERY_PARAM", name, "wrong percent-encoding");
-        let decoded = decode_percent(name).zip(decode_percent(value)).ok_or_else(invalid)?;
+        let decoded = percent_decode(name).zip(percent_decode(value)).ok_or_else(invalid)?;
         parameters.push(decoded);
     }
     Ok(parameters)
-}
-
-fn decode_percent(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16));
-            let (high, low) = (digit()?, digit()?);
-            bytes.push((high << 4 | low) as u8);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
