@@ -1,29 +1,33 @@
 //! PDU session resource transfers (TS 38.413 §9.3.4): written by the SMF, read by the gNB, and
 //! the other way. Plain values; the octets travel inside NGAP and inside N2 parts of the SBI.
 
+mod cause;
+mod modify;
+mod setup;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
 use oxirush_ngap::ngap::{
-    AllocationAndRetentionPriority, AssociatedQosFlowItem, AssociatedQosFlowList, FiveQI, GTPTEID, GTPTunnel,
-    NonDynamic5QIDescriptor, PDUSessionAggregateMaximumBitRate, PDUSessionResourceModifyRequestTransfer,
-    PDUSessionResourceModifyResponseTransfer, PDUSessionResourceNotifyReleasedTransfer,
-    PDUSessionResourceReleaseCommandTransfer, PDUSessionResourceReleaseResponseTransfer,
-    PDUSessionResourceSetupRequestTransfer, PDUSessionResourceSetupResponseTransfer,
-    PDUSessionResourceSetupUnsuccessfulTransfer, PDUSessionType, PreEmptionCapability,
-    PreEmptionVulnerability, PriorityLevelARP, ProtocolIEContainer, QosCharacteristics,
-    QosFlowAddOrModifyRequestItem, QosFlowAddOrModifyRequestList, QosFlowIdentifier,
-    QosFlowLevelQosParameters, QosFlowListWithCause, QosFlowPerTNLInformation, QosFlowSetupRequestItem,
-    QosFlowSetupRequestList, QosFlowWithCauseItem, TransportLayerAddress, UPTransportLayerInformation,
-    decode_open_type, encode_open_type,
+    AllocationAndRetentionPriority, FiveQI, GTPTEID, GTPTunnel, NonDynamic5QIDescriptor,
+    PDUSessionAggregateMaximumBitRate, PDUSessionType, PreEmptionCapability, PreEmptionVulnerability,
+    PriorityLevelARP, QosCharacteristics, QosFlowIdentifier, QosFlowLevelQosParameters, QosFlowListWithCause,
+    QosFlowWithCauseItem, TransportLayerAddress, UPTransportLayerInformation, decode_open_type,
+    encode_open_type,
 };
-use oxirush_ngap::{BitString, Decode, Encode, build_ngap_ie, extract_ngap_ies};
+use oxirush_ngap::{BitString, Decode, Encode};
 use serde::{Deserialize, Serialize};
 use tern_types::{Ambr, Arp, BitRate, PreemptionCapability, PreemptionVulnerability, Qfi};
 
 use crate::cause::NgapCause;
-use crate::convert::bit_rate;
 use crate::error::{DecodeError, EncodeError, PDU_OCTETS_MAX};
+
+pub use cause::{
+    decode_notify_released, decode_release_command, decode_release_response, decode_setup_unsuccessful,
+    encode_notify_released, encode_release_command, encode_release_response, encode_setup_unsuccessful,
+};
+pub use modify::{ModifyRequest, ModifyResponse};
+pub use setup::{SetupRequest, SetupResponse};
 
 /// QoS flows of one PDU session (maxnoofQosFlows, TS 38.413 §9.3.1.12).
 pub const QOS_FLOWS_MAX: usize = 64;
@@ -239,269 +243,11 @@ fn cause_ie(cause: NgapCause) -> Result<oxirush_ngap::ngap::Cause, EncodeError> 
     cause.to_ie().map_err(|error| EncodeError(error.to_string()))
 }
 
-/// PDU Session Resource Setup Request Transfer (§9.3.4.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetupRequest {
-    /// PDU session AMBR: present where the session has a non-GBR flow.
-    pub ambr: Option<Ambr>,
-    /// Where the gNB sends uplink packets.
-    pub uplink: GtpTunnel,
-    /// Session type.
-    pub session_type: SessionType,
-    /// 1 to 64 flows.
-    pub flows: Vec<QosFlow>,
-}
-
-impl SetupRequest {
-    /// The transfer's octets.
-    pub fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut ies = Vec::with_capacity(4);
-        if let Some(ambr) = self.ambr {
-            let ambr =
-                PDUSessionAggregateMaximumBitRate::new(bit_rate(ambr.downlink), bit_rate(ambr.uplink), None);
-            ies.push(build_ngap_ie!(
-                PDUSessionResourceSetupRequestTransfer,
-                PDUSessionAggregateMaximumBitRate(ambr)
-            )?);
-        }
-        ies.push(build_ngap_ie!(
-            PDUSessionResourceSetupRequestTransfer,
-            UL_NGU_UP_TNLInformation(self.uplink.to_ie())
-        )?);
-        ies.push(build_ngap_ie!(
-            PDUSessionResourceSetupRequestTransfer,
-            PDUSessionType(self.session_type.to_ie())
-        )?);
-        let item = |flow: &QosFlow| {
-            Ok(QosFlowSetupRequestItem::new(qfi_ie(flow.qfi), flow.parameters()?, None, None))
-        };
-        let flows = self.flows.iter().map(item).collect::<Result<Vec<_>, EncodeError>>()?;
-        ies.push(build_ngap_ie!(
-            PDUSessionResourceSetupRequestTransfer,
-            QosFlowSetupRequestList(QosFlowSetupRequestList(flows))
-        )?);
-        write(&PDUSessionResourceSetupRequestTransfer::new(ProtocolIEContainer(ies)))
-    }
-
-    /// Reads the transfer.
-    pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
-        const WHAT: &str = "PDUSessionResourceSetupRequestTransfer";
-        let transfer: PDUSessionResourceSetupRequestTransfer<'_> = read(WHAT, octets)?;
-        extract_ngap_ies!(transfer, PDUSessionResourceSetupRequestTransfer,
-            opt ambr: Ambr = PDUSessionAggregateMaximumBitRate(ambr) => ambr_of(&ambr),
-            req uplink: Result<GtpTunnel, DecodeError> = UL_NGU_UP_TNLInformation(tunnel) => GtpTunnel::of(&tunnel),
-            req session_type: PDUSessionType = PDUSessionType(kind) => kind,
-            req flows: QosFlowSetupRequestList = QosFlowSetupRequestList(flows) => flows,
-        );
-        let flow = |item: &QosFlowSetupRequestItem| {
-            QosFlow::of(&item.qos_flow_identifier, &item.qos_flow_level_qos_parameters)
-        };
-        let flows = flows.0.iter().map(flow).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { ambr, uplink: uplink?, session_type: SessionType::of(session_type)?, flows })
-    }
-
-    /// Every deviation of the octets from the transfer's object set, for strict receivers.
-    pub fn check(octets: &[u8]) -> Result<Vec<String>, DecodeError> {
-        let found = PDUSessionResourceSetupRequestTransfer::check(octets)
-            .map_err(|error| DecodeError::of("PDUSessionResourceSetupRequestTransfer", &error))?;
-        Ok(found.iter().map(ToString::to_string).collect())
-    }
-}
-
 fn ambr_of(ie: &PDUSessionAggregateMaximumBitRate) -> Ambr {
     Ambr {
         downlink: BitRate::from_bps(ie.pdu_session_aggregate_maximum_bit_rate_dl.0),
         uplink: BitRate::from_bps(ie.pdu_session_aggregate_maximum_bit_rate_ul.0),
     }
-}
-
-/// PDU Session Resource Setup Response Transfer (§9.3.4.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetupResponse {
-    /// Where the UPF sends downlink packets.
-    pub downlink: GtpTunnel,
-    /// The flows set up, 1 to 64.
-    pub flows: Vec<Qfi>,
-    /// The flows that were not.
-    pub failed: Vec<(Qfi, NgapCause)>,
-}
-
-impl SetupResponse {
-    /// The transfer's octets.
-    pub fn encode(&self) -> Result<Bytes, EncodeError> {
-        let flow = |&qfi: &Qfi| AssociatedQosFlowItem::new(qfi_ie(qfi), None, None);
-        let flows = AssociatedQosFlowList(self.flows.iter().map(flow).collect());
-        let downlink = QosFlowPerTNLInformation::new(self.downlink.to_ie(), flows, None);
-        let failed = if self.failed.is_empty() { None } else { Some(with_causes(&self.failed)?) };
-        write(&PDUSessionResourceSetupResponseTransfer::new(downlink, None, None, failed, None))
-    }
-
-    /// Reads the transfer.
-    pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
-        let transfer: PDUSessionResourceSetupResponseTransfer<'_> =
-            read("PDUSessionResourceSetupResponseTransfer", octets)?;
-        let downlink = &transfer.dl_qos_flow_per_tnl_information;
-        let flows = downlink.associated_qos_flow_list.0.iter();
-        let failed = transfer.qos_flow_failed_to_setup_list.as_ref();
-        Ok(Self {
-            downlink: GtpTunnel::of(&downlink.up_transport_layer_information)?,
-            flows: flows.map(|item| qfi_of(&item.qos_flow_identifier)).collect::<Result<_, _>>()?,
-            failed: failed.map(causes_of).transpose()?.unwrap_or_default(),
-        })
-    }
-}
-
-/// PDU Session Resource Modify Request Transfer (§9.3.4.3): what changes without moving the tunnel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct ModifyRequest {
-    /// New PDU session AMBR.
-    pub ambr: Option<Ambr>,
-    /// Flows to add or modify.
-    pub flows: Vec<QosFlow>,
-    /// Flows to release.
-    pub release: Vec<(Qfi, NgapCause)>,
-}
-
-impl ModifyRequest {
-    /// The transfer's octets.
-    pub fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut ies = Vec::with_capacity(3);
-        if let Some(ambr) = self.ambr {
-            let ambr =
-                PDUSessionAggregateMaximumBitRate::new(bit_rate(ambr.downlink), bit_rate(ambr.uplink), None);
-            ies.push(build_ngap_ie!(
-                PDUSessionResourceModifyRequestTransfer,
-                PDUSessionAggregateMaximumBitRate(ambr)
-            )?);
-        }
-        if !self.flows.is_empty() {
-            let item = |flow: &QosFlow| {
-                Ok(QosFlowAddOrModifyRequestItem::new(qfi_ie(flow.qfi), Some(flow.parameters()?), None, None))
-            };
-            let flows = self.flows.iter().map(item).collect::<Result<Vec<_>, EncodeError>>()?;
-            ies.push(build_ngap_ie!(
-                PDUSessionResourceModifyRequestTransfer,
-                QosFlowAddOrModifyRequestList(QosFlowAddOrModifyRequestList(flows))
-            )?);
-        }
-        if !self.release.is_empty() {
-            ies.push(build_ngap_ie!(
-                PDUSessionResourceModifyRequestTransfer,
-                QosFlowToReleaseList(with_causes(&self.release)?)
-            )?);
-        }
-        write(&PDUSessionResourceModifyRequestTransfer::new(ProtocolIEContainer(ies)))
-    }
-
-    /// Reads the transfer; a flow modified without new parameters is left out.
-    pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
-        const WHAT: &str = "PDUSessionResourceModifyRequestTransfer";
-        let transfer: PDUSessionResourceModifyRequestTransfer<'_> = read(WHAT, octets)?;
-        extract_ngap_ies!(transfer, PDUSessionResourceModifyRequestTransfer,
-            opt ambr: Ambr = PDUSessionAggregateMaximumBitRate(ambr) => ambr_of(&ambr),
-            opt flows: QosFlowAddOrModifyRequestList = QosFlowAddOrModifyRequestList(flows) => flows,
-            opt release: QosFlowListWithCause = QosFlowToReleaseList(flows) => flows,
-        );
-        let flow = |item: &QosFlowAddOrModifyRequestItem| {
-            let parameters = item.qos_flow_level_qos_parameters.as_ref()?;
-            Some(QosFlow::of(&item.qos_flow_identifier, parameters))
-        };
-        let flows = flows.map(|list| list.0.iter().filter_map(flow).collect::<Result<Vec<_>, _>>());
-        Ok(Self {
-            ambr,
-            flows: flows.transpose()?.unwrap_or_default(),
-            release: release.as_ref().map(causes_of).transpose()?.unwrap_or_default(),
-        })
-    }
-}
-
-/// PDU Session Resource Modify Response Transfer (§9.3.4.4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct ModifyResponse {
-    /// A new downlink tunnel, if the gNB changed it.
-    pub downlink: Option<GtpTunnel>,
-    /// Flows added or modified.
-    pub flows: Vec<Qfi>,
-    /// Flows that were not.
-    pub failed: Vec<(Qfi, NgapCause)>,
-}
-
-impl ModifyResponse {
-    /// The transfer's octets.
-    pub fn encode(&self) -> Result<Bytes, EncodeError> {
-        use oxirush_ngap::ngap::{QosFlowAddOrModifyResponseItem, QosFlowAddOrModifyResponseList};
-        let flow = |&qfi: &Qfi| QosFlowAddOrModifyResponseItem::new(qfi_ie(qfi), None);
-        let flows = QosFlowAddOrModifyResponseList(self.flows.iter().map(flow).collect());
-        let failed = if self.failed.is_empty() { None } else { Some(with_causes(&self.failed)?) };
-        write(&PDUSessionResourceModifyResponseTransfer::new(
-            self.downlink.map(GtpTunnel::to_ie),
-            None,
-            (!self.flows.is_empty()).then_some(flows),
-            None,
-            failed,
-            None,
-        ))
-    }
-
-    /// Reads the transfer.
-    pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
-        let transfer: PDUSessionResourceModifyResponseTransfer<'_> =
-            read("PDUSessionResourceModifyResponseTransfer", octets)?;
-        let flows = transfer.qos_flow_add_or_modify_response_list.iter().flat_map(|list| &list.0);
-        let failed = transfer.qos_flow_failed_to_add_or_modify_list.as_ref();
-        Ok(Self {
-            downlink: transfer.dl_ngu_up_tnl_information.as_ref().map(GtpTunnel::of).transpose()?,
-            flows: flows.map(|item| qfi_of(&item.qos_flow_identifier)).collect::<Result<_, _>>()?,
-            failed: failed.map(causes_of).transpose()?.unwrap_or_default(),
-        })
-    }
-}
-
-/// PDU Session Resource Setup Unsuccessful Transfer (§9.3.4.16), octets.
-pub fn encode_setup_unsuccessful(cause: NgapCause) -> Result<Bytes, EncodeError> {
-    write(&PDUSessionResourceSetupUnsuccessfulTransfer::new(cause_ie(cause)?, None, None))
-}
-
-/// The cause of a PDU Session Resource Setup Unsuccessful Transfer (§9.3.4.16).
-pub fn decode_setup_unsuccessful(octets: &[u8]) -> Result<NgapCause, DecodeError> {
-    let transfer: PDUSessionResourceSetupUnsuccessfulTransfer =
-        read("PDUSessionResourceSetupUnsuccessfulTransfer", octets)?;
-    Ok(NgapCause::of(&transfer.cause))
-}
-
-/// PDU Session Resource Release Command Transfer (§9.3.4.12), octets.
-pub fn encode_release_command(cause: NgapCause) -> Result<Bytes, EncodeError> {
-    write(&PDUSessionResourceReleaseCommandTransfer::new(cause_ie(cause)?, None))
-}
-
-/// The cause of a PDU Session Resource Release Command Transfer (§9.3.4.12).
-pub fn decode_release_command(octets: &[u8]) -> Result<NgapCause, DecodeError> {
-    let transfer: PDUSessionResourceReleaseCommandTransfer =
-        read("PDUSessionResourceReleaseCommandTransfer", octets)?;
-    Ok(NgapCause::of(&transfer.cause))
-}
-
-/// PDU Session Resource Release Response Transfer (§9.3.4.21), octets.
-pub fn encode_release_response() -> Result<Bytes, EncodeError> {
-    write(&PDUSessionResourceReleaseResponseTransfer::new(None))
-}
-
-/// Checks a PDU Session Resource Release Response Transfer (§9.3.4.21).
-pub fn decode_release_response(octets: &[u8]) -> Result<(), DecodeError> {
-    read::<PDUSessionResourceReleaseResponseTransfer>("PDUSessionResourceReleaseResponseTransfer", octets)
-        .map(drop)
-}
-
-/// PDU Session Resource Notify Released Transfer (§9.3.4.13), octets.
-pub fn encode_notify_released(cause: NgapCause) -> Result<Bytes, EncodeError> {
-    write(&PDUSessionResourceNotifyReleasedTransfer::new(cause_ie(cause)?, None))
-}
-
-/// The cause of a PDU Session Resource Notify Released Transfer (§9.3.4.13).
-pub fn decode_notify_released(octets: &[u8]) -> Result<NgapCause, DecodeError> {
-    let transfer: PDUSessionResourceNotifyReleasedTransfer =
-        read("PDUSessionResourceNotifyReleasedTransfer", octets)?;
-    Ok(NgapCause::of(&transfer.cause))
 }
 
 #[cfg(test)]
