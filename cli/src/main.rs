@@ -43,7 +43,7 @@ enum Command {
     /// Administer subscribers
     Subscriber(subscriber::Arguments),
     /// Simulate gNBs and UEs
-    Sim(sim::Arguments),
+    Sim(Box<sim::Arguments>),
     /// Show configuration files with every field explained; make keys
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -129,7 +129,7 @@ fn main() -> ExitCode {
         Command::Up(arguments) => up::main(&arguments),
         Command::Status(arguments) => tool(status::run(arguments)),
         Command::Subscriber(arguments) => tool(subscriber::run(arguments)),
-        Command::Sim(arguments) => sim::main(arguments),
+        Command::Sim(arguments) => sim::main(*arguments),
         Command::Config(ConfigCommand::Print { of }) => tool(async { print(nf::sample(of)) }),
         Command::Config(ConfigCommand::Key { scheme, id }) => tool(async {
             let scheme = match scheme {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tern_sbi::{Method, PathParams};
-use tern_store::{Redb, RedbOptions};
+use tern_store::{Redb, RedbOptions, StoreError};
 use tern_types::{Dnn, Snssai, Supi};
 use tern_udr::{Repository, SUBSCRIBER_PATH, SUBSCRIBERS_PATH, Subscriber, SubscriberList};
 
@@ -191,7 +191,7 @@ impl Place {
                 self.client.send(&self.api_root, Method::Post, SUBSCRIBERS_PATH, query, Some(content)).await;
             if let Err(error) = sent {
                 match self.offline(&error)? {
-                    Some(repository) => repository.put(chunk, only_new).await?,
+                    Some(repository) => put_offline(&repository, chunk, only_new).await?,
                     None => return Err(self.explained(error)),
                 }
             }
@@ -270,6 +270,15 @@ impl Place {
         };
         anyhow::Error::from(error).context(hint)
     }
+}
+
+async fn put_offline(repository: &Repository, chunk: &[Subscriber], only_new: bool) -> Result<()> {
+    repository.put(chunk, only_new).await.map_err(|error| match error {
+        StoreError::Conflict { key, .. } => {
+            anyhow::anyhow!("{} is there already", key.rsplit('/').next().unwrap_or_default())
+        }
+        error => error.into(),
+    })
 }
 
 async fn list_offline(repository: &Repository) -> Result<()> {

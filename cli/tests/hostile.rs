@@ -356,9 +356,6 @@ async fn registration_flood() -> Result<()> {
         links.push(gnb.open(request()?, None, RRCEstablishmentCause::mo_Signalling).await?);
     }
     let causes = answers(&mut links).await?;
-    if causes.is_err() {
-        println!("{}", world.log().join("\n"));
-    }
     println!("MEASURED {} registrations of one UE at once: {causes:?} (0x100: challenged)", links.len());
     ensure!(causes.keys().all(|&cause| matches!(cause, 22 | CHALLENGED)), "{causes:?}");
     ensure!(causes.get(&CHALLENGED).is_some_and(|&n| n <= REGISTRATIONS), "{causes:?}");

@@ -1,6 +1,11 @@
 //! The `tern` binary as its users run it: processes, signals, files, network namespaces.
 
 mod burst;
+mod configuration;
+mod crash;
 mod hostile;
+mod launcher;
+mod n2;
 mod refusals;
+mod subscriber;
 mod world;

@@ -131,7 +131,7 @@ async fn cause_in_tracking_area(world: &mut World, tac: &str) -> Result<u8> {
         SupportedTAList(areas),
         DefaultPagingDRX(PagingDRX::v128),
     )?;
-    association.send(Bytes::from(tern_ngap::encode(&setup)?), 0, tern_ngap::PPID, false).await?;
+    association.send(tern_ngap::encode(&setup)?, 0, tern_ngap::PPID, false).await?;
     next_message(&mut association).await?;
     let tai = Tai { plmn_id: gnb.plmn, tac: tac.parse()? };
     let location = convert::NrLocation { tai, ..gnb.location() };
@@ -158,7 +158,7 @@ async fn cause_in_tracking_area(world: &mut World, tac: &str) -> Result<u8> {
         RRCEstablishmentCause(RRCEstablishmentCause::mo_Signalling),
         UEContextRequest(UEContextRequest::requested),
     )?;
-    association.send(Bytes::from(tern_ngap::encode(&initial)?), 1, tern_ngap::PPID, false).await?;
+    association.send(tern_ngap::encode(&initial)?, 1, tern_ngap::PPID, false).await?;
     let answer = next_message(&mut association).await?;
     extract_ngap_ies!(&answer, DownlinkNASTransport,
         req nas: Vec<u8> = NAS_PDU(nas) => nas.0.to_vec(),

@@ -12,7 +12,6 @@ use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use tern_sctp::{SctpBackend, SctpMode};
 use tern_tests::core::{Core, K, OPC, SUPI, Setup};
 use tern_tests::netns::remove_orphans;
-use tern_tests::process::Process;
 use tern_tests::topology::{DN_ADDRESS, N2_CORE, Topology};
 use tern_types::Random;
 use tokio::signal::unix::{SignalKind, signal};
@@ -149,19 +148,29 @@ impl World {
 
     /// Runs `tern` on the core's host with the core's file; its standard output.
     pub async fn tern(&self, arguments: &[&str]) -> Result<String> {
+        let (success, output) = self.run(arguments).await?;
+        ensure!(success, "tern {}: {output}", arguments.join(" "));
+        Ok(output)
+    }
+
+    /// The same, which must fail; what it says.
+    pub async fn tern_fails(&self, arguments: &[&str]) -> Result<String> {
+        let (success, output) = self.run(arguments).await?;
+        ensure!(!success, "tern {} did not fail: {output}", arguments.join(" "));
+        Ok(output)
+    }
+
+    /// Whether it succeeded, and its standard output; both outputs if it failed.
+    async fn run(&self, arguments: &[&str]) -> Result<(bool, String)> {
         let mut command = self.topology.core.task(TERN);
         command.args(arguments).arg("--config").arg(self.directory.join("core.yaml"));
         let output = tokio::time::timeout(TOOL_TIME, command.kill_on_drop(true).output()).await;
         let output = output.with_context(|| format!("tern {} takes too long", arguments.join(" ")))??;
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        ensure!(
-            output.status.success(),
-            "tern {}: {}{}",
-            arguments.join(" "),
-            text(&output.stdout),
-            text(&output.stderr)
-        );
-        Ok(text(&output.stdout))
+        let mut text = output.stdout;
+        if !output.status.success() {
+            text.extend(output.stderr);
+        }
+        Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
     }
 
     /// Adds subscribers from [`SUPI`] on.
@@ -356,11 +365,4 @@ fn status_number(pid: u32, name: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let value = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
     Ok(value.with_context(|| format!("{pid}: no {name}"))?.parse()?)
-}
-
-/// Starts a process of the core's host.
-pub fn start(world: &World, name: &str, arguments: &[&str]) -> Result<Process> {
-    let mut command = world.topology.core.task(TERN);
-    command.args(arguments);
-    Process::start(name, command, false)
 }
