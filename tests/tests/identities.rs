@@ -57,6 +57,18 @@ fn when_the_home_network_key_is_unknown_then_the_ue_is_turned_away() {
     });
 }
 
+/// A scheme that the home network does not take, here the null scheme: TS 29.503 Table 6.3.7.3-1.
+#[test]
+fn when_the_scheme_is_not_taken_then_the_ue_is_turned_away() {
+    simulate(with_home_network_keys(1), async |sim| {
+        let mut ue = sim.ue(0);
+        assert_eq!(cause(ue.register().await), 3);
+        assert_eq!(sim.counted(Nf::Udm, "udm.identities_refused"), 1);
+        sim.assert_nothing_held().await;
+        sim.assert_conforming();
+    });
+}
+
 /// TS 24.501 §5.5.1.2.5: #3 where the home network does not know the subscriber.
 #[test]
 fn when_the_supi_is_unknown_then_illegal_ue() {

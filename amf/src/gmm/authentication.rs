@@ -284,7 +284,8 @@ fn not_authenticated(ue: &UeContext, error: &OperationError) -> NotAuthenticated
         (403, Some("SERVING_NETWORK_NOT_AUTHORIZED")) => {
             NotAuthenticated::Refused(Refusal::ServingNetworkNotAuthorized)
         }
-        (403, _) => NotAuthenticated::Rejected,
+        // The SUCI cannot be revealed, and never will be: trying again does not help.
+        (403 | 501, _) => NotAuthenticated::Rejected,
         _ => NotAuthenticated::Refused(Refusal::Congestion),
     }
 }

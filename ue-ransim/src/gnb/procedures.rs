@@ -7,7 +7,7 @@ use tern_ngap::capability::SecurityCapability;
 use tern_ngap::ngap::*;
 use tern_ngap::{DecodeError, Deviation, NgapPduKind, build_ngap, cause, convert, extract_ngap_ies};
 use tern_sctp::{AssociationReceiver, Event, Message};
-use tern_types::Ambr;
+use tern_types::{Ambr, Guami};
 
 use super::{ContextSetup, FromGnb, Gnb, UeSlot};
 use crate::report::Journal;
@@ -220,23 +220,8 @@ impl Gnb {
             opt sessions: PDUSessionResourceSetupListCxtReq<'_> = PDUSessionResourceSetupListCxtReq(list) => list,
         );
         let sessions = sessions.map(|list| list.0).unwrap_or_default();
-        if ambr.is_some() && sessions.is_empty() {
-            self.failure("TS 38.413 §9.2.2.1", "UE Aggregate Maximum Bit Rate without a session to set up");
-        }
-        if ambr.is_none() && !sessions.is_empty() {
-            self.failure("TS 38.413 §9.2.2.1", "sessions to set up without UE Aggregate Maximum Bit Rate");
-        }
-        let guami = convert::guami_of(&guami)
-            .map_err(|error| self.failure("TS 38.413 §9.3.3.3", error))
-            .ok()
-            .inspect(|guami| {
-                if !self.0.amf.guamis.contains(guami) {
-                    self.failure(
-                        "TS 38.413 §8.3.1.2",
-                        format_args!("GUAMI {guami} is none that the AMF serves"),
-                    );
-                }
-            });
+        self.check_ambr(ambr.is_some(), !sessions.is_empty());
+        let guami = self.served_guami(&guami);
         let allowed_nssai = convert::allowed_nssai_of(&allowed_nssai);
         let event = ContextSetup { k_gnb, capability, allowed_nssai, guami, radio_capability };
         let known = self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
@@ -285,6 +270,26 @@ impl Gnb {
         };
         self.answer(answer, stream).await;
         Ok(())
+    }
+
+    fn check_ambr(&self, has_ambr: bool, has_sessions: bool) {
+        let wrong = match (has_ambr, has_sessions) {
+            (true, false) => "UE Aggregate Maximum Bit Rate without a session to set up",
+            (false, true) => "sessions to set up without UE Aggregate Maximum Bit Rate",
+            _ => return,
+        };
+        self.failure("TS 38.413 §9.2.2.1", wrong);
+    }
+
+    /// The GUAMI of a UE's context, which must be one of NG Setup.
+    fn served_guami(&self, guami: &GUAMI) -> Option<Guami> {
+        let guami =
+            convert::guami_of(guami).map_err(|error| self.failure("TS 38.413 §9.3.3.3", error)).ok()?;
+        if !self.0.amf.guamis.contains(&guami) {
+            let wrong = format_args!("GUAMI {guami} is none that the AMF serves");
+            self.failure("TS 38.413 §8.3.1.2", wrong);
+        }
+        Some(guami)
     }
 
     pub(super) fn with_ue<T>(&self, ran_id: u32, with: impl FnOnce(&mut UeSlot) -> T) -> Option<T> {

@@ -1,6 +1,7 @@
 //! PFCP session establishment: TS 29.244 §6.3.2.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tern_n4::Request;
@@ -37,14 +38,7 @@ impl Core {
         body: SessionEstablishmentRequest,
     ) -> Result<SessionEstablishmentResponse, Refusal> {
         let smf = request.from.ip();
-        // The SMF has forgotten a session that it gives the same endpoint.
-        if let Some(old) = self.by_cp.get(&(smf, body.cp_f_seid.seid)).copied() {
-            tracing::warn!(seid = old, %smf, "PFCP session replaced by one of the same endpoint");
-            self.remove_session(old);
-        }
-        if self.sessions.len() >= self.config.sessions_max {
-            return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
-        }
+        self.make_room(smf, body.cp_f_seid.seid)?;
         let seid = self.free_seid();
         let mut rules = RuleSet::establish(&body)?;
         let address = self.config.n3_advertised();
@@ -61,14 +55,10 @@ impl Core {
         };
         let Compiled { session, qers, usages } =
             compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created_pdr))?;
-        let urrs: BTreeMap<UrrId, Urr> = rules
-            .urrs
-            .iter()
-            .map(|(id, rule)| {
-                let usage = usages.get(id).cloned().unwrap_or_default();
-                (*id, Urr::new(rule.clone(), usage, now))
-            })
-            .collect();
+        let measured = |(id, rule): (&UrrId, &CreateUrr)| {
+            (*id, Urr::new(rule.clone(), usages.get(id).cloned().unwrap_or_default(), now))
+        };
+        let urrs: BTreeMap<UrrId, Urr> = rules.urrs.iter().map(measured).collect();
         for tunnel in rules.tunnels() {
             self.by_tunnel.insert(tunnel, seid);
         }
@@ -109,6 +99,19 @@ impl Core {
             created_pdr,
             ..Default::default()
         })
+    }
+
+    /// Removes a session that the SMF has forgotten, if it gives its endpoint again, and refuses
+    /// one too many.
+    fn make_room(&mut self, smf: IpAddr, cp_seid: u64) -> Result<(), Refusal> {
+        if let Some(old) = self.by_cp.get(&(smf, cp_seid)).copied() {
+            tracing::warn!(seid = old, %smf, "PFCP session replaced by one of the same endpoint");
+            self.remove_session(old);
+        }
+        if self.sessions.len() >= self.config.sessions_max {
+            return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
+        }
+        Ok(())
     }
 
     fn free_seid(&mut self) -> u64 {
