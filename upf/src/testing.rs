@@ -327,3 +327,10 @@ pub(crate) fn gtpu(teid: u32, qfi: Option<u8>, packet: &[u8]) -> Vec<u8> {
     datagram.extend_from_slice(packet);
     datagram
 }
+
+pub(crate) fn forward_update(action: ApplyAction) -> SessionModificationRequest {
+    SessionModificationRequest {
+        update_far: vec![UpdateFar { far_id: FarId(2), apply_action: Some(action), ..Default::default() }],
+        ..Default::default()
+    }
+}

@@ -1,5 +1,6 @@
 //! The loop of one worker thread.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,9 +57,7 @@ impl<I: PacketIo> Worker<I> {
                 }
             };
             // After receiving, so that a packet never meets rules older than itself.
-            while let Ok(command) = self.config.commands.try_recv() {
-                self.apply(command);
-            }
+            self.obey();
             let now_ns = self.now_ns();
             for index in 0..received {
                 self.handle(index, now_ns);
@@ -90,17 +89,27 @@ impl<I: PacketIo> Worker<I> {
         }
     }
 
-    fn apply(&mut self, command: Command) {
-        match command {
-            Command::Publish(session) => {
-                self.tables.publish(&session);
-                if self.config.index == 0 && !session.buffers() {
-                    self.release(&session);
+    /// Takes every command that waits. Packets that wait leave after the last one, so that they go
+    /// by the newest rules: a worker may find several publications of a session at once.
+    fn obey(&mut self) {
+        let mut published = BTreeMap::new();
+        while let Ok(command) = self.config.commands.try_recv() {
+            match command {
+                Command::Publish(session) => {
+                    self.tables.publish(&session);
+                    published.insert(session.seid, session);
                 }
+                Command::Remove(session) => {
+                    self.tables.remove(&session);
+                    published.remove(&session.seid);
+                }
+                Command::EndMarker(tunnel) if self.config.index == 0 => self.end_marker(tunnel),
+                Command::EndMarker(_) => {}
             }
-            Command::Remove(session) => self.tables.remove(&session),
-            Command::EndMarker(tunnel) if self.config.index == 0 => self.end_marker(tunnel),
-            Command::EndMarker(_) => {}
+        }
+        let first = self.config.index == 0;
+        for session in published.into_values().filter(|session| first && !session.buffers()) {
+            self.release(&session);
         }
     }
 
@@ -126,5 +135,61 @@ impl<I: PacketIo> Worker<I> {
         if !self.io.send_access(&packet, tunnel.peer) {
             self.config.counters.dropped(DropReason::SendFailed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddrV4;
+
+    use tern_pfcp::ApplyAction;
+
+    use super::*;
+    use crate::testing::{Bench, GNB, SERVER, UE, forward_update, udp};
+
+    #[derive(Default)]
+    struct Sent(Vec<SocketAddrV4>);
+
+    impl PacketIo for Sent {
+        fn receive(&mut self, _: &mut [Packet], _: Duration) -> std::io::Result<usize> {
+            Ok(0)
+        }
+
+        fn send_access(&mut self, _: &Packet, to: SocketAddrV4) -> bool {
+            self.0.push(to);
+            true
+        }
+
+        fn send_network(&mut self, _: &Packet, _: usize) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn when_a_worker_finds_rules_of_before_then_what_waits_goes_by_the_newest() {
+        let mut bench = Bench::new();
+        let (seid, _) = bench.session();
+        bench.modify(seid, forward_update(ApplyAction::BUFF));
+        bench.modify(seid, forward_update(ApplyAction::FORW));
+        let [before, buffering, after] = &bench.published[..] else { panic!("three publications") };
+        let (commands, receiver) = std::sync::mpsc::channel();
+        let config = WorkerConfig {
+            index: 0,
+            n3_address: Ipv4Addr::LOCALHOST,
+            origin: Instant::now(),
+            commands: receiver,
+            events: Box::new(|_| true),
+            counters: Arc::default(),
+            stop: Arc::default(),
+        };
+        let mut worker = Worker::new(config, Sent::default());
+        commands.send(Command::Publish(before.clone())).unwrap();
+        commands.send(Command::Publish(buffering.clone())).unwrap();
+        assert!(buffering.state.push(&udp(SERVER, UE, (53, 4000), 60)));
+        worker.obey();
+        assert!(worker.io.0.is_empty());
+        commands.send(Command::Publish(after.clone())).unwrap();
+        worker.obey();
+        assert_eq!(worker.io.0, [GNB]);
     }
 }

@@ -10,13 +10,6 @@ use crate::testing::*;
 const TO_N6: Verdict = Verdict::ToNetwork(0);
 const TO_GNB: Verdict = Verdict::ToAccess(GNB);
 
-fn forward_update(action: ApplyAction) -> SessionModificationRequest {
-    SessionModificationRequest {
-        update_far: vec![UpdateFar { far_id: FarId(2), apply_action: Some(action), ..Default::default() }],
-        ..Default::default()
-    }
-}
-
 fn move_to(teid: u32, flags: Option<PfcpSmReqFlags>) -> SessionModificationRequest {
     let header = OuterHeaderCreation::gtpu_v4(teid, [198, 51, 100, 2].into());
     SessionModificationRequest {
