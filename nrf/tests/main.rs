@@ -203,6 +203,28 @@ async fn survives_a_restart(mut core: Core) {
     ausf.stop().await;
 }
 
+/// An NRF that has lost its store is told again who is there, and who wants to know of changes.
+async fn is_told_again(mut core: Core) {
+    let (udm, _) = core.udm(5).await;
+    let ausf = core.ausf().await;
+    assert_eq!(ping(&ausf).await, Ok(204));
+    core.nrf_env = core.env();
+    core.restart().await;
+    let of_type = |nf_type| ListNfInstances { nf_type, limit: None, page_number: None, page_size: None };
+    eventually(async || {
+        let list = ausf.consumer().call(&core.nrf(), &Call::default(), &of_type(None)).await;
+        list.is_ok_and(|list| list.body.total_item_count == Some(2))
+            && core.nrf_env.status.get()["subscriptions"] == 1
+    })
+    .await;
+    // Without the notification the better one would be found when the old answer expires.
+    let (better, calls) = core.udm(1).await;
+    eventually(async || ping(&ausf).await == Ok(204) && calls.load(Ordering::Relaxed) > 0).await;
+    better.stop().await;
+    udm.stop().await;
+    ausf.stop().await;
+}
+
 /// Requests that cannot be read get the cause of TS 29.500 Table 5.2.7.2-1.
 async fn refuses_with_causes(core: Core) {
     let env = core.env();
@@ -255,7 +277,13 @@ macro_rules! over_both {
     };
 }
 
-over_both!(manages_instances(10), finds_producers(10), survives_a_restart(1), refuses_with_causes(10));
+over_both!(
+    manages_instances(10),
+    finds_producers(10),
+    survives_a_restart(1),
+    is_told_again(1),
+    refuses_with_causes(10),
+);
 
 #[tokio::test(start_paused = true)]
 async fn when_an_nf_falls_silent_then_it_is_no_longer_found() {
