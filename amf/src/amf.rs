@@ -275,7 +275,8 @@ impl Amf {
     /// Gives the UE a new 5G-GUTI; the one before stays valid until it is confirmed.
     pub(crate) fn assign_guti(&mut self, ue: &mut UeContext) -> Guti5g {
         let shard = u32::from(self.config.shard) << 28;
-        // Unpredictable (TS 33.501 §6.12.3), unique, and not all ones (TS 23.003 §2.10.1).
+        // Unpredictable (TS 33.501 §6.12.3), unique, and not all ones, which stands for none
+        // in a USIM (TS 23.003 §2.4).
         let tmsi = loop {
             let tmsi = shard | self.random.u32() & 0x0fff_ffff;
             if tmsi != u32::MAX && !self.by_tmsi.contains_key(&tmsi) {

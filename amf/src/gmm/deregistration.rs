@@ -96,7 +96,7 @@ impl Deregistration {
         }
     }
 
-    /// T3522 may have expired; the fifth time the UE counts as deregistered (§5.5.2.3.4).
+    /// T3522 may have expired; the fifth time the UE counts as deregistered (TS 24.501 §5.5.2.3.5 a).
     pub(crate) fn expire(mut self, ue: &mut UeContext, amf: &mut Amf) {
         match gmm::resupervise(ue, amf, &mut self.sent) {
             Expiry::Abort => self.end(ue, amf),

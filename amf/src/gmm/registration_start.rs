@@ -33,7 +33,7 @@ pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         }
         return;
     }
-    // A different request aborts what was running (TS 24.501 §5.5.1.2.8, §5.5.2.3.5, §5.6.1.7).
+    // A different request aborts what was running (TS 24.501 §5.5.1.2.8, §5.5.2.3.5, §5.6.1.8).
     abort_running(ue, amf);
     // On a connection that is secured already the COUNT of K_gNB stays: that of the latest SECURITY
     // MODE COMPLETE, or of the message that began the connection (TS 33.501 §6.8.1.1.2).

@@ -57,7 +57,7 @@ pub(crate) fn on_request(
         return reject(ue, amf, Refusal::NoSuitableCells);
     }
     if let Some(Procedure::Registration(_) | Procedure::Deregistration(_)) = &ue.procedure {
-        // TS 24.501 §5.6.1.7: the UE does not do this; what runs goes on.
+        // No UE does this: what runs goes on.
         amf.count("amf.nas.unexpected");
         return;
     }

@@ -136,7 +136,7 @@ fn when_deregistration_is_not_answered_then_the_fifth_expiry_deregisters() {
     assert_eq!(rig.amf.ue(&supi()).unwrap().state(), GmmState::Deregistered);
 }
 
-/// TS 24.501 §5.5.2.3.5 b: the UE's DEREGISTRATION REQUEST meets the network's.
+/// TS 24.501 §5.5.2.3.5: the UE's DEREGISTRATION REQUEST meets the network's.
 #[test]
 fn when_both_deregister_then_the_ue_is_answered() {
     let mut rig = Rig::new();
