@@ -37,8 +37,18 @@ pub struct Routes {
 struct Route {
     method: Method,
     template: &'static str,
+    /// The template's.
+    segments: Vec<&'static str>,
     name: &'static str,
     handler: Handler,
+}
+
+impl Route {
+    /// The last segments first: they differ most among the resources of a service.
+    fn fits(&self, segments: &[&str]) -> bool {
+        let fits = |(own, given): (&&str, &&str)| own.starts_with('{') || own == given;
+        self.segments.len() == segments.len() && self.segments.iter().zip(segments).rev().all(fits)
+    }
 }
 
 impl Default for Routes {
@@ -121,13 +131,15 @@ impl Routes {
     {
         // A fixed segment is preferred to a variable one at the same place.
         let at = self.routes.partition_point(|r| specificity(r.template) >= specificity(template));
-        self.routes.insert(at, Route { method, template, name, handler: Arc::new(handler) });
+        let segments = template.split('/').collect();
+        self.routes.insert(at, Route { method, template, segments, name, handler: Arc::new(handler) });
         self
     }
 
     fn find(&self, method: Method, path: &str) -> Result<(&Route, PathParams), ProblemDetails> {
         let mut known_resource = false;
-        for route in &self.routes {
+        let segments: Vec<&str> = path.split('/').collect();
+        for route in self.routes.iter().filter(|route| route.fits(&segments)) {
             if let Some(params) = PathParams::matching(route.template, path) {
                 if route.method == method {
                     return Ok((route, params));

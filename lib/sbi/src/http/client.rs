@@ -14,6 +14,7 @@ use tern_sbi::{Call, Reply, Request, TransportError};
 use tern_types::Duration;
 use tokio::time::Instant;
 
+use super::coalescing::Coalescing;
 use super::codec;
 use super::limits::HttpLimits;
 use super::stream::Streams;
@@ -159,7 +160,7 @@ impl Client {
             .keep_alive_interval(self.limits.ping_interval)
             .keep_alive_timeout(self.limits.ping_interval)
             .keep_alive_while_idle(true)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Coalescing::new(stream)))
             .await
             .map_err(|error| error.to_string())?;
         let authority = authority.to_owned();

@@ -1,6 +1,7 @@
 //! HTTP/2 with prior knowledge: TS 29.500 §5.2, RFC 9113.
 
 mod client;
+mod coalescing;
 mod codec;
 mod limits;
 mod server;

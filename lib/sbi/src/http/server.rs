@@ -19,6 +19,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::coalescing::Coalescing;
 use super::codec::{self, ContentError};
 use super::limits::HttpLimits;
 use super::stream::{ByteStream, Listener, Replayed};
@@ -211,7 +212,7 @@ async fn connection(mut stream: Box<dyn ByteStream>, admitted: Admitted) {
         .max_local_error_reset_streams(limits.reset_streams_max)
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_interval)
-        .serve_connection(TokioIo::new(Replayed::new(PREFACE, stream)), answer);
+        .serve_connection(TokioIo::new(Coalescing::new(Box::new(Replayed::new(PREFACE, stream)))), answer);
     let mut serving = pin!(serving);
     let mut stopping = shared.stopping.subscribe();
     let mut closing = false;
