@@ -285,6 +285,40 @@ mod tests {
         assert_eq!(decode_query("a=%f", 1).unwrap_err().invalid_params[0].param, "a");
     }
 
+    /// TS 29.500 §5.2.2.2, §5.2.3.
+    #[test]
+    fn requests_carry_their_header_fields() {
+        let headers = Headers {
+            max_response_time: Some(Duration::from_millis(1500)),
+            priority: Some(5),
+            if_match: Some("\"1\"".into()),
+            if_none_match: None,
+        };
+        let request = Request {
+            method: Method::Patch,
+            path: "/nudr-dr/v2/x".into(),
+            query: vec![("name".into(), "1 & 2".into())],
+            headers,
+            body: Body::JsonPatch(Bytes::from_static(b"[]")),
+        };
+        let agent = HeaderValue::from_static("UDM");
+        let sent = encode_request("http://127.0.0.1:8080", &agent, &request).unwrap();
+        let field = |name: &str| sent.headers()[name].to_str().unwrap();
+        assert_eq!(field("user-agent"), "UDM");
+        assert_eq!(field("3gpp-sbi-max-rsp-time"), "1500");
+        assert_eq!(field("3gpp-sbi-message-priority"), "5");
+        assert_eq!(field("content-type"), "application/json-patch+json");
+        assert_eq!(sent.uri(), "http://127.0.0.1:8080/nudr-dr/v2/x?name=1%20%26%202");
+        let (mut parts, _) = sent.into_parts();
+        let limits = HttpLimits::default();
+        assert_eq!(decode_request(&parts, Bytes::from_static(b"[]"), &limits), Ok(request));
+        // What makes no sense is as good as absent.
+        parts.headers.insert(MAX_RSP_TIME, HeaderValue::from_static("soon"));
+        parts.headers.insert(MESSAGE_PRIORITY, HeaderValue::from_static("32"));
+        let read = decode_request(&parts, Bytes::from_static(b"[]"), &limits).unwrap();
+        assert_eq!((read.headers.max_response_time, read.headers.priority), (None, None));
+    }
+
     #[test]
     fn media_types_are_read_without_case_and_parameters() {
         let mut headers = HeaderMap::new();
