@@ -239,7 +239,8 @@ fn print(report: &Report) {
     if report.ping.sent > 0 {
         println!("ping: {} sent, {} received", report.ping.sent, report.ping.received);
     }
-    if report.gnbs == 0 {
+    // Refused is answered: by the right AMF, over the right SCTP.
+    if report.gnbs == 0 && !report.errors.iter().any(|error| error.contains("NG SETUP FAILURE")) {
         println!(
             "no gNB was set up: does the AMF run there (`tern status`), and do both sides have the same SCTP \
              backend (\"SCTP backend chosen\" in their logs; --sctp and `sctp:` force one)?"

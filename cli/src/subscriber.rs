@@ -100,7 +100,9 @@ struct Add {
 pub async fn run(arguments: Arguments) -> Result<()> {
     let config = CoreConfig::load(arguments.config.as_deref())?;
     let api_root = arguments.udr.clone().unwrap_or_else(|| config.sbi(Nf::Udr).api_root());
-    let place = Place { client: Client::new(), api_root, store: config.store(Nf::Udr) };
+    // A UDR that is named is meant; this machine's store may be another's.
+    let store = arguments.udr.is_none().then(|| config.store(Nf::Udr));
+    let place = Place { client: Client::new(), api_root, store };
     match arguments.command {
         Command::Add(add) => {
             let subscribers = add.subscribers()?;
@@ -164,22 +166,21 @@ impl Add {
     }
 }
 
-/// Where subscribers are: the UDR, and its store for when it does not run.
+/// Where subscribers are: the UDR, and its store, if it is on this machine, for when it does not run.
 struct Place {
     client: Client,
     api_root: String,
-    store: PathBuf,
+    store: Option<PathBuf>,
 }
 
 impl Place {
     /// Opens the store if `error` says that no UDR runs and there is a store.
     fn offline(&self, error: &ClientError) -> Result<Option<Repository>> {
-        if !matches!(error, ClientError::Unreachable(_)) || !self.store.exists() {
-            return Ok(None);
-        }
-        let options = RedbOptions { path: self.store.clone(), durability: tern_store::Durability::Machine };
+        let store = self.store.as_ref().filter(|store| store.exists());
+        let (ClientError::Unreachable(_), Some(path)) = (error, store) else { return Ok(None) };
+        let options = RedbOptions { path: path.clone(), durability: tern_store::Durability::Machine };
         let store = Redb::open(&options)?;
-        eprintln!("no UDR at {}; using its store {}", self.api_root, self.store.display());
+        eprintln!("no UDR at {}; using its store {}", self.api_root, path.display());
         Ok(Some(Repository::new(Arc::new(store), self.api_root.clone())))
     }
 
@@ -258,15 +259,15 @@ impl Place {
     }
 
     fn explained(&self, error: ClientError) -> anyhow::Error {
-        let hint = match error {
-            ClientError::Unreachable(_) => {
-                format!(
-                    "no UDR at {} and no store at {} (is the core up?)",
-                    self.api_root,
-                    self.store.display()
-                )
+        let hint = match (&error, &self.store) {
+            (ClientError::Unreachable(_), Some(store)) => {
+                format!("no UDR at {} and no store at {} (is the core up?)", self.api_root, store.display())
             }
-            ClientError::Refused(_) => "the UDR refuses".to_owned(),
+            (ClientError::Unreachable(_), None) => format!("no UDR at {}", self.api_root),
+            (ClientError::Refused(problem), _) if problem.status == Some(404) => {
+                return anyhow::anyhow!("no such subscriber");
+            }
+            (ClientError::Refused(_), _) => "the UDR refuses".to_owned(),
         };
         anyhow::Error::from(error).context(hint)
     }
