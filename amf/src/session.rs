@@ -18,7 +18,7 @@ use crate::gmm::service_request;
 use crate::io::{Awaited, ReplyResult, Token};
 use crate::ngap::pdu_session_resource;
 use crate::sbi::smf::{self, Created};
-use crate::ue::{HeldMessage, UeContext};
+use crate::ue::{HeldMessage, N2SmKind, UeContext};
 
 /// A PDU session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -272,6 +272,17 @@ fn on_updated(
 pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) -> bool {
     use crate::ue::ContextSetup;
     let limit = amf.config.limits.pending_per_ue;
+    // Without a 5GSM message the release is of a session that another one replaces: the answer to
+    // that one's creation may have come first.
+    let replaced = message.n1.is_none();
+    let nothing = |s: &Session| !s.resources && (replaced || matches!(s.step, Step::Creating(..)));
+    if matches!(message.n2, Some((N2SmKind::ReleaseCommand, _)))
+        && ue.sessions.get(&message.session).is_some_and(nothing)
+    {
+        // The SMF releases one of before that this AMF has forgotten: the gNB has nothing of it.
+        amf.count("amf.session.release_of_nothing");
+        return true;
+    }
     let Some(n2) = &mut ue.n2 else {
         amf.count("amf.session.downlink_lost");
         return false;

@@ -13,8 +13,8 @@ use tern_sbi::nudr_dr::{
     AuthenticationSubscription, CreateAmfContext3gpp, CreateAuthenticationStatus,
     CreateOrUpdateSmfRegistration, CreateSdmSubscription, DeleteAuthenticationStatus, DeleteSmfRegistration,
     ModifyAuthSubscription, ProvisionedDataSets, QueryAmData, QueryAmfContext3gpp, QueryAuthSubscription,
-    QueryProvisionedData, QuerySmData, QuerySmfRegList, QuerySmfRegistration, QuerySmfSelectData,
-    RemoveSdmSubscription,
+    QueryProvisionedData, QuerySdmSubscriptions, QuerySmData, QuerySmfRegList, QuerySmfRegistration,
+    QuerySmfSelectData, RemoveSdmSubscription,
 };
 use tern_sbi::{Call, Location, Operation, ProblemDetails, Response};
 use tern_types::{Dnn, PduSessionId, PlmnId, Snssai, Supi};
@@ -154,6 +154,15 @@ impl Repository {
     ) -> Result<(), Refused> {
         let operation = RemoveSdmSubscription { ue_id: supi.clone(), subs_id: subs_id.to_owned() };
         self.read(call, supi, &operation, "SUBSCRIPTION_NOT_FOUND").await
+    }
+
+    pub(crate) async fn sdm_subscriptions(
+        &self,
+        call: &Call,
+        supi: &Supi,
+    ) -> Result<Vec<SdmSubscription>, Refused> {
+        let operation = QuerySdmSubscriptions { ue_id: supi.clone() };
+        Ok(self.find(call, supi, &operation).await?.unwrap_or_default())
     }
 
     pub(crate) async fn amf_registration(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tern_nf::Target;
-use tern_sbi::common::{AccessType, DateTime, PatchResult};
+use tern_sbi::common::{AccessType, DateTime, NfInstanceId, PatchResult};
 use tern_sbi::nudm_uecm::{
     Amf3GppAccessRegistration, DeregisterSmf, DeregistrationData, DeregistrationNotify, DeregistrationReason,
     GetAmf3gpp, GetSmfRegistration, ListSmfRegistrations, RegisterAmf3gpp, RegisterSmf, SmfRegistration,
@@ -38,6 +38,9 @@ impl Udm {
         };
         if before.amf_instance_id != registration.amf_instance_id || before.guami != registration.guami {
             let initial = registration.initial_registration_ind == Some(true);
+            if before.amf_instance_id != registration.amf_instance_id {
+                self.end_subscriptions(&call, &supi, before.amf_instance_id).await;
+            }
             self.deregister_old_amf(supi, before, initial);
         }
         Ok(Response::ok(Some(registration)))
@@ -56,6 +59,7 @@ impl Udm {
             // Another AMF serves the UE by now.
             return Err(refuse(403, "INVALID_GUAMI"));
         }
+        let purged = (modification.purge_flag == Some(true)).then_some(registration.amf_instance_id);
         registration.purge_flag = modification.purge_flag.or(registration.purge_flag);
         registration.pei = modification.pei.or(registration.pei);
         registration.ims_vo_ps = modification.ims_vo_ps.or(registration.ims_vo_ps);
@@ -63,7 +67,24 @@ impl Udm {
             registration.backup_amf_info = modification.backup_amf_info;
         }
         self.repository.put_amf_registration(&call, &supi, registration).await?;
+        if let Some(amf) = purged {
+            self.end_subscriptions(&call, &supi, amf).await;
+        }
         Ok(Response { status: 204, ..Response::ok(None) })
+    }
+
+    /// Subscriptions of an AMF that end with its registration (`implicitUnsubscribe`, TS 29.503
+    /// §6.1.6.2.3): also those that it has forgotten or never heard the answer of.
+    async fn end_subscriptions(&self, call: &Call, supi: &Supi, amf: NfInstanceId) {
+        let subscriptions = self.repository.sdm_subscriptions(call, supi).await.unwrap_or_default();
+        let ending = subscriptions
+            .into_iter()
+            .filter(|s| s.nf_instance_id == amf && s.implicit_unsubscribe == Some(true));
+        for id in ending.filter_map(|subscription| subscription.subscription_id) {
+            if let Err(error) = self.repository.delete_sdm_subscription(call, supi, &id).await {
+                tracing::warn!(%supi, %amf, %error, "a subscription outlives its AMF's registration");
+            }
+        }
     }
 
     /// Nudm_UECM_Get: TS 29.503 §5.3.2.5.2.
