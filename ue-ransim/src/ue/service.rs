@@ -52,8 +52,13 @@ impl Ue {
                     if let Some(status) = &accept.pdu_session_status {
                         self.sessions.retain(|&psi, _| status.is_active(psi));
                     }
-                    while let Some(heard) = self.heard.pop_front() {
-                        match heard {
+                    let failed = accept.pdu_session_reactivation_result.as_ref();
+                    let failed = failed.map(|result| result.failed_sessions()).unwrap_or_default();
+                    let wanted = |psi: &&u8| !failed.contains(psi) && self.sessions.contains_key(psi);
+                    let wanted = data.iter().filter(wanted).count();
+                    // The gNB tells the UE of the message first, then of the sessions beside it.
+                    while resources.len() < wanted {
+                        match self.next(began + T3517, "PDU SESSION RESOURCE SETUP", "T3517").await? {
                             Heard::SessionSetUp(session) => resources.push(*session),
                             other => self.unexpected(&other, "with SERVICE ACCEPT"),
                         }
