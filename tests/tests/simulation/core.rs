@@ -89,9 +89,15 @@ fn spawn(nf: Nf, setup: &Setup, env: &Env, shutdown: Shutdown) -> JoinHandle<any
 
 impl Running {
     /// Waits until it serves.
-    pub async fn ready(&self, limit: Duration) {
-        let ready = timeout(limit, self.env.readiness.wait()).await;
-        assert!(ready.is_ok(), "the {} does not come up", self.nf);
+    pub async fn ready(&mut self, limit: Duration) {
+        if timeout(limit, self.env.readiness.wait()).await.is_err() {
+            let ended = self.task.take().filter(JoinHandle::is_finished);
+            let why = match ended {
+                Some(task) => format!("{:?}", task.await),
+                None => "it still tries".to_owned(),
+            };
+            panic!("the {} does not come up: {why}", self.nf);
+        }
     }
 
     /// Ends its task where it stands.

@@ -13,21 +13,21 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tern_nf::{Env, SimNetwork};
+use tern_nf::{DatagramFaults, Env, SimNetwork};
 use tern_sbi::{Body, Call, Method, Request};
-use tern_sbi_transport::{Fault, Transport as _};
+use tern_sbi_transport::{Fault, Faults, Transport as _};
 use tern_sctp::Message;
-use tern_sctp::mem::MemVerdict;
+use tern_sctp::mem::{MemFaults, MemVerdict};
 use tern_store::RANGE_LEN_MAX;
 use tern_types::Random;
 use tokio::time::timeout;
 use ue_ransim::gnb::Gnb;
-use ue_ransim::ue::Ue;
+use ue_ransim::ue::{Subscriber, Ue};
 use ue_ransim::{Rig, SimEnv, gnb_config};
 
 pub use core::Nf;
 use core::Running;
-pub use setup::{K, OPC, Setup, subscriber, supi};
+pub use setup::Setup;
 pub use trace::Trace;
 
 /// Bounds the whole scenario, in virtual time.
@@ -39,7 +39,7 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 /// For all that was begun to end, where nothing is lost.
 const SETTLE: Duration = Duration::from_secs(2);
 /// N2's end of the gNBs.
-const RAN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1));
+pub const RAN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1));
 /// N2's end of the AMF.
 pub const AMF_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 16));
 /// Subscribers in one request of the UDR's administration.
@@ -98,12 +98,13 @@ impl Simulation {
         trace.follow(&network);
         let mut nfs = BTreeMap::new();
         for nf in Nf::ALL {
-            nfs.insert(nf, core::start(nf, &setup, &network, 0, None));
+            let mut running = core::start(nf, &setup, &network, 0, None);
             if nf == Nf::Nrf {
-                nfs[&nf].ready(START_MAX).await;
+                running.ready(START_MAX).await;
             }
+            nfs.insert(nf, running);
         }
-        for running in nfs.values() {
+        for running in nfs.values_mut() {
             running.ready(START_MAX).await;
         }
         import(&network, &setup).await;
@@ -120,6 +121,12 @@ impl Simulation {
     /// The UE with this number.
     pub fn ue(&mut self, index: u32) -> Ue {
         self.rig.ue(index).expect("a configured UE")
+    }
+
+    /// A UE as another setup has it, in the cell of the first gNB.
+    pub fn ue_of(&mut self, setup: &Setup, index: u32) -> Ue {
+        let subscriber = Subscriber::new(&setup.ran.ues[0], index, setup.ran.plmn);
+        self.rig.ue_of(subscriber.expect("a usable subscriber"), 0).expect("a gNB")
     }
 
     /// The gNB with this number, connecting (again); an association that it had is not ended first.
@@ -177,7 +184,7 @@ impl Simulation {
         self.kill(nf).await;
         let before = &self.nfs[&nf];
         let (incarnation, store) = (before.incarnation + 1, Arc::clone(&before.env.store));
-        let running = core::start(nf, &self.setup, &self.network, incarnation, Some(store));
+        let mut running = core::start(nf, &self.setup, &self.network, incarnation, Some(store));
         running.ready(START_MAX).await;
         self.nfs.insert(nf, running);
     }
@@ -185,6 +192,32 @@ impl Simulation {
     /// Asks `hook` about each service request from now on, by path.
     pub fn on_sbi(&self, mut hook: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
         self.network.sbi.set_hook(move |_, request| hook(request));
+    }
+
+    /// From now on messages are late, some service requests, replies and datagrams are lost, and
+    /// SCTP has to repeat packets.
+    pub fn make_unreliable(&mut self) {
+        let mut sbi = Faults::new(self.random.fork());
+        (sbi.drop_request_ppm, sbi.drop_reply_ppm) = (3_000, 3_000);
+        sbi.delay_max = Duration::from_millis(20);
+        self.network.sbi.set_faults(Some(sbi));
+        let mut datagrams = DatagramFaults::new(self.random.fork());
+        (datagrams.drop_ppm, datagrams.duplicate_ppm) = (50_000, 50_000);
+        datagrams.delay_max = Duration::from_millis(5);
+        self.network.datagrams.set_faults(Some(datagrams));
+        self.network.sctp.set_faults(MemFaults {
+            delay: Duration::from_millis(2),
+            jitter: Duration::from_millis(3),
+            loss_per_mille: 10,
+            ..MemFaults::default()
+        });
+    }
+
+    /// From now on nothing is lost any more.
+    pub fn make_reliable(&self) {
+        self.network.sbi.set_faults(None);
+        self.network.datagrams.set_faults(None);
+        self.network.sctp.set_faults(MemFaults::default());
     }
 
     /// Asks `tap` about each N2 message from now on.

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::json;
 use tern_nf::SbiConfig;
 use tern_sctp::SctpMode;
-use tern_smf::{DataNetwork, UpfConfig};
-use tern_types::{Dnn, Supi};
+use tern_smf::UpfConfig;
+use tern_types::Supi;
 use ue_ransim::config::UeGroup;
 
 /// K and OPc of TS 35.208 test set 1, for all subscribers.
@@ -100,12 +100,6 @@ pub fn subscriber(index: u32) -> tern_udr::Subscriber {
 
 fn smf(upf: IpAddr) -> tern_smf::Config {
     let mut smf = tern_smf::Config::default();
-    let ims = DataNetwork {
-        dnn: Dnn::new("ims").expect("a DNN"),
-        pool: String::from("10.46.0.0/16").try_into().expect("a network"),
-        ..smf.data_networks[0].clone()
-    };
-    smf.data_networks.push(ims);
     smf.upfs = vec![UpfConfig { address: upf, port: tern_pfcp::PORT, serves: Vec::new() }];
     smf
 }
