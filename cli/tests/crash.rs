@@ -12,16 +12,19 @@ use tokio::task::JoinSet;
 use ue_ransim::Rig;
 use ue_ransim::ue::{Fate, Ue, Way};
 
-use crate::world::{World, clean, isolated, kill, lives, runs};
+use crate::world::{World, clean, isolated, isolated_times, kill, lives, runs};
 
 /// UEs of a burst.
 const UES: u32 = 64;
+/// Times that one core's UDR is killed: the launcher gives a core up whose processes die too often.
+const KILLS: u32 = 3;
 /// Challenges of the burst before the UDR is killed, in turn.
 const CHALLENGES: [usize; 3] = [1, 24, 60];
 
 #[test]
 fn when_the_udr_is_killed_during_a_burst_then_no_subscriber_and_no_sequence_number_is_lost() {
-    isolated(
+    isolated_times(
+        runs(KILLS).div_ceil(KILLS),
         "crash::when_the_udr_is_killed_during_a_burst_then_no_subscriber_and_no_sequence_number_is_lost",
         udr_is_killed,
     );
@@ -108,7 +111,7 @@ async fn udr_is_killed() -> Result<()> {
     let config = world.config(UES);
     let mut rig = world.rig(config).await?;
     let given = Given::default();
-    for run in 1..=runs(3) {
+    for run in 1..=KILLS {
         let before = given.count();
         let udr = world.pids()?["udr"];
         let tasks = burst(&mut rig, &given)?;

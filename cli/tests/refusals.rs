@@ -1,7 +1,6 @@
 //! Who is not to be served gets the answer that the specifications give, and the operator a line.
 
 use anyhow::{Result, bail, ensure};
-use bytes::Bytes;
 use tern_nas::nas_5gs::{
     Nas5gmmMessage, Nas5gsMessage, NasFGsRegistrationType, NasRegistrationRequest, NasUeSecurityCapability,
     RegistrationType,

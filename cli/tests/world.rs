@@ -42,12 +42,24 @@ pub fn runs(ordinary: u32) -> u32 {
 /// Runs a test in a process of its own, as root in network namespaces of its own: its SCTP stack
 /// is the process's only one. Where that is not possible the test is skipped, and says so.
 pub fn isolated<W: Future<Output = Result<()>>>(test: &str, work: impl FnOnce() -> W) {
+    isolated_times(1, test, work);
+}
+
+/// The same so many times, one after the other, each in a process and namespaces of its own.
+pub fn isolated_times<W: Future<Output = Result<()>>>(times: u32, test: &str, work: impl FnOnce() -> W) {
     if std::env::var_os(INSIDE).is_some() {
         return inside(work);
     }
     if !possible() {
         return skip(&format!("tern {test}"));
     }
+    for _ in 0..times {
+        again(test);
+    }
+}
+
+/// Runs this test in a process of its own; its figures are shown.
+fn again(test: &str) {
     let output = Command::new(std::env::current_exe().expect("invariant: this test"))
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
