@@ -1,5 +1,6 @@
 //! Network namespaces that a test makes for itself and removes again.
 
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -79,21 +80,26 @@ impl Netns {
 
     /// Moves the calling thread inside; threads that it starts from now on are inside too.
     pub fn enter(&self) -> Result<()> {
-        let path = Path::new("/run/netns").join(&self.name);
-        let file = std::fs::File::open(&path).with_context(|| path.display().to_string())?;
-        let kind = Some(LinkNameSpaceType::Network);
-        move_into_link_name_space(file.as_fd(), kind).with_context(|| self.name.clone())
+        enter(&self.open()?).with_context(|| self.name.clone())
     }
 
     /// Does `work` inside, on a thread of its own: sockets that it opens stay inside.
-    pub fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                self.enter()?;
-                work()
-            });
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+    pub async fn within<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let namespace = self.open()?;
+        let (done, result) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            // Who asked may have stopped waiting.
+            let _ = done.send(enter(&namespace).and_then(|()| work()));
+        });
+        result.await.with_context(|| format!("{}: a panic inside", self.name))?
+    }
+
+    fn open(&self) -> Result<File> {
+        let path = Path::new("/run/netns").join(&self.name);
+        File::open(&path).with_context(|| path.display().to_string())
     }
 
     /// The same as a task.
@@ -132,6 +138,10 @@ pub fn remove_orphans() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn enter(namespace: &File) -> Result<()> {
+    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
