@@ -13,8 +13,8 @@ use tern_types::{Dnn, PduSessionId, Snssai};
 use tracing::{debug, info, warn};
 
 use crate::Amf;
+use crate::gmm::activation;
 use crate::gmm::nas_transport::{self, NotForwarded};
-use crate::gmm::service_request;
 use crate::io::{Awaited, ReplyResult, Token};
 use crate::ngap::pdu_session_resource;
 use crate::sbi::smf::{self, Created};
@@ -245,7 +245,7 @@ fn on_updated(
             if n2.is_none() && updated.n1.is_none() {
                 return;
             }
-            if matches!(work, Work::Activate) && service_request::activated(ue, id, &n2) {
+            if matches!(work, Work::Activate) && activation::activated(ue, id, &n2) {
                 return;
             }
             downlink(ue, amf, HeldMessage { session: id, n1: updated.n1, n2 });

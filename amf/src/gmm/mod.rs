@@ -1,5 +1,6 @@
 //! 5GMM, network side: TS 24.501 §5. One file per procedure.
 
+pub(crate) mod activation;
 pub(crate) mod authentication;
 pub(crate) mod deregistration;
 pub(crate) mod identification;
@@ -28,6 +29,7 @@ use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised};
 use crate::ue::{Reachability, UeContext};
 
+pub use activation::Activation;
 pub use authentication::Authentication;
 pub use deregistration::Deregistration;
 pub use identification::Identification;
@@ -161,7 +163,7 @@ fn on_answer(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
 pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, token: Token, reply: ReplyResult) {
     if let Some(session) = session::awaiting(ue, token) {
         session::on_reply(ue, amf, session, reply);
-        return service_request::proceed(ue, amf);
+        return activation::proceed(ue, amf);
     }
     match ue.procedure.take() {
         Some(Procedure::Registration(machine)) => machine.on_reply(ue, amf, token, reply),
@@ -180,7 +182,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
         Some(Procedure::Deregistration(machine)) => machine.expire(ue, amf),
         other => ue.procedure = other,
     }
-    service_request::proceed(ue, amf);
+    activation::proceed(ue, amf);
     let Some(reachability) = ue.reachability else { return };
     if amf.now < reachability.deadline() {
         return;

@@ -18,8 +18,8 @@ use crate::gmm::identification::NotIdentified;
 use crate::gmm::registration_request::RegistrationRequest;
 use crate::gmm::security_mode::NoAnswer;
 use crate::gmm::{
-    self, Authentication, Identification, Procedure, Progress, SecurityModeControl, Uplink, deregistration,
-    registration_accept, registration_reject::reject,
+    self, Activation, Authentication, Identification, Procedure, Progress, SecurityModeControl, Uplink,
+    deregistration, registration_accept, registration_reject::reject,
 };
 use crate::io::{Awaited, ReplyResult, Token};
 use crate::supervised::{Expiry, Supervised};
@@ -56,6 +56,8 @@ pub(super) enum Step {
     SelectingSlices(Awaited<GetSliceSelectionInfo>),
     /// TS 23.502 §4.2.2.2.2 steps 14c and 16: changes of the data, access policy.
     Preparing { changes: Option<Awaited<Subscribe>>, policy: Option<Awaited<CreateAmPolicy>> },
+    /// TS 23.502 §4.2.2.2.2 step 17: sessions that the UE wants back.
+    Activating(Activation),
     /// TS 24.501 §5.5.1.2.4: REGISTRATION ACCEPT under T3550.
     Accepting(Supervised),
 }
@@ -78,9 +80,15 @@ impl Registration {
             Step::Identifying(child) => Some(child.deadline()),
             Step::Authenticating(child) => child.deadline(),
             Step::SecuringNas(child) => Some(child.deadline()),
+            Step::Activating(activation) => Some(activation.deadline()),
             Step::Accepting(sent) => Some(sent.deadline()),
             Step::Subscribing { .. } | Step::SelectingSlices(_) | Step::Preparing { .. } => None,
         }
+    }
+
+    /// The sessions it waits for.
+    pub(crate) fn activation(&mut self) -> Option<&mut Activation> {
+        if let Step::Activating(activation) = &mut self.step { Some(activation) } else { None }
     }
 
     /// Whether REGISTRATION ACCEPT was sent.
@@ -148,7 +156,7 @@ impl Registration {
             Step::Subscribing { .. } => self.on_subscription(ue, amf, token, reply),
             Step::SelectingSlices(_) => self.on_selection(ue, amf, token, reply),
             Step::Preparing { .. } => self.on_preparation(ue, amf, token, reply),
-            Step::Identifying(_) | Step::SecuringNas(_) | Step::Accepting(_) => {
+            Step::Identifying(_) | Step::SecuringNas(_) | Step::Activating(_) | Step::Accepting(_) => {
                 amf.count("amf.sbi.told");
                 self.run(ue);
             }
@@ -201,7 +209,10 @@ impl Registration {
                     ue.registered = true;
                 }
             },
-            Step::Subscribing { .. } | Step::SelectingSlices(_) | Step::Preparing { .. } => self.run(ue),
+            Step::Subscribing { .. }
+            | Step::SelectingSlices(_)
+            | Step::Preparing { .. }
+            | Step::Activating(_) => self.run(ue),
         }
     }
 

@@ -2,45 +2,40 @@
 
 use bytes::Bytes;
 use tern_nas::nas_5gs::{
-    NasFGsNetworkFeatureSupport, NasFGsRegistrationResult, NasPduSessionReactivationResult,
-    NasPduSessionStatus, NasRegistrationAccept, NasRejectedNssai, NasT3512Value, RegistrationResult,
-    RejectedNssaiCause,
+    NasFGsNetworkFeatureSupport, NasFGsRegistrationResult, NasPduSessionStatus, NasRegistrationAccept,
+    NasRejectedNssai, NasT3512Value, RegistrationResult, RejectedNssaiCause,
 };
 use tern_nas::{EncodeError, MobileIdentity, registration as nas};
 use tern_types::Snssai;
 use tracing::error;
 
 use crate::Amf;
+use crate::gmm::activation::{self, Activation};
 use crate::gmm::{self, Registration, slices::SliceRejection};
-use crate::ngap::initial_context_setup;
 use crate::session;
 use crate::supervised::{Protection, Supervised, T3550};
-use crate::ue::{ContextSetup, UeContext};
+use crate::ue::UeContext;
 
 /// Sends the ACCEPT: inside INITIAL CONTEXT SETUP REQUEST unless the gNB has the context already.
-pub(crate) fn send(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> Supervised {
-    let message = build(ue, amf, registration);
+/// With it go the sessions that come back.
+pub(crate) fn send(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    registration: &Registration,
+    sessions: Option<Activation>,
+) -> Supervised {
+    let mut message = build(ue, amf, registration);
+    if let Some(result) = sessions.as_ref().and_then(|activation| activation.result(ue)) {
+        message = message.with_pdu_session_reactivation_result(result);
+    }
     let plain = gmm::encode(amf, message);
-    deliver(ue, amf, &plain);
+    activation::deliver(ue, amf, &plain, sessions);
     Supervised::new(amf.now, T3550, plain, Protection::Current)
 }
 
 /// Sends it again under a new NAS COUNT.
 pub(crate) fn resend(ue: &mut UeContext, amf: &mut Amf, plain: &Bytes) {
     gmm::send(ue, amf, plain, Protection::Current);
-}
-
-fn deliver(ue: &mut UeContext, amf: &mut Amf, plain: &Bytes) {
-    match ue.n2.as_ref().map(|n2| n2.context) {
-        Some(ContextSetup::None) => {
-            let Some(octets) = gmm::protect(ue, amf, plain, Protection::Current) else { return };
-            initial_context_setup::request(ue, amf, octets, Vec::new());
-        }
-        Some(ContextSetup::Requested | ContextSetup::Done) => {
-            gmm::send(ue, amf, plain, Protection::Current);
-        }
-        None => {}
-    }
 }
 
 fn build(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> NasRegistrationAccept {
@@ -89,7 +84,7 @@ fn with_rejected(
     }
 }
 
-/// PDU session status and reactivation result, where the UE asked (TS 24.501 §5.5.1.3.4).
+/// PDU session status, where the UE asked (TS 24.501 §5.5.1.3.4).
 fn with_sessions(
     accept: NasRegistrationAccept,
     ue: &UeContext,
@@ -101,14 +96,6 @@ fn with_sessions(
         && let Ok(status) = NasPduSessionStatus::from_sessions(&active)
     {
         accept = accept.with_pdu_session_status(status);
-    }
-    if let Some(wanted) = &registration.request.uplink_data {
-        // Sessions with resources at the gNB stay; the others are not reactivated here.
-        let up = |id: &&u8| ue.sessions.values().any(|s| s.id.get() == **id && s.resources);
-        let failed: Vec<u8> = wanted.iter().filter(|id| !up(id)).copied().collect();
-        if let Ok(result) = NasPduSessionReactivationResult::from_failed_sessions(&failed) {
-            accept = accept.with_pdu_session_reactivation_result(result);
-        }
     }
     accept
 }

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::Amf;
 use crate::error::Refusal;
+use crate::gmm::activation::{self, Activation};
 use crate::gmm::registration::{Registration, Step};
 use crate::gmm::registration_accept;
 use crate::gmm::registration_reject::reject;
@@ -171,8 +172,21 @@ impl Registration {
         if changes.is_some() || policy.is_some() { self.run(ue) } else { self.accept(ue, amf) }
     }
 
+    /// The UE may be served: sessions that it wants back come first.
     fn accept(mut self, ue: &mut UeContext, amf: &mut Amf) {
-        let sent = registration_accept::send(ue, amf, &self);
+        let wanted = self.request.uplink_data.clone().unwrap_or_default();
+        self.step = Step::Activating(Activation::start(ue, amf, &wanted));
+        self.run(ue);
+        activation::proceed(ue, amf);
+    }
+
+    /// No SMF is waited for: REGISTRATION ACCEPT.
+    pub(crate) fn activated(mut self, ue: &mut UeContext, amf: &mut Amf) {
+        let sessions = match std::mem::replace(&mut self.step, Step::none()) {
+            Step::Activating(activation) => Some(activation),
+            _ => None,
+        };
+        let sent = registration_accept::send(ue, amf, &self, sessions);
         self.step = Step::Accepting(sent);
         self.run(ue);
     }

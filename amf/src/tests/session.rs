@@ -337,3 +337,43 @@ fn when_an_update_shows_a_session_as_inactive_then_it_is_released_at_the_smf() {
     assert_eq!(rig.served, ["ReleaseSmContext"]);
     assert!(rig.amf.ue(&supi()).unwrap().sessions.is_empty());
 }
+
+/// TS 24.501 §5.5.1.3.4: an update with uplink data pending brings its sessions back.
+#[test]
+fn when_an_update_has_uplink_data_pending_then_its_session_comes_with_the_accept() {
+    for smf_answers in [true, false] {
+        let (mut rig, mut ue) = created(None);
+        rig.ask(transfer(NgapIeType::PduResSetupReq, true));
+        set_up(&mut rig, &mut ue);
+        rig.serve();
+        ue.go_idle(&mut rig);
+        let data = SmContextUpdatedData {
+            n2_sm_info_type: Some(N2SmInfoType::PduResSetupReq),
+            ..Default::default()
+        };
+        let body = Related { data, n1_sm_msg: None, n2_sm_info: Some(Bytes::from_static(&[0, 0, 1])) };
+        rig.refusals.insert("UpdateSmContext", UpdateSmContext::to_reply(Ok(Response::ok(body))));
+        ue.ran_id = 2;
+        let kind = RegistrationType::MobilityRegistrationUpdating;
+        let kind = NasFGsRegistrationType::from_registration_type(kind);
+        let identity = tern_nas::MobileIdentity::Guti(ue.guti.unwrap()).to_ie().unwrap();
+        let request = NasRegistrationRequest::new(kind, tern_nas::registration::ngksi(ue.ksi), identity)
+            .with_ue_security_capability(NasUeSecurityCapability::new(CAPABILITY.to_vec()))
+            .with_uplink_data_status(NasUplinkDataStatus::from_sessions(&[5]).unwrap());
+        let octets = ue.protect(&plain(request), tern_nas::security::HeaderType::Integrity);
+        ue.initial(&mut rig, &octets);
+        assert!(rig.downlink.is_empty());
+        if smf_answers {
+            rig.serve()
+        } else {
+            rig.expire()
+        }
+        let pdu = rig.downlink.front().unwrap();
+        assert_eq!(pdu.kind(), NgapPduKind::Initiating_InitialContextSetup);
+        let with_session = pdu.ie::<tern_ngap::ie::PDUSessionResourceSetupListCxtReq>().is_some();
+        let with_ambr = pdu.ie::<tern_ngap::ie::UEAggregateMaximumBitRate>().is_some();
+        assert_eq!((with_session, with_ambr), (smf_answers, smf_answers));
+        let result = ue.accepted(&mut rig).pdu_session_reactivation_result.unwrap();
+        assert_eq!(result.failed_sessions().is_empty(), smf_answers);
+    }
+}
