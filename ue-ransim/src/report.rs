@@ -311,6 +311,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn progress_counts_what_is_done_and_what_went_wrong() {
+        let journal = Journal::start();
+        for (step, times) in [(REGISTRATION, 3), (SESSION, 2)] {
+            (0..times).for_each(|_| journal.step("ue", step, Instant::now(), Duration::from_millis(1)));
+        }
+        journal.error("ue", "no answer");
+        journal.failure("ue", "TS 24.501 §5.4.2.2", "wrong");
+        assert_eq!(journal.progress(), Progress { registrations: 3, sessions: 2, errors: 2 });
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn failures_are_listed_once_and_make_the_run_fail() {
         let journal = Journal::start();
         assert!(journal.report(1, 0, 0).ok);
