@@ -1,9 +1,16 @@
 //! Many UEs at once.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tern_tests::core::Sim;
 use tern_tests::topology::DN_ADDRESS;
 
-use crate::world::{World, isolated, runs};
+use crate::world::{TERN, World, isolated, runs};
+
+/// Longest run of the simulator.
+const RUN_TIME: Duration = Duration::from_secs(60);
 
 #[test]
 fn when_64_ues_come_at_once_then_all_register_and_have_sessions() {
@@ -14,20 +21,17 @@ async fn all_have_sessions() -> Result<()> {
     let mut world = World::start("").await?;
     world.add_subscribers(64).await?;
     let before = world.memory()?;
+    let more = format!("ping_target: {DN_ADDRESS}\nping: 1\n");
     for run in 1..=runs(2) {
-        let mut config = world.config(64);
-        config.ping_target = Some(DN_ADDRESS);
-        config.ping = 1;
-        let report = ue_ransim::run(config, world.sim_env()).await?;
-        println!(
-            "MEASURED 64 UEs, run {run}: registration p50 {} p99 {} µs, session p50 {} p99 {} µs",
-            report.registration.p50_us,
-            report.registration.p99_us,
-            report.session.p50_us,
-            report.session.p99_us
-        );
-        ensure!(report.ok, "run {run}: {:#?} {:#?}", report.failures, report.errors);
-        ensure!(report.ues_ok == 64 && report.session.count == 64 && report.ping.received == 64);
+        let sim = Sim { ues: 64, tun: false, exec: Vec::new(), more: more.clone() };
+        let mut sim = sim.start(TERN.as_ref(), &world.topology, &world.directory, "sim", false)?;
+        sim.succeed(RUN_TIME).await.with_context(|| format!("run {run}"))?;
+        let report: Value = serde_json::from_slice(&std::fs::read(world.directory.join("sim.json"))?)?;
+        let spread =
+            |name: &str| format!("{name} p50 {} p99 {} µs", report[name]["p50_us"], report[name]["p99_us"]);
+        println!("MEASURED 64 UEs, run {run}: {}, {}", spread("registration"), spread("session"));
+        ensure!(report["ok"] == true && report["ues_ok"] == 64, "run {run}: {report}");
+        ensure!(report["session"]["count"] == 64 && report["ping"]["received"] == 64, "run {run}: {report}");
         world.wait_for_nobody().await?;
     }
     world.check_growth(&before, 24 * 1024, "64 UEs at once")?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
-use tern_sctp::{SctpBackend, SctpMode};
+use tern_sctp::SctpMode;
 use tern_tests::core::{Core, K, OPC, SUPI, Setup};
 use tern_tests::netns::remove_orphans;
 use tern_tests::topology::{DN_ADDRESS, N2_CORE, Topology};
@@ -113,7 +113,6 @@ pub struct World {
     pub topology: Topology,
     /// `tern up`; taken by those who end it in their own way.
     pub core: Option<Core>,
-    sctp: Arc<dyn SctpBackend>,
     random: Random,
     next_gnb: u8,
     // Last: removed when all that uses it is gone.
@@ -140,13 +139,11 @@ impl World {
             topology.gnb.ip(&["addr", "add", &address, "dev", link])?;
         }
         topology.gnb.enter()?;
-        let sctp = tern_sctp::choose(SctpMode::Auto)?.backend;
         let mut random = Random::from_seed([7; 32]);
         Ok(Self {
             directory: files.path().join("core"),
             topology,
             core: None,
-            sctp,
             random: random.fork(),
             next_gnb: *GNBS.start(),
             _files: files,
@@ -240,9 +237,11 @@ impl World {
         }
     }
 
-    /// A simulator's environment on the gNBs' host.
+    /// A simulator's environment on the gNBs' host; this process has an SCTP stack there from now
+    /// on, and no other process may.
     pub fn sim_env(&mut self) -> SimEnv {
-        SimEnv::new(self.sctp.clone(), Arc::new(Udp), self.random.fork())
+        let sctp = tern_sctp::choose(SctpMode::Auto).expect("raw sockets are allowed").backend;
+        SimEnv::new(sctp, Arc::new(Udp), self.random.fork())
     }
 
     /// gNBs as `config` says, connected.
