@@ -4,7 +4,7 @@ use serde_json::json;
 use ue_ransim::ue::{Misdeed, Moment, SessionRequest, Trick};
 
 use crate::outcome::rejection;
-use crate::simulation::{K, Nf, Setup, simulate};
+use crate::simulation::{Nf, Setup, simulate};
 
 fn with_trick(at: Moment, what: Misdeed) -> Setup {
     let mut setup = Setup::new(1, 1);
@@ -149,12 +149,14 @@ fn when_garbage_comes_then_the_core_goes_on() {
 fn when_the_subscriber_uses_tuak_then_it_registers_and_is_resynchronised() {
     const K256: &str = "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0efeeedecebeae9e8e7e6e5e4e3e2e1e0";
     const TOPC: &str = "305425427e18c503c8a4b294ea72c95e399a5df0e8ea3a1a11a5a7d5c45ab8ce";
-    for (seed, k) in [(1, K), (2, K256)] {
+    // A key of 128 bits, the usual one, and one of 256.
+    for (seed, k) in [(1, None), (2, Some(K256))] {
         let mut setup = Setup::new(seed, 1);
+        let k = k.map_or_else(|| setup.group().k.clone(), str::to_owned);
         setup.subscribers[0].authentication =
             serde_json::from_value(json!({ "algorithm": "tuak", "k": k, "opc": TOPC })).expect("keys");
         let group = setup.group();
-        (group.k, group.opc, group.topc) = (k.into(), None, Some(TOPC.into()));
+        (group.k, group.opc, group.topc) = (k, None, Some(TOPC.into()));
         group.sqn = Some("000000100000".into());
         simulate(setup, async |sim| {
             let mut ue = sim.ue(0);
