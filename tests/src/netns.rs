@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tern_types::Ipv4Prefix;
 
 /// Every namespace's name starts so; the process ID of its maker follows.
 const PREFIX: &str = "tern";
@@ -39,7 +40,13 @@ impl Netns {
     }
 
     /// Lays a cable to `other`: a veth pair, made in place, with one address an end.
-    pub fn connect(&self, link: &str, address: Prefix, other: &Self, other_address: Prefix) -> Result<()> {
+    pub fn connect(
+        &self,
+        link: &str,
+        address: Ipv4Prefix,
+        other: &Self,
+        other_address: Ipv4Prefix,
+    ) -> Result<()> {
         ip(&[
             "link",
             "add",
@@ -62,7 +69,7 @@ impl Netns {
     }
 
     /// Adds a route.
-    pub fn route(&self, to: Prefix, via: Ipv4Addr) -> Result<()> {
+    pub fn route(&self, to: Ipv4Prefix, via: Ipv4Addr) -> Result<()> {
         self.ip(&["route", "add", &to.to_string(), "via", &via.to_string()])
     }
 
@@ -114,16 +121,6 @@ impl Drop for Netns {
         if let Err(error) = ip(&["netns", "del", &self.name]) {
             eprintln!("{}: {error:#}", self.name);
         }
-    }
-}
-
-/// An IPv4 address and the length of its network's prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prefix(pub Ipv4Addr, pub u8);
-
-impl std::fmt::Display for Prefix {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.0, self.1)
     }
 }
 

@@ -5,9 +5,12 @@
 //!       10.99.3.2 ──n3── 10.99.3.1      (UEs: 10.45.0.0/16)
 //! ```
 
-use crate::netns::{Netns, Prefix};
-use anyhow::Result;
 use std::net::Ipv4Addr;
+
+use anyhow::Result;
+use tern_types::Ipv4Prefix;
+
+use crate::netns::Netns;
 
 /// The host in the data network.
 pub const DN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 2);
@@ -20,7 +23,7 @@ pub const N3_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 1);
 /// The gNBs' side of N3.
 pub const N3_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 2);
 const N6_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 1);
-const UES: Prefix = Prefix(Ipv4Addr::new(10, 45, 0, 0), 16);
+const UES: Ipv4Prefix = Ipv4Prefix { address: Ipv4Addr::new(10, 45, 0, 0), length: 16 };
 /// Room for a GTP-U header around a packet of 1,500 octets.
 const N3_MTU: &str = "1600";
 
@@ -38,9 +41,9 @@ impl Topology {
     /// Makes the namespaces, cables, addresses and routes.
     pub fn create() -> Result<Self> {
         let (gnb, core, dn) = (Netns::create("gnb")?, Netns::create("core")?, Netns::create("dn")?);
-        core.connect("n2", Prefix(N2_CORE, 24), &gnb, Prefix(N2_GNB, 24))?;
-        core.connect("n3", Prefix(N3_CORE, 24), &gnb, Prefix(N3_GNB, 24))?;
-        core.connect("n6", Prefix(N6_CORE, 24), &dn, Prefix(DN_ADDRESS, 24))?;
+        core.connect("n2", link(N2_CORE), &gnb, link(N2_GNB))?;
+        core.connect("n3", link(N3_CORE), &gnb, link(N3_GNB))?;
+        core.connect("n6", link(N6_CORE), &dn, link(DN_ADDRESS))?;
         for netns in [&core, &gnb] {
             netns.ip(&["link", "set", "n3", "mtu", N3_MTU])?;
         }
@@ -48,6 +51,11 @@ impl Topology {
         dn.route(UES, N6_CORE)?;
         Ok(Self { gnb, core, dn })
     }
+}
+
+/// An end of a cable.
+fn link(address: Ipv4Addr) -> Ipv4Prefix {
+    Ipv4Prefix { address, length: 24 }
 }
 
 /// Who has this address in a core that `tern up` started in the topology.
