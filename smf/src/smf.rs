@@ -184,7 +184,7 @@ impl Smf {
             }
             Err(create::Refused::with_reject(session.id.get(), session.request.pti, Refusal::SessionLimit))
         });
-        let session = match session {
+        let mut session = match session {
             Ok(session) => session,
             Err(refused) => {
                 tracing::warn!(?supi, problem = %refused.problem, "SM context refused");
@@ -197,6 +197,8 @@ impl Smf {
         let key = (session.supi.clone(), session.id);
         if let Some(&old) = self.by_session.get(&key) {
             let status = session.status.clone();
+            // The registration at the UDM is by PDU session identity: it is the new session's now.
+            session.registered = self.contexts.get(&old).is_some_and(|context| context.session.registered);
             tracing::info!(supi = %session.supi, session = %session.id, "PDU session is replaced");
             self.with(now, old, |core, session, state| {
                 let notify = session.status != status;

@@ -4,12 +4,13 @@ use tern_nas::nas_5gs::{
     MaxDataRate, Nas5gsmMessage, NasIntegrityProtectionMaximumDataRate, NasPduSessionEstablishmentRequest,
     NasPduSessionReleaseRequest, NasPduSessionType, NasSscMode, PduSessionTypeValue, SscModeValue,
 };
-use tern_pfcp::{Cause, Message, SessionEstablishmentResponse};
+use tern_pfcp::{Cause, Message, SessionDeletionResponse, SessionEstablishmentResponse};
 use tern_sbi::common::{PduSessionType, SscMode, UpSecurity, UpSecurityPolicy};
 use tern_sbi::namf_comm::N1N2MessageTransfer;
-use tern_sbi::npcf_sm::{CreateSmPolicy, SmPolicyDecision};
+use tern_sbi::npcf_sm::{CreateSmPolicy, DeleteSmPolicy, SmPolicyDecision};
 use tern_sbi::nsmf_pdusession::{PostSmContexts, RequestType, SmContextCreateData, SmContextStatusNotify};
 use tern_sbi::nudm_sdm::{DnnConfiguration, GetSmData, SmSubsData, SscModes};
+use tern_sbi::nudm_uecm::DeregisterSmf;
 use tern_sbi::{Response, TransportError};
 use tern_smf::{Input, SmfRequest};
 
@@ -291,4 +292,25 @@ fn when_the_upf_refuses_or_is_silent_then_69_or_26() {
         bench.input(Input::N4(n4, answer));
         rejected(&mut bench, expected, true);
     }
+}
+
+/// The registration at the UDM is by PDU session identity: the last session with it ends it.
+#[test]
+fn when_the_session_that_replaces_another_is_refused_then_the_registration_ends_too() {
+    let mut bench = Bench::new();
+    bench.establish(1);
+    let token = bench.create(1);
+    let (transfer, _) = bench.expect::<N1N2MessageTransfer>();
+    bench.transferred(transfer);
+    let (deletion, _, _) = bench.n4();
+    let (asked, _) = bench.expect::<GetSmData>();
+    bench.refuse::<GetSmData>(asked, 404, "USER_NOT_FOUND");
+    is(refusal(bench.created(token)), 403, "SUBSCRIPTION_DENIED", 29);
+    let (deregistration, _) = bench.expect::<DeregisterSmf>();
+    bench.reply::<DeregisterSmf>(deregistration, Ok(Response::no_content()));
+    let response = SessionDeletionResponse { cause: Cause::REQUEST_ACCEPTED, ..Default::default() };
+    bench.input(Input::N4(deletion, Some(response.into())));
+    let (policy, _) = bench.expect::<DeleteSmPolicy>();
+    bench.reply::<DeleteSmPolicy>(policy, Ok(Response::no_content()));
+    bench.empty();
 }

@@ -213,7 +213,12 @@ fn on_subscription(
             tracing::warn!(supi = %session.supi, session = %session.id, dnn = %session.dnn, %refusal, "PDU session refused");
             core.out.count("smf.establishment.refused");
             pdu_session::create_refused(core, answer, refusal, reject(session, refusal));
-            return Next::Gone;
+            // The one that it replaces may have left its registration.
+            return if session.registered {
+                release::locally(core, session, Cause::ByAmf)
+            } else {
+                Next::Gone
+            };
         }
     };
     let (granted, upf) = granted;
