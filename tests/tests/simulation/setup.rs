@@ -43,8 +43,7 @@ impl Setup {
     /// One gNB and this many subscribed UEs; `internet` and `ims`; all else at its default.
     pub fn new(seed: u64, ues: u32) -> Self {
         let group = UeGroup { count: ues, ..UeGroup::new(supi(0), K, OPC) };
-        let mut upf = tern_upf::Config::default();
-        upf.data_path = tern_upf::DataPathKind::None;
+        let upf = tern_upf::Config { data_path: tern_upf::DataPathKind::None, ..tern_upf::Config::default() };
         let mut amf = tern_amf::Config::default();
         amf.n2.addresses = vec![super::AMF_ADDRESS];
         amf.n2.sctp = SctpMode::Auto;
@@ -99,7 +98,6 @@ pub fn subscriber(index: u32) -> tern_udr::Subscriber {
 }
 
 fn smf(upf: IpAddr) -> tern_smf::Config {
-    let mut smf = tern_smf::Config::default();
-    smf.upfs = vec![UpfConfig { address: upf, port: tern_pfcp::PORT, serves: Vec::new() }];
-    smf
+    let upfs = vec![UpfConfig { address: upf, port: tern_pfcp::PORT, serves: Vec::new() }];
+    tern_smf::Config { upfs, ..tern_smf::Config::default() }
 }
