@@ -26,6 +26,7 @@ use crate::driver::{self, BACKLOG, QUIET_READS_MAX, StackSocket};
 use crate::error::SctpError;
 use crate::options::{ConnectOptions, ListenOptions};
 use socket::Socket;
+use stack::Strangers;
 pub use stack::raw_sockets_allowed;
 
 pub(crate) const NAME_RAW: &str = "usrsctp-raw";
@@ -85,8 +86,9 @@ impl SctpBackend for UsrsctpBackend {
         options.check()?;
         options.addresses.iter_mut().for_each(|ip| *ip = self.encapsulation.carried(*ip));
         let v6 = options.addresses.iter().any(IpAddr::is_ipv6);
-        if self.encapsulation == Encapsulation::Raw && options.addresses.iter().any(IpAddr::is_loopback) {
-            stack::tolerate_others();
+        if self.encapsulation == Encapsulation::Raw {
+            let within_host = options.addresses.iter().any(IpAddr::is_loopback);
+            stack::strangers(if within_host { Strangers::Ignored } else { Strangers::Aborted });
         }
         let socket = Socket::new(v6)?;
         socket.configure(options.streams, options.timers, options.limits)?;
@@ -131,8 +133,9 @@ async fn open(
     }
     let local = if options.local.is_empty() { source(&options.remote) } else { options.local };
     let within_host = |ip: &IpAddr| ip.is_loopback() || options.remote.iter().any(|at| at.ip() == *ip);
-    if encapsulation == Encapsulation::Raw && local.iter().any(within_host) {
-        stack::tolerate_others();
+    if encapsulation == Encapsulation::Raw {
+        let within_host = local.iter().any(within_host);
+        stack::strangers(if within_host { Strangers::Ignored } else { Strangers::Aborted });
     }
     socket.bind(&local, options.local_port, v6)?;
     socket.connect(&options.remote)?;

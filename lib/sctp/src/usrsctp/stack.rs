@@ -94,16 +94,37 @@ pub(super) unsafe extern "C" fn upcall(_: *mut UsrSocket, argument: *mut c_void,
     }
 }
 
-/// From now on nothing is sent to those whose packets belong to no association
-/// here. A peer on loopback has its own stack in this namespace, and both see
-/// every packet: each would abort the other's associations.
-pub(super) fn tolerate_others() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        tracing::info!("raw SCTP on this host's own addresses: packets of no association are ignored");
-        // SAFETY: a plain integer; 2 covers INIT and every other chunk.
-        unsafe { ffi::usrsctp_sysctl_set_sctp_blackhole(2) };
-    });
+/// What the stack does with packets of no association here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strangers {
+    /// Nothing. A peer on this host has its own stack in this namespace, and both see every
+    /// packet: each would abort the other's associations.
+    Ignored,
+    /// ABORT, as RFC 9260 §8.4 says.
+    Aborted,
+}
+
+/// Says what becomes of strangers' packets. A stack begins with [`Strangers::Ignored`], since it
+/// sees packets from its first moment on; one endpoint on this host's own addresses keeps it so.
+pub(super) fn strangers(wanted: Strangers) {
+    static NOW: Mutex<Option<Strangers>> = Mutex::new(None);
+    let mut now = lock(&NOW);
+    match (*now, wanted) {
+        (Some(Strangers::Ignored), _) | (Some(Strangers::Aborted), Strangers::Aborted) => return,
+        (_, Strangers::Ignored) => {
+            tracing::info!("raw SCTP on this host's own addresses: packets of no association are ignored");
+        }
+        (_, Strangers::Aborted) => {}
+    }
+    *now = Some(wanted);
+    set_blackhole(wanted);
+}
+
+fn set_blackhole(strangers: Strangers) {
+    // 2 covers INIT and every other chunk.
+    let value = if strangers == Strangers::Ignored { 2 } else { 0 };
+    // SAFETY: a plain integer.
+    unsafe { ffi::usrsctp_sysctl_set_sctp_blackhole(value) };
 }
 
 /// Makes a loopback address known. The stack has read the host's list of
@@ -179,6 +200,7 @@ fn start_raw() -> Result<(), SctpError> {
         );
     }
     init(0);
+    set_blackhole(Strangers::Ignored);
     Ok(())
 }
 
