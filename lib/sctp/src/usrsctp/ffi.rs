@@ -117,11 +117,14 @@ pub(super) struct Rcvinfo {
 pub(super) type Upcall = unsafe extern "C" fn(*mut UsrSocket, *mut c_void, c_int);
 
 unsafe extern "C" {
-    pub(super) fn usrsctp_init(
+    pub(super) fn usrsctp_init_nothreads(
         port: u16,
         output: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, size_t, u8, u8) -> c_int>,
         debug: Option<unsafe extern "C" fn(*const c_char, ...)>,
     );
+    // Not in the header; both are exported by Debian's 0.9.5.
+    pub(super) fn recv_thread_init();
+    pub(super) fn sctp_start_timer_thread();
     pub(super) fn usrsctp_socket(
         domain: c_int,
         kind: c_int,

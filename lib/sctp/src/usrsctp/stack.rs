@@ -200,7 +200,6 @@ fn start_raw() -> Result<(), SctpError> {
         );
     }
     init(0);
-    set_blackhole(Strangers::Ignored);
     Ok(())
 }
 
@@ -236,10 +235,13 @@ fn start_udp(port: u16) -> Result<(), SctpError> {
 
 fn init(udp_port: u16) {
     // SAFETY: called once in this process, under the lock of STACK, before any
-    // other call into the library; null callbacks are allowed. The knobs are
-    // plain integers.
+    // other call into the library; null callbacks are allowed.
+    unsafe { ffi::usrsctp_init_nothreads(udp_port, None, None) };
+    // Before it receives: it would abort the associations of the stacks beside it.
+    set_blackhole(Strangers::Ignored);
+    // SAFETY: the stack is initialised and no thread of it runs yet; the knobs are
+    // plain integers. The last two calls are what `usrsctp_init` does behind all this.
     unsafe {
-        ffi::usrsctp_init(udp_port, None, None);
         ffi::usrsctp_sysctl_set_sctp_no_csum_on_loopback(0);
         // Addresses of an association are those it began with.
         ffi::usrsctp_sysctl_set_sctp_asconf_enable(0);
@@ -251,6 +253,12 @@ fn init(udp_port: u16) {
         // A peer with Nagle on waits for a delayed SACK.
         ffi::usrsctp_sysctl_set_sctp_sack_freq_default(1);
         ffi::usrsctp_sysctl_set_sctp_delayed_sack_time_default(1);
+        ffi::recv_thread_init();
+        ffi::sctp_start_timer_thread();
+    }
+    if udp_port != 0 {
+        // In UDP each process has a port of its own and sees nobody else's packets.
+        set_blackhole(Strangers::Aborted);
     }
 }
 
