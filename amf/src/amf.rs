@@ -311,11 +311,20 @@ impl Amf {
 
     /// Sends a service request for a UE; its reply will find the UE.
     pub(crate) fn request<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) -> Awaited<O> {
+        self.call(ue, target, operation, false)
+    }
+
+    /// The same for what ends something that would stay otherwise, and cannot come back.
+    pub(crate) fn insist<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) -> Awaited<O> {
+        self.call(ue, target, operation, true)
+    }
+
+    fn call<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O, insist: bool) -> Awaited<O> {
         let token = Token(self.next_token);
         self.next_token += 1;
         self.tokens.insert(token, ue);
         debug!(operation = O::NAME, ue = ue.0, "request");
-        let call = Call { session: Some(ue.0), ..Call::default() };
+        let call = Call { session: Some(ue.0), insist, ..Call::default() };
         self.out.push(Output::Request { token, target, call, request: operation.to_request() });
         Awaited::new(token)
     }

@@ -169,7 +169,8 @@ fn pump(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId) {
     };
     let step = match work {
         Work::Release(successor) => {
-            smf::release(ue, amf, &context).map(|awaited| Step::Releasing(awaited, successor))
+            let released = smf::release(ue, amf, &context, successor.is_none());
+            released.map(|awaited| Step::Releasing(awaited, successor))
         }
         work => smf::update(ue, amf, &context, &work).map(|awaited| Step::Updating(awaited, work)),
     };
@@ -362,7 +363,7 @@ pub(crate) fn release_all(ue: &mut UeContext, amf: &mut Amf) {
         }
         match session.context {
             Some(context) => {
-                let _ = smf::release(ue, amf, &context);
+                let _ = smf::release(ue, amf, &context, true);
             }
             // Its creation is on its way: the SMF learns from the next session, or from the UDM.
             None => amf.count("amf.session.orphaned"),

@@ -11,7 +11,7 @@ use tern_types::{
     Ambr, Arp, Dnn, Duration, Guami, Imei, Instant, PduSessionId, PlmnId, Qfi, Snssai, Supi, Timer,
 };
 
-use crate::gsm::{Establishment, Modification, Release};
+use crate::gsm::{Establishment, Modification, Release, Unfinished};
 use crate::io::Token;
 use crate::qos::QosFlow;
 
@@ -180,6 +180,9 @@ pub struct PduSession {
     pub registered: bool,
     /// Octets that the UPF has reported.
     pub usage: Usage,
+    /// What an abandoned establishment has still to hear of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
 }
 
 /// The UE's PDU SESSION ESTABLISHMENT REQUEST (TS 24.501 §8.3.1), as far as it is answered.

@@ -86,6 +86,7 @@ pub fn read(
         policy: None,
         registered: false,
         usage: Usage::default(),
+        unfinished: None,
     })
 }
 

@@ -336,9 +336,11 @@ pub fn abandon(
     release::locally(core, session, cause)
 }
 
-fn answer_waiting(core: &mut Core<'_>, session: &PduSession, establishment: Establishment) {
+fn answer_waiting(core: &mut Core<'_>, session: &mut PduSession, establishment: Establishment) {
     let (id, pti) = (session.id.get(), session.request.pti);
-    match establishment.abandon() {
+    let (waiting, unfinished) = establishment.abandon();
+    session.unfinished = unfinished;
+    match waiting {
         Some(Waiting::Creation(answer)) => {
             let n1 = message::establishment_reject(
                 id,

@@ -145,8 +145,28 @@ impl Outputs {
         target: Target,
         operation: &O,
     ) -> Awaited<O> {
+        self.call(context, target, operation, false)
+    }
+
+    /// The same for what ends something that would stay otherwise.
+    pub fn insist<O: Operation>(
+        &mut self,
+        context: SmContextRef,
+        target: Target,
+        operation: &O,
+    ) -> Awaited<O> {
+        self.call(context, target, operation, true)
+    }
+
+    fn call<O: Operation>(
+        &mut self,
+        context: SmContextRef,
+        target: Target,
+        operation: &O,
+        insist: bool,
+    ) -> Awaited<O> {
         let token = self.token(context);
-        let call = Call { session: Some(context.seid()), ..Call::default() };
+        let call = Call { session: Some(context.seid()), insist, ..Call::default() };
         self.list.push(Output::Request { token, target, call, request: operation.to_request() });
         Awaited { token, operation: PhantomData }
     }

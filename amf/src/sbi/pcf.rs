@@ -35,5 +35,5 @@ pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) -> Awaited<
 /// Ends it.
 pub(crate) fn delete(ue: &mut UeContext, amf: &mut Amf, policy: &Location) {
     let Some(pol_asso_id) = policy.last_segment() else { return };
-    amf.tell(ue.id, Target::ApiRoot(policy.api_root.clone()), &DeleteAmPolicy { pol_asso_id });
+    let _ = amf.insist(ue.id, Target::ApiRoot(policy.api_root.clone()), &DeleteAmPolicy { pol_asso_id });
 }

@@ -94,11 +94,13 @@ pub(crate) fn update(
     Some(amf.request(ue.id, Target::ApiRoot(context.api_root.clone()), &operation))
 }
 
-/// Releases an SM context; `None` if its URI makes no sense.
+/// Releases an SM context; `None` if its URI makes no sense. `for_good` insists: no other session
+/// waits for its end.
 pub(crate) fn release(
     ue: &mut UeContext,
     amf: &mut Amf,
     context: &Location,
+    for_good: bool,
 ) -> Option<Awaited<ReleaseSmContext>> {
     let data = SmContextReleaseData {
         cause: Some(Cause::RelDueToUnspecifiedReason),
@@ -107,7 +109,12 @@ pub(crate) fn release(
     };
     let sm_context_ref = context.last_segment()?;
     let operation = ReleaseSmContext { sm_context_ref, data, n1_sm_msg: None, n2_sm_info: None };
-    Some(amf.request(ue.id, Target::ApiRoot(context.api_root.clone()), &operation))
+    let target = Target::ApiRoot(context.api_root.clone());
+    Some(if for_good {
+        amf.insist(ue.id, target, &operation)
+    } else {
+        amf.request(ue.id, target, &operation)
+    })
 }
 
 /// Reads the answer to a creation.

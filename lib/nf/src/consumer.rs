@@ -26,6 +26,8 @@ const VALIDITY_DEFAULT: Duration = Duration::from_secs(60);
 const NOTHING_FOUND_VALIDITY: Duration = Duration::from_millis(500);
 /// For how long a producer that could not be reached is tried last.
 const FAILURE_MEMORY: Duration = Duration::from_secs(2);
+/// Between the attempts of a call that insists: a producer may be starting again.
+const INSISTENCE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
 /// Waiting for the NRF.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -97,8 +99,27 @@ impl Consumer {
     /// Sends a request whose reply the caller decodes.
     ///
     /// Another producer is tried where the first was not reached, where it says that it is
-    /// overloaded, and, if repeating does no harm, where its reply was lost.
+    /// overloaded, and, if repeating does no harm, where its reply was lost. A call that insists is
+    /// made again, with pauses.
     pub async fn send(
+        &self,
+        target: &Target,
+        call: &Call,
+        request: Request,
+    ) -> Result<Reply, TransportError> {
+        let pauses: &[Duration] = if call.insist { &INSISTENCE } else { &[] };
+        for pause in pauses {
+            match self.send_once(target, call, request.clone()).await {
+                Ok(reply) if reply.status < 500 && reply.status != 429 => return Ok(reply),
+                Ok(reply) => tracing::debug!(path = request.path, status = reply.status, "made again"),
+                Err(error) => tracing::debug!(path = request.path, %error, "made again"),
+            }
+            self.inner.env.clock.sleep(*pause).await;
+        }
+        self.send_once(target, call, request).await
+    }
+
+    async fn send_once(
         &self,
         target: &Target,
         call: &Call,

@@ -101,9 +101,9 @@ impl Routes {
             match O::from_request(&params, &request) {
                 Ok(op) => {
                     let call = Call {
-                        session: None,
                         timeout: request.headers.max_response_time,
                         priority: request.headers.priority,
+                        ..Call::default()
                     };
                     Box::pin(handler(call, op))
                 }

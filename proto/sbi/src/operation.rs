@@ -67,6 +67,10 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// `3gpp-Sbi-Message-Priority`: 0 (highest) to 31.
     pub priority: Option<u8>,
+    /// The call ends something that would stay otherwise: it is made again while the producer does
+    /// not answer, a few times in a minute. Only for what may be repeated.
+    #[serde(default)]
+    pub insist: bool,
 }
 
 /// A successful answer.

@@ -55,12 +55,15 @@ impl Establishment {
         }
     }
 
-    /// The AMF's request that waits for its answer, when the establishment is abandoned.
-    pub fn abandon(self) -> Option<Waiting> {
+    /// The establishment is abandoned: the AMF's request that waits for its answer, and what others
+    /// are about to create.
+    pub fn abandon(self) -> (Option<Waiting>, Option<Unfinished>) {
         match self.step {
-            Step::Subscribing { answer, .. } => Some(Waiting::Creation(answer)),
-            Step::Connecting { answer, .. } => Some(Waiting::Update(answer)),
-            _ => None,
+            Step::Subscribing { answer, .. } => (Some(Waiting::Creation(answer)), None),
+            Step::Policing(awaited) => (None, Some(Unfinished::Policy(awaited))),
+            Step::Installing(token) => (None, Some(Unfinished::Installation(token))),
+            Step::Accepting { .. } => (None, None),
+            Step::Connecting { answer, .. } => (Some(Waiting::Update(answer)), None),
         }
     }
 
@@ -194,6 +197,15 @@ pub enum Waiting {
     Creation(Token),
     /// Update SM Context.
     Update(Token),
+}
+
+/// What an abandoned establishment has asked for: it is undone once it is there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Unfinished {
+    /// The policy association.
+    Policy(Awaited<CreateSmPolicy>),
+    /// The UPF's session.
+    Installation(Token),
 }
 
 fn step(step: Step) -> Next {

@@ -7,6 +7,6 @@ mod modification;
 pub mod options;
 pub mod release;
 
-pub use establishment::{Establishment, Waiting, start as establish};
+pub use establishment::{Establishment, Unfinished, Waiting, start as establish};
 pub use modification::{Modification, NewPolicy, by_policy, requested as modify};
 pub use release::{Cause, Release};

@@ -13,7 +13,7 @@ use tern_types::{Duration, Instant};
 use crate::cause::GsmCause;
 use crate::context::{Next, PduSession, State, Supervised, T3592, UpCnxState, Usage};
 use crate::core::Core;
-use crate::gsm::{connection, message};
+use crate::gsm::{Unfinished, connection, message};
 use crate::io::{Awaited, Token};
 use crate::n2;
 use crate::sbi::pdu_session::{self, Updated};
@@ -209,9 +209,13 @@ impl Release {
         token: Token,
         answer: Option<Message>,
     ) -> Next {
-        if let Step::Releasing { deletion, .. } = &mut self.step
-            && deletion.take_if(|waiting| *waiting == token).is_some()
-        {
+        let Step::Releasing { deletion, .. } = &mut self.step else { return self.next(core, session) };
+        if matches!(session.unfinished, Some(Unfinished::Installation(waiting)) if waiting == token) {
+            session.unfinished = None;
+            if installed(session, answer.as_ref()) {
+                *deletion = delete(core, session);
+            }
+        } else if deletion.take_if(|waiting| *waiting == token).is_some() {
             match answer {
                 Some(Message::SessionDeletionResponse(response)) => {
                     add_usage(&mut session.usage, &response.usage_report);
@@ -229,6 +233,7 @@ impl Release {
         if let Step::Releasing { deletion, .. } = &mut self.step {
             *deletion = None;
         }
+        session.unfinished.take_if(|unfinished| matches!(unfinished, Unfinished::Installation(_)));
         self.next(core, session)
     }
 
@@ -240,6 +245,12 @@ impl Release {
         token: Token,
         reply: Result<Reply, TransportError>,
     ) -> Next {
+        if matches!(&session.unfinished, Some(Unfinished::Policy(awaited)) if awaited.is(token)) {
+            session.unfinished = None;
+            // Whatever it says: an association that is there is deleted in the end.
+            let _ = policy::created(core, session, reply);
+            return self.next(core, session);
+        }
         match &mut self.step {
             Step::Releasing { transfer, command, access, .. } => {
                 if transfer.take_if(|waiting| waiting.is(token)).is_some()
@@ -287,7 +298,7 @@ impl Release {
     fn next(mut self, core: &mut Core<'_>, session: &mut PduSession) -> Next {
         if let Step::Releasing { deletion: None, command: None, access: None, transfer, .. } = &self.step {
             // A reject that is still under way would find no session at the AMF any more.
-            if transfer.is_none() || self.cause != Cause::Refused {
+            if session.unfinished.is_none() && (transfer.is_none() || self.cause != Cause::Refused) {
                 self.step = conclude(core, session, self.cause);
             }
         }
@@ -316,6 +327,17 @@ fn conclude(core: &mut Core<'_>, session: &mut PduSession, cause: Cause) -> Step
         registration: if deregister { registration::deregister(core, session) } else { None },
         notification: notify.then(|| status::released(core, session, cause)),
     }
+}
+
+/// Whether the UPF has set up a session after all; then it can be deleted.
+fn installed(session: &mut PduSession, answer: Option<&Message>) -> bool {
+    let Some(Message::SessionEstablishmentResponse(response)) = answer else { return false };
+    let accepted = response.cause.is_accepted();
+    match (&mut session.user_plane, &response.up_f_seid) {
+        (Some(user_plane), Some(f_seid)) if accepted => user_plane.up_seid = Some(f_seid.seid),
+        _ => return false,
+    }
+    true
 }
 
 /// The release command for the UE, and the one for the access network if it has resources.

@@ -86,7 +86,7 @@ pub fn delete(core: &mut Core<'_>, session: &mut PduSession) -> Option<Awaited<D
         ..SmPolicyDeleteData::default()
     };
     let target = Target::ApiRoot(location.api_root);
-    Some(core.out.request(session.reference, target, &DeleteSmPolicy { sm_policy_id, data }))
+    Some(core.out.insist(session.reference, target, &DeleteSmPolicy { sm_policy_id, data }))
 }
 
 /// What a later decision changes.

@@ -30,5 +30,5 @@ pub fn deregister(core: &mut Core<'_>, session: &mut PduSession) -> Option<Await
         smf_set_id: None,
         smf_instance_id: None,
     };
-    Some(core.out.request(session.reference, udm(session, ServiceName::NudmUecm), &operation))
+    Some(core.out.insist(session.reference, udm(session, ServiceName::NudmUecm), &operation))
 }

@@ -42,7 +42,7 @@ async fn header_fields_and_queries_arrive(transport: Arc<dyn Transport>) {
     let mut sent = get("/test/v1/full");
     sent.query = vec![("a".into(), "[{\"b\":\"c d\"}]&=+é".into()), ("a".into(), String::new())];
     sent.headers.if_match = Some("\"1\"".into());
-    let call = Call { timeout: Some(Duration::from_millis(2500)), priority: Some(3), session: None };
+    let call = Call { timeout: Some(Duration::from_millis(2500)), priority: Some(3), ..Call::default() };
     let reply = transport.send(&root, &call, sent.clone()).await.unwrap();
     sent.headers.max_response_time = call.timeout;
     sent.headers.priority = call.priority;
