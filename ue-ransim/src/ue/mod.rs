@@ -326,6 +326,8 @@ impl Ue {
     fn unexpected(&self, heard: &Heard, when: &str) {
         let what = match heard {
             Heard::Gmm(message) => format!("{:?}", message.message_type()),
+            // It was answered when it came: the network may release a session at any time.
+            Heard::Gsm(_, Nas5gsmMessage::PduSessionReleaseCommand(_)) => return,
             Heard::Gsm(header, _) => format!("{:?}", header.message_type),
             Heard::NotForwarded { cause, .. } => format!("DL NAS TRANSPORT with cause #{cause}"),
             // The gNB's side, and what the network may do at any time.

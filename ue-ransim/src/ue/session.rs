@@ -266,8 +266,14 @@ impl Ue {
             let until = Instant::now() + T3582;
             while !(commanded && released) {
                 match self.next(until, "PDU SESSION RELEASE COMMAND", "T3582").await {
-                    Ok(Heard::Gsm(header, Nas5gsmMessage::PduSessionReleaseCommand(_))) => {
-                        self.check_header(&header, psi, pti);
+                    Ok(Heard::Gsm(header, Nas5gsmMessage::PduSessionReleaseCommand(_)))
+                        if header.pdu_session_identity == psi =>
+                    {
+                        // Without a PTI the network's own release collides with ours, and goes on
+                        // (TS 24.501 §6.4.3).
+                        if header.procedure_transaction_identity != 0 {
+                            self.check_header(&header, psi, pti);
+                        }
                         commanded = true;
                     }
                     Ok(Heard::Gsm(_, Nas5gsmMessage::PduSessionReleaseReject(reject))) => {
