@@ -2,12 +2,16 @@
 
 mod authentication;
 mod collisions;
+mod congestion;
 mod determinism;
 mod gnbs;
 mod identities;
+mod n4;
 mod outcome;
 mod registration;
+mod restarts;
 mod sbi_faults;
 mod sessions;
 mod simulation;
+mod stress;
 mod timers;

@@ -1,0 +1,105 @@
+//! More UEs than there is room for, and UEs that flood: TS 24.501 §5.5.1.2.5 (#22, T3346), §5.3.9.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tern_ngap::ngap::RRCEstablishmentCause;
+use tokio::task::JoinSet;
+use ue_ransim::SimError;
+use ue_ransim::ue::{Fate, Way};
+
+use crate::simulation::{Nf, Setup, simulate};
+
+/// Beyond the limit of registrations at once UEs are told to stay away for a while, and all are
+/// served in the end.
+#[test]
+fn when_too_many_register_at_once_then_some_back_off_and_all_register_in_the_end() {
+    let mut setup = Setup::new(1, 60);
+    setup.amf.limits.registrations = 10;
+    simulate(setup, async |sim| {
+        sim.network.sctp.set_faults(tern_sctp::mem::MemFaults::delayed(Duration::from_millis(5)));
+        let mut tasks = JoinSet::new();
+        for index in 0..60 {
+            let mut ue = sim.ue(index);
+            tasks.spawn(async move {
+                let first = ue.register().await;
+                if let Err(SimError::Rejected { cause: 22, back_off, .. }) = &first {
+                    // TS 24.501 §5.5.1.2.5: T3346 is told.
+                    let wait = back_off.expect("T3346");
+                    tokio::time::sleep(wait).await;
+                    ue.register_persistently(10).await.expect("registered in the end");
+                    return true;
+                }
+                first.expect("registered");
+                false
+            });
+        }
+        let mut backed_off = 0;
+        while let Some(done) = tasks.join_next().await {
+            backed_off += u32::from(done.expect("no panic"));
+        }
+        sim.settle().await;
+        assert!(backed_off >= 40, "{backed_off}");
+        assert!(sim.counted(Nf::Amf, "amf.gmm.congestion") >= 40);
+        assert_eq!(sim.held().await["AMF registered"], 60);
+        sim.assert_conforming();
+    });
+}
+
+/// Each message begins a registration that nobody goes on with: what the AMF holds is bounded, others
+/// are served when T3560 has ended the first, and nothing stays.
+#[test]
+fn when_a_ue_floods_registrations_then_what_is_held_is_bounded() {
+    let mut setup = Setup::new(1, 2);
+    setup.amf.limits.registrations = 50;
+    simulate(setup, async |sim| {
+        let mut ue = sim.ue(0);
+        let request = Arc::new(Mutex::new(None));
+        let keep = Arc::clone(&request);
+        ue.set_radio(move |way, octets| {
+            if way == Way::Up {
+                keep.lock().expect("unpoisoned").get_or_insert(octets.to_vec());
+            }
+            Fate::Lost
+        });
+        assert!(ue.register().await.is_err());
+        let request = request.lock().expect("unpoisoned").clone().expect("a request");
+        let gnb = sim.rig.gnbs[0].clone();
+        let mut links = Vec::new();
+        for _ in 0..2000 {
+            let link = gnb.open(request.clone().into(), None, RRCEstablishmentCause::mo_Signalling).await;
+            links.push(link.expect("opened"));
+            sim.pass(Duration::from_millis(1)).await;
+        }
+        let contexts = sim.status(Nf::Amf)["ues"].as_u64().expect("a number");
+        assert!(contexts <= 50, "{contexts}");
+        assert!(sim.counted(Nf::Amf, "amf.gmm.congestion") >= 1900);
+        sim.pass(Duration::from_secs(40)).await;
+        let mut other = sim.ue(1);
+        other.register().await.expect("another is served");
+        other.deregister(false).await.expect("deregistered");
+        sim.assert_nothing_held().await;
+    });
+}
+
+/// The AUSF and the SMF have limits of their own.
+#[test]
+fn when_the_ausf_is_full_then_the_ue_backs_off() {
+    let mut setup = Setup::new(1, 2);
+    setup.ausf.authentications_max = 1;
+    simulate(setup, async |sim| {
+        let (mut one, mut other) = (sim.ue(0), sim.ue(1));
+        one.register().await.expect("registered");
+        let refused = other.register().await;
+        assert!(
+            matches!(refused, Err(SimError::Rejected { cause: 22, back_off: Some(_), .. })),
+            "{refused:?}"
+        );
+        sim.pass(Duration::from_secs(70)).await;
+        other.register().await.expect("registered");
+        one.deregister(false).await.expect("deregistered");
+        other.deregister(false).await.expect("deregistered");
+        sim.assert_nothing_held().await;
+        sim.assert_conforming();
+    });
+}
