@@ -96,7 +96,7 @@ fn one_seed(seed: u64) {
 
 /// One message in a hundred is lost on the radio.
 fn radio(mut random: Random) -> impl FnMut(ue_ransim::ue::Way, &[u8]) -> Fate + Send + 'static {
-    move |_, _| if random.u32() % 100 == 0 { Fate::Lost } else { Fate::Arrives }
+    move |_, _| if random.u32().is_multiple_of(100) { Fate::Lost } else { Fate::Arrives }
 }
 
 async fn live(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) {
@@ -139,7 +139,7 @@ async fn deed(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) -> Result<(), SimEr
         3 if any.is_some() && ue.is_connected() => ue.release_session(any.unwrap_or_default()).await,
         4 if ue.is_connected() => ue.go_idle().await,
         5 if !ue.is_connected() => ue.service_request(&sessions).await.map(drop),
-        6 => ue.deregister(random.u32() % 2 == 0).await,
+        6 => ue.deregister(random.u32().is_multiple_of(2)).await,
         7 => {
             ue.lose_radio();
             Ok(())

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tern_nf::{DatagramFaults, Env, SimNetwork};
+use tern_nf::{DatagramFaults, SimNetwork};
 use tern_sbi::{Body, Call, Method, Request};
 use tern_sbi_transport::{Fault, Faults, Transport as _};
 use tern_sctp::Message;
@@ -171,11 +171,6 @@ impl Simulation {
     /// One of its counters, since it was started last.
     pub fn counted(&self, nf: Nf, name: &str) -> u64 {
         self.nfs[&nf].env.counters.get(name)
-    }
-
-    /// A network function's environment.
-    pub fn env(&self, nf: Nf) -> &Env {
-        &self.nfs[&nf].env
     }
 
     /// It dies: nothing of it runs any more, its store stays.
