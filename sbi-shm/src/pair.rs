@@ -1,0 +1,125 @@
+//! One peer: the rings to and from it, and the books of the buffers in them.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::address::AddressRange;
+use crate::descriptor::{Descriptor, WORDS};
+use crate::link::{Link, SharedBytes};
+use crate::pool::{Foreign, Forged, Pool, Ticket};
+use crate::ring::{Consumer, Corrupt, NotPushed, Producer};
+use crate::sync::Ordering;
+
+/// Who a peer is, by the manager's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PeerInfo {
+    /// Its number at the manager; never used twice.
+    pub(crate) instance: u64,
+    /// What it calls itself.
+    pub(crate) name: String,
+    /// The addresses that it may send from.
+    pub(crate) addresses: Vec<AddressRange>,
+}
+
+/// The state of a pair on this side.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) peer: PeerInfo,
+    pub(crate) link: Arc<Link>,
+    pub(crate) pool: Pool,
+    /// Connections whose writers wait for buffers to come back.
+    pub(crate) wanting: u32,
+    /// Entries of the connection table.
+    pub(crate) connections: u32,
+    outbound: Producer<WORDS>,
+    inbound: Consumer<WORDS>,
+    /// Entries consumed of the peer's ring of returns.
+    returns: u32,
+    foreign: Foreign,
+    /// Held open as long as the pair lives: its hang-up is how each side knows of the other's death.
+    pub(crate) socket: Arc<OwnedFd>,
+}
+
+impl Pair {
+    pub(crate) fn new(peer: PeerInfo, link: Arc<Link>, socket: Arc<OwnedFd>) -> Self {
+        let shape = link.regions.shape;
+        Self {
+            peer,
+            link,
+            pool: Pool::new(shape.buffers),
+            wanting: 0,
+            connections: 0,
+            outbound: Producer::default(),
+            inbound: Consumer::default(),
+            returns: 0,
+            foreign: Foreign::new(shape.buffers, shape.buffer_size),
+            socket,
+        }
+    }
+
+    /// Whether the peer may send from this address.
+    pub(crate) fn may_send_from(&self, ip: IpAddr) -> bool {
+        self.peer.addresses.iter().any(|range| range.contains(ip))
+    }
+
+    /// Connections that the pair carries at most: as many as leave each a window and the ring room for
+    /// what it has to say besides data.
+    pub(crate) fn connections_max(&self) -> u32 {
+        (self.pool.len() / 4).max(1)
+    }
+
+    /// Publishes a descriptor.
+    pub(crate) fn push(&mut self, descriptor: &Descriptor) -> Result<(), NotPushed> {
+        self.outbound.push(&self.link.regions.outbound(), &descriptor.write())
+    }
+
+    /// The peer's next slot.
+    pub(crate) fn pop(&mut self) -> Result<Option<[u64; WORDS]>, Corrupt> {
+        self.inbound.pop(&self.link.regions.inbound())
+    }
+
+    /// Takes a message out of a descriptor, if the peer really has such a buffer to give.
+    pub(crate) fn accept(&mut self, buffer: u32, generation: u32, len: u32) -> Result<SharedBytes, Forged> {
+        self.foreign.accept(buffer, generation, len)?;
+        if !self.link.hold(buffer) {
+            return Err(Forged::Stale);
+        }
+        Ok(SharedBytes::new(self.link.clone(), buffer, generation, len))
+    }
+
+    /// Takes a buffer of ours; `None` while all are away.
+    pub(crate) fn take(&mut self) -> Option<Ticket> {
+        self.pool.take()
+    }
+
+    /// The next buffer that the peer gave back: the connection that it was sent on, or the forgery.
+    pub(crate) fn pop_return(&mut self) -> Result<Option<Option<u64>>, Corrupt> {
+        let returns = self.link.regions.returns_in();
+        let waiting = returns.tail().load(Ordering::Acquire).wrapping_sub(self.returns);
+        if waiting == 0 {
+            return Ok(None);
+        }
+        if waiting > returns.capacity() {
+            return Err(Corrupt);
+        }
+        let entry = returns.entry(self.returns).load(Ordering::Relaxed);
+        self.returns = self.returns.wrapping_add(1);
+        Ok(Some(self.pool.returned(entry as u32, (entry >> 32) as u32)))
+    }
+
+    /// Whether the peer left something that this side waits for.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.inbound.is_empty(&self.link.regions.inbound())
+            || (self.wanting > 0
+                && self.link.regions.returns_in().tail().load(Ordering::Acquire) != self.returns)
+    }
+
+    /// One more writer waits for buffers, or one fewer.
+    pub(crate) fn want(&mut self, more: bool) {
+        self.wanting = if more { self.wanting + 1 } else { self.wanting.saturating_sub(1) };
+        self.link.regions.own_wanted().store(self.wanting, Ordering::Relaxed);
+        // Orders it before the writer's last look at what came back.
+        crate::sync::fence(Ordering::SeqCst);
+    }
+}
