@@ -234,6 +234,11 @@ impl ShmStream {
         Ok(Loan::new(self, link, ticket))
     }
 
+    /// Writes as much as the window takes now, which may be nothing.
+    pub fn try_write(&self, from: &[u8]) -> io::Result<usize> {
+        self.stack.shared.with(|state| state.write(self.key, from).unwrap_or(Ok(0)))
+    }
+
     /// A descriptor for foreign event loops: readable, edge-triggered, whenever something has changed
     /// for this stream's reader or writer. Then call `read` and `write`, nonblocking, until they would
     /// block. It is made on the first call, with a thread that drives the stack from then on.
