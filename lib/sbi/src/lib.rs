@@ -8,6 +8,8 @@ pub mod http;
 
 mod memory;
 mod multipart;
+mod place;
+mod producers;
 mod routes;
 mod transport;
 
