@@ -53,8 +53,9 @@ impl Client {
         if (200..300).contains(&reply.status) {
             return Ok(reply);
         }
-        let problem = reply.body.json().and_then(|text| serde_json::from_slice(text).ok());
-        Err(ClientError::Refused(problem.unwrap_or_else(|| ProblemDetails::new(reply.status, ""))))
+        Err(ClientError::Refused(
+            reply.body.problem().unwrap_or_else(|| ProblemDetails::new(reply.status, "")),
+        ))
     }
 
     /// Reads a document.
@@ -66,6 +67,6 @@ impl Client {
     ) -> Result<T> {
         let reply = self.send(api_root, Method::Get, path, query, None).await?;
         let Some(text) = reply.body.json() else { bail!("{api_root}{path}: an answer without content") };
-        serde_json::from_slice(text).with_context(|| format!("{api_root}{path}"))
+        serde_json::from_slice(&text).with_context(|| format!("{api_root}{path}"))
     }
 }

@@ -208,7 +208,9 @@ impl Place {
             let query: Vec<_> = text.iter().map(|text| ("after", text.as_str())).collect();
             let sent = self.client.send(&self.api_root, Method::Get, SUBSCRIBERS_PATH, &query, None).await;
             let page: SubscriberList = match sent {
-                Ok(reply) => serde_json::from_slice(reply.body.json().context("an answer without content")?)?,
+                Ok(reply) => {
+                    serde_json::from_slice(&reply.body.json().context("an answer without content")?)?
+                }
                 Err(error) => match self.offline(&error)? {
                     Some(repository) => return list_offline(&repository).await,
                     None => return Err(self.explained(error)),
@@ -233,7 +235,9 @@ impl Place {
         let path = PathParams::fill(SUBSCRIBER_PATH, &[&supi.to_string()]);
         let query: &[_] = if keys { &[("keys", "true")] } else { &[] };
         match self.client.send(&self.api_root, Method::Get, &path, query, None).await {
-            Ok(reply) => Ok(serde_json::from_slice(reply.body.json().context("an answer without content")?)?),
+            Ok(reply) => {
+                Ok(serde_json::from_slice(&reply.body.json().context("an answer without content")?)?)
+            }
             Err(error) => match self.offline(&error)? {
                 None => Err(self.explained(error)),
                 Some(repository) => {
