@@ -2,9 +2,11 @@
 //!
 //! A network function gives its [`Routes`] to a [`Transport`] and sends its own requests
 //! through the same; which transport it is decides the process or the simulation.
-//! HTTP/2 as TS 29.500 §5 uses it is in [`http`]; its limits are in [`HttpLimits`].
+//! HTTP/2 as TS 29.500 §5 uses it is in [`http`]; its limits are in [`HttpLimits`]. What does
+//! not pass an interface is shown to readers of captures by a [`tap`].
 
 pub mod http;
+pub mod tap;
 
 mod memory;
 mod multipart;

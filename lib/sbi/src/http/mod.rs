@@ -6,6 +6,7 @@ mod codec;
 mod limits;
 mod server;
 mod stream;
+pub(crate) mod written;
 
 use std::io;
 use std::net::SocketAddr;
@@ -39,7 +40,7 @@ impl Http {
     /// Over `streams`; `user_agent` is the NF type, with more behind a hyphen if wanted
     /// (TS 29.500 §5.2.2.2).
     pub fn new(streams: Arc<dyn Streams>, limits: HttpLimits, user_agent: &str) -> Self {
-        let user_agent = HeaderValue::from_str(user_agent).unwrap_or(HeaderValue::from_static("tern"));
+        let user_agent = self::user_agent(user_agent);
         let client = Arc::new(client::Client::new(streams.clone(), limits.clone(), user_agent));
         Self { streams, limits, client }
     }
@@ -71,6 +72,11 @@ impl Transport for Http {
         let (api_root, call) = (api_root.to_owned(), call.clone());
         Box::pin(async move { self.client.send(&api_root, &call, request).await })
     }
+}
+
+/// A name that is no header value is not sent.
+fn user_agent(name: &str) -> HeaderValue {
+    HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("tern"))
 }
 
 /// The authority of an `http` apiRoot.

@@ -152,8 +152,7 @@ fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
 async fn measure(arguments: &Arguments, ues: u32) -> Result<Point> {
     let topology = Topology::create()?;
     let directory = arguments.output.join(format!("core-{ues}"));
-    let setup = Setup { tern: arguments.tern.clone(), directory, echo: false };
-    let mut core = Core::start(setup, &topology.core).await?;
+    let mut core = Core::start(Setup::new(&arguments.tern, directory), &topology.core).await?;
     core.add_subscribers(&topology.core, ues).await?;
     let launcher = core.process().id().context("tern up has ended")?;
     let mut measured = Measured::default();
