@@ -165,6 +165,10 @@ pub struct Limits {
     pub registrations: usize,
     /// PDU sessions of a UE.
     pub sessions_per_ue: usize,
+    /// PDU session establishments in progress at the same time; at least 1.
+    pub sessions_establishing: usize,
+    /// PDU session requests that wait for their turn; beyond it #22.
+    pub sessions_waiting: usize,
     /// Messages held for a UE or one of its sessions while another is on its way.
     pub pending_per_ue: usize,
     /// Connections whose release a gNB has not confirmed.
@@ -173,7 +177,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { ues: 200_000, registrations: 1024, sessions_per_ue: 15, pending_per_ue: 16, releasing: 20_000 }
+        Self {
+            ues: 200_000,
+            registrations: 1024,
+            sessions_per_ue: 15,
+            sessions_establishing: 16,
+            sessions_waiting: 2048,
+            pending_per_ue: 16,
+            releasing: 20_000,
+        }
     }
 }
 
@@ -284,6 +296,9 @@ impl Config {
         let null = self.security.integrity.contains(&IntegrityAlgorithm::Nia0);
         if null && !self.security.allow_null_integrity {
             return Err("security.integrity: NIA0 needs allow_null_integrity: true".into());
+        }
+        if self.limits.sessions_establishing == 0 {
+            return Err("limits.sessions_establishing: at least 1, or no session is ever established".into());
         }
         if self.n2.addresses.is_empty() {
             return Err("n2.addresses: at least one address is needed".into());

@@ -37,6 +37,8 @@ pub struct CoreConfig {
     pub n6: String,
     /// Worker threads of the UPF.
     pub upf_workers: usize,
+    /// PDU session establishments that the AMF has in progress at the same time.
+    pub sessions_establishing_max: usize,
     /// Where subscribers and other state are kept.
     pub data: PathBuf,
     /// Ciphering algorithms, the preferred one first.
@@ -100,6 +102,7 @@ impl Default for CoreConfig {
             n3: Ipv4Addr::new(127, 0, 0, 18),
             n6: "tern-n6".to_owned(),
             upf_workers: 2,
+            sessions_establishing_max: tern_amf::Limits::default().sessions_establishing,
             data: PathBuf::from("tern-data"),
             ciphering: vec![Nea2, Nea1, Nea3, Nea0],
             integrity: vec![Nia2, Nia1, Nia3],

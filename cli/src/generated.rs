@@ -44,6 +44,7 @@ fn amf(core: &CoreConfig) -> Value {
         "n2": { "addresses": [core.n2], "sctp": core.sctp },
         "served": [{ "plmn": core.plmn.0, "tacs": core.tac, "slices": slices(core) }],
         "security": { "integrity": core.integrity, "ciphering": core.ciphering },
+        "limits": { "sessions_establishing": core.sessions_establishing_max },
     })
 }
 

@@ -47,6 +47,9 @@ struct Arguments {
     /// UEs at once; the default is each of 1, 4, 16 and 64.
     #[arg(long, value_delimiter = ',', default_values_t = POINTS)]
     ues: Vec<u32>,
+    /// A further line of the core's file, such as `sessions_establishing_max: 8`; may be repeated.
+    #[arg(long = "core", value_name = "LINE")]
+    core: Vec<String>,
 }
 
 /// One point's figures.
@@ -140,6 +143,7 @@ fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
         "load_1_min": cpu::load()?,
         "pinned": false,
         "ciphering": "NEA0",
+        "core": arguments.core,
         "points": points,
     });
     let path = arguments.output.join("registration.json");
@@ -152,7 +156,9 @@ fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
 async fn measure(arguments: &Arguments, ues: u32) -> Result<Point> {
     let topology = Topology::create()?;
     let directory = arguments.output.join(format!("core-{ues}"));
-    let mut core = Core::start(Setup::new(&arguments.tern, directory), &topology.core).await?;
+    let more: String = arguments.core.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    let setup = Setup::new(&arguments.tern, directory);
+    let mut core = Core::start_with(setup, &topology.core, &more).await?;
     core.add_subscribers(&topology.core, ues).await?;
     let launcher = core.process().id().context("tern up has ended")?;
     let mut measured = Measured::default();
