@@ -147,7 +147,7 @@ impl State {
                 left = 2 * pair.pool.len();
             }
             match pair.pop_return()? {
-                Some(Some(connection)) => self.credit(connection),
+                Some(Some(connection)) => self.credit(index, connection),
                 Some(None) => self.count(Counter::ForgedReturn),
                 None => break,
             }
@@ -171,12 +171,20 @@ impl State {
     }
 
     /// A buffer came back: whoever waits for one goes on.
-    fn credit(&mut self, id: u64) {
-        let Some(connection) = self.connections.get_mut(id as u32 as usize) else { return };
-        if u64::from(connection.serial) != id >> 32 {
+    fn credit(&mut self, index: usize, id: u64) {
+        let connection = self.connections.get_mut(id as u32 as usize);
+        let connection = connection.filter(|connection| u64::from(connection.serial) == id >> 32);
+        let live = connection.and_then(|connection| {
+            connection.in_flight -= 1;
+            connection.pair.is_some().then_some(connection)
+        });
+        let Some(connection) = live else {
+            // The connection has ended before its buffer came back: see `detach`.
+            if let Some(pair) = &mut self.pairs[index] {
+                pair.pool.release(1);
+            }
             return;
-        }
-        connection.in_flight -= 1;
+        };
         if connection.wants {
             connection.wants = false;
             connection.wake_writers(&mut self.wakes);
@@ -441,16 +449,18 @@ impl State {
         }
     }
 
-    /// Takes the connection out of the table and gives its window back.
+    /// Takes the connection out of the table and gives its window back, but for the buffers that are
+    /// away: they stay promised until they come home, so that every window that is open can be filled.
     fn detach(&mut self, key: usize) {
         let connection = &mut self.connections[key];
         let Some(at) = connection.pair.take() else { return };
         let (tuple, window) =
             (Tuple { pair: at, local: connection.local, remote: connection.remote }, connection.window);
+        let home = window - connection.in_flight;
         let wanted = std::mem::take(&mut connection.wants);
         self.table.remove(&tuple);
         if let Some(pair) = &mut self.pairs[at] {
-            pair.pool.release(window);
+            pair.pool.release(home);
             pair.connections -= 1;
             if wanted {
                 pair.want(false);
