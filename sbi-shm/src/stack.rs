@@ -242,8 +242,15 @@ impl Shared {
             return done;
         }
         let (wakes, rings) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.rings));
+        // The thread that drives sleeps on the bells, not parked: what another thread of this process
+        // does to its stream reaches it there.
+        let to_driver = state.driver == Driver::Thread
+            && wakes.iter().any(|waiter| matches!(waiter, Waiter::Thread(_)));
         drop(state);
         rings.iter().for_each(|link| link.ring());
+        if to_driver {
+            self.control.ring();
+        }
         wakes.into_iter().for_each(Waiter::wake);
         done
     }
