@@ -229,7 +229,7 @@ impl State {
                 self.count(Counter::Stray);
                 self.answer(tuple, Message::Reset, true);
             }
-            Message::Refuse(_) | Message::Reset => {}
+            Message::Refuse(_) | Message::Reset => self.count(Counter::Stray),
         }
     }
 
