@@ -21,7 +21,7 @@ use crate::state::NotListening;
 
 /// How long a process may take to say who it is.
 const HELLO_MAX: Duration = Duration::from_secs(2);
-/// Processes that connected and have not said who they are.
+/// Processes of one domain that connected and have not said who they are.
 const STRANGERS_MAX: usize = 64;
 /// Messages of one process before the others have their turn.
 const TURN: usize = 16;
@@ -176,7 +176,8 @@ impl Manager {
             let Ok(end) = rustix::net::accept_with(&self.listener, flags) else { return };
             let Ok(user) = socket::user_of(&end) else { continue };
             let domain = self.options.domains.iter().position(|domain| domain.user == user);
-            let strangers = self.clients.iter().filter(|client| client.admitted.is_none()).count();
+            let stranger = |client: &&Client| client.admitted.is_none() && Some(client.domain) == domain;
+            let strangers = self.clients.iter().filter(stranger).count();
             let until = Instant::now() + HELLO_MAX;
             let mut client = Client { socket: end, domain: 0, until, admitted: None, gone: false };
             match domain {
