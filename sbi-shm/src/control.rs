@@ -19,7 +19,7 @@ use crate::pair::{Pair, PeerInfo};
 use crate::protocol::{self, FromManager, NAME_MAX, PAIRED, PEERS_MAX, ToManager, VERSION};
 use crate::region::{OwnRegion, Regions, StatusPage};
 use crate::socket;
-use crate::stack::{About, AttachOptions, Shared};
+use crate::stack::{self, About, AttachOptions, Shared};
 use crate::state::{ListenPhase, NotListening};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -227,7 +227,8 @@ impl Worker {
             what.push(Woken::Pairing(pairing.peer.instance));
         }
         for (instance, socket) in &sockets {
-            fds.push(PollFd::new(socket, PollFlags::IN));
+            // Hang-ups alone: what comes through it is for the event loop.
+            fds.push(PollFd::new(socket, PollFlags::empty()));
             what.push(Woken::Peer(*instance));
         }
         let retry = self.manager.is_none().then_some(self.next_attempt);
@@ -243,7 +244,7 @@ impl Worker {
 
     fn peer_sockets(&self) -> Vec<(u64, Arc<OwnedFd>)> {
         self.shared.with(|state| {
-            state.pairs.iter().flatten().map(|pair| (pair.peer.instance, pair.socket.clone())).collect()
+            state.pairs.iter().flatten().map(|pair| (pair.peer.instance, pair.link.socket.clone())).collect()
         })
     }
 
@@ -345,7 +346,7 @@ impl Worker {
             return;
         }
         let Ok((region, file)) = OwnRegion::create(self.shared.about.shape) else { return };
-        let fds = [file.as_fd(), self.shared.page_file.as_fd(), self.shared.event.as_fd()];
+        let fds = [file.as_fd(), self.shared.page_file.as_fd()];
         if protocol::send(&socket, PAIRED, &fds).is_ok() {
             let until = Instant::now() + PAIRING_MAX;
             self.pairing.push(Pairing { peer, socket, region, routes: Vec::new(), until });
@@ -363,10 +364,14 @@ impl Worker {
             Err(error) => Err(error),
         };
         let Pairing { peer, socket, region, routes, .. } = self.pairing.swap_remove(at);
-        match received.and_then(|received| joined(region, received)) {
-            Ok((regions, page, event)) => {
-                let link = Link::new(regions, page, event, self.shared.page.clone());
-                let pair = Pair::new(peer, Arc::new(link), Arc::new(socket));
+        let joined = received.and_then(|received| joined(region, received)).and_then(|joined| {
+            stack::watch(&self.shared.event, &socket)?;
+            Ok(joined)
+        });
+        match joined {
+            Ok((regions, page)) => {
+                let link = Link::new(regions, page, Arc::new(socket), self.shared.page.clone());
+                let pair = Pair::new(peer, Arc::new(link));
                 self.shared.with(|state| {
                     state.add_pair(pair);
                     for to in routes {
@@ -379,7 +384,7 @@ impl Worker {
         self.shared.wake_driver();
     }
 
-    /// A peer's socket hung up: it is dead. One that says anything more is not to be trusted.
+    /// A peer's socket hung up: it is dead, or deals with us no more.
     fn lose_peer(&self, instance: u64) {
         self.shared.with(|state| {
             // What it said before its death counts.
@@ -441,11 +446,11 @@ impl Worker {
 }
 
 /// Checks and maps what a peer sent.
-fn joined(region: OwnRegion, received: protocol::Received) -> io::Result<(Regions, StatusPage, OwnedFd)> {
+fn joined(region: OwnRegion, received: protocol::Received) -> io::Result<(Regions, StatusPage)> {
     let wrong = || io::Error::new(io::ErrorKind::InvalidData, "a peer's half of a pair is not as agreed");
     if received.bytes != PAIRED {
         return Err(wrong());
     }
-    let [file, page, event]: [OwnedFd; 3] = received.fds.try_into().map_err(|_| wrong())?;
-    Ok((region.join(&file)?, StatusPage::open(&page)?, event))
+    let [file, page]: [OwnedFd; 2] = received.fds.try_into().map_err(|_| wrong())?;
+    Ok((region.join(&file)?, StatusPage::open(&page)?))
 }

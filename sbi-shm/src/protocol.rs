@@ -20,7 +20,7 @@ pub(crate) const VERSION: u32 = 1;
 /// Octets of the longest message.
 pub(crate) const MESSAGE_MAX: usize = 4096;
 /// Descriptors that come with one message.
-const FDS_MAX: usize = 3;
+const FDS_MAX: usize = 2;
 /// Octets of a name that count.
 pub(crate) const NAME_MAX: usize = 64;
 /// Peers of one stack.
@@ -59,7 +59,8 @@ pub(crate) enum FromManager {
     NoRoute(SocketAddr),
 }
 
-/// Between two stacks, once, both ways: with it come region, status page and event descriptor.
+/// Between two stacks, once, both ways: with it come region and status page. What
+/// comes after it through the pair's socket is rings: messages without meaning that wake an event loop.
 pub(crate) const PAIRED: &[u8] = b"sbi-shm pair 1";
 
 fn malformed() -> io::Error {
