@@ -19,7 +19,7 @@ use crate::pair::{Pair, PeerInfo};
 use crate::protocol::{self, FromManager, NAME_MAX, PAIRED, PEERS_MAX, ToManager, VERSION};
 use crate::region::{OwnRegion, Regions, StatusPage};
 use crate::socket;
-use crate::stack::{About, AttachOptions, Shared};
+use crate::stack::{self, About, AttachOptions, Shared};
 use crate::state::{ListenPhase, NotListening};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -174,7 +174,7 @@ struct Worker {
 /// A pair whose other half has not come yet.
 struct Pairing {
     peer: PeerInfo,
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     region: OwnRegion,
     /// Listeners of the peer that connections here wait for.
     routes: Vec<SocketAddr>,
@@ -185,9 +185,10 @@ struct Pairing {
 enum Woken {
     Wish,
     Manager,
-    Pairing(u64),
-    /// A peer's socket.
-    Peer(u64),
+    /// The socket of a pair that is not joined yet.
+    Pairing(Arc<OwnedFd>),
+    /// The socket of one that is.
+    Peer(Arc<OwnedFd>),
 }
 
 impl Worker {
@@ -202,11 +203,11 @@ impl Worker {
                         }
                     }
                     Woken::Manager => self.read_manager(),
-                    Woken::Pairing(instance) => self.finish_pairing(instance),
-                    Woken::Peer(instance) => self.lose_peer(instance),
+                    Woken::Pairing(socket) => self.finish_pairing(&socket),
+                    Woken::Peer(socket) => self.lose_peer(&socket),
                 }
             }
-            self.pairing.retain(|pairing| pairing.until > Instant::now());
+            self.expire();
             if self.manager.is_none() && self.next_attempt <= Instant::now() {
                 self.return_to_manager();
             }
@@ -223,12 +224,13 @@ impl Worker {
             what.push(Woken::Manager);
         }
         for pairing in &self.pairing {
-            fds.push(PollFd::new(&pairing.socket, PollFlags::IN));
-            what.push(Woken::Pairing(pairing.peer.instance));
+            fds.push(PollFd::new(&*pairing.socket, PollFlags::IN));
+            what.push(Woken::Pairing(pairing.socket.clone()));
         }
-        for (instance, socket) in &sockets {
-            fds.push(PollFd::new(socket, PollFlags::IN));
-            what.push(Woken::Peer(*instance));
+        for socket in &sockets {
+            // Hang-ups alone: what comes through it is for the event loop.
+            fds.push(PollFd::new(&**socket, PollFlags::empty()));
+            what.push(Woken::Peer(socket.clone()));
         }
         let retry = self.manager.is_none().then_some(self.next_attempt);
         let next = self.pairing.iter().map(|pairing| pairing.until).chain(retry).min();
@@ -241,10 +243,8 @@ impl Worker {
         Ok(ready.zip(what).filter_map(|(ready, what)| ready.then_some(what)).collect())
     }
 
-    fn peer_sockets(&self) -> Vec<(u64, Arc<OwnedFd>)> {
-        self.shared.with(|state| {
-            state.pairs.iter().flatten().map(|pair| (pair.peer.instance, pair.socket.clone())).collect()
-        })
+    fn peer_sockets(&self) -> Vec<Arc<OwnedFd>> {
+        self.shared.with(|state| state.pairs.iter().flatten().map(|pair| pair.link.socket.clone()).collect())
     }
 
     /// Does what the threads want. Whether to stop.
@@ -270,7 +270,7 @@ impl Worker {
         match *message {
             ToManager::Connect(to) => self.no_route(to, Failure::NoManager),
             ToManager::Listen(at) => self.listening(at, Err(NotListening::NoManager)),
-            ToManager::Unlisten(_) | ToManager::Hello { .. } => {}
+            ToManager::Unlisten(_) | ToManager::Lost(..) | ToManager::Hello { .. } => {}
         }
         if self.manager.is_some() {
             self.lose_manager();
@@ -301,7 +301,7 @@ impl Worker {
                     self.begin_pairing(PeerInfo { instance, name, addresses }, socket);
                 }
             }
-            FromManager::Route(to, instance) => {
+            FromManager::Route(to, instance, number) => {
                 match self.pairing.iter_mut().find(|pairing| pairing.peer.instance == instance) {
                     Some(pairing) => pairing.routes.push(to),
                     None => {
@@ -310,6 +310,8 @@ impl Worker {
                             state.pair_of(instance).is_some()
                         });
                         if !known {
+                            // Not agreed in time, or lost since. The next attempt finds a new pair.
+                            self.say(&ToManager::Lost(instance, number));
                             self.no_route(to, Failure::PeerLost);
                         }
                         self.shared.wake_driver();
@@ -344,17 +346,23 @@ impl Worker {
         if full || self.pairing.len() >= PEERS_MAX {
             return;
         }
+        let instance = peer.instance;
+        let own = instance == self.instance;
+        // A new pair with the same peer: it has given an older one up. With itself a stack has two.
+        if !own {
+            self.pairing.retain(|pairing| pairing.peer.instance != instance);
+        }
         let Ok((region, file)) = OwnRegion::create(self.shared.about.shape) else { return };
-        let fds = [file.as_fd(), self.shared.page_file.as_fd(), self.shared.event.as_fd()];
+        let fds = [file.as_fd(), self.shared.page_file.as_fd()];
         if protocol::send(&socket, PAIRED, &fds).is_ok() {
             let until = Instant::now() + PAIRING_MAX;
-            self.pairing.push(Pairing { peer, socket, region, routes: Vec::new(), until });
+            self.pairing.push(Pairing { peer, socket: Arc::new(socket), region, routes: Vec::new(), until });
         }
     }
 
     /// The peer's half has come, or its end.
-    fn finish_pairing(&mut self, instance: u64) {
-        let Some(at) = self.pairing.iter().position(|pairing| pairing.peer.instance == instance) else {
+    fn finish_pairing(&mut self, socket: &Arc<OwnedFd>) {
+        let Some(at) = self.pairing.iter().position(|pairing| Arc::ptr_eq(&pairing.socket, socket)) else {
             return;
         };
         let received = match protocol::receive(&self.pairing[at].socket) {
@@ -363,11 +371,20 @@ impl Worker {
             Err(error) => Err(error),
         };
         let Pairing { peer, socket, region, routes, .. } = self.pairing.swap_remove(at);
-        match received.and_then(|received| joined(region, received)) {
-            Ok((regions, page, event)) => {
-                let link = Link::new(regions, page, event, self.shared.page.clone());
-                let pair = Pair::new(peer, Arc::new(link), Arc::new(socket));
+        let joined = received.and_then(|received| joined(region, received)).and_then(|joined| {
+            stack::watch(&self.shared.event, &socket)?;
+            Ok(joined)
+        });
+        match joined {
+            Ok((regions, page)) => {
+                let link = Link::new(regions, page, socket, self.shared.page.clone());
+                let pair = Pair::new(peer, Arc::new(link));
+                let (instance, own) = (pair.peer.instance, pair.peer.instance == self.instance);
                 self.shared.with(|state| {
+                    if let Some(older) = state.pair_of(instance).filter(|_| !own) {
+                        state.drain();
+                        state.lose_pair(older);
+                    }
                     state.add_pair(pair);
                     for to in routes {
                         state.route(End::from(to), instance);
@@ -379,12 +396,26 @@ impl Worker {
         self.shared.wake_driver();
     }
 
-    /// A peer's socket hung up: it is dead. One that says anything more is not to be trusted.
-    fn lose_peer(&self, instance: u64) {
+    /// Gives up pairs whose other half has not come in time.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let (late, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pairing).into_iter().partition(|pairing| pairing.until <= now);
+        self.pairing = waiting;
+        for pairing in late {
+            pairing.routes.into_iter().for_each(|to| self.no_route(to, Failure::PeerLost));
+        }
+    }
+
+    /// A peer's socket hung up: it is dead, or deals with us no more.
+    fn lose_peer(&self, socket: &Arc<OwnedFd>) {
         self.shared.with(|state| {
             // What it said before its death counts.
             state.drain();
-            if let Some(pair) = state.pair_of(instance) {
+            let of = |pair: &Option<Pair>| {
+                pair.as_ref().is_some_and(|pair| Arc::ptr_eq(&pair.link.socket, socket))
+            };
+            if let Some(pair) = state.pairs.iter().position(of) {
                 state.lose_pair(pair);
             }
         });
@@ -441,11 +472,11 @@ impl Worker {
 }
 
 /// Checks and maps what a peer sent.
-fn joined(region: OwnRegion, received: protocol::Received) -> io::Result<(Regions, StatusPage, OwnedFd)> {
+fn joined(region: OwnRegion, received: protocol::Received) -> io::Result<(Regions, StatusPage)> {
     let wrong = || io::Error::new(io::ErrorKind::InvalidData, "a peer's half of a pair is not as agreed");
     if received.bytes != PAIRED {
         return Err(wrong());
     }
-    let [file, page, event]: [OwnedFd; 3] = received.fds.try_into().map_err(|_| wrong())?;
-    Ok((region.join(&file)?, StatusPage::open(&page)?, event))
+    let [file, page]: [OwnedFd; 2] = received.fds.try_into().map_err(|_| wrong())?;
+    Ok((region.join(&file)?, StatusPage::open(&page)?))
 }

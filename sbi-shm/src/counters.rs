@@ -61,7 +61,7 @@ counters! {
     SpinsWasted spins_wasted,
     /// Writes that waited for buffers to come back.
     WindowFull window_full,
-    /// Data for no connection, or for one that had ended.
+    /// Messages of no connection, or of one that had ended.
     Stray stray,
     /// Slots that mean nothing.
     Malformed malformed,

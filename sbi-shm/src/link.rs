@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::net::SendFlags;
+
 use crate::counters::{self, Counter};
 use crate::memory;
 use crate::region::{Regions, StatusPage};
@@ -15,7 +17,8 @@ use crate::sync::Ordering;
 pub(crate) struct Link {
     pub(crate) regions: Regions,
     peer_page: StatusPage,
-    peer_event: OwnedFd,
+    /// The pair's socket, which is in the peer's event loop.
+    pub(crate) socket: Arc<OwnedFd>,
     own_page: StatusPage,
     rung: Rung,
     /// Entries that we published in our ring of returns.
@@ -29,12 +32,12 @@ impl Link {
     pub(crate) fn new(
         regions: Regions,
         peer_page: StatusPage,
-        peer_event: OwnedFd,
+        socket: Arc<OwnedFd>,
         own_page: StatusPage,
     ) -> Self {
         let held = (0..regions.shape.buffers).map(|_| AtomicBool::new(false)).collect();
         let (rung, returned) = (Rung::default(), Mutex::new(0));
-        Self { regions, peer_page, peer_event, own_page, rung, returned, held }
+        Self { regions, peer_page, socket, own_page, rung, returned, held }
     }
 
     /// Takes a buffer of the peer's, unless it is here already.
@@ -52,8 +55,11 @@ impl Link {
                 memory::wake(self.regions.own_bell());
             }
             Bed::Event => {
-                // A full counter (somebody wrote nonsense to it) wakes as well as one that grows.
-                let _ = rustix::io::write(&self.peer_event, &1u64.to_ne_bytes());
+                // By the pair's own socket, and told not to wait with the call: a descriptor of which
+                // other processes have copies could be emptied, filled or made blocking by any of
+                // them. A full one is the peer's own doing.
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                let _ = rustix::net::send(&*self.socket, &[0], flags);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! One peer: the rings to and from it, and the books of the buffers in them.
 
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::address::AddressRange;
@@ -37,12 +36,10 @@ pub(crate) struct Pair {
     /// Entries consumed of the peer's ring of returns.
     returns: u32,
     foreign: Foreign,
-    /// Held open as long as the pair lives: its hang-up is how each side knows of the other's death.
-    pub(crate) socket: Arc<OwnedFd>,
 }
 
 impl Pair {
-    pub(crate) fn new(peer: PeerInfo, link: Arc<Link>, socket: Arc<OwnedFd>) -> Self {
+    pub(crate) fn new(peer: PeerInfo, link: Arc<Link>) -> Self {
         let shape = link.regions.shape;
         Self {
             peer,
@@ -54,7 +51,6 @@ impl Pair {
             inbound: Consumer::default(),
             returns: 0,
             foreign: Foreign::new(shape.buffers, shape.buffer_size),
-            socket,
         }
     }
 

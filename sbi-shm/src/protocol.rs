@@ -20,7 +20,7 @@ pub(crate) const VERSION: u32 = 1;
 /// Octets of the longest message.
 pub(crate) const MESSAGE_MAX: usize = 4096;
 /// Descriptors that come with one message.
-const FDS_MAX: usize = 3;
+const FDS_MAX: usize = 2;
 /// Octets of a name that count.
 pub(crate) const NAME_MAX: usize = 64;
 /// Peers of one stack.
@@ -40,6 +40,8 @@ pub(crate) enum ToManager {
     Unlisten(SocketAddr),
     /// It wants to reach who listens there.
     Connect(SocketAddr),
+    /// Its pair with this peer, of which a route told with this number, is no more.
+    Lost(u64, u64),
 }
 
 /// From the manager to a stack.
@@ -53,13 +55,14 @@ pub(crate) enum FromManager {
     Listening(SocketAddr, Result<(), NotListening>),
     /// It is paired with a peer; with it comes its end of the pair's socket.
     Pair { instance: u64, name: String, addresses: Vec<AddressRange> },
-    /// Who listens there: a peer that it is paired with.
-    Route(SocketAddr, u64),
+    /// Who listens there: a peer that it is paired with, and the number of that pair.
+    Route(SocketAddr, u64, u64),
     /// Nobody listens there, in this domain, on this node.
     NoRoute(SocketAddr),
 }
 
-/// Between two stacks, once, both ways: with it come region, status page and event descriptor.
+/// Between two stacks, once, both ways: with it come region and status page. What
+/// comes after it through the pair's socket is rings: messages without meaning that wake an event loop.
 pub(crate) const PAIRED: &[u8] = b"sbi-shm pair 1";
 
 fn malformed() -> io::Error {
@@ -200,6 +203,7 @@ impl ToManager {
             Self::Listen(at) => Writer::of(2).address(*at),
             Self::Unlisten(at) => Writer::of(3).address(*at),
             Self::Connect(to) => Writer::of(4).address(*to),
+            Self::Lost(peer, pair) => Writer::of(5).u64(*peer).u64(*pair),
         }
         .0
     }
@@ -219,6 +223,7 @@ impl ToManager {
             2 => Self::Listen(reader.address()?),
             3 => Self::Unlisten(reader.address()?),
             4 => Self::Connect(reader.address()?),
+            5 => Self::Lost(reader.u64()?, reader.u64()?),
             _ => return Err(malformed()),
         };
         reader.end()?;
@@ -249,7 +254,7 @@ impl FromManager {
             Self::Pair { instance, name, addresses } => {
                 Writer::of(4).u64(*instance).text(name).ranges(addresses)
             }
-            Self::Route(to, instance) => Writer::of(5).address(*to).u64(*instance),
+            Self::Route(to, instance, pair) => Writer::of(5).address(*to).u64(*instance).u64(*pair),
             Self::NoRoute(to) => Writer::of(6).address(*to),
         }
         .0
@@ -280,7 +285,7 @@ impl FromManager {
                 Self::Listening(at, outcome)
             }
             4 => Self::Pair { instance: reader.u64()?, name: reader.text()?, addresses: reader.ranges()? },
-            5 => Self::Route(reader.address()?, reader.u64()?),
+            5 => Self::Route(reader.address()?, reader.u64()?, reader.u64()?),
             6 => Self::NoRoute(reader.address()?),
             _ => return Err(malformed()),
         };
@@ -351,6 +356,7 @@ mod tests {
             ToManager::Listen(at()),
             ToManager::Unlisten("127.0.0.1:1".parse().unwrap()),
             ToManager::Connect(at()),
+            ToManager::Lost(1, u64::MAX),
         ] {
             let bytes = message.write();
             assert_eq!(ToManager::read(&bytes).unwrap(), message);
@@ -371,7 +377,7 @@ mod tests {
             FromManager::Listening(at(), Ok(())),
             FromManager::Listening(at(), Err(NotListening::Taken)),
             FromManager::Pair { instance: 1, name: "é".into(), addresses },
-            FromManager::Route(at(), 5),
+            FromManager::Route(at(), 5, 6),
             FromManager::NoRoute(at()),
         ] {
             let bytes = message.write();

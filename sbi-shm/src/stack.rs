@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::EventfdFlags;
+use rustix::event::{EventfdFlags, epoll};
 
 use crate::address::AddressRange;
 use crate::connection::Waiter;
@@ -88,8 +88,11 @@ pub(crate) struct Shared {
     pub(crate) page: StatusPage,
     /// The descriptor of the page, for peers.
     pub(crate) page_file: OwnedFd,
-    /// Written by peers to wake an event loop; never read, so it is to be watched edge-triggered.
+    /// What wakes an event loop: an epoll of `nudge` and of every pair's socket. None is read for each
+    /// event, so it is to be watched edge-triggered.
     pub(crate) event: OwnedFd,
+    /// Written by this process to wake its event loop.
+    nudge: OwnedFd,
     pub(crate) control: Control,
     pub(crate) waiting: Waiting,
     pub(crate) about: About,
@@ -116,8 +119,10 @@ impl Stack {
     /// Attaches to the manager of this node. Blocks until it answers.
     pub fn attach(options: &AttachOptions) -> Result<Self, AttachError> {
         let (page, page_file) = StatusPage::create()?;
-        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        let nudge = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(io::Error::from)?;
+        let event = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?;
+        watch(&event, &nudge)?;
         let (session, about) = control::admit(options, 0, &[], page_file.as_fd())?;
         let control = Control::new()?;
         let mut state = State::new(page.clone(), first_port(session.instance()));
@@ -126,6 +131,7 @@ impl Stack {
             page,
             page_file,
             event,
+            nudge,
             control,
             waiting: options.waiting,
             about,
@@ -242,8 +248,15 @@ impl Shared {
             return done;
         }
         let (wakes, rings) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.rings));
+        // The thread that drives sleeps on the bells, not parked: what another thread of this process
+        // does to its stream reaches it there.
+        let to_driver =
+            state.driver == Driver::Thread && wakes.iter().any(|waiter| matches!(waiter, Waiter::Thread(_)));
         drop(state);
         rings.iter().for_each(|link| link.ring());
+        if to_driver {
+            self.control.ring();
+        }
         wakes.into_iter().for_each(Waiter::wake);
         done
     }
@@ -350,7 +363,7 @@ impl Shared {
 
     /// Wakes the event loop, as a peer would.
     pub(crate) fn wake_runtime(&self) {
-        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.nudge, &1u64.to_ne_bytes());
     }
 
     /// Wakes a driving thread: the state has changed beside the rings.
@@ -415,6 +428,7 @@ impl Shared {
                 sleep::disarm(self.page.word());
                 state.driver = Driver::Nobody;
             }
+            state.empty_sockets();
             state.drain();
             // Threads that relied on the event loop to drive now drive themselves.
             if state.driver == Driver::Nobody { state.blocked.pop_front() } else { None }
@@ -451,6 +465,12 @@ impl Shared {
         state.count(if paid { Counter::SpinsPaid } else { Counter::SpinsWasted });
         paid
     }
+}
+
+/// Adds a descriptor to an epoll: each time that it is written is news.
+pub(crate) fn watch(event: &OwnedFd, what: &OwnedFd) -> io::Result<()> {
+    let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    Ok(epoll::add(event, what, epoll::EventData::new_u64(0), flags)?)
 }
 
 impl AsFd for Shared {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread::Thread;
 
+use rustix::net::RecvFlags;
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -60,6 +61,12 @@ pub(crate) enum NotListening {
     Full,
 }
 
+/// Rings of a peer that stay unread in the pair's socket. Each is news to an edge-triggered event loop,
+/// read or not, as long as the socket takes more; it takes some 270.
+const UNREAD_MAX: u32 = 64;
+/// What is read of a peer's rings in one go; an honest one's are fewer.
+const RINGS_READ_MAX: usize = 512;
+
 /// Who sleeps for the stack, and takes in what arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Driver {
@@ -94,6 +101,8 @@ pub(crate) struct State {
     pub(crate) wakes: SmallVec<[Waiter; 8]>,
     /// Rung once the lock is released.
     pub(crate) rings: SmallVec<[Arc<Link>; 4]>,
+    /// Times that the event loop woke up since the peers' rings were last emptied.
+    pub(crate) unread: u32,
     serial: u32,
     next_port: u16,
 }
@@ -115,6 +124,7 @@ impl State {
             stopped: false,
             wakes: SmallVec::new(),
             rings: SmallVec::new(),
+            unread: 0,
             serial: 0,
             next_port: first_port,
         }
@@ -139,6 +149,23 @@ impl State {
         self.pairs.iter().flatten().any(Pair::has_input)
     }
 
+    /// The event loop woke up: now and then, empties the sockets that it was rung through.
+    pub(crate) fn empty_sockets(&mut self) {
+        self.unread += 1;
+        if self.unread < UNREAD_MAX {
+            return;
+        }
+        self.unread = 0;
+        for pair in self.pairs.iter().flatten() {
+            for _ in 0..RINGS_READ_MAX {
+                let (socket, flags) = (&*pair.link.socket, RecvFlags::DONTWAIT);
+                if !rustix::net::recv(socket, &mut [0u8; 8], flags).is_ok_and(|(n, _)| n > 0) {
+                    break;
+                }
+            }
+        }
+    }
+
     fn drain_pair(&mut self, index: usize) -> Result<(), crate::ring::Corrupt> {
         // At most what two full rings hold: a peer that never stops does not keep us from the others.
         let mut left = 0;
@@ -147,7 +174,7 @@ impl State {
                 left = 2 * pair.pool.len();
             }
             match pair.pop_return()? {
-                Some(Some(connection)) => self.credit(connection),
+                Some(Some(connection)) => self.credit(index, connection),
                 Some(None) => self.count(Counter::ForgedReturn),
                 None => break,
             }
@@ -171,12 +198,20 @@ impl State {
     }
 
     /// A buffer came back: whoever waits for one goes on.
-    fn credit(&mut self, id: u64) {
-        let Some(connection) = self.connections.get_mut(id as u32 as usize) else { return };
-        if u64::from(connection.serial) != id >> 32 {
+    fn credit(&mut self, index: usize, id: u64) {
+        let connection = self.connections.get_mut(id as u32 as usize);
+        let connection = connection.filter(|connection| u64::from(connection.serial) == id >> 32);
+        let live = connection.and_then(|connection| {
+            connection.in_flight -= 1;
+            connection.pair.is_some().then_some(connection)
+        });
+        let Some(connection) = live else {
+            // The connection has ended before its buffer came back: see `detach`.
+            if let Some(pair) = &mut self.pairs[index] {
+                pair.pool.release(1);
+            }
             return;
-        }
-        connection.in_flight -= 1;
+        };
         if connection.wants {
             connection.wants = false;
             connection.wake_writers(&mut self.wakes);
@@ -221,7 +256,7 @@ impl State {
                 self.count(Counter::Stray);
                 self.answer(tuple, Message::Reset, true);
             }
-            Message::Refuse(_) | Message::Reset => {}
+            Message::Refuse(_) | Message::Reset => self.count(Counter::Stray),
         }
     }
 
@@ -441,16 +476,18 @@ impl State {
         }
     }
 
-    /// Takes the connection out of the table and gives its window back.
+    /// Takes the connection out of the table and gives its window back, but for the buffers that are
+    /// away: they stay promised until they come home, so that every window that is open can be filled.
     fn detach(&mut self, key: usize) {
         let connection = &mut self.connections[key];
         let Some(at) = connection.pair.take() else { return };
         let (tuple, window) =
             (Tuple { pair: at, local: connection.local, remote: connection.remote }, connection.window);
+        let home = window - connection.in_flight;
         let wanted = std::mem::take(&mut connection.wants);
         self.table.remove(&tuple);
         if let Some(pair) = &mut self.pairs[at] {
-            pair.pool.release(window);
+            pair.pool.release(home);
             pair.connections -= 1;
             if wanted {
                 pair.want(false);
@@ -484,7 +521,7 @@ impl State {
     pub(crate) fn lose_pair(&mut self, index: usize) {
         let Some(pair) = self.pairs[index].take() else { return };
         // The peer learns it at once, though the control thread may still watch the descriptor.
-        let _ = rustix::net::shutdown(&*pair.socket, rustix::net::Shutdown::Both);
+        let _ = rustix::net::shutdown(&*pair.link.socket, rustix::net::Shutdown::Both);
         drop(pair);
         self.count(Counter::PeersLost);
         self.count_peers();

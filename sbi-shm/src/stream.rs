@@ -424,6 +424,9 @@ impl State {
     pub(crate) fn send_buffer(&mut self, key: usize, ticket: &Ticket, len: u32) -> io::Result<()> {
         let id = self.id(key);
         let connection = &mut self.connections[key];
+        if connection.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         let message = Message::Data { buffer: ticket.index, generation: ticket.generation, len };
         let descriptor = Descriptor { source: connection.local, destination: connection.remote, message };
         let Some((at, pair)) = connection.pair.and_then(|at| Some((at, self.pairs[at].as_mut()?))) else {
@@ -447,9 +450,13 @@ impl State {
     pub(crate) fn put_back(&mut self, key: usize, link: &Arc<Link>, ticket: &Ticket) {
         let connection = &mut self.connections[key];
         connection.in_flight -= 1;
+        let ended = connection.pair.is_none();
         // By the link: the connection may have ended meanwhile, and forgotten its pair.
         if let Some(pair) = self.pairs.iter_mut().flatten().find(|pair| Arc::ptr_eq(&pair.link, link)) {
             pair.pool.put_back(ticket);
+            if ended {
+                pair.pool.release(1);
+            }
         }
         connection.wake_writers(&mut self.wakes);
     }

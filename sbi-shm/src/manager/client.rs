@@ -1,6 +1,6 @@
 //! A process that is attached, as the manager knows it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -26,7 +26,8 @@ pub(super) struct Admitted {
     pub(super) name: String,
     pub(super) page: StatusPage,
     pub(super) listens: Vec<SocketAddr>,
-    pub(super) peers: HashSet<u64>,
+    /// Whom it is paired with, and the number of the pair.
+    pub(super) peers: HashMap<u64, u64>,
 }
 
 impl Client {

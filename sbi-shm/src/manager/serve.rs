@@ -1,6 +1,6 @@
 //! The manager's loop.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::state::NotListening;
 
 /// How long a process may take to say who it is.
 const HELLO_MAX: Duration = Duration::from_secs(2);
-/// Processes that connected and have not said who they are.
+/// Processes of one domain that connected and have not said who they are.
 const STRANGERS_MAX: usize = 64;
 /// Messages of one process before the others have their turn.
 const TURN: usize = 16;
@@ -55,6 +55,8 @@ pub struct Manager {
     node: [u8; 16],
     clients: Vec<Client>,
     next_instance: u64,
+    /// The number of the last pair; 0 is of those made by a manager before this one.
+    last_pair: u64,
     status: Arc<Mutex<Vec<ClientStatus>>>,
     refused: u64,
 }
@@ -117,6 +119,7 @@ impl Manager {
             clients: Vec::new(),
             // Numbers of a manager before this one are never met again.
             next_instance: crate::seed() | 1,
+            last_pair: 0,
             status: Arc::default(),
             refused: 0,
         })
@@ -176,7 +179,8 @@ impl Manager {
             let Ok(end) = rustix::net::accept_with(&self.listener, flags) else { return };
             let Ok(user) = socket::user_of(&end) else { continue };
             let domain = self.options.domains.iter().position(|domain| domain.user == user);
-            let strangers = self.clients.iter().filter(|client| client.admitted.is_none()).count();
+            let stranger = |client: &&Client| client.admitted.is_none() && Some(client.domain) == domain;
+            let strangers = self.clients.iter().filter(stranger).count();
             let until = Instant::now() + HELLO_MAX;
             let mut client = Client { socket: end, domain: 0, until, admitted: None, gone: false };
             match domain {
@@ -237,6 +241,7 @@ impl Manager {
                 }
             }
             ToManager::Connect(to) if known => self.on_connect(index, to),
+            ToManager::Lost(peer, pair) if known => self.on_lost(index, peer, pair),
             _ => self.clients[index].gone = true,
         }
     }
@@ -288,7 +293,7 @@ impl Manager {
         log(format!("attached: {name} of {}", domain.name));
         self.next_instance = self.next_instance.wrapping_add(2);
         let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect();
-        let peers: HashSet<u64> = peers.into_iter().collect();
+        let peers: HashMap<u64, u64> = peers.into_iter().map(|peer| (peer, 0)).collect();
         let client = &mut self.clients[index];
         client.admitted = Some(Admitted { instance, name, page, listens: Vec::new(), peers });
         client.say(&welcome, &[]);
@@ -327,28 +332,40 @@ impl Manager {
             return self.clients[index].say(&FromManager::NoRoute(to), &[]);
         };
         let Some(instance) = self.clients[peer].instance() else { return };
-        if !self.are_paired(index, peer) && !self.pair(index, peer) {
-            return self.clients[index].say(&FromManager::NoRoute(to), &[]);
+        match self.pair_of(index, peer).or_else(|| self.pair(index, peer)) {
+            Some(pair) => self.clients[index].say(&FromManager::Route(to, instance, pair), &[]),
+            None => self.clients[index].say(&FromManager::NoRoute(to), &[]),
         }
-        self.clients[index].say(&FromManager::Route(to, instance), &[]);
     }
 
-    fn are_paired(&self, one: usize, other: usize) -> bool {
-        let ends = (&self.clients[one].admitted, &self.clients[other].admitted);
-        let (Some(one), Some(other)) = ends else { return false };
-        one.peers.contains(&other.instance)
+    /// One of the two has lost their pair, though both live: they may have a new one.
+    fn on_lost(&mut self, index: usize, peer: u64, pair: u64) {
+        let Some(own) = self.clients[index].instance() else { return };
+        for client in &mut self.clients {
+            let Some(admitted) = &mut client.admitted else { continue };
+            let other = if admitted.instance == own { peer } else { own };
+            // Not one that was made since.
+            if (admitted.instance == own || admitted.instance == peer)
+                && admitted.peers.get(&other) == Some(&pair)
+            {
+                admitted.peers.remove(&other);
+            }
+        }
     }
 
-    /// Gives both an end of a socket of their own, and each other's names.
-    fn pair(&mut self, one: usize, other: usize) -> bool {
+    /// The number of the pair of two, if they are one.
+    fn pair_of(&self, one: usize, other: usize) -> Option<u64> {
+        let other = self.clients[other].instance()?;
+        self.clients[one].admitted.as_ref()?.peers.get(&other).copied()
+    }
+
+    /// Gives both an end of a socket of their own, and each other's names. The number of the pair.
+    fn pair(&mut self, one: usize, other: usize) -> Option<u64> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let Ok(ends) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-        else {
-            return false;
-        };
+        let ends = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).ok()?;
         let full = |at: usize| self.clients[at].admitted.as_ref().is_none_or(|a| a.peers.len() >= PEERS_MAX);
-        if full(one) || full(other) || one == other && self.clients[one].gone {
-            return false;
+        if full(one) || full(other) {
+            return None;
         }
         let addresses = &self.options.domains[self.clients[one].domain].addresses;
         let about = |at: usize| {
@@ -356,17 +373,16 @@ impl Manager {
             let (instance, name) = (admitted.instance, admitted.name.clone());
             Some((instance, FromManager::Pair { instance, name, addresses: addresses.clone() }))
         };
-        let (Some((first, to_other)), Some((second, to_one))) = (about(one), about(other)) else {
-            return false;
-        };
+        let ((first, to_other), (second, to_one)) = (about(one)?, about(other)?);
         self.clients[one].say(&to_one, &[ends.0.as_fd()]);
         self.clients[other].say(&to_other, &[ends.1.as_fd()]);
+        self.last_pair += 1;
         for (at, peer) in [(one, second), (other, first)] {
             if let Some(admitted) = &mut self.clients[at].admitted {
-                admitted.peers.insert(peer);
+                admitted.peers.insert(peer, self.last_pair);
             }
         }
-        true
+        Some(self.last_pair)
     }
 
     fn name(&self, index: usize) -> String {
@@ -393,7 +409,7 @@ impl Manager {
         }
         for client in &mut self.clients {
             if let Some(admitted) = &mut client.admitted {
-                admitted.peers.retain(|peer| !dead.contains(peer));
+                admitted.peers.retain(|peer, _| !dead.contains(peer));
             }
         }
     }
