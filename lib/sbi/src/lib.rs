@@ -8,6 +8,8 @@
 pub mod http;
 pub mod tap;
 
+mod direct;
+mod hybrid;
 mod memory;
 mod multipart;
 mod place;
@@ -16,7 +18,9 @@ mod routes;
 mod transport;
 
 pub use http::{Http, HttpLimits};
+pub use hybrid::{Codec, Connections, Hybrid, HybridOptions, TransportChoice};
 pub use memory::{Fault, Faults, MemoryTransport, Observed};
 pub use multipart::{MultipartError, PART_HEADER_MAX, PARTS_MAX};
 pub use routes::{REQUESTS_IN_PROGRESS_MAX, Routes};
+pub use sbi_shm::{Stack, Waiting};
 pub use transport::{BoxFuture, Service, Serving, Transport};

@@ -17,20 +17,20 @@ pub(crate) trait Shareable: Clone {
 }
 
 /// Connections by producer, at most so many; the one that was not used for longest makes room.
-pub(crate) struct Producers<K, C> {
+pub(crate) struct Producers<K, C, E> {
     max: usize,
-    known: Mutex<HashMap<K, Arc<Producer<C>>>>,
+    known: Mutex<HashMap<K, Arc<Producer<C, E>>>>,
 }
 
-struct Producer<C> {
+struct Producer<C, E> {
     /// The open connection, for those who need not wait.
     open: Mutex<Option<C>>,
     /// Held while connecting, so that calls share the attempt; and what became of the last one.
-    attempt: tokio::sync::Mutex<Option<(Instant, String)>>,
+    attempt: tokio::sync::Mutex<Option<(Instant, E)>>,
     used: Mutex<Instant>,
 }
 
-impl<C: Shareable> Producer<C> {
+impl<C: Shareable, E> Producer<C, E> {
     fn new() -> Self {
         Self {
             open: Mutex::new(None),
@@ -49,15 +49,9 @@ impl<C: Shareable> Producer<C> {
     }
 }
 
-impl<K: Clone + Eq + Hash, C: Shareable> Producers<K, C> {
+impl<K: Clone + Eq + Hash, C: Shareable, E: Clone> Producers<K, C, E> {
     pub(crate) fn new(max: usize) -> Self {
         Self { max: max.max(1), known: Mutex::default() }
-    }
-
-    /// Whether a connection to it is open.
-    pub(crate) fn is_open(&self, key: &K) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).is_some_and(|producer| producer.open().is_some())
     }
 
     /// Producers that are known and fit `which`.
@@ -74,9 +68,9 @@ impl<K: Clone + Eq + Hash, C: Shareable> Producers<K, C> {
     }
 
     /// The open connection, opened by `open` if there is none.
-    pub(crate) async fn connection<F>(&self, key: &K, open: impl FnOnce() -> F) -> Result<C, String>
+    pub(crate) async fn connection<F>(&self, key: &K, open: impl FnOnce() -> F) -> Result<C, E>
     where
-        F: Future<Output = Result<C, String>>,
+        F: Future<Output = Result<C, E>>,
     {
         let producer = self.producer(key);
         if let Some(connection) = producer.open() {
@@ -104,7 +98,7 @@ impl<K: Clone + Eq + Hash, C: Shareable> Producers<K, C> {
         }
     }
 
-    fn producer(&self, key: &K) -> Arc<Producer<C>> {
+    fn producer(&self, key: &K) -> Arc<Producer<C, E>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(producer) = known.get(key) {
             *producer.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();

@@ -14,33 +14,35 @@ use tern_sbi::{Call, Reply, Request, TransportError};
 use super::coalescing::Coalescing;
 use super::codec;
 use super::limits::HttpLimits;
-use super::stream::Streams;
+use super::stream::{ByteStream, Streams};
 use crate::producers::{Producers, Shareable};
 
 /// One call is sent at most this often; again only where the producer cannot have seen it.
-const ATTEMPTS_MAX: usize = 3;
+pub(crate) const ATTEMPTS_MAX: usize = 3;
 
 pub(super) struct Client {
     streams: Arc<dyn Streams>,
     limits: HttpLimits,
     user_agent: HeaderValue,
-    producers: Producers<Key, SendRequest<Full<Bytes>>>,
+    producers: Producers<String, Http2, String>,
 }
 
-/// Whose connection: the producer, and the session where each has its own.
-type Key = (String, Option<u64>);
+/// A connection, as its users have it.
+pub(crate) type Http2 = SendRequest<Full<Bytes>>;
 
-impl Shareable for SendRequest<Full<Bytes>> {
+impl Shareable for Http2 {
     fn is_closed(&self) -> bool {
         SendRequest::is_closed(self)
     }
 }
 
 /// What became of one attempt.
-enum Attempt {
+pub(crate) enum Attempt {
+    /// It is answered.
     Answered(http::Response<Incoming>),
     /// The producer has not seen the request.
     NotSent(String),
+    /// The producer may have seen it; there is no answer.
     Lost(String),
 }
 
@@ -70,7 +72,7 @@ impl Client {
         let authority = super::parse_api_root(api_root).ok_or_else(|| unreachable("not an http apiRoot"))?;
         let encoded = codec::encode_request(api_root, &self.user_agent, request)
             .map_err(|error| unreachable(&format!("request is not HTTP: {error}")))?;
-        let key = (api_root.to_owned(), None);
+        let key = api_root.to_owned();
         let mut failure = String::new();
         for _ in 0..ATTEMPTS_MAX {
             let sender = self
@@ -79,7 +81,7 @@ impl Client {
                 .await
                 .map_err(|error| unreachable(&error))?;
             match attempt(sender, encoded.clone()).await {
-                Attempt::Answered(response) => return self.read(response).await,
+                Attempt::Answered(response) => return read(response, &self.limits).await,
                 Attempt::NotSent(error) => failure = error,
                 Attempt::Lost(error) => return Err(TransportError::Lost(format!("{api_root}: {error}"))),
             }
@@ -87,44 +89,58 @@ impl Client {
         Err(unreachable(&failure))
     }
 
-    async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, TransportError> {
-        let (parts, incoming) = response.into_parts();
-        let content = codec::collect(incoming, self.limits.content_max).await;
-        content
-            .and_then(|content| codec::decode_reply(&parts, content))
-            .map_err(|error| TransportError::Lost(format!("reply with status {}: {error}", parts.status)))
-    }
-
-    async fn open(&self, authority: &str) -> Result<SendRequest<Full<Bytes>>, String> {
+    async fn open(&self, authority: &str) -> Result<Http2, String> {
         let opened = tokio::time::timeout(self.limits.connect_timeout, self.handshake(authority)).await;
         opened.unwrap_or_else(|_| Err("no connection in time".to_owned()))
     }
 
-    async fn handshake(&self, authority: &str) -> Result<SendRequest<Full<Bytes>>, String> {
+    async fn handshake(&self, authority: &str) -> Result<Http2, String> {
         let stream = self.streams.connect(authority).await.map_err(|error| error.to_string())?;
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(super::STREAM_WINDOW)
-            .initial_connection_window_size(super::CONNECTION_WINDOW)
-            .max_header_list_size(self.limits.header_block_max)
-            .initial_max_send_streams(usize::try_from(self.limits.streams_max).unwrap_or(usize::MAX))
-            .max_concurrent_reset_streams(self.limits.reset_streams_max)
-            .keep_alive_interval(self.limits.ping_interval)
-            .keep_alive_timeout(self.limits.ping_interval)
-            .keep_alive_while_idle(true)
-            .handshake(TokioIo::new(Coalescing::new(stream)))
-            .await
-            .map_err(|error| error.to_string())?;
-        let authority = authority.to_owned();
-        tokio::spawn(async move {
-            let ended = connection.await;
-            tracing::debug!(producer = authority, ?ended, "connection to producer ended");
-        });
-        Ok(sender)
+        handshake(stream, &self.limits, authority).await
     }
 }
 
-async fn attempt(mut sender: SendRequest<Full<Bytes>>, request: http::Request<Full<Bytes>>) -> Attempt {
+/// Begins HTTP/2 on a new stream to the producer of this name.
+pub(crate) async fn handshake(
+    stream: Box<dyn ByteStream>,
+    limits: &HttpLimits,
+    producer: &str,
+) -> Result<Http2, String> {
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(super::STREAM_WINDOW)
+        .initial_connection_window_size(super::CONNECTION_WINDOW)
+        .max_header_list_size(limits.header_block_max)
+        .initial_max_send_streams(usize::try_from(limits.streams_max).unwrap_or(usize::MAX))
+        .max_concurrent_reset_streams(limits.reset_streams_max)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_interval)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(Coalescing::new(stream)))
+        .await
+        .map_err(|error| error.to_string())?;
+    let producer = producer.to_owned();
+    tokio::spawn(async move {
+        let ended = connection.await;
+        tracing::debug!(producer, ?ended, "connection to producer ended");
+    });
+    Ok(sender)
+}
+
+/// Reads the reply.
+pub(crate) async fn read(
+    response: http::Response<Incoming>,
+    limits: &HttpLimits,
+) -> Result<Reply, TransportError> {
+    let (parts, incoming) = response.into_parts();
+    let content = codec::collect(incoming, limits.content_max).await;
+    content
+        .and_then(|content| codec::decode_reply(&parts, content))
+        .map_err(|error| TransportError::Lost(format!("reply with status {}: {error}", parts.status)))
+}
+
+/// Sends a request once.
+pub(crate) async fn attempt(mut sender: Http2, request: http::Request<Full<Bytes>>) -> Attempt {
     match sender.try_send_request(request).await {
         Ok(response) => Attempt::Answered(response),
         Err(mut error) => {

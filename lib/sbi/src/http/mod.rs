@@ -1,11 +1,11 @@
 //! HTTP/2 with prior knowledge: TS 29.500 §5.2, RFC 9113.
 
-mod client;
+pub(crate) mod client;
 mod coalescing;
-mod codec;
+pub(crate) mod codec;
 mod limits;
-mod server;
-mod stream;
+pub(crate) mod server;
+pub(crate) mod stream;
 pub(crate) mod written;
 
 use std::io;
@@ -18,6 +18,7 @@ use tern_sbi::{Call, Reply, Request, TransportError};
 pub use limits::HttpLimits;
 pub use stream::{ByteStream, Listener, Streams, Tcp};
 
+use crate::place::Place;
 use crate::transport::{BoxFuture, Service, Serving, Transport};
 
 /// Octets of content in flight on one stream.
@@ -59,7 +60,8 @@ impl Transport for Http {
     ) -> BoxFuture<'_, io::Result<Box<dyn Serving>>> {
         Box::pin(async move {
             let listener = self.streams.listen(at).await?;
-            Ok(Box::new(server::serve(listener, service, self.limits.clone())) as Box<dyn Serving>)
+            let place = Place::new(service, self.limits.clone());
+            Ok(Box::new(server::serve(listener, &place)) as Box<dyn Serving>)
         })
     }
 
@@ -75,7 +77,7 @@ impl Transport for Http {
 }
 
 /// A name that is no header value is not sent.
-fn user_agent(name: &str) -> HeaderValue {
+pub(crate) fn user_agent(name: &str) -> HeaderValue {
     HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("tern"))
 }
 

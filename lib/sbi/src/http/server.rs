@@ -18,10 +18,8 @@ use tokio::time::Instant;
 
 use super::coalescing::Coalescing;
 use super::codec::{self, ContentError};
-use super::limits::HttpLimits;
 use super::stream::{ByteStream, Listener, Replayed};
 use crate::place::{Admitted, Place, PlaceServing};
-use crate::transport::Service;
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -29,15 +27,11 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Pause after a failed `accept`, for instance when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) fn serve(
-    listener: Box<dyn Listener>,
-    service: Arc<dyn Service>,
-    limits: HttpLimits,
-) -> PlaceServing {
+/// Answers HTTP/2 at a place.
+pub(crate) fn serve(listener: Box<dyn Listener>, place: &Arc<Place>) -> PlaceServing {
     let at = listener.local_addr();
-    let place = Place::new(service, limits);
     tokio::spawn(accept(listener, place.clone()));
-    PlaceServing { at, place }
+    PlaceServing { at, place: place.clone() }
 }
 
 async fn accept(mut listener: Box<dyn Listener>, place: Arc<Place>) {

@@ -34,7 +34,7 @@ impl Written {
         producer: SocketAddr,
         user_agent: &str,
         request: &Request,
-    ) -> Result<Self, http::Error> {
+    ) -> Result<Self, codec::EncodeError> {
         let user_agent = super::user_agent(user_agent);
         let encoded = codec::encode_request(&format!("http://{producer}"), &user_agent, request)?;
         let (mut parts, body) = encoded.into_parts();
@@ -55,12 +55,14 @@ impl Written {
 
     /// A reply as the server sends it at this time; `allow` are the resource's methods if the
     /// status is 405.
-    pub(crate) fn reply(at: SystemTime, reply: &Reply, allow: &[Method]) -> Result<Self, http::Error> {
+    pub(crate) fn reply(at: SystemTime, reply: &Reply, allow: &[Method]) -> Result<Self, codec::EncodeError> {
         let (mut parts, body) = codec::encode_reply(reply.clone(), allow)?.into_parts();
         let content = content_of(body);
         // Before the year 1970 and after 9999 there is no text for it.
         if at.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since.as_secs() < DATE_END_S) {
-            parts.headers.insert(DATE, HeaderValue::try_from(httpdate::fmt_http_date(at))?);
+            parts
+                .headers
+                .insert(DATE, HeaderValue::try_from(httpdate::fmt_http_date(at)).map_err(http::Error::from)?);
         }
         if !content.is_empty() {
             parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(content.len()));
