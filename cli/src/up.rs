@@ -2,6 +2,7 @@
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
@@ -93,7 +94,7 @@ struct Running {
     deaths: Vec<Instant>,
 }
 
-/// A line of a network function's output.
+/// A line of a network function's standard output.
 struct Line {
     nf: Nf,
     text: String,
@@ -162,16 +163,15 @@ impl Core {
             .args(["--with-parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            // Its log goes to where ours goes, without passing through this process.
+            .stderr(std::io::stdout().as_fd().try_clone_to_owned()?)
+            .env(tern_nf::LOG_NAME_VARIABLE, nf.name())
             // Ctrl-C is for us alone: we stop them in order.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{} does not start", nf.name()))?;
         if let Some(stream) = child.stdout.take() {
-            tokio::spawn(forward(nf, stream, self.sender.clone()));
-        }
-        if let Some(stream) = child.stderr.take() {
             tokio::spawn(forward(nf, stream, self.sender.clone()));
         }
         Ok(child)

@@ -32,7 +32,9 @@ pub use consumer::Consumer;
 pub use counters::{Counters, Status};
 pub use env::{Env, EnvOptions, NoSctp, SimNetwork};
 pub use nf::{COUNTERS_PATH, Nf, Prepared, STATUS_PATH};
-pub use process::{LOG_VARIABLE, abort_on_panic, log_to_stderr, on_signals, one_line, process_main};
+pub use process::{
+    LOG_NAME_VARIABLE, LOG_VARIABLE, abort_on_panic, log_to_stderr, on_signals, one_line, process_main,
+};
 pub use profile::ProfileSeed;
 pub use selection::{Selection, Target};
 pub use shutdown::{Ready, Shutdown, Trigger};

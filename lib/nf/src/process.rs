@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use serde::de::DeserializeOwned;
 use tern_types::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::env::{Env, EnvOptions};
 use crate::shutdown::Shutdown;
@@ -16,6 +18,10 @@ pub const LOG_VARIABLE: &str = "TERN_LOG";
 
 /// Waiting for blocking work (name resolution) when the process ends.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(200);
+
+/// Environment variable with the name that each line of the log begins with, in brackets: for a
+/// launcher whose network functions write to one place.
+pub const LOG_NAME_VARIABLE: &str = "TERN_LOG_NAME";
 
 /// Runs a network function as this process: logs to standard error, reads the configuration
 /// (defaults if no file is given), builds the real [`Env`], stops at SIGTERM and SIGINT (the
@@ -88,24 +94,47 @@ pub fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// Logs to standard error what the filter in [`LOG_VARIABLE`] lets through; `info` by default.
-/// Does nothing if a subscriber is set already.
+/// Logs to standard error what the filter in [`LOG_VARIABLE`] lets through; `info` by default. Each
+/// line is one write, so that processes can share a file or a pipe. Does nothing if a subscriber is
+/// set already.
 pub fn log_to_stderr() {
     use std::io::IsTerminal as _;
     let filter = tracing_subscriber::EnvFilter::try_from_env(LOG_VARIABLE)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let name = LogName::of_process();
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal() && name.0.is_empty())
         .with_target(false)
+        .with_timer(name)
+        // It would be written to where nothing can be written, and end the process.
+        .log_internal_errors(false)
         .try_init();
+}
+
+/// What each line of the log begins with, before its time: `[amf] ` or nothing.
+struct LogName(String);
+
+impl LogName {
+    fn of_process() -> Self {
+        Self(std::env::var(LOG_NAME_VARIABLE).map(|name| format!("[{name}] ")).unwrap_or_default())
+    }
+}
+
+impl FormatTime for LogName {
+    fn format_time(&self, line: &mut Writer<'_>) -> std::fmt::Result {
+        line.write_str(&self.0)?;
+        SystemTime.format_time(line)
+    }
 }
 
 /// From now on a panic, in whichever task or thread, ends the process.
 pub fn abort_on_panic() {
     let report = std::panic::take_hook();
+    let name = LogName::of_process();
     std::panic::set_hook(Box::new(move |panic| {
+        eprint!("{}", name.0);
         report(panic);
         std::process::abort();
     }));

@@ -213,7 +213,8 @@ async fn one_run(
     measured.last_done_ms.push(times.last_done_ms);
     let mut total = 0.0;
     for (process, time) in after {
-        let used = time - before.get(&process).copied().unwrap_or_default();
+        // Threads that ended meanwhile took their time with them.
+        let used = time.saturating_sub(before.get(&process).copied().unwrap_or_default());
         let ms_per_ue = used.as_secs_f64() * 1e3 / f64::from(ues);
         *measured.by_process.entry(process).or_default() += ms_per_ue;
         total += ms_per_ue;
