@@ -52,6 +52,7 @@ mod stream;
 #[cfg(all(feature = "tokio", not(loom)))]
 mod tokio;
 
+pub mod returns;
 pub mod ring;
 pub mod sleep;
 mod sync;

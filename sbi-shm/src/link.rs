@@ -9,6 +9,7 @@ use rustix::net::SendFlags;
 use crate::counters::{self, Counter};
 use crate::memory;
 use crate::region::{Regions, StatusPage};
+use crate::returns::{self, Giver};
 use crate::sleep::{self, Bed, Rung};
 use crate::sync::Ordering;
 
@@ -21,8 +22,7 @@ pub(crate) struct Link {
     pub(crate) socket: Arc<OwnedFd>,
     own_page: StatusPage,
     rung: Rung,
-    /// Entries that we published in our ring of returns.
-    returned: Mutex<u32>,
+    returned: Mutex<Giver>,
     /// Which of the peer's buffers are here. Each is here once, which bounds what a peer can have
     /// waiting for our readers, whatever it sends.
     held: Box<[AtomicBool]>,
@@ -36,7 +36,7 @@ impl Link {
         own_page: StatusPage,
     ) -> Self {
         let held = (0..regions.shape.buffers).map(|_| AtomicBool::new(false)).collect();
-        let (rung, returned) = (Rung::default(), Mutex::new(0));
+        let (rung, returned) = (Rung::default(), Mutex::default());
         Self { regions, peer_page, socket, own_page, rung, returned, held }
     }
 
@@ -72,16 +72,11 @@ impl Link {
     /// Gives one of the peer's buffers back, and wakes the peer if it waits for one.
     fn give_back(&self, index: u32, generation: u32) {
         self.held[index as usize].store(false, Ordering::Relaxed);
-        let mut tail = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
-        let returns = self.regions.returns_out();
         let entry = u64::from(generation) << 32 | u64::from(index);
-        returns.entry(*tail).store(entry, Ordering::Relaxed);
-        *tail = tail.wrapping_add(1);
-        returns.tail().store(*tail, Ordering::Release);
-        drop(tail);
-        // Orders the tail before the look at `wanted`; the writer orders them the other way round.
-        crate::sync::fence(Ordering::SeqCst);
-        if self.regions.peer_wanted().load(Ordering::Relaxed) != 0 {
+        let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        returned.give(&self.regions.returns_out(), entry);
+        drop(returned);
+        if returns::is_wanted(self.regions.peer_wanted()) {
             self.ring();
         }
     }

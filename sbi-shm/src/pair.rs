@@ -7,8 +7,8 @@ use crate::address::AddressRange;
 use crate::descriptor::{Descriptor, WORDS};
 use crate::link::{Link, SharedBytes};
 use crate::pool::{Foreign, Forged, Pool, Ticket};
+use crate::returns::{self, Taker};
 use crate::ring::{Consumer, Corrupt, NotPushed, Producer};
-use crate::sync::Ordering;
 
 /// Who a peer is, by the manager's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,7 @@ pub(crate) struct Pair {
     pub(crate) connections: u32,
     outbound: Producer<WORDS>,
     inbound: Consumer<WORDS>,
-    /// Entries consumed of the peer's ring of returns.
-    returns: u32,
+    returns: Taker,
     foreign: Foreign,
 }
 
@@ -49,7 +48,7 @@ impl Pair {
             connections: 0,
             outbound: Producer::default(),
             inbound: Consumer::default(),
-            returns: 0,
+            returns: Taker::default(),
             foreign: Foreign::new(shape.buffers, shape.buffer_size),
         }
     }
@@ -91,31 +90,19 @@ impl Pair {
 
     /// The next buffer that the peer gave back: the connection that it was sent on, or the forgery.
     pub(crate) fn pop_return(&mut self) -> Result<Option<Option<u64>>, Corrupt> {
-        let returns = self.link.regions.returns_in();
-        let waiting = returns.tail().load(Ordering::Acquire).wrapping_sub(self.returns);
-        if waiting == 0 {
-            return Ok(None);
-        }
-        if waiting > returns.capacity() {
-            return Err(Corrupt);
-        }
-        let entry = returns.entry(self.returns).load(Ordering::Relaxed);
-        self.returns = self.returns.wrapping_add(1);
-        Ok(Some(self.pool.returned(entry as u32, (entry >> 32) as u32)))
+        let entry = self.returns.take(&self.link.regions.returns_in())?;
+        Ok(entry.map(|entry| self.pool.returned(entry as u32, (entry >> 32) as u32)))
     }
 
     /// Whether the peer left something that this side waits for.
     pub(crate) fn has_input(&self) -> bool {
         !self.inbound.is_empty(&self.link.regions.inbound())
-            || (self.wanting > 0
-                && self.link.regions.returns_in().tail().load(Ordering::Acquire) != self.returns)
+            || (self.wanting > 0 && !self.returns.is_empty(&self.link.regions.returns_in()))
     }
 
     /// One more writer waits for buffers, or one fewer.
     pub(crate) fn want(&mut self, more: bool) {
         self.wanting = if more { self.wanting + 1 } else { self.wanting.saturating_sub(1) };
-        self.link.regions.own_wanted().store(self.wanting, Ordering::Relaxed);
-        // Orders it before the writer's last look at what came back.
-        crate::sync::fence(Ordering::SeqCst);
+        returns::set_wanted(self.link.regions.own_wanted(), self.wanting);
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::descriptor::WORDS;
 use crate::memory::{self, Mapping};
 use crate::pool::Ticket;
+use crate::returns;
 use crate::ring::Storage;
 use crate::sync::{AtomicU32, AtomicU64};
 
@@ -203,28 +204,21 @@ impl Storage for Ring<'_> {
 }
 
 /// A ring of buffers given back: index in the low half of a word, generation in the high one.
-///
-/// It has a slot for each buffer and each is given back once a life, so it is never full; it needs no
-/// head that both sides know. A peer that sends one buffer twice overwrites its own returns.
 pub(crate) struct Returns<'a> {
     producer: &'a Mapping,
     shape: PoolShape,
 }
 
-impl Returns<'_> {
-    /// Entries published since the beginning, modulo 2^32.
-    pub(crate) fn tail(&self) -> &AtomicU32 {
+impl returns::Storage for Returns<'_> {
+    fn tail(&self) -> &AtomicU32 {
         self.producer.u32(RETURN_TAIL)
     }
 
-    /// The entry with this running number.
-    pub(crate) fn entry(&self, number: u32) -> &AtomicU64 {
-        let slot = number & (self.shape.buffers - 1);
-        self.producer.u64(self.shape.returns_at() + slot as usize * 8)
+    fn entry(&self, index: u32) -> &AtomicU64 {
+        self.producer.u64(self.shape.returns_at() + index as usize * 8)
     }
 
-    /// Entries.
-    pub(crate) fn capacity(&self) -> u32 {
+    fn capacity(&self) -> u32 {
         self.shape.buffers
     }
 }
