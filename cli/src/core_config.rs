@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tern_config::Sample;
 use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
-use tern_nf::SbiConfig;
+use tern_nf::{Codec, Connections, SbiConfig, TransportChoice};
 use tern_types::{Dnn, Ipv4Network, Ipv4Prefix, PlmnId, Snssai, Tac};
 
 /// Stands in `n6` for a core without user data, which needs no privilege.
@@ -51,6 +51,14 @@ pub struct CoreConfig {
     pub null_scheme: bool,
     /// What an acknowledged write survives.
     pub durability: tern_store::Durability,
+    /// What the SBI travels by.
+    pub sbi: TransportChoice,
+    /// What it speaks through shared memory.
+    pub sbi_codec: Codec,
+    /// Whose its connections through shared memory are.
+    pub sbi_connections: Connections,
+    /// Where what goes through shared memory is kept for captures.
+    pub sbi_tap: Option<PathBuf>,
     /// The last octet of the first SBI address: the NRF is at 127.0.0.`sbi_base`, the others follow.
     pub sbi_base: u8,
 }
@@ -109,6 +117,10 @@ impl Default for CoreConfig {
             home_network_keys: Vec::new(),
             null_scheme: true,
             durability: tern_store::Durability::Process,
+            sbi: TransportChoice::Auto,
+            sbi_codec: Codec::Auto,
+            sbi_connections: Connections::Multiplexed,
+            sbi_tap: None,
             sbi_base: 10,
         }
     }
@@ -186,7 +198,26 @@ impl CoreConfig {
     /// The SBI of a network function.
     pub fn sbi(&self, nf: Nf) -> SbiConfig {
         let nrf = (nf != Nf::Nrf).then(|| self.sbi(Nf::Nrf).api_root());
-        SbiConfig { address: self.address(nf), nrf, ..SbiConfig::loopback(0) }
+        SbiConfig {
+            address: self.address(nf),
+            nrf,
+            transport: self.sbi,
+            codec: self.sbi_codec,
+            connections: self.sbi_connections,
+            manager: Some(self.manager()),
+            tap: self.sbi_tap.clone(),
+            ..SbiConfig::loopback(0)
+        }
+    }
+
+    /// The socket of the manager of shared memory.
+    pub fn manager(&self) -> String {
+        tern_nf::manager_of(&format!("{}:{}", self.address(Nf::Nrf), tern_nf::SBI_PORT))
+    }
+
+    /// Whether network functions may use shared memory.
+    pub fn has_shared_memory(&self) -> bool {
+        self.sbi != TransportChoice::Tcp
     }
 
     /// The store of a network function.

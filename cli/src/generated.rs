@@ -25,6 +25,18 @@ pub fn generated(core: &CoreConfig, nf: Nf, instance: &str) -> String {
     format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
 }
 
+/// The configuration file of the manager of shared memory: it admits this user's processes, at the
+/// addresses of this core's network functions.
+pub fn generated_manager(core: &CoreConfig) -> String {
+    let addresses: Vec<String> = Nf::ALL.iter().map(|nf| core.address(*nf).to_string()).collect();
+    let user = rustix::process::geteuid().as_raw();
+    let file = json!({
+        "socket": core.manager(),
+        "domains": [{ "name": "core", "user": user, "addresses": addresses }],
+    });
+    format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
+}
+
 /// Whether a network function of a whole core keeps state on disk.
 pub fn keeps_state(nf: Nf) -> bool {
     matches!(nf, Nf::Nrf | Nf::Pcf)
@@ -92,6 +104,14 @@ mod tests {
     use tern_config::{ConfigError, Sample as _, parse};
 
     use super::*;
+
+    #[test]
+    fn the_manager_reads_the_file_made_for_it() {
+        let core = CoreConfig::sample().unwrap();
+        let text = generated_manager(&core);
+        let config: crate::manager::Config = parse("manager", &text).unwrap();
+        config.options().unwrap().check().unwrap();
+    }
 
     fn read(nf: Nf, text: &str) -> Result<(), ConfigError> {
         let file = nf.name();

@@ -253,6 +253,14 @@ impl Consumer {
             validity.or(result.max_age).unwrap_or(VALIDITY_DEFAULT)
         };
         let candidates = service.map(|service| selection::candidates(&profiles, service)).unwrap_or_default();
+        if let Some(service) = service {
+            for profile in &*profiles {
+                let node = profile.custom_info.as_ref().and_then(|info| info.tern_node.as_deref());
+                for candidate in selection::candidates(std::slice::from_ref(profile), service) {
+                    self.inner.env.sbi.learn(&candidate.api_root, node);
+                }
+            }
+        }
         let until = self.inner.env.clock.now() + validity;
         Ok(Found { profiles, candidates: candidates.into(), until })
     }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-use crate::env::{Env, EnvOptions};
+use crate::env::{Env, EnvOptions, ParkHooks};
 use crate::shutdown::Shutdown;
 
 /// Environment variable with the log filter, such as `info,tern_amf=debug`.
@@ -52,7 +52,14 @@ where
             return ExitCode::from(2);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let hooks = ParkHooks::default();
+    let (before, after) = (hooks.clone(), hooks.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || before.before_park())
+        .on_thread_unpark(move || after.after_unpark())
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("{name}: no runtime: {error}");
@@ -60,7 +67,7 @@ where
         }
     };
     let outcome = runtime.block_on(async {
-        let env = Env::real(options(&config))?;
+        let env = Env::real(EnvOptions { park_hooks: Some(hooks), ..options(&config) })?;
         let shutdown = on_signals()?;
         let ready = env.readiness.clone();
         tokio::spawn(async move {
