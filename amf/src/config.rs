@@ -181,7 +181,7 @@ impl Default for Limits {
             ues: 200_000,
             registrations: 1024,
             sessions_per_ue: 15,
-            sessions_establishing: 16,
+            sessions_establishing: 64,
             sessions_waiting: 2048,
             pending_per_ue: 16,
             releasing: 20_000,
@@ -325,6 +325,9 @@ mod tests {
         let config: Config = tern_config::parse("amf.yaml", null).unwrap();
         assert!(config.check().unwrap_err().contains("allow_null_integrity"));
         assert!(tern_config::parse::<Config>("amf.yaml", "nmae: x").is_err());
+        let no_session = "limits: { sessions_establishing: 0 }";
+        let config: Config = tern_config::parse("amf.yaml", no_session).unwrap();
+        assert!(config.check().unwrap_err().contains("sessions_establishing"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -38,7 +39,7 @@ pub struct CoreConfig {
     /// Worker threads of the UPF.
     pub upf_workers: usize,
     /// PDU session establishments that the AMF has in progress at the same time.
-    pub sessions_establishing_max: usize,
+    pub sessions_establishing_max: NonZeroUsize,
     /// Where subscribers and other state are kept.
     pub data: PathBuf,
     /// Ciphering algorithms, the preferred one first.
@@ -110,7 +111,8 @@ impl Default for CoreConfig {
             n3: Ipv4Addr::new(127, 0, 0, 18),
             n6: "tern-n6".to_owned(),
             upf_workers: 2,
-            sessions_establishing_max: tern_amf::Limits::default().sessions_establishing,
+            sessions_establishing_max: NonZeroUsize::new(tern_amf::Limits::default().sessions_establishing)
+                .expect("invariant: the AMF's default establishes sessions"),
             data: PathBuf::from("tern-data"),
             ciphering: vec![Nea2, Nea1, Nea3, Nea0],
             integrity: vec![Nia2, Nia1, Nia3],
@@ -309,6 +311,12 @@ mod tests {
         assert_eq!(config.plmn.0.mnc(), "410");
         assert_eq!(config.tac, ["000002".parse().unwrap()]);
         assert_eq!(config.slices.len(), 1);
+    }
+
+    #[test]
+    fn a_core_that_establishes_no_session_is_refused() {
+        let error = tern_config::parse::<CoreConfig>("core.yaml", "sessions_establishing_max: 0\n");
+        assert!(error.unwrap_err().to_string().contains("sessions_establishing_max"));
     }
 
     #[test]

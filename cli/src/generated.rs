@@ -136,4 +136,14 @@ mod tests {
             read(nf, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         }
     }
+
+    #[test]
+    fn the_amf_is_told_how_many_sessions_to_establish_at_once() {
+        let core: CoreConfig = parse("core.yaml", "sessions_establishing_max: 7\n").unwrap();
+        let text = generated(&core, Nf::Amf, "6f1a5e54-98a1-4f53-8b8c-5f4c3a2b1d00");
+        let amf: tern_amf::Config = parse("amf.yaml", &text).unwrap();
+        assert_eq!(amf.limits.sessions_establishing, 7);
+        // What the small file has no field for keeps its default.
+        assert_eq!(amf.limits.sessions_waiting, tern_amf::Limits::default().sessions_waiting);
+    }
 }
