@@ -102,7 +102,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let api_root = arguments.udr.clone().unwrap_or_else(|| config.sbi(Nf::Udr).api_root());
     // A UDR that is named is meant; this machine's store may be another's.
     let store = arguments.udr.is_none().then(|| config.store(Nf::Udr));
-    let place = Place { client: Client::new(), api_root, store };
+    let place = Place { client: Client::new(&config)?, api_root, store };
     match arguments.command {
         Command::Add(add) => {
             let subscribers = add.subscribers()?;

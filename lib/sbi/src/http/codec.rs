@@ -29,7 +29,7 @@ const ACCEPTED: HeaderValue =
 
 /// Why content could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ContentError {
+pub(crate) enum ContentError {
     #[error("content of more than {0} octets")]
     TooLarge(usize),
     #[error("content did not arrive in time")]
@@ -44,7 +44,7 @@ pub(super) enum ContentError {
 
 impl ContentError {
     /// The answer of TS 29.500 Table 5.2.7.1-1.
-    pub(super) fn into_problem(self) -> ProblemDetails {
+    pub(crate) fn into_problem(self) -> ProblemDetails {
         let status = match self {
             Self::TooLarge(_) => 413,
             Self::Late => 408,
@@ -58,7 +58,7 @@ impl ContentError {
 
 /// Why a request or a reply cannot be written as HTTP.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum EncodeError {
+pub(crate) enum EncodeError {
     /// A field that HTTP does not carry.
     #[error(transparent)]
     Http(#[from] http::Error),
@@ -68,7 +68,7 @@ pub(super) enum EncodeError {
 }
 
 /// A request for the producer at `api_root`.
-pub(super) fn encode_request(
+pub(crate) fn encode_request(
     api_root: &str,
     user_agent: &HeaderValue,
     request: &Request,
@@ -109,7 +109,7 @@ pub(super) fn encode_request(
 }
 
 /// What [`decode_request`] refuses.
-pub(super) fn decode_request(
+pub(crate) fn decode_request(
     parts: &http::request::Parts,
     content: Bytes,
     limits: &HttpLimits,
@@ -140,7 +140,7 @@ pub(super) fn decode_request(
 }
 
 /// A reply; `allow` are the resource's methods if the status is 405.
-pub(super) fn encode_reply(
+pub(crate) fn encode_reply(
     reply: Reply,
     allow: &[Method],
 ) -> Result<http::Response<Full<Bytes>>, EncodeError> {
@@ -165,7 +165,7 @@ pub(super) fn encode_reply(
 }
 
 /// A reply that arrived.
-pub(super) fn decode_reply(parts: &http::response::Parts, content: Bytes) -> Result<Reply, ContentError> {
+pub(crate) fn decode_reply(parts: &http::response::Parts, content: Bytes) -> Result<Reply, ContentError> {
     let text = |name| parts.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     let max_age = text(CACHE_CONTROL).and_then(|directives| {
         let age = directives.split(',').find_map(|d| d.trim().strip_prefix("max-age="))?;
@@ -182,7 +182,7 @@ pub(super) fn decode_reply(parts: &http::response::Parts, content: Bytes) -> Res
 }
 
 /// Reads content of at most `max` octets, without copying what comes in one frame.
-pub(super) async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, ContentError> {
+pub(crate) async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, ContentError> {
     if incoming.size_hint().lower() > max as u64 {
         return Err(ContentError::TooLarge(max));
     }

@@ -9,3 +9,4 @@ mod hostile;
 #[path = "../../../../proto/sbi/tests/samples/mod.rs"]
 mod samples;
 mod service;
+mod tap;

@@ -203,7 +203,7 @@ fn write_body(out: &mut Vec<u8>, body: &Body) {
     }
     if let Some(text) = content.written() {
         write_head(out, major::TAG, TAG_JSON);
-        return write_bytes(out, &text);
+        return write_bytes(out, text);
     }
     content.write_direct(out);
 }
