@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use tern_sctp::SctpMode;
-use tern_tests::core::{Core, K, OPC, SUPI, Setup};
+use tern_tests::core::{Core, K, OPC, SUPI, Sbi, Setup};
 use tern_tests::netns::remove_orphans;
 use tern_tests::topology::{DN_ADDRESS, N2_CORE, Topology};
 use tern_types::Random;
@@ -96,6 +96,12 @@ fn possible() -> bool {
     Path::new("/dev/net/tun").exists() && made.is_ok_and(|status| status.success())
 }
 
+/// How the SBI travels in this run of the tests: `TERN_SBI`, or as the core does by itself.
+pub fn sbi() -> Sbi {
+    let chosen = std::env::var("TERN_SBI").unwrap_or_else(|_| "auto".to_owned());
+    clap::ValueEnum::from_str(&chosen, true).expect("TERN_SBI is auto, shm or tcp")
+}
+
 /// Says that a test cannot run here; it must stand in `tests/skips.txt` with the reason.
 fn skip(test: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/skips.txt");
@@ -152,7 +158,7 @@ impl World {
 
     /// What `tern up` is started with.
     pub fn setup(&self) -> Setup {
-        Setup::new(TERN, self.directory.clone())
+        Setup { sbi: sbi(), ..Setup::new(TERN, self.directory.clone()) }
     }
 
     /// Runs `tern` on the core's host with the core's file; its standard output.

@@ -243,6 +243,10 @@ pub(crate) fn read_v6(cursor: &mut Cursor<'_>) -> Result<Ipv6Addr, DecodeError> 
     cursor.array::<16>().map(Ipv6Addr::from)
 }
 
+fn is_label(octets: &[u8]) -> bool {
+    (1..=63).contains(&octets.len()) && octets.iter().all(|octet| octet.is_ascii_graphic() && *octet != b'.')
+}
+
 /// Labels of 1 to 63 octets of visible ASCII that fill all octets; one empty label may end them.
 fn from_labels(mut octets: &[u8]) -> Option<String> {
     let mut name = String::new();
@@ -252,7 +256,7 @@ fn from_labels(mut octets: &[u8]) -> Option<String> {
             return (rest.is_empty() && !name.is_empty()).then_some(name);
         }
         let (label, rest) = rest.split_at_checked(length)?;
-        if length > 63 || !label.iter().all(|octet| octet.is_ascii_graphic() && *octet != b'.') {
+        if !is_label(label) {
             return None;
         }
         if !name.is_empty() {
@@ -266,7 +270,7 @@ fn from_labels(mut octets: &[u8]) -> Option<String> {
 
 /// Writes labels; a name that is no sequence of labels is written as it is.
 fn put_labels(name: &str, out: &mut Vec<u8>) {
-    if name.split('.').all(|label| (1..=63).contains(&label.len()) && label.is_ascii()) {
+    if name.split('.').all(|label| is_label(label.as_bytes())) {
         for label in name.split('.') {
             out.push(label.len() as u8);
             out.extend_from_slice(label.as_bytes());
@@ -285,6 +289,16 @@ mod tests {
         for octets in [b"\x03ims\x04test".as_slice(), b"ims.test", b"\x03ims\x04test\x00"] {
             let name = Name::read(&mut Cursor::new(22, octets, 0)).unwrap_or_default();
             assert_eq!(name, Name::from("ims.test"));
+        }
+    }
+
+    #[test]
+    fn when_a_name_is_no_sequence_of_labels_then_it_stays_as_it_came() {
+        for octets in [b"\x0a\x09\x00internet".as_slice(), b"\x03a b", b"ims..test"] {
+            let name = Name::read(&mut Cursor::new(159, octets, 0)).unwrap_or_default();
+            let mut written = Vec::new();
+            name.write(&mut written);
+            assert_eq!(written, octets);
         }
     }
 

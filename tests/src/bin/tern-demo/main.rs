@@ -24,6 +24,8 @@ use crate::report::Report;
 const FILE_LEN: u64 = 10_000_000;
 /// Port of the file's server in the data network.
 const FILE_PORT: u16 = 8080;
+/// What the SBI would be, if an interface saw it: the network functions have addresses of the host.
+const SBI_ON_WIRE: &str = "http2 || (tcp && ip.addr == 127.0.0.0/8)";
 /// Echo requests sent.
 const PINGS: u32 = 20;
 /// How long the gNB and the UE may take for all that they do.
@@ -129,6 +131,8 @@ async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     if let Some(tap) = &tap {
         let tapped = capture::add_taps(&wire_file, tap, &capture_file)?;
         ensure!(tapped.answered > 0, "the taps have seen nothing of the SBI: {tapped:?}");
+        let on_wire = capture::read_fields(&wire_file, SBI_ON_WIRE, &["frame.number", "_ws.col.Info"])?;
+        ensure!(on_wire.is_empty(), "the SBI is on an interface: {}", on_wire.join(", "));
         std::fs::remove_file(&wire_file)?;
     }
     report.add_timeline(timeline::read(&capture_file)?);
