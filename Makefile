@@ -14,9 +14,9 @@ help: ## this list
 setup: ## install what the distribution has and this machine lacks
 	@scripts/setup build run
 
-demo: ## a UE pings through a complete core, from nothing
+demo: ## a UE pings through a complete core, from nothing; SBI=shm or SBI=tcp says how the SBI travels
 	@scripts/setup build run
-	@scripts/demo release
+	@scripts/demo release $(SBI)
 
 test: ## everything that decides whether main is good
 	@scripts/setup build run oracle

@@ -9,12 +9,13 @@ use tern_sbi::{Call, Operation, Reply};
 use tern_types::{Duration, Guti5g, Instant, Random, Supi};
 use tracing::{debug, error, info, warn};
 
+use crate::admission::{self, Admission};
 use crate::config::Config;
 use crate::io::{Awaited, Input, Output, ReplyResult, Token};
 use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope};
 use crate::ngap;
 use crate::ue::{Connection, Reachability, UeContext, UeId};
-use crate::{gmm, sbi};
+use crate::{gmm, sbi, session};
 
 /// How long a gNB has to confirm the release of a UE's connection.
 pub const RELEASE_COMPLETE_WITHIN: Duration = Duration::from_secs(10);
@@ -53,6 +54,8 @@ pub struct Amf {
     pub(crate) departing: BTreeMap<u64, Departing>,
     /// UEs that are not registered and have a procedure running.
     pub(crate) registering: BTreeSet<UeId>,
+    /// PDU session establishments in progress, and those that wait.
+    pub(crate) admission: Admission,
     tokens: BTreeMap<Token, UeId>,
     deadlines: BTreeSet<(Instant, Due)>,
     asked: Option<Instant>,
@@ -81,6 +84,7 @@ impl Amf {
             by_ran_id: BTreeMap::new(),
             departing: BTreeMap::new(),
             registering: BTreeSet::new(),
+            admission: Admission::default(),
             tokens: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             asked: None,
@@ -103,6 +107,7 @@ impl Amf {
             Input::Expired => self.asked = None,
         }
         self.expire();
+        self.admit_waiting();
         let next = self.deadlines.first().map(|&(at, _)| at);
         if next != self.asked {
             self.asked = next;
@@ -203,6 +208,13 @@ impl Amf {
         }
     }
 
+    /// Begins the session establishments whose turn has come.
+    fn admit_waiting(&mut self) {
+        while let Some((ue, session)) = self.admission.next(&self.config.limits) {
+            self.with_ue(ue, |ue, amf| admission::admit(ue, amf, session));
+        }
+    }
+
     /// Takes a context out, works on it, and puts it back unless it is over.
     pub(crate) fn with_ue(&mut self, id: UeId, work: impl FnOnce(&mut UeContext, &mut Self)) {
         let Some(mut ue) = self.ues.remove(&id) else { return };
@@ -230,6 +242,7 @@ impl Amf {
         if ue.is_over() {
             self.unindex(&ue);
         } else {
+            self.admission.settle(&ue);
             self.ues.insert(ue.id, ue);
         }
     }
@@ -256,6 +269,7 @@ impl Amf {
             self.deadlines.remove(&(at, Due::Ue(ue.id)));
         }
         self.registering.remove(&ue.id);
+        self.admission.forget(ue.id);
         if let Some(supi) = &ue.supi
             && self.by_supi.get(supi) == Some(&ue.id)
         {
@@ -402,6 +416,7 @@ impl Amf {
         let connection = ue.n2.take()?;
         self.by_amf_id.remove(&connection.amf_ue_ngap_id);
         self.by_ran_id.remove(&(connection.gnb, connection.ran_ue_ngap_id));
+        session::disconnected(ue, self);
         Some(connection)
     }
 

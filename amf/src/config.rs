@@ -165,6 +165,10 @@ pub struct Limits {
     pub registrations: usize,
     /// PDU sessions of a UE.
     pub sessions_per_ue: usize,
+    /// PDU session establishments in progress at the same time; at least 1.
+    pub sessions_establishing: usize,
+    /// PDU session requests that wait for their turn; beyond it #22.
+    pub sessions_waiting: usize,
     /// Messages held for a UE or one of its sessions while another is on its way.
     pub pending_per_ue: usize,
     /// Connections whose release a gNB has not confirmed.
@@ -173,7 +177,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { ues: 200_000, registrations: 1024, sessions_per_ue: 15, pending_per_ue: 16, releasing: 20_000 }
+        Self {
+            ues: 200_000,
+            registrations: 1024,
+            sessions_per_ue: 15,
+            sessions_establishing: 64,
+            sessions_waiting: 2048,
+            pending_per_ue: 16,
+            releasing: 20_000,
+        }
     }
 }
 
@@ -285,6 +297,9 @@ impl Config {
         if null && !self.security.allow_null_integrity {
             return Err("security.integrity: NIA0 needs allow_null_integrity: true".into());
         }
+        if self.limits.sessions_establishing == 0 {
+            return Err("limits.sessions_establishing: at least 1, or no session is ever established".into());
+        }
         if self.n2.addresses.is_empty() {
             return Err("n2.addresses: at least one address is needed".into());
         }
@@ -310,6 +325,9 @@ mod tests {
         let config: Config = tern_config::parse("amf.yaml", null).unwrap();
         assert!(config.check().unwrap_err().contains("allow_null_integrity"));
         assert!(tern_config::parse::<Config>("amf.yaml", "nmae: x").is_err());
+        let no_session = "limits: { sessions_establishing: 0 }";
+        let config: Config = tern_config::parse("amf.yaml", no_session).unwrap();
+        assert!(config.check().unwrap_err().contains("sessions_establishing"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! A UE's way: `ngap/initial_ue_message.rs`, `gmm/registration.rs` (read its `Step`), then
 //! `gmm/nas_transport.rs` and `session.rs`.
 
+mod admission;
 mod amf;
 mod config;
 mod error;
@@ -23,6 +24,7 @@ mod supervised;
 mod tests;
 mod ue;
 
+pub use admission::{ACCEPT_WITHIN, ACCESS_WITHIN, WAITING_WITHIN, Waiting};
 pub use amf::{Amf, RELEASE_COMPLETE_WITHIN};
 pub use config::{AmfIdConfig, Config, Limits, Reauthentication, SecurityConfig, ServedPlmn, TimerConfig};
 pub use error::Refusal;

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tern_sbi::Location;
 use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, UpdateSmContext};
-use tern_types::{Dnn, PduSessionId, Snssai};
+use tern_types::{Dnn, Instant, PduSessionId, Snssai};
 use tracing::{debug, info, warn};
 
 use crate::Amf;
+use crate::admission::{self, ACCEPT_WITHIN, ACCESS_WITHIN};
 use crate::gmm::activation;
 use crate::gmm::nas_transport::{self, NotForwarded};
 use crate::io::{Awaited, ReplyResult, Token};
@@ -33,6 +34,9 @@ pub struct Session {
     pub context: Option<Location>,
     /// Whether the gNB has resources for it.
     pub resources: bool,
+    /// Until when its establishment counts as in progress, once the SMF has created the context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted_until: Option<Instant>,
     step: Step,
     queue: VecDeque<Work>,
 }
@@ -72,6 +76,13 @@ pub(crate) enum Work {
     Release(Option<Box<NewSession>>),
 }
 
+impl Work {
+    /// Whether it is the gNB's answer to an establishment.
+    fn ends_establishment(&self) -> bool {
+        matches!(self, Self::N2(N2FromGnb::SetupResponse | N2FromGnb::SetupUnsuccessful, _))
+    }
+}
+
 /// N2 SM information from a gNB: TS 29.502 N2SmInfoType.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum N2FromGnb {
@@ -90,6 +101,25 @@ impl Session {
     pub(crate) fn is_leaving(&self) -> bool {
         matches!(self.step, Step::Releasing(_, None))
             || self.queue.iter().any(|work| matches!(work, Work::Release(None)))
+    }
+
+    /// Whether its establishment is in progress, as [`admission`] counts.
+    pub(crate) fn is_establishing(&self) -> bool {
+        match self.step {
+            Step::Creating(..) => true,
+            Step::Idle | Step::Updating(..) => self.counted_until.is_some(),
+            Step::Releasing(..) => false,
+        }
+    }
+
+    /// When its establishment counts no longer, whatever has become of it.
+    pub(crate) fn counted_until(&self) -> Option<Instant> {
+        self.counted_until
+    }
+
+    /// Its establishment is over, or takes too long, or nobody is there for it.
+    pub(crate) fn count_no_longer(&mut self) {
+        self.counted_until = None;
     }
 
     /// Whether the SMF has something left to answer.
@@ -111,7 +141,10 @@ pub(crate) fn awaiting(ue: &UeContext, token: Token) -> Option<PduSessionId> {
 
 /// Asks an SMF for a session; one with the same identity goes first.
 pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
-    let Some(session) = ue.sessions.get_mut(&new.id) else { return begin(ue, amf, new) };
+    if admission::repeat(ue, amf, &new) {
+        return;
+    }
+    let Some(session) = ue.sessions.get_mut(&new.id) else { return admission::request(ue, amf, new) };
     if matches!(&session.step, Step::Creating(_, n1) if *n1 == new.n1) {
         // The UE asks again while the SMF is at work (T3580).
         amf.count("amf.session.create_repeated");
@@ -126,7 +159,8 @@ pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
     push(ue, amf, new.id, Work::Release(Some(Box::new(new))));
 }
 
-fn begin(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
+/// Asks an SMF for a session whose turn it is.
+pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
     match smf::create(ue, amf, &new) {
         Some(awaited) => {
             let session = Session {
@@ -135,6 +169,7 @@ fn begin(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
                 dnn: new.dnn,
                 context: None,
                 resources: false,
+                counted_until: None,
                 step: Step::Creating(awaited, new.n1),
                 queue: VecDeque::new(),
             };
@@ -149,6 +184,9 @@ pub(crate) fn push(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, work: Wo
     let Some(session) = ue.sessions.get_mut(&id) else { return false };
     if session.queue.len() >= amf.config.limits.pending_per_ue {
         amf.count("amf.session.queue_full");
+        if work.ends_establishment() {
+            session.count_no_longer();
+        }
         return false;
     }
     session.queue.push_back(work);
@@ -188,7 +226,12 @@ pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, repl
     match std::mem::replace(&mut session.step, Step::Idle) {
         Step::Idle => {}
         Step::Creating(awaited, n1) => on_created(ue, amf, id, smf::created(awaited.read(reply)), &n1),
-        Step::Updating(awaited, work) => on_updated(ue, amf, id, smf::updated(awaited.read(reply)), work),
+        Step::Updating(awaited, work) => {
+            if work.ends_establishment() {
+                session.count_no_longer();
+            }
+            on_updated(ue, amf, id, smf::updated(awaited.read(reply)), work);
+        }
         Step::Releasing(awaited, successor) => {
             if let Err(error) = awaited.read(reply) {
                 // What the SMF does not know is released as well.
@@ -196,7 +239,7 @@ pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, repl
             }
             ue.sessions.remove(&id);
             if let Some(new) = successor {
-                begin(ue, amf, *new);
+                admission::request(ue, amf, *new);
             }
         }
     }
@@ -215,6 +258,7 @@ fn on_created(
             amf.count("amf.session.created");
             if let Some(session) = ue.sessions.get_mut(&id) {
                 session.context = Some(created.context);
+                session.counted_until = ue.n2.is_some().then_some(amf.now + ACCEPT_WITHIN);
             }
         }
         Err(refusal) => {
@@ -227,7 +271,7 @@ fn on_created(
                 None => nas_transport::not_forwarded(ue, amf, id, n1, refusal.not_forwarded),
             }
             if let Some(Work::Release(Some(new))) = queue.into_iter().next_back() {
-                begin(ue, amf, *new);
+                admission::request(ue, amf, *new);
             }
         }
     }
@@ -303,6 +347,12 @@ pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) 
             }
         }
         Some((kind, data)) => {
+            let until = amf.now + ACCESS_WITHIN;
+            if kind == N2SmKind::SetupRequest
+                && let Some(session) = ue.sessions.get_mut(&message.session)
+            {
+                session.counted_until = session.counted_until.map(|before| before.min(until));
+            }
             pdu_session_resource::send(ue, amf, message.session, kind, &data, message.n1.as_ref());
         }
     }
@@ -326,8 +376,15 @@ pub(crate) fn drop_session(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId) 
         pdu_session_resource::release(ue, amf, id);
     }
     if let Some(Work::Release(Some(new))) = session.queue.into_iter().next_back() {
-        begin(ue, amf, *new);
+        admission::request(ue, amf, *new);
     }
+}
+
+/// The UE's connection is gone: it waits for no session, and what was being established has nobody
+/// to go on with.
+pub(crate) fn disconnected(ue: &mut UeContext, amf: &mut Amf) {
+    admission::leave(ue, amf);
+    ue.sessions.values_mut().for_each(Session::count_no_longer);
 }
 
 /// The UE has entered CM-IDLE: the SMFs stop sending to the gNB (TS 23.502 §4.2.6).
@@ -357,6 +414,7 @@ pub(crate) fn release_inactive(ue: &mut UeContext, amf: &mut Amf, active: impl F
 
 /// The UE has left: every session is released at its SMF, whatever it answers.
 pub(crate) fn release_all(ue: &mut UeContext, amf: &mut Amf) {
+    admission::leave(ue, amf);
     for (id, session) in std::mem::take(&mut ue.sessions) {
         if session.resources {
             pdu_session_resource::release(ue, amf, id);

@@ -21,6 +21,8 @@ impl Amf {
             "registered": count(|ue| usize::from(ue.registered)),
             "connected": count(|ue| usize::from(ue.n2.is_some())),
             "sessions": count(|ue| ue.sessions.len()),
+            "sessionsEstablishing": self.admission.establishing(),
+            "sessionsWaiting": self.admission.waiting(),
             "gnbList": self.gnbs.values().take(LISTED_MAX).map(|gnb| self.gnb_status(gnb)).collect::<Vec<_>>(),
             "ueList": ues.take(LISTED_MAX).map(|ue| self.ue_status(ue)).collect::<Vec<_>>(),
         })

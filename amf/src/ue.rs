@@ -10,6 +10,7 @@ use tern_ngap::convert::NrLocation;
 use tern_sbi::Location;
 use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, Snssai, Supi, Tai};
 
+use crate::admission::{self, Waiting};
 use crate::gmm::Procedure;
 use crate::n2::message::GnbId;
 use crate::session::Session;
@@ -69,6 +70,9 @@ pub struct UeContext {
     pub registration_area: Vec<Tai>,
     /// PDU sessions by identity.
     pub sessions: BTreeMap<PduSessionId, Session>,
+    /// Requests for further sessions that wait for their turn, by identity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waiting: BTreeMap<PduSessionId, Waiting>,
     /// Individual AM policy association.
     pub am_policy: Option<Location>,
     /// Subscription to changes at the UDM.
@@ -128,6 +132,9 @@ pub struct Connection {
     pub amf_ue_ngap_id: u64,
     /// Whether NAS messages are exchanged securely (TS 24.501 §4.4.2.5).
     pub secured: bool,
+    /// Whether the gNB says that the UE asked for it with priority.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub priority: bool,
     /// The uplink NAS COUNT that K_gNB is derived from (TS 33.501 §6.8.1.1.2).
     pub k_gnb_count: u32,
     /// UE context at the gNB.
@@ -227,6 +234,7 @@ impl UeContext {
             allowed: Vec::new(),
             registration_area: Vec::new(),
             sessions: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             am_policy: None,
             sdm_subscription: None,
             at_udm: false,
@@ -260,12 +268,12 @@ impl UeContext {
     pub fn deadline(&self) -> Option<Instant> {
         let procedure = self.procedure.as_ref().and_then(Procedure::deadline);
         let reachability = self.reachability.map(Reachability::deadline);
-        [procedure, reachability].into_iter().flatten().min()
+        [procedure, reachability, admission::deadline(self)].into_iter().flatten().min()
     }
 
     /// Whether nothing would be lost with it.
     pub(crate) fn is_over(&self) -> bool {
         let idle = self.n2.is_none() && self.procedure.is_none() && self.sessions.is_empty();
-        idle && !self.registered && self.reachability.is_none()
+        idle && self.waiting.is_empty() && !self.registered && self.reachability.is_none()
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
-use tern_nf::SbiConfig;
 use tern_sbi::{Body, Call, Headers, Method, ProblemDetails, Reply, Request, TransportError};
-use tern_sbi_transport::Transport;
-use tern_sbi_transport::http::Tcp;
+use tern_sbi_transport::{Hybrid, HybridOptions, Transport, TransportChoice};
 use tern_types::Duration;
+
+use crate::core_config::CoreConfig;
 
 /// How long a tool waits for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,10 +30,14 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// Over TCP.
-    pub fn new() -> Self {
-        let limits = SbiConfig::loopback(1).limits();
-        Self { transport: Arc::new(tern_sbi_transport::Http::tcp(Tcp { source: None }, limits, "tern")) }
+    /// Through the shared memory of this core if it has some and this user may use it, else over TCP.
+    pub fn new(core: &CoreConfig) -> Result<Self> {
+        let transport = match core.sbi {
+            TransportChoice::Tcp => TransportChoice::Tcp,
+            TransportChoice::Auto | TransportChoice::Shm => TransportChoice::Auto,
+        };
+        let options = HybridOptions { transport, ..HybridOptions::new(core.manager(), "tern") };
+        Ok(Self { transport: Arc::new(Hybrid::new(options, |_| {})?) })
     }
 
     /// Sends one request; a status of 2xx is an answer, all else an error.
@@ -53,8 +57,9 @@ impl Client {
         if (200..300).contains(&reply.status) {
             return Ok(reply);
         }
-        let problem = reply.body.json().and_then(|text| serde_json::from_slice(text).ok());
-        Err(ClientError::Refused(problem.unwrap_or_else(|| ProblemDetails::new(reply.status, ""))))
+        Err(ClientError::Refused(
+            reply.body.problem().unwrap_or_else(|| ProblemDetails::new(reply.status, "")),
+        ))
     }
 
     /// Reads a document.
@@ -66,6 +71,6 @@ impl Client {
     ) -> Result<T> {
         let reply = self.send(api_root, Method::Get, path, query, None).await?;
         let Some(text) = reply.body.json() else { bail!("{api_root}{path}: an answer without content") };
-        serde_json::from_slice(text).with_context(|| format!("{api_root}{path}"))
+        serde_json::from_slice(&text).with_context(|| format!("{api_root}{path}"))
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tern_config::Sample;
 use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
-use tern_nf::SbiConfig;
+use tern_nf::{Codec, Connections, SbiConfig, TransportChoice};
 use tern_types::{Dnn, Ipv4Network, Ipv4Prefix, PlmnId, Snssai, Tac};
 
 /// Stands in `n6` for a core without user data, which needs no privilege.
@@ -37,6 +38,8 @@ pub struct CoreConfig {
     pub n6: String,
     /// Worker threads of the UPF.
     pub upf_workers: usize,
+    /// PDU session establishments that the AMF has in progress at the same time.
+    pub sessions_establishing_max: NonZeroUsize,
     /// Where subscribers and other state are kept.
     pub data: PathBuf,
     /// Ciphering algorithms, the preferred one first.
@@ -49,6 +52,14 @@ pub struct CoreConfig {
     pub null_scheme: bool,
     /// What an acknowledged write survives.
     pub durability: tern_store::Durability,
+    /// What the SBI travels by.
+    pub sbi: TransportChoice,
+    /// What it speaks through shared memory.
+    pub sbi_codec: Codec,
+    /// Whose its connections through shared memory are.
+    pub sbi_connections: Connections,
+    /// Where what goes through shared memory is kept for captures.
+    pub sbi_tap: Option<PathBuf>,
     /// The last octet of the first SBI address: the NRF is at 127.0.0.`sbi_base`, the others follow.
     pub sbi_base: u8,
 }
@@ -100,12 +111,18 @@ impl Default for CoreConfig {
             n3: Ipv4Addr::new(127, 0, 0, 18),
             n6: "tern-n6".to_owned(),
             upf_workers: 2,
+            sessions_establishing_max: NonZeroUsize::new(tern_amf::Limits::default().sessions_establishing)
+                .expect("invariant: the AMF's default establishes sessions"),
             data: PathBuf::from("tern-data"),
             ciphering: vec![Nea2, Nea1, Nea3, Nea0],
             integrity: vec![Nia2, Nia1, Nia3],
             home_network_keys: Vec::new(),
             null_scheme: true,
             durability: tern_store::Durability::Process,
+            sbi: TransportChoice::Auto,
+            sbi_codec: Codec::Auto,
+            sbi_connections: Connections::Multiplexed,
+            sbi_tap: None,
             sbi_base: 10,
         }
     }
@@ -183,7 +200,26 @@ impl CoreConfig {
     /// The SBI of a network function.
     pub fn sbi(&self, nf: Nf) -> SbiConfig {
         let nrf = (nf != Nf::Nrf).then(|| self.sbi(Nf::Nrf).api_root());
-        SbiConfig { address: self.address(nf), nrf, ..SbiConfig::loopback(0) }
+        SbiConfig {
+            address: self.address(nf),
+            nrf,
+            transport: self.sbi,
+            codec: self.sbi_codec,
+            connections: self.sbi_connections,
+            manager: Some(self.manager()),
+            tap: self.sbi_tap.clone(),
+            ..SbiConfig::loopback(0)
+        }
+    }
+
+    /// The socket of the manager of shared memory.
+    pub fn manager(&self) -> String {
+        tern_nf::manager_of(&format!("{}:{}", self.address(Nf::Nrf), tern_nf::SBI_PORT))
+    }
+
+    /// Whether network functions may use shared memory.
+    pub fn has_shared_memory(&self) -> bool {
+        self.sbi != TransportChoice::Tcp
     }
 
     /// The store of a network function.
@@ -275,6 +311,12 @@ mod tests {
         assert_eq!(config.plmn.0.mnc(), "410");
         assert_eq!(config.tac, ["000002".parse().unwrap()]);
         assert_eq!(config.slices.len(), 1);
+    }
+
+    #[test]
+    fn a_core_that_establishes_no_session_is_refused() {
+        let error = tern_config::parse::<CoreConfig>("core.yaml", "sessions_establishing_max: 0\n");
+        assert!(error.unwrap_err().to_string().contains("sessions_establishing_max"));
     }
 
     #[test]

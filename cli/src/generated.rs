@@ -25,6 +25,18 @@ pub fn generated(core: &CoreConfig, nf: Nf, instance: &str) -> String {
     format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
 }
 
+/// The configuration file of the manager of shared memory: it admits this user's processes, at the
+/// addresses of this core's network functions.
+pub fn generated_manager(core: &CoreConfig) -> String {
+    let addresses: Vec<String> = Nf::ALL.iter().map(|nf| core.address(*nf).to_string()).collect();
+    let user = rustix::process::geteuid().as_raw();
+    let file = json!({
+        "socket": core.manager(),
+        "domains": [{ "name": "core", "user": user, "addresses": addresses }],
+    });
+    format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
+}
+
 /// Whether a network function of a whole core keeps state on disk.
 pub fn keeps_state(nf: Nf) -> bool {
     matches!(nf, Nf::Nrf | Nf::Pcf)
@@ -44,6 +56,7 @@ fn amf(core: &CoreConfig) -> Value {
         "n2": { "addresses": [core.n2], "sctp": core.sctp },
         "served": [{ "plmn": core.plmn.0, "tacs": core.tac, "slices": slices(core) }],
         "security": { "integrity": core.integrity, "ciphering": core.ciphering },
+        "limits": { "sessions_establishing": core.sessions_establishing_max },
     })
 }
 
@@ -92,6 +105,14 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_manager_reads_the_file_made_for_it() {
+        let core = CoreConfig::sample().unwrap();
+        let text = generated_manager(&core);
+        let config: crate::manager::Config = parse("manager", &text).unwrap();
+        config.options().unwrap().check().unwrap();
+    }
+
     fn read(nf: Nf, text: &str) -> Result<(), ConfigError> {
         let file = nf.name();
         match nf {
@@ -114,5 +135,15 @@ mod tests {
             let text = generated(&core, nf, "6f1a5e54-98a1-4f53-8b8c-5f4c3a2b1d00");
             read(nf, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         }
+    }
+
+    #[test]
+    fn the_amf_is_told_how_many_sessions_to_establish_at_once() {
+        let core: CoreConfig = parse("core.yaml", "sessions_establishing_max: 7\n").unwrap();
+        let text = generated(&core, Nf::Amf, "6f1a5e54-98a1-4f53-8b8c-5f4c3a2b1d00");
+        let amf: tern_amf::Config = parse("amf.yaml", &text).unwrap();
+        assert_eq!(amf.limits.sessions_establishing, 7);
+        // What the small file has no field for keeps its default.
+        assert_eq!(amf.limits.sessions_waiting, tern_amf::Limits::default().sessions_waiting);
     }
 }

@@ -5,6 +5,7 @@ mod client;
 mod core_config;
 mod generated;
 mod key_pair;
+mod manager;
 mod nf;
 mod preflight;
 mod sim;
@@ -47,6 +48,8 @@ enum Command {
     /// Show configuration files with every field explained; make keys
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Manager of shared memory: pairs the network functions of this node
+    Manager(Process),
     /// NF Repository Function
     Nrf(Process),
     /// Unified Data Repository
@@ -111,6 +114,7 @@ enum Profile {
 #[derive(Clone, Copy, ValueEnum)]
 enum Sample {
     Core,
+    Manager,
     Nrf,
     Udr,
     Udm,
@@ -138,6 +142,7 @@ fn main() -> ExitCode {
             };
             print(&key_pair::made(scheme, id, &mut tern_nf::Entropy::real()?.random())?)
         }),
+        Command::Manager(process) => manager::main(&process),
         Command::Nrf(process) => nf::nrf(&process),
         Command::Udr(process) => nf::udr(&process),
         Command::Udm(process) => nf::udm(&process),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tern_config::Sample as _;
-use tern_nf::{EnvOptions, SbiConfig, process_main};
+use tern_nf::{EnvOptions, SbiConfig, TransportChoice, process_main};
 use tern_store::RedbOptions;
 
 use crate::core_config::CoreConfig;
@@ -21,7 +21,7 @@ fn options(process: &Process, name: &str, sbi: &SbiConfig) -> EnvOptions {
 }
 
 /// Ends this process with the parent that asked for it; false if the parent is gone already.
-fn follow_parent(process: &Process) -> bool {
+pub fn follow_parent(process: &Process) -> bool {
     let Some(parent) = process.with_parent else { return true };
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
         eprintln!("tern: cannot follow the parent process: {error}");
@@ -86,7 +86,8 @@ pub fn n2(process: &Process) -> ExitCode {
     }
     let options = |config: &tern_amf::n2::Config| {
         // It speaks no SBI; the address only says where requests would come from.
-        EnvOptions::new("N2", &SbiConfig::loopback(1)).with_sctp(config.sctp)
+        let sbi = SbiConfig { transport: TransportChoice::Tcp, ..SbiConfig::loopback(1) };
+        EnvOptions::new("N2", &sbi).with_sctp(config.sctp)
     };
     process_main("n2", process.config.as_deref(), options, tern_amf::n2::run)
 }
@@ -104,6 +105,7 @@ pub fn sample(of: Sample) -> &'static str {
         Sample::Amf => tern_amf::Config::SAMPLE,
         Sample::Smf => tern_smf::Config::SAMPLE,
         Sample::Upf => tern_upf::Config::SAMPLE,
+        Sample::Manager => crate::manager::Config::SAMPLE,
         Sample::N2 => tern_amf::n2::Config::SAMPLE,
         Sample::Sim => ue_ransim::config::Config::SAMPLE,
     }

@@ -77,7 +77,7 @@ const TABLES: [Table; 3] = [
 /// Asks every network function for its state and prints it.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let config = CoreConfig::load(arguments.config.as_deref())?;
-    let client = Client::new();
+    let client = Client::new(&config)?;
     let mut all = Map::new();
     let mut silent = Vec::new();
     for nf in Nf::ALL {

@@ -102,7 +102,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let api_root = arguments.udr.clone().unwrap_or_else(|| config.sbi(Nf::Udr).api_root());
     // A UDR that is named is meant; this machine's store may be another's.
     let store = arguments.udr.is_none().then(|| config.store(Nf::Udr));
-    let place = Place { client: Client::new(), api_root, store };
+    let place = Place { client: Client::new(&config)?, api_root, store };
     match arguments.command {
         Command::Add(add) => {
             let subscribers = add.subscribers()?;
@@ -208,7 +208,9 @@ impl Place {
             let query: Vec<_> = text.iter().map(|text| ("after", text.as_str())).collect();
             let sent = self.client.send(&self.api_root, Method::Get, SUBSCRIBERS_PATH, &query, None).await;
             let page: SubscriberList = match sent {
-                Ok(reply) => serde_json::from_slice(reply.body.json().context("an answer without content")?)?,
+                Ok(reply) => {
+                    serde_json::from_slice(&reply.body.json().context("an answer without content")?)?
+                }
                 Err(error) => match self.offline(&error)? {
                     Some(repository) => return list_offline(&repository).await,
                     None => return Err(self.explained(error)),
@@ -233,7 +235,9 @@ impl Place {
         let path = PathParams::fill(SUBSCRIBER_PATH, &[&supi.to_string()]);
         let query: &[_] = if keys { &[("keys", "true")] } else { &[] };
         match self.client.send(&self.api_root, Method::Get, &path, query, None).await {
-            Ok(reply) => Ok(serde_json::from_slice(reply.body.json().context("an answer without content")?)?),
+            Ok(reply) => {
+                Ok(serde_json::from_slice(&reply.body.json().context("an answer without content")?)?)
+            }
             Err(error) => match self.offline(&error)? {
                 None => Err(self.explained(error)),
                 Some(repository) => {

@@ -2,6 +2,7 @@
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
@@ -16,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::core_config::{CoreConfig, Nf};
-use crate::generated::{generated, keeps_state};
+use crate::generated::{generated, generated_manager, keeps_state};
 use crate::preflight;
 
 /// How long a network function may take until it is registered.
@@ -82,20 +83,39 @@ struct Core {
     directory: PathBuf,
     /// Where state is kept.
     data: PathBuf,
+    /// Whether there is a manager of shared memory.
+    manager: bool,
     running: Vec<Running>,
     lines: mpsc::Receiver<Line>,
     sender: mpsc::Sender<Line>,
 }
 
 struct Running {
-    nf: Nf,
+    member: Member,
     child: Child,
     deaths: Vec<Instant>,
 }
 
-/// A line of a network function's output.
+/// A process of the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    /// The manager of shared memory: the first to start and the last to stop.
+    Manager,
+    Nf(Nf),
+}
+
+impl Member {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Manager => "manager",
+            Self::Nf(nf) => nf.name(),
+        }
+    }
+}
+
+/// A line of a process's standard output.
 struct Line {
-    nf: Nf,
+    member: Member,
     text: String,
 }
 
@@ -108,13 +128,17 @@ impl Core {
             format!("cannot make {} (`data: {data}` of the core's file)", directory.display())
         })?;
         for nf in Nf::ALL {
-            let path = file_of(&directory, nf);
+            let path = file_of(&directory, Member::Nf(nf));
             let instance = instance_of(&config.data, nf)?;
             let text = generated(config, nf, &instance);
             write_private(&path, &text).with_context(|| path.display().to_string())?;
         }
+        let manager = config.has_shared_memory();
+        if manager {
+            write_private(&file_of(&directory, Member::Manager), &generated_manager(config))?;
+        }
         let (sender, lines) = mpsc::channel(LINES_MAX);
-        Ok(Self { directory, data: config.data.clone(), running: Vec::new(), lines, sender })
+        Ok(Self { directory, data: config.data.clone(), manager, running: Vec::new(), lines, sender })
     }
 
     /// Starts all and keeps them running; returns only with an error.
@@ -135,69 +159,75 @@ impl Core {
     async fn start_all(&mut self) -> Result<()> {
         let (first, rest) = Nf::ALL.split_at(1);
         let (producers, consumers) = rest.split_at(rest.len() - 2);
+        if self.manager {
+            self.start(Member::Manager)?;
+            self.ready(&[Member::Manager]).await?;
+        }
         for group in [first, producers, consumers] {
-            for &nf in group {
-                self.start(nf)?;
+            let members: Vec<Member> = group.iter().copied().map(Member::Nf).collect();
+            for &member in &members {
+                self.start(member)?;
             }
-            self.ready(group).await?;
+            self.ready(&members).await?;
         }
         Ok(())
     }
 
-    fn start(&mut self, nf: Nf) -> Result<()> {
-        let child = self.spawn(nf)?;
-        self.running.push(Running { nf, child, deaths: Vec::new() });
+    fn start(&mut self, member: Member) -> Result<()> {
+        let child = self.spawn(member)?;
+        self.running.push(Running { member, child, deaths: Vec::new() });
         Ok(())
     }
 
-    fn spawn(&self, nf: Nf) -> Result<Child> {
+    fn spawn(&self, member: Member) -> Result<Child> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(nf.name());
-        if keeps_state(nf) {
+        command.arg(member.name());
+        if let Member::Nf(nf) = member
+            && keeps_state(nf)
+        {
             command.arg("--store").arg(self.data.join(format!("{}.redb", nf.name())));
         }
         let mut child = command
             .arg("--config")
-            .arg(file_of(&self.directory, nf))
+            .arg(file_of(&self.directory, member))
             .args(["--with-parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            // Its log goes to where ours goes, without passing through this process.
+            .stderr(std::io::stdout().as_fd().try_clone_to_owned()?)
+            .env(tern_nf::LOG_NAME_VARIABLE, member.name())
             // Ctrl-C is for us alone: we stop them in order.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} does not start", nf.name()))?;
+            .with_context(|| format!("{} does not start", member.name()))?;
         if let Some(stream) = child.stdout.take() {
-            tokio::spawn(forward(nf, stream, self.sender.clone()));
-        }
-        if let Some(stream) = child.stderr.take() {
-            tokio::spawn(forward(nf, stream, self.sender.clone()));
+            tokio::spawn(forward(member, stream, self.sender.clone()));
         }
         Ok(child)
     }
 
     /// Waits until each has said that it is registered, and prints one line for each.
-    async fn ready(&mut self, nfs: &[Nf]) -> Result<()> {
-        let mut missing = nfs.to_vec();
+    async fn ready(&mut self, members: &[Member]) -> Result<()> {
+        let mut missing = members.to_vec();
         let deadline = tokio::time::Instant::now() + START_TIME;
         while !missing.is_empty() {
             tokio::select! {
                 biased;
                 Some(line) = self.lines.recv() => match ready_at(&line) {
                     Some(api_root) => {
-                        println!("{:<5} {api_root}", line.nf.name());
-                        missing.retain(|&nf| nf != line.nf);
+                        println!("{:<7} {api_root}", line.member.name());
+                        missing.retain(|&member| member != line.member);
                     }
                     None => print_line(&line),
                 },
                 (index, status) = any_exit(&mut self.running) => {
-                    let name = self.running[index].nf.name();
+                    let name = self.running[index].member.name();
                     self.print_rest().await;
                     bail!("{name} ended before it was registered: {}", status?);
                 }
                 () = tokio::time::sleep_until(deadline) => {
-                    let names: Vec<_> = missing.iter().map(|nf| nf.name()).collect();
+                    let names: Vec<_> = missing.iter().map(|member| member.name()).collect();
                     bail!("not registered within {START_TIME:?}: {}", names.join(", "));
                 }
             }
@@ -214,24 +244,24 @@ impl Core {
     }
 
     fn restart(&mut self, index: usize, status: ExitStatus) -> Result<()> {
-        let nf = self.running[index].nf;
+        let member = self.running[index].member;
         let now = Instant::now();
         let deaths = &mut self.running[index].deaths;
         deaths.retain(|death| now.duration_since(*death) < RESTART_WINDOW);
         deaths.push(now);
         let count = deaths.len();
         if count > RESTARTS_MAX {
-            return Err(anyhow!("{} died {count} times within {RESTART_WINDOW:?}", nf.name()));
+            return Err(anyhow!("{} died {count} times within {RESTART_WINDOW:?}", member.name()));
         }
-        println!("{} ended ({status}); starting it again", nf.name());
-        self.running[index].child = self.spawn(nf)?;
+        println!("{} ended ({status}); starting it again", member.name());
+        self.running[index].child = self.spawn(member)?;
         Ok(())
     }
 
-    /// Stops all, the last started first; one that does not stop is killed.
+    /// Stops all, the last started first, the manager after all others; one that does not stop is killed.
     async fn stop(&mut self) {
         let order = Nf::ALL;
-        self.running.sort_by_key(|running| order.iter().position(|&nf| nf == running.nf));
+        self.running.sort_by_key(|running| order.iter().position(|&nf| Member::Nf(nf) == running.member));
         while let Some(mut running) = self.running.pop() {
             let id = running.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
             let asked = id.is_some_and(|id| kill_process(id, Signal::TERM).is_ok());
@@ -245,7 +275,7 @@ impl Core {
                 }
             };
             if asked && tokio::time::timeout(STOP_TIME, ended).await.is_err() {
-                println!("{} does not stop within {STOP_TIME:?}: killed", running.nf.name());
+                println!("{} does not stop within {STOP_TIME:?}: killed", running.member.name());
                 // It may have ended between the two.
                 let _ = running.child.kill().await;
             }
@@ -274,8 +304,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn file_of(directory: &Path, nf: Nf) -> PathBuf {
-    directory.join(format!("{}.yaml", nf.name()))
+fn file_of(directory: &Path, member: Member) -> PathBuf {
+    directory.join(format!("{}.yaml", member.name()))
 }
 
 /// `ready <name> <apiRoot>` is what a process says once it serves and is registered.
@@ -285,16 +315,16 @@ fn ready_at(line: &Line) -> Option<&str> {
 
 fn print_line(line: &Line) {
     if ready_at(line).is_none() {
-        println!("[{}] {}", line.nf.name(), line.text);
+        println!("[{}] {}", line.member.name(), line.text);
     } else {
-        println!("{} is registered again", line.nf.name());
+        println!("{} is registered again", line.member.name());
     }
 }
 
-async fn forward(nf: Nf, stream: impl AsyncRead + Unpin, sender: mpsc::Sender<Line>) {
+async fn forward(member: Member, stream: impl AsyncRead + Unpin, sender: mpsc::Sender<Line>) {
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(text)) = lines.next_line().await {
-        if sender.send(Line { nf, text }).await.is_err() {
+        if sender.send(Line { member, text }).await.is_err() {
             return;
         }
     }

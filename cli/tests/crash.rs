@@ -1,6 +1,7 @@
 //! A network function is killed while it works.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -163,9 +164,15 @@ async fn store_is_rolled_back() -> Result<()> {
     let config = world.config(UES);
     let mut rig = world.rig(config).await?;
     let given = Given::default();
-    let store = world.directory.join("data").join("udr.redb");
-    let copy = world.directory.join("old.redb");
-    std::fs::copy(&store, &copy)?;
+    let data = world.directory.join("data");
+    // The store and its journal, as a copy that is made of both at once.
+    let files = ["udr.redb", "udr.redb.journal"];
+    let copied = |from: &Path, to: &Path| {
+        files.iter().try_for_each(|file| std::fs::copy(from.join(file), to.join(file)).map(|_| ()))
+    };
+    let old = world.directory.join("old");
+    std::fs::create_dir(&old)?;
+    copied(&data, &old)?;
     ensure!(succeeded(burst(&mut rig, &given)?).await == UES as usize);
     ensure!(given.reused().is_none());
 
@@ -177,7 +184,7 @@ async fn store_is_rolled_back() -> Result<()> {
     while lives(udr) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    std::fs::copy(&copy, &store)?;
+    copied(&old, &data)?;
     let core = world.core.as_mut().context("the core")?;
     core.process().signal(Signal::CONT)?;
     world.logged(&["udr is registered again"]).await?;

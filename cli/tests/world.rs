@@ -152,7 +152,7 @@ impl World {
 
     /// What `tern up` is started with.
     pub fn setup(&self) -> Setup {
-        Setup { tern: TERN.into(), directory: self.directory.clone(), echo: false }
+        Setup::new(TERN, self.directory.clone())
     }
 
     /// Runs `tern` on the core's host with the core's file; its standard output.

@@ -250,7 +250,7 @@ async fn refuses_with_causes(core: Core) {
         (tern_sbi::Request { path: "/nnrf-disc/v9/x".into(), ..search(&[]) }, 400, "INVALID_API"),
     ] {
         let reply = env.sbi.send(&core.nrf_root, &Call::default(), request).await.unwrap();
-        let problem: tern_sbi::ProblemDetails = serde_json::from_slice(reply.body.json().unwrap()).unwrap();
+        let problem = reply.body.problem().unwrap();
         assert_eq!((reply.status, problem.cause.as_deref()), (status, Some(cause)));
     }
 }

@@ -144,7 +144,7 @@ impl Mapping {
 
 /// Waits until a word differs from what was seen of it, or until `timeout`. Spurious ends happen.
 #[derive(Debug, Default)]
-pub(crate) struct Bells(smallvec::SmallVec<[rustix::thread::futex::Wait; 8]>);
+pub(crate) struct Bells(smallvec::SmallVec<[rustix::thread::futex::Wait; 4]>);
 
 /// How many words one call can wait on (FUTEX_WAITV_MAX).
 pub(crate) const BELLS_MAX: usize = 128;

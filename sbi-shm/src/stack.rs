@@ -227,7 +227,6 @@ fn first_port(instance: u64) -> u16 {
 }
 
 /// What a blocked thread does next.
-#[allow(clippy::large_enum_variant, reason = "it lives for a moment, on the stack")]
 enum Next<T> {
     Return(T),
     /// It drives: sleeps on the bells.

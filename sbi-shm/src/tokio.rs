@@ -19,6 +19,7 @@ use crate::connection::Waiter;
 use crate::error::{ConnectError, ListenError};
 use crate::listener::{LISTEN_TIMEOUT, ListenOptions, ShmListener, listening};
 use crate::stack::{Shared, Stack};
+use crate::state::State;
 use crate::stream::{ConnectOptions, Opening, ShmStream, opened};
 
 /// The stack's event descriptor, in an epoll.
@@ -160,15 +161,50 @@ impl ShmListener {
 impl ShmStream {
     /// The next message, in place: [`ShmStream::receive`] without blocking.
     pub fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<crate::SharedBytes>>> {
-        drive(&self.stack.shared)?;
         let key = self.key;
+        self.poll_readable(cx, |state| state.receive(key))
+    }
+
+    /// Reads what is there, into a slice that is not empty; 0 at the end.
+    pub fn poll_read_some(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let key = self.key;
+        self.poll_readable(cx, |state| state.read(key, into))
+    }
+
+    /// Writes what the window takes, of a slice that is not empty.
+    pub fn poll_write_some(&self, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        let key = self.key;
+        self.poll_ready(
+            |state| state.write(key, from),
+            |state| state.connections[key].writers.add(Waiter::Task(cx.waker().clone())),
+        )
+    }
+
+    fn poll_readable<T>(
+        &self,
+        cx: &mut Context<'_>,
+        attempt: impl FnMut(&mut State) -> Option<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let readers = |state: &mut State| {
+            state.connections[self.key].readers.add(Waiter::Task(cx.waker().clone()));
+        };
+        self.poll_ready(attempt, readers)
+    }
+
+    /// Tries, takes in what has arrived, tries again; else the task is woken later.
+    fn poll_ready<T>(
+        &self,
+        mut attempt: impl FnMut(&mut State) -> Option<io::Result<T>>,
+        register: impl FnOnce(&mut State),
+    ) -> Poll<io::Result<T>> {
+        drive(&self.stack.shared)?;
         let done = self.stack.shared.with(|state| {
-            let done = state.receive(key).or_else(|| {
+            let done = attempt(state).or_else(|| {
                 state.drain();
-                state.receive(key)
+                attempt(state)
             });
             if done.is_none() {
-                state.connections[key].readers.add(Waiter::Task(cx.waker().clone()));
+                register(state);
             }
             done
         });
@@ -178,47 +214,20 @@ impl ShmStream {
 
 impl AsyncRead for ShmStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        drive(&self.stack.shared)?;
-        let key = self.key;
-        let done = self.stack.shared.with(|state| {
-            let space = into.initialize_unfilled();
-            if space.is_empty() {
-                return Some(Ok(0));
-            }
-            let done = state.read(key, space).or_else(|| {
-                state.drain();
-                state.read(key, space)
-            });
-            if done.is_none() {
-                state.connections[key].readers.add(Waiter::Task(cx.waker().clone()));
-            }
-            done
-        });
-        match done {
-            Some(outcome) => Poll::Ready(outcome.map(|n| into.advance(n))),
-            None => Poll::Pending,
+        let space = into.initialize_unfilled();
+        if space.is_empty() {
+            return Poll::Ready(Ok(()));
         }
+        self.poll_read_some(cx, space).map_ok(|n| into.advance(n))
     }
 }
 
 impl AsyncWrite for ShmStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        drive(&self.stack.shared)?;
         if from.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let key = self.key;
-        let done = self.stack.shared.with(|state| {
-            let done = state.write(key, from).or_else(|| {
-                state.drain();
-                state.write(key, from)
-            });
-            if done.is_none() {
-                state.connections[key].writers.add(Waiter::Task(cx.waker().clone()));
-            }
-            done
-        });
-        done.map_or(Poll::Pending, Poll::Ready)
+        self.poll_write_some(cx, from)
     }
 
     /// Ready at once: what is written is with the peer.

@@ -23,7 +23,8 @@ HEADERS, DATA = "1", "0"
 
 
 def frames(capture):
-    """(TCP stream, source port, HTTP/2 stream, headers or None, data) of each frame in order."""
+    """(TCP stream, source port, HTTP/2 stream, headers or None, data, whether it is all) of each
+    frame in order. The last of several DATA frames comes with the data of all."""
     command = [os.environ.get("TSHARK", "tshark"), "-r", capture, "-Y", "http2", "-T", "json",
                "-J", "frame tcp http2", "--no-duplicate-keys"]
     text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
@@ -39,7 +40,8 @@ def frames(capture):
                     headers = {h["http2.header.name"]: h.get("http2.header.value", "")
                                for h in as_list(frame.get("http2.header", []))}
                 data = frame.get("http2.data.data") if frame.get("http2.type") == DATA else None
-                yield tcp["tcp.stream"], tcp["tcp.srcport"], frame.get("http2.streamid"), headers, data
+                whole = "http2.body.fragments" in frame
+                yield tcp["tcp.stream"], tcp["tcp.srcport"], frame.get("http2.streamid"), headers, data, whole
 
 
 def as_list(value):
@@ -55,7 +57,7 @@ def exchanges(capture):
     """(request, response) messages, joined by connection and stream."""
     open_ = collections.defaultdict(lambda: (Message(), Message()))
     clients = {}
-    for stream, port, number, headers, data in frames(capture):
+    for stream, port, number, headers, data, whole in frames(capture):
         key = (stream, number)
         if headers and ":method" in headers:
             clients[key] = port
@@ -65,7 +67,8 @@ def exchanges(capture):
         if headers:
             message.headers.update(headers)
         if data:
-            message.data += bytes.fromhex(data.replace(":", ""))
+            octets = bytes.fromhex(data.replace(":", ""))
+            message.data = octets if whole else message.data + octets
     return open_.values()
 
 

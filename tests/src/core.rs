@@ -21,6 +21,18 @@ pub const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
 /// OPc of the same.
 pub const OPC: &str = "cd63cb71954a9f4e48a5994e37a02baf";
 
+/// How the SBI travels between network functions of one machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sbi {
+    /// As the core does by itself.
+    #[default]
+    Auto,
+    /// Through shared memory, where no interface sees it.
+    Shm,
+    /// Through TCP.
+    Tcp,
+}
+
 /// The binary under test and where its files go.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -30,6 +42,42 @@ pub struct Setup {
     pub directory: PathBuf,
     /// Whether the core's output is shown as it comes.
     pub echo: bool,
+    /// How the SBI travels.
+    pub sbi: Sbi,
+    /// Where network functions keep what they say over the SBI, for a capture; made when the core
+    /// starts.
+    pub sbi_tap: Option<PathBuf>,
+}
+
+impl Setup {
+    /// A core as it is by itself, and silent.
+    pub fn new(tern: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        let (tern, directory) = (tern.into(), directory.into());
+        Self { tern, directory, echo: false, sbi: Sbi::default(), sbi_tap: None }
+    }
+
+    /// The core's one small file. NEA0 lets a capture be read; elsewhere the default is NEA2.
+    fn config(&self) -> Result<String> {
+        let mut text = format!(
+            "plmn: 001-01\n\
+             tac: \"000001\"\n\
+             n2: {N2_CORE}\n\
+             n3: {N3_CORE}\n\
+             data: {data}\n\
+             ciphering: [NEA0]\n\
+             integrity: [NIA2]\n",
+            data = std::path::absolute(&self.directory)?.join("data").display(),
+        );
+        match self.sbi {
+            Sbi::Auto => {}
+            Sbi::Shm => text += "sbi: shm\n",
+            Sbi::Tcp => text += "sbi: tcp\n",
+        }
+        if let Some(tap) = &self.sbi_tap {
+            writeln!(text, "sbi_tap: {}", std::path::absolute(tap)?.display())?;
+        }
+        Ok(text)
+    }
 }
 
 /// A running core: `tern up` in its namespace. Killed when dropped.
@@ -53,7 +101,10 @@ impl Core {
         }
         std::fs::create_dir_all(directory)?;
         let config = directory.join("core.yaml");
-        std::fs::write(&config, core_config(&std::path::absolute(directory)?) + more)?;
+        std::fs::write(&config, setup.config()? + more)?;
+        if let Some(tap) = &setup.sbi_tap {
+            std::fs::create_dir_all(tap)?;
+        }
         let mut command = netns.task(&setup.tern);
         command.args(["up", "--config"]).arg(&config);
         let mut process = Process::start("core", command, setup.echo)?;
@@ -86,20 +137,6 @@ impl Core {
         let path = self.setup.directory.join("core.log");
         std::fs::write(&path, self.process.lines().join("\n")).with_context(|| path.display().to_string())
     }
-}
-
-/// The core's one small file. NEA0 lets a capture be read; elsewhere the default is NEA2.
-fn core_config(directory: &Path) -> String {
-    format!(
-        "plmn: 001-01\n\
-         tac: \"000001\"\n\
-         n2: {N2_CORE}\n\
-         n3: {N3_CORE}\n\
-         data: {data}\n\
-         ciphering: [NEA0]\n\
-         integrity: [NIA2]\n",
-        data = directory.join("data").display(),
-    )
 }
 
 /// What the simulator does besides registering its UEs.
@@ -151,5 +188,21 @@ impl Sim {
         );
         let _ = writeln!(text, "{}", self.more);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sbi_stands_in_the_file_only_where_it_is_chosen() {
+        let mut setup = Setup::new("tern", "/run/core");
+        let plain = setup.config().unwrap();
+        assert!(!plain.contains("sbi"), "{plain}");
+        setup.sbi = Sbi::Tcp;
+        assert_eq!(setup.config().unwrap(), format!("{plain}sbi: tcp\n"));
+        (setup.sbi, setup.sbi_tap) = (Sbi::Shm, Some("/run/core/tap".into()));
+        assert_eq!(setup.config().unwrap(), format!("{plain}sbi: shm\nsbi_tap: /run/core/tap\n"));
     }
 }

@@ -1,5 +1,6 @@
 //! The whole core, in simulation.
 
+mod admission;
 mod authentication;
 mod collisions;
 mod congestion;

@@ -179,8 +179,9 @@ fn supi(params: &PathParams) -> Result<Supi, ProblemDetails> {
 
 fn content<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, ProblemDetails> {
     let invalid = |reason: &str| ProblemDetails::invalid("INVALID_MSG_FORMAT", "", reason);
-    let Body::Json(text) = &request.body else { return Err(invalid("expected application/json")) };
-    serde_json::from_slice(text).map_err(|error| invalid(&error.to_string()))
+    let Body::Json(content) = &request.body else { return Err(invalid("expected application/json")) };
+    let Some(text) = content.text() else { return Err(invalid("not understood")) };
+    serde_json::from_slice(&text).map_err(|error| invalid(&error.to_string()))
 }
 
 fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {

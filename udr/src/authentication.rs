@@ -66,8 +66,8 @@ async fn modify(
 }
 
 async fn create_status(udr: Udr, op: CreateAuthenticationStatus) -> Result<Response<()>, Refused> {
-    let subscriber = udr.repository.known(&op.ue_id).await?;
-    let key = authentication_status_key(&subscriber.supi, &op.serving_network_name);
+    udr.repository.require(&op.ue_id).await?;
+    let key = authentication_status_key(&op.ue_id, &op.serving_network_name);
     udr.repository.write(&key, Condition::Any, &op.event).await.map_err(broken)?;
     Ok(Response::no_content())
 }

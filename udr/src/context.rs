@@ -51,7 +51,8 @@ async fn create_amf(
     udr: Udr,
     op: CreateAmfContext3gpp,
 ) -> Result<Response<Option<Amf3GppAccessRegistration>>, Refused> {
-    let supi = udr.repository.known(&op.ue_id).await?.supi;
+    udr.repository.require(&op.ue_id).await?;
+    let supi = op.ue_id;
     let path = PathParams::fill(<CreateAmfContext3gpp as tern_sbi::Operation>::PATH, &[&supi.to_string()]);
     replace(&udr, &amf_key(&supi), &path, op.registration).await
 }
@@ -74,7 +75,7 @@ async fn patch_amf(udr: Udr, op: AmfContext3gpp) -> Result<Response<Option<Patch
 }
 
 async fn list_smf(udr: Udr, op: QuerySmfRegList) -> Result<Response<Vec<SmfRegistration>>, Refused> {
-    udr.repository.known(&op.ue_id).await?;
+    udr.repository.require(&op.ue_id).await?;
     udr.repository.read_all(&smf_prefix(&op.ue_id)).await.map(Response::ok).map_err(broken)
 }
 
@@ -86,7 +87,8 @@ async fn put_smf(
     udr: Udr,
     op: CreateOrUpdateSmfRegistration,
 ) -> Result<Response<Option<SmfRegistration>>, Refused> {
-    let supi = udr.repository.known(&op.ue_id).await?.supi;
+    udr.repository.require(&op.ue_id).await?;
+    let supi = op.ue_id;
     let session = op.pdu_session_id.to_string();
     let template = <CreateOrUpdateSmfRegistration as tern_sbi::Operation>::PATH;
     let path = PathParams::fill(template, &[&supi.to_string(), &session]);
@@ -98,12 +100,13 @@ async fn delete_smf(udr: Udr, op: DeleteSmfRegistration) -> Result<Response<()>,
 }
 
 async fn list_sdm(udr: Udr, op: QuerySdmSubscriptions) -> Result<Response<Vec<SdmSubscription>>, Refused> {
-    udr.repository.known(&op.ue_id).await?;
+    udr.repository.require(&op.ue_id).await?;
     udr.repository.read_all(&sdm_prefix(&op.ue_id)).await.map(Response::ok).map_err(broken)
 }
 
 async fn create_sdm(udr: Udr, op: CreateSdmSubscription) -> Result<Response<SdmSubscription>, Refused> {
-    let supi = udr.repository.known(&op.ue_id).await?.supi;
+    udr.repository.require(&op.ue_id).await?;
+    let supi = op.ue_id;
     let prefix = sdm_prefix(&supi);
     let others: Vec<SdmSubscription> = udr.repository.read_all(&prefix).await.map_err(broken)?;
     if others.len() >= SDM_SUBSCRIPTIONS_MAX {

@@ -116,6 +116,12 @@ impl Repository {
         }
     }
 
+    /// 404 `USER_NOT_FOUND` (TS 29.504 §6.1.7.3) unless there is a record; it is not looked into.
+    pub(crate) async fn require(&self, supi: &Supi) -> Result<(), Refused> {
+        let found = self.store.get(&record_key(supi)).await.map_err(broken)?;
+        found.map(|_| ()).ok_or_else(|| refuse(404, "USER_NOT_FOUND"))
+    }
+
     /// The record, or 404 `USER_NOT_FOUND` (TS 29.504 §6.1.7.3).
     pub(crate) async fn known(&self, supi: &Supi) -> Result<Subscriber, Refused> {
         self.subscriber(supi).await.map_err(broken)?.ok_or_else(|| refuse(404, "USER_NOT_FOUND"))

@@ -246,19 +246,19 @@ async fn administration_checks_lists_and_masks() {
     assert_eq!(consumer.administer(Method::Post, "/tern/v1/subscribers", Some(import)).await.status, 200);
 
     let page = consumer.administer(Method::Get, "/tern/v1/subscribers?limit=2", None).await;
-    let page: tern_udr::SubscriberList = serde_json::from_slice(page.body.json().unwrap()).unwrap();
+    let page: tern_udr::SubscriberList = serde_json::from_slice(&page.body.json().unwrap()).unwrap();
     assert_eq!(page.subscribers.len(), 2);
     let next = format!("/tern/v1/subscribers?after={}", page.next.unwrap());
     let rest = consumer.administer(Method::Get, &next, None);
-    let rest: tern_udr::SubscriberList = serde_json::from_slice(rest.await.body.json().unwrap()).unwrap();
+    let rest: tern_udr::SubscriberList = serde_json::from_slice(&rest.await.body.json().unwrap()).unwrap();
     assert_eq!((rest.subscribers.len(), rest.next), (1, None));
 
     let consumer = &consumer;
     let show = |path: String| async move { consumer.administer(Method::Get, &path, None).await };
     let masked = show(path(1)).await;
-    assert!(!String::from_utf8_lossy(masked.body.json().unwrap()).contains(K));
+    assert!(!String::from_utf8_lossy(&masked.body.json().unwrap()).contains(K));
     let open = show(format!("{}?keys=true", path(1))).await;
-    assert!(String::from_utf8_lossy(open.body.json().unwrap()).contains(K));
+    assert!(String::from_utf8_lossy(&open.body.json().unwrap()).contains(K));
 }
 
 /// The whole UDR is only `Target::ApiRoot` away for a consumer with a `tern_nf::Consumer`.

@@ -71,6 +71,8 @@ pub struct Config {
     pub deregister: bool,
     /// Registrations tried before a UE gives up (TS 24.501 §5.5.1.2.7 counts to 5).
     pub attempts: u32,
+    /// Requests for a session sent before a UE gives up, where the network says when to ask again.
+    pub session_attempts: u32,
 }
 
 /// Subscribers that follow one another.
@@ -192,6 +194,7 @@ impl Default for Config {
             hold: false,
             deregister: true,
             attempts: 1,
+            session_attempts: 1,
         }
     }
 }

@@ -265,7 +265,8 @@ async fn begin(ue: &mut Ue, open: &mut Vec<Open>, shared: &Shared) -> Result<(),
         .next()
         .unwrap_or_default();
     for wanted in &sessions {
-        let mut session = ue.establish_session(request(wanted)).await?;
+        let asked = ue.establish_session_persistently(request(wanted), config.session_attempts);
+        let mut session = asked.await?;
         if config.tun {
             let devices = shared.env.tun.as_ref();
             let devices = devices.ok_or_else(|| SimError::State("there are no TUN devices here".into()))?;

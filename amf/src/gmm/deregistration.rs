@@ -12,6 +12,7 @@ use tern_types::{Instant, Supi};
 use tracing::{info, warn};
 
 use crate::Amf;
+use crate::admission;
 use crate::gmm::{self, Procedure, Uplink};
 use crate::ngap::ue_context_release;
 use crate::sbi::{pcf, udm};
@@ -78,6 +79,7 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
         request = request.with_fgmm_cause(NasFGmmCause::from_cause(GmmCause::IllegalUe));
     }
     info!(ue = ue.name(), ?reason, "network deregisters the UE");
+    admission::leave(ue, amf);
     let sent = gmm::send_supervised(ue, amf, T3522, request, Protection::Current);
     ue.procedure = Some(Procedure::Deregistration(Deregistration { sent }));
 }

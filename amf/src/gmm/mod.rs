@@ -23,6 +23,7 @@ use tern_types::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use crate::Amf;
+use crate::admission;
 use crate::io::{ReplyResult, Token};
 use crate::ngap::{nas_transport as ngap_nas, ue_context_release};
 use crate::session;
@@ -183,6 +184,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
         other => ue.procedure = other,
     }
     activation::proceed(ue, amf);
+    admission::expire(ue, amf);
     let Some(reachability) = ue.reachability else { return };
     if amf.now < reachability.deadline() {
         return;

@@ -101,7 +101,8 @@ fn select(
     existing: bool,
     n1: &Bytes,
 ) -> Result<Option<NewSession>, NotForwarded> {
-    if !ue.sessions.contains_key(&id) && ue.sessions.len() >= amf.config.limits.sessions_per_ue {
+    let known = ue.sessions.contains_key(&id) || ue.waiting.contains_key(&id);
+    if !known && ue.sessions.len() + ue.waiting.len() >= amf.config.limits.sessions_per_ue {
         return Err(NotForwarded::TooManySessions);
     }
     let subscription = ue.subscription.as_ref().ok_or(NotForwarded::Unspecified)?;
@@ -159,6 +160,12 @@ pub(crate) fn not_forwarded(
 ) {
     let cause = why.cause();
     warn!(ue = ue.name(), session = %id, cause = cause as u8, ?why, "5GSM message not forwarded");
+    give_back(ue, amf, id, n1, why);
+}
+
+/// The same without a line in the log (TS 24.501 §5.4.5.3.2).
+pub(crate) fn give_back(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, n1: &Bytes, why: NotForwarded) {
+    let cause = why.cause();
     amf.count("amf.nas.payload_not_forwarded");
     let mut message = container(id, n1).with_fgmm_cause(NasFGmmCause::from_cause(cause));
     let backs_off = matches!(

@@ -27,8 +27,10 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
         req location: Result<NrLocation, tern_ngap::DecodeError> =
             UserLocationInformation(ie) => convert::user_location_of(&ie),
         lax s_tmsi: STmsi5g = FiveG_S_TMSI(ie) => convert::s_tmsi_of(&ie),
+        lax why: RRCEstablishmentCause = RRCEstablishmentCause(cause) => cause,
     );
-    let location = location?;
+    let priority = why.is_some_and(has_priority);
+    let origin = Origin { gnb, stream, ran_ue_ngap_id: ran_id, location: location?, priority };
     amf.count("amf.ngap.initial_ue_message");
     if let Some(&old) = amf.by_ran_id.get(&(gnb, ran_id)) {
         // The gNB uses the identity again: the connection that had it is gone.
@@ -41,7 +43,7 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
     if let Some(id) = claimed.and_then(|tmsi| amf.by_tmsi.get(&tmsi)).copied()
         && proves_itself(amf, id, &nas)
     {
-        amf.with_ue(id, |ue, amf| take_connection(ue, amf, (gnb, stream, ran_id), location, &nas));
+        amf.with_ue(id, |ue, amf| take_connection(ue, amf, origin, &nas));
         return Ok(());
     }
     if overloaded(amf) {
@@ -49,9 +51,28 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
         return Ok(());
     }
     let mut ue = amf.new_ue();
-    take_connection(&mut ue, amf, (gnb, stream, ran_id), location, &nas);
+    take_connection(&mut ue, amf, origin, &nas);
     amf.settle(ue);
     Ok(())
+}
+
+/// Where a UE speaks from.
+struct Origin {
+    gnb: GnbId,
+    stream: u16,
+    ran_ue_ngap_id: u32,
+    location: NrLocation,
+    priority: bool,
+}
+
+/// Whether the connection is for what comes first (TS 24.501 Table 4.5.6.1: emergency, and access
+/// identities 1, 2 and 11 to 15).
+fn has_priority(why: RRCEstablishmentCause) -> bool {
+    use RRCEstablishmentCause as Why;
+    matches!(
+        why,
+        Why::emergency | Why::highPriorityAccess | Why::mps_PriorityAccess | Why::mcs_PriorityAccess
+    )
 }
 
 /// The 5G-TMSI that the UE claims, if it is one of this AMF.
@@ -81,13 +102,7 @@ fn proves_itself(amf: &Amf, id: UeId, nas: &Bytes) -> bool {
     context.is_some_and(|mut context| context.unprotect(nas).is_ok())
 }
 
-fn take_connection(
-    ue: &mut UeContext,
-    amf: &mut Amf,
-    (gnb, stream, ran_ue_ngap_id): (GnbId, u16, u32),
-    location: NrLocation,
-    nas: &Bytes,
-) {
+fn take_connection(ue: &mut UeContext, amf: &mut Amf, origin: Origin, nas: &Bytes) {
     if ue.n2.is_some() {
         // The UE has come back while the network thought it connected (TS 38.413 §8.6.1).
         debug!(ue = ue.name(), "older connection is released");
@@ -96,12 +111,14 @@ fn take_connection(
         gmm::connection_lost(ue, amf);
     }
     let amf_ue_ngap_id = amf.new_amf_ue_ngap_id();
+    let Origin { gnb, stream, ran_ue_ngap_id, location, priority } = origin;
     let connection = Connection {
         gnb,
         stream,
         ran_ue_ngap_id,
         amf_ue_ngap_id,
         secured: false,
+        priority,
         k_gnb_count: 0,
         context: ContextSetup::None,
         held: Vec::new(),

@@ -1,5 +1,6 @@
 //! The core driven by hand: a fake UE with real NAS security, a fake gNB, fake peers.
 
+mod admission;
 mod authentication;
 mod bytes;
 mod connection;

@@ -11,7 +11,7 @@ use tern_nas::security::{HeaderType, NasSecurityContext, Side};
 use tern_nas::{MobileIdentity, NgKsi, Suci, registration};
 use tern_nf::Target;
 use tern_ngap::convert::{self, NrLocation};
-use tern_ngap::ngap::{Cause, NGAP_PDU, UENGAPIDs};
+use tern_ngap::ngap::{Cause, NGAP_PDU, RRCEstablishmentCause, UENGAPIDs};
 use tern_ngap::{NgapPduKind, build_ngap, extract_ngap_ies};
 use tern_sbi::common::{DnnOrWildcard, LinksValue, Octets, Secret};
 use tern_sbi::nausf_auth::*;
@@ -52,6 +52,8 @@ pub(super) struct Rig {
     pub sqn: Sqn,
     vectors: Vec<AuthenticationVector>,
     pub subscribed: Vec<Snssai>,
+    /// Who the AUSF says has authenticated.
+    pub authenticated: Supi,
     /// The network that serves.
     plmn: PlmnId,
     next_answer: u64,
@@ -92,6 +94,7 @@ impl Rig {
             sqn: Sqn::default().next().unwrap(),
             vectors: Vec::new(),
             subscribed: vec![Snssai::new(1, None)],
+            authenticated: supi(),
             plmn,
             next_answer: 0,
         };
@@ -229,7 +232,7 @@ impl Rig {
         assert_eq!(op.confirmation.res_star.expose(), vector.xres_star.as_bytes());
         let k_seaf = tern_crypto::k_seaf(&vector.k_ausf, &self.plmn.serving_network_name());
         ConfirmationDataResponse {
-            supi: Some(supi()),
+            supi: Some(self.authenticated.clone()),
             kseaf: Some(Secret::new(*k_seaf.as_bytes())),
             ..ConfirmationDataResponse::new(AuthResult::AuthenticationSuccess)
         }
@@ -295,6 +298,9 @@ pub(super) fn supi() -> Supi {
 
 /// A UE and its gNB's side of the connection.
 pub(super) struct Ue {
+    pub supi: Supi,
+    /// Why its connection is established.
+    pub why: RRCEstablishmentCause,
     pub ran_id: u32,
     pub amf_id: u64,
     pub stream: u16,
@@ -314,6 +320,8 @@ pub(super) struct Ue {
 impl Ue {
     pub(super) fn new(ran_id: u32) -> Self {
         Self {
+            supi: supi(),
+            why: RRCEstablishmentCause::mo_Signalling,
             ran_id,
             amf_id: 0,
             stream: 3,
@@ -372,7 +380,7 @@ impl Ue {
             RAN_UE_NGAP_ID(self.ran_id),
             NAS_PDU(&nas[..]),
             UserLocationInformation(convert::user_location(location)),
-            RRCEstablishmentCause(tern_ngap::ngap::RRCEstablishmentCause::mo_Signalling),
+            RRCEstablishmentCause(self.why),
         );
         rig.gnb(self.stream, &pdu.unwrap());
     }
@@ -473,7 +481,7 @@ impl Ue {
         match self.usim.authenticate(&rand, &tern_crypto::Autn(autn), &name) {
             Ok(answer) => {
                 let k_seaf = tern_crypto::k_seaf(&answer.k_ausf, &name);
-                self.k_amf = Some(tern_crypto::k_amf(&k_seaf, &supi().to_string(), &[0, 0]));
+                self.k_amf = Some(tern_crypto::k_amf(&k_seaf, &self.supi.to_string(), &[0, 0]));
                 let res = NasAuthenticationResponseParameter::from_res_star(*answer.res_star.as_bytes());
                 NasAuthenticationResponse::new().with_authentication_response_parameter(res).into()
             }
@@ -538,6 +546,7 @@ impl Ue {
 
     /// The whole initial registration by SUCI.
     pub(super) fn register(&mut self, rig: &mut Rig) -> NasRegistrationAccept {
+        rig.authenticated = self.supi.clone();
         let request = self.registration_request(RegistrationType::InitialRegistration);
         self.initial(rig, &request);
         rig.serve();
@@ -546,7 +555,7 @@ impl Ue {
         let accept = self.accepted(rig);
         self.context_is_set_up(rig);
         self.say(rig, NasRegistrationComplete::new());
-        assert!(rig.amf.ue(&supi()).unwrap().registered);
+        assert!(rig.amf.ue(&self.supi).unwrap().registered);
         accept
     }
 

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
-use tern_sbi_transport::HttpLimits;
+use std::path::PathBuf;
+
+use tern_sbi_transport::{Codec, Connections, HttpLimits, HybridOptions, TransportChoice};
 
 /// The port of the service-based interface.
 pub const SBI_PORT: u16 = 8080;
@@ -33,6 +35,31 @@ pub struct SbiConfig {
     /// Connections accepted from one address.
     #[serde(default = "connections_per_peer_max")]
     pub connections_per_peer_max: usize,
+    /// What requests travel by: shared memory to peers on this node and TCP to others, or one of
+    /// the two alone.
+    #[serde(default)]
+    pub transport: TransportChoice,
+    /// What is spoken through shared memory: typed messages where both ends are of one build, or
+    /// HTTP/2 always.
+    #[serde(default)]
+    pub codec: Codec,
+    /// Whether requests through shared memory share one connection to each producer, or each user
+    /// session has its own.
+    #[serde(default)]
+    pub connections: Connections,
+    /// Socket of the manager of shared memory: a path, or an abstract name behind an `@`. If not
+    /// given, the one of the core with this NRF ([`manager_of`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// Directory where what goes through shared memory is kept for captures. It holds keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tap: Option<PathBuf>,
+}
+
+/// The manager's socket of the core whose NRF has this apiRoot: an abstract name, which belongs to
+/// the network namespace as the addresses do.
+pub fn manager_of(nrf: &str) -> String {
+    format!("@tern-manager-{}", nrf.trim_start_matches("http://"))
 }
 
 fn sbi_port() -> u16 {
@@ -62,6 +89,25 @@ impl SbiConfig {
             nf_instance_id: None,
             connections_max: connections_max(),
             connections_per_peer_max: connections_per_peer_max(),
+            transport: TransportChoice::default(),
+            codec: Codec::default(),
+            connections: Connections::default(),
+            manager: None,
+            tap: None,
+        }
+    }
+
+    /// How requests travel, for a network function of this type.
+    pub fn hybrid(&self, user_agent: &str) -> HybridOptions {
+        let nrf = self.nrf.clone().unwrap_or_else(|| self.api_root());
+        HybridOptions {
+            transport: self.transport,
+            codec: self.codec,
+            connections: self.connections,
+            source: Some(self.address),
+            limits: self.limits(),
+            tap: self.tap.clone(),
+            ..HybridOptions::new(self.manager.clone().unwrap_or_else(|| manager_of(&nrf)), user_agent)
         }
     }
 

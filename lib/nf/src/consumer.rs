@@ -56,8 +56,8 @@ struct Cache {
     types: BTreeSet<NfType>,
 }
 
-/// NF type, service, and the query that was asked.
-type Key = (NfType, Option<ServiceName>, String);
+/// What was asked: NF type, service, and what the producers must serve, without the subscriber.
+type Key = (NfType, Option<ServiceName>, Selection);
 
 #[derive(Clone)]
 struct Found {
@@ -218,9 +218,7 @@ impl Consumer {
         service: Option<&ServiceName>,
         selection: &Selection,
     ) -> Result<(Key, Found), TransportError> {
-        let search = selection.search(&self.inner.nf_type, nf_type, service);
-        let request = search.to_request();
-        let key = (nf_type.clone(), service.cloned(), key_text(&request));
+        let key = (nf_type.clone(), service.cloned(), selection.for_any_subscriber());
         if let Some(found) = self.inner.known(&key) {
             return Ok((key, found));
         }
@@ -228,7 +226,8 @@ impl Consumer {
         if let Some(found) = self.inner.known(&key) {
             return Ok((key, found));
         }
-        let found = match self.ask(request, service).await {
+        let search = selection.search(&self.inner.nf_type, nf_type, service);
+        let found = match self.ask(search.to_request(), service).await {
             Ok(found) => found,
             // An NRF that does not answer leaves what was known before.
             Err(error) => match self.inner.cache().found.get(&key) {
@@ -254,11 +253,19 @@ impl Consumer {
             validity.or(result.max_age).unwrap_or(VALIDITY_DEFAULT)
         };
         let candidates = service.map(|service| selection::candidates(&profiles, service)).unwrap_or_default();
+        if let Some(service) = service {
+            for profile in &*profiles {
+                let node = profile.custom_info.as_ref().and_then(|info| info.tern_node.as_deref());
+                for candidate in selection::candidates(std::slice::from_ref(profile), service) {
+                    self.inner.env.sbi.learn(&candidate.api_root, node);
+                }
+            }
+        }
         let until = self.inner.env.clock.now() + validity;
         Ok(Found { profiles, candidates: candidates.into(), until })
     }
 
-    fn reachable_first(&self, mut producers: Vec<Candidate>) -> Vec<Candidate> {
+    fn reachable_first<'c>(&self, mut producers: Vec<&'c Candidate>) -> Vec<&'c Candidate> {
         let now = self.inner.env.clock.now();
         let mut cache = self.inner.cache();
         if !cache.failed.is_empty() {
@@ -298,8 +305,4 @@ impl Inner {
             cache.failed.insert(api_root.to_owned(), until);
         }
     }
-}
-
-fn key_text(request: &Request) -> String {
-    request.query.iter().map(|(name, value)| format!("{name}={value}&")).collect()
 }

@@ -1,12 +1,10 @@
 //! All that a network function has of the world outside it.
 
 use std::io;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tern_datagrams::{Datagrams, MemoryDatagrams, Udp};
-use tern_sbi_transport::http::Tcp;
-use tern_sbi_transport::{Http, HttpLimits, MemoryTransport, Transport};
+use tern_sbi_transport::{Hybrid, HybridOptions, MemoryTransport, Stack, Transport};
 use tern_sctp::mem::MemNetwork;
 use tern_sctp::{
     Association, ConnectOptions, ListenOptions, SctpBackend, SctpCounters, SctpError, SctpListener, SctpMode,
@@ -44,12 +42,10 @@ pub struct Env {
 /// What [`Env::real`] is made of.
 #[derive(Debug, Clone)]
 pub struct EnvOptions {
-    /// NF type in `User-Agent`, such as `AMF`.
-    pub user_agent: String,
-    /// Address that requests are sent from.
-    pub sbi_source: Option<IpAddr>,
-    /// Limits of HTTP.
-    pub limits: HttpLimits,
+    /// How service requests travel.
+    pub sbi: HybridOptions,
+    /// The runtime's park hooks, if it has some.
+    pub park_hooks: Option<ParkHooks>,
     /// A store on disk; one in memory if none.
     pub store: Option<RedbOptions>,
     /// The SCTP backend; none if not needed.
@@ -59,13 +55,7 @@ pub struct EnvOptions {
 impl EnvOptions {
     /// From an NF's `sbi` configuration, without a store on disk.
     pub fn new(user_agent: &str, sbi: &crate::SbiConfig) -> Self {
-        Self {
-            user_agent: user_agent.to_owned(),
-            sbi_source: Some(sbi.address),
-            limits: sbi.limits(),
-            store: None,
-            sctp: None,
-        }
+        Self { sbi: sbi.hybrid(user_agent), park_hooks: None, store: None, sctp: None }
     }
 
     /// With SCTP.
@@ -80,6 +70,40 @@ impl EnvOptions {
     pub fn with_store(mut self, store: RedbOptions) -> Self {
         self.store = Some(store);
         self
+    }
+}
+
+/// What a runtime does before and after its only thread parks: it drives the stack of shared memory,
+/// so that peers wake the process only when it sleeps. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct ParkHooks(Arc<OnceLock<Driven>>);
+
+struct Driven(Stack);
+
+impl std::fmt::Debug for Driven {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Driven")
+    }
+}
+
+impl ParkHooks {
+    fn drive(&self, stack: &Stack) {
+        stack.hook_runtime();
+        let _ = self.0.set(Driven(stack.clone()));
+    }
+
+    /// Before the thread parks.
+    pub fn before_park(&self) {
+        if let Some(Driven(stack)) = self.0.get() {
+            stack.before_park();
+        }
+    }
+
+    /// After it has parked.
+    pub fn after_unpark(&self) {
+        if let Some(Driven(stack)) = self.0.get() {
+            stack.after_unpark();
+        }
     }
 }
 
@@ -143,7 +167,12 @@ impl Env {
             Some(mode) => tern_sctp::choose(mode).map_err(io::Error::other)?.backend,
             None => Arc::new(NoSctp),
         };
-        let tcp = Tcp { source: options.sbi_source };
+        let hooks = options.park_hooks;
+        let sbi = Hybrid::new(options.sbi, move |stack| {
+            if let Some(hooks) = &hooks {
+                hooks.drive(stack);
+            }
+        })?;
         let store: Arc<dyn Store> = match &options.store {
             Some(redb) => Arc::new(Redb::open(redb).map_err(io::Error::other)?),
             None => Arc::new(Memory::new()),
@@ -151,7 +180,7 @@ impl Env {
         Ok(Self {
             clock: Clock::real(),
             entropy: Entropy::real()?,
-            sbi: Arc::new(Http::tcp(tcp, options.limits, &options.user_agent)),
+            sbi: Arc::new(sbi),
             sctp,
             datagrams: Arc::new(Udp),
             store,

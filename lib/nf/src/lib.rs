@@ -27,15 +27,19 @@ mod selection;
 mod shutdown;
 
 pub use clock::{Clock, Entropy};
-pub use config::{SBI_PORT, SbiConfig};
+pub use config::{SBI_PORT, SbiConfig, manager_of};
 pub use consumer::Consumer;
 pub use counters::{Counters, Status};
-pub use env::{Env, EnvOptions, NoSctp, SimNetwork};
+pub use env::{Env, EnvOptions, NoSctp, ParkHooks, SimNetwork};
 pub use nf::{COUNTERS_PATH, Nf, Prepared, STATUS_PATH};
-pub use process::{LOG_VARIABLE, abort_on_panic, log_to_stderr, on_signals, one_line, process_main};
+pub use process::{
+    LOG_NAME_VARIABLE, LOG_VARIABLE, abort_on_panic, log_to_stderr, on_signals, one_line, process_main,
+};
 pub use profile::ProfileSeed;
 pub use selection::{Selection, Target};
 pub use shutdown::{Ready, Shutdown, Trigger};
 pub use tern_datagrams::{Datagram, DatagramFaults, Datagrams, MemoryDatagrams, Udp};
 
-pub use tern_sbi_transport::{BoxFuture, HttpLimits, Routes, Service, Transport};
+pub use tern_sbi_transport::{
+    BoxFuture, Codec, Connections, HttpLimits, Routes, Service, Transport, TransportChoice,
+};

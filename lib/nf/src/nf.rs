@@ -145,7 +145,12 @@ impl Prepared {
         let upkeep = match &self.config.nrf {
             None => None,
             Some(nrf) => {
-                let profile = profile.profile(self.instance_id, &self.api_root(), self.env.clock.now());
+                let profile = profile.profile(
+                    self.instance_id,
+                    &self.api_root(),
+                    self.env.clock.now(),
+                    self.env.sbi.node(),
+                );
                 let mut upkeep = Upkeep {
                     prepared: self.clone(),
                     profile,

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use serde::de::DeserializeOwned;
 use tern_types::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-use crate::env::{Env, EnvOptions};
+use crate::env::{Env, EnvOptions, ParkHooks};
 use crate::shutdown::Shutdown;
 
 /// Environment variable with the log filter, such as `info,tern_amf=debug`.
@@ -16,6 +18,10 @@ pub const LOG_VARIABLE: &str = "TERN_LOG";
 
 /// Waiting for blocking work (name resolution) when the process ends.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(200);
+
+/// Environment variable with the name that each line of the log begins with, in brackets: for a
+/// launcher whose network functions write to one place.
+pub const LOG_NAME_VARIABLE: &str = "TERN_LOG_NAME";
 
 /// Runs a network function as this process: logs to standard error, reads the configuration
 /// (defaults if no file is given), builds the real [`Env`], stops at SIGTERM and SIGINT (the
@@ -46,7 +52,14 @@ where
             return ExitCode::from(2);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let hooks = ParkHooks::default();
+    let (before, after) = (hooks.clone(), hooks.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || before.before_park())
+        .on_thread_unpark(move || after.after_unpark())
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("{name}: no runtime: {error}");
@@ -54,7 +67,7 @@ where
         }
     };
     let outcome = runtime.block_on(async {
-        let env = Env::real(options(&config))?;
+        let env = Env::real(EnvOptions { park_hooks: Some(hooks), ..options(&config) })?;
         let shutdown = on_signals()?;
         let ready = env.readiness.clone();
         tokio::spawn(async move {
@@ -88,24 +101,47 @@ pub fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// Logs to standard error what the filter in [`LOG_VARIABLE`] lets through; `info` by default.
-/// Does nothing if a subscriber is set already.
+/// Logs to standard error what the filter in [`LOG_VARIABLE`] lets through; `info` by default. Each
+/// line is one write, so that processes can share a file or a pipe. Does nothing if a subscriber is
+/// set already.
 pub fn log_to_stderr() {
     use std::io::IsTerminal as _;
     let filter = tracing_subscriber::EnvFilter::try_from_env(LOG_VARIABLE)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let name = LogName::of_process();
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal() && name.0.is_empty())
         .with_target(false)
+        .with_timer(name)
+        // It would be written to where nothing can be written, and end the process.
+        .log_internal_errors(false)
         .try_init();
+}
+
+/// What each line of the log begins with, before its time: `[amf] ` or nothing.
+struct LogName(String);
+
+impl LogName {
+    fn of_process() -> Self {
+        Self(std::env::var(LOG_NAME_VARIABLE).map(|name| format!("[{name}] ")).unwrap_or_default())
+    }
+}
+
+impl FormatTime for LogName {
+    fn format_time(&self, line: &mut Writer<'_>) -> std::fmt::Result {
+        line.write_str(&self.0)?;
+        SystemTime.format_time(line)
+    }
 }
 
 /// From now on a panic, in whichever task or thread, ends the process.
 pub fn abort_on_panic() {
     let report = std::panic::take_hook();
+    let name = LogName::of_process();
     std::panic::set_hook(Box::new(move |panic| {
+        eprint!("{}", name.0);
         report(panic);
         std::process::abort();
     }));

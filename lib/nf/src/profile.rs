@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use tern_sbi::Location;
 use tern_sbi::common::{NfInstanceId, NfType, ServiceName, UriScheme};
 use tern_sbi::nnrf_nfm::{
-    AmfInfo, AusfInfo, IpEndPoint, NfProfile, NfService, NfServiceStatus, NfServiceVersion, NfStatus,
-    PcfInfo, SmfInfo, TransportProtocol, UdmInfo, UdrInfo, UpfInfo,
+    AmfInfo, AusfInfo, CustomInfo, IpEndPoint, NfProfile, NfService, NfServiceStatus, NfServiceVersion,
+    NfStatus, PcfInfo, SmfInfo, TransportProtocol, UdmInfo, UdrInfo, UpfInfo,
 };
 use tern_types::{Instant, PlmnId, Snssai};
 
@@ -62,7 +62,13 @@ impl ProfileSeed {
     }
 
     /// The profile of an instance that serves at `api_root`; `started` is its recovery time.
-    pub(crate) fn profile(&self, id: NfInstanceId, api_root: &str, started: Instant) -> NfProfile {
+    pub(crate) fn profile(
+        &self,
+        id: NfInstanceId,
+        api_root: &str,
+        started: Instant,
+        node: Option<String>,
+    ) -> NfProfile {
         let (host, port) = host_and_port(api_root);
         let mut profile = NfProfile {
             nf_instance_name: Some(format!("tern-{}", self.nf_type.as_str().to_lowercase())),
@@ -78,6 +84,7 @@ impl ProfileSeed {
             udr_info: self.udr_info.clone(),
             ausf_info: self.ausf_info.clone(),
             pcf_info: self.pcf_info.clone(),
+            custom_info: node.map(|node| CustomInfo { tern_node: Some(node) }),
             ..NfProfile::new(id, self.nf_type.clone(), NfStatus::Registered)
         };
         match host.parse::<IpAddr>() {

@@ -37,7 +37,7 @@ impl Target {
 }
 
 /// What a producer must serve (TS 29.510 §6.2.3.2.3.1); what is `None` is all the same.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Selection {
     /// Data network.
     pub dnn: Option<Dnn>,
@@ -58,6 +58,20 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// What the NRF is asked for: see [`supi`](Self::supi).
+    pub(crate) fn for_any_subscriber(&self) -> Self {
+        Self {
+            dnn: self.dnn.clone(),
+            snssai: self.snssai,
+            plmn: self.plmn,
+            tai: self.tai,
+            supi: None,
+            guami: self.guami,
+            nf_instance_id: self.nf_instance_id,
+            preferred_locality: self.preferred_locality.clone(),
+        }
+    }
+
     /// The request to the NRF.
     pub(crate) fn search(
         &self,
@@ -159,7 +173,7 @@ fn candidate(profile: &NfProfile, service: &NfService) -> Option<Candidate> {
 }
 
 /// The order in which to try: among the best, `turn` decides, in proportion to capacity.
-pub(crate) fn order(candidates: &[Candidate], supi: Option<&Supi>, turn: u64) -> Vec<Candidate> {
+pub(crate) fn order<'c>(candidates: &'c [Candidate], supi: Option<&Supi>, turn: u64) -> Vec<&'c Candidate> {
     let fitting: Vec<&Candidate> = candidates.iter().filter(|c| c.serves(supi)).collect();
     let Some(best) = fitting.first().map(|c| c.priority) else { return Vec::new() };
     let equals = fitting.iter().take_while(|c| c.priority == best);
@@ -176,7 +190,7 @@ pub(crate) fn order(candidates: &[Candidate], supi: Option<&Supi>, turn: u64) ->
     }
     let first = std::iter::once(fitting[chosen]);
     let others = fitting.iter().enumerate().filter(|(index, _)| *index != chosen).map(|(_, c)| *c);
-    first.chain(others).cloned().collect()
+    first.chain(others).collect()
 }
 
 #[cfg(test)]

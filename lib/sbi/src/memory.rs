@@ -132,7 +132,10 @@ impl MemoryTransport {
         self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn carry(&self, api_root: &str, request: Request) -> Result<Reply, TransportError> {
+    /// What is carried is JSON text, as between processes: faults and observers see it so, and no
+    /// model gets past its encoding.
+    async fn carry(&self, api_root: &str, mut request: Request) -> Result<Reply, TransportError> {
+        request.body = request.body.into_written();
         let (faults, observer) = {
             let mut network = self.lock();
             let hooked = network.hook.as_mut().and_then(|hook| hook(api_root, &request));
@@ -158,7 +161,8 @@ impl MemoryTransport {
             .ok_or_else(unreachable)?;
         let served = self.lock().services.get(&at).cloned().ok_or_else(unreachable)?;
         let _counted = Counted::new(&served.in_progress);
-        let reply = served.service.handle(request).await;
+        let mut reply = served.service.handle(request).await;
+        reply.body = reply.body.into_written();
         if faults.contains(&Fault::DropReply) {
             return std::future::pending().await;
         }

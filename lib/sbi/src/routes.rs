@@ -246,7 +246,7 @@ mod tests {
     async fn what_is_not_routed_is_refused_with_its_cause() {
         let refusal = async |method, path| {
             let reply = routes().handle(request(method, path)).await;
-            let problem: ProblemDetails = serde_json::from_slice(reply.body.json().unwrap()).unwrap();
+            let problem = reply.body.problem().unwrap();
             assert_eq!(problem.status, Some(reply.status));
             (reply.status, problem.cause.unwrap_or_default())
         };

@@ -28,6 +28,16 @@ pub trait Transport: Send + Sync + 'static {
         call: &Call,
         request: Request,
     ) -> BoxFuture<'_, Result<Reply, TransportError>>;
+
+    /// The node whose shared memory requests can arrive by, as profiles at the NRF tell it.
+    fn node(&self) -> Option<String> {
+        None
+    }
+
+    /// A profile at the NRF says of the producer at `api_root` on which node it is, or nothing.
+    fn learn(&self, api_root: &str, node: Option<&str>) {
+        let _ = (api_root, node);
+    }
 }
 
 /// Answers requests.

@@ -1,35 +1,35 @@
 //! A store in one file, by the embedded engine `redb`.
 //!
-//! One thread owns the writing. It takes the batches that have gathered while it committed the
-//! last ones and commits them together, so that the cost of a commit is shared under load.
+//! With [`Durability::Process`] a write is one record in a journal beside the file, made by who
+//! asks for it; a thread gives the engine what has gathered there. With [`Durability::Machine`] the
+//! thread takes the batches that have gathered while it committed the last ones and commits them
+//! together, so that the cost of a commit and its sync is shared under load.
 
+mod engine;
 mod file;
+mod journal;
+mod recent;
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use ::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tern_types::Instant;
 use tokio::sync::oneshot;
 
-use self::file::DataFile;
-use crate::state::{Applied, Table, apply, check_limits, expired};
+use self::engine::{Engine, decode, expired_in};
+use self::recent::{Recent, deletions};
+use crate::state::{Applied, apply, check_limits};
 use crate::watch::Watchers;
-use crate::{BoxFuture, Change, Entry, RANGE_LEN_MAX, Store, StoreError, Watch, Write};
-
-const ENTRIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("entries");
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const VERSION_LAST: &str = "version_last";
+use crate::{BoxFuture, Entry, RANGE_LEN_MAX, Store, StoreError, Watch, Write};
 
 /// Batches that one commit takes at most.
 const GROUP_LEN_MAX: usize = 256;
 /// Batches that may wait for the writer; the next one is refused.
 const QUEUE_LEN_MAX: usize = 4096;
-/// The engine's page cache.
-const CACHE_OCTETS: usize = 64 << 20;
 
 /// What a write survives once it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -45,7 +45,8 @@ pub enum Durability {
 /// Where the store is, and how it keeps.
 #[derive(Debug, Clone)]
 pub struct RedbOptions {
-    /// The file; its directory is created.
+    /// The file; its directory is created. A journal may stand beside it, under its name and
+    /// `.journal`, and belongs to it.
     pub path: PathBuf,
     /// What an acknowledged write survives.
     pub durability: Durability,
@@ -54,15 +55,25 @@ pub struct RedbOptions {
 /// A store in one file.
 #[derive(Debug)]
 pub struct Redb {
-    database: Arc<Database>,
-    writer: Option<SyncSender<Job>>,
+    shared: Arc<Shared>,
+    jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the callers and the thread have in common.
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    /// With [`Durability::Process`]: what the engine does not have yet.
+    recent: Option<Mutex<Recent>>,
     watchers: Watchers,
 }
 
 enum Job {
     Batch(Vec<Write>, oneshot::Sender<Result<Vec<u64>, StoreError>>),
     Sweep(Instant, usize, oneshot::Sender<Result<usize, StoreError>>),
+    /// Give the engine what is in the journal.
+    Commit,
 }
 
 impl Redb {
@@ -74,63 +85,52 @@ impl Redb {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(|error| failed(&error))?;
         }
-        let database = open_database(path, options.durability).map_err(|error| failed(&error))?;
-        let database = Arc::new(database);
-        let watchers = Watchers::new();
+        let engine = Engine::open(path, options.durability).map_err(|error| failed(&error))?;
+        let recent = match options.durability {
+            Durability::Machine => None,
+            Durability::Process => {
+                let version_last = engine.version_last().map_err(|error| failed(&error))?;
+                Some(Mutex::new(Recent::new(path, version_last).map_err(|error| failed(&error))?))
+            }
+        };
+        let shared = Arc::new(Shared { engine, recent, watchers: Watchers::new() });
         let (sender, jobs) = sync_channel(QUEUE_LEN_MAX);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn({
-                let (database, watchers) = (Arc::clone(&database), watchers.clone());
-                move || write_until_closed(&database, &watchers, &jobs)
+                let shared = Arc::clone(&shared);
+                move || shared.work_until_closed(&jobs)
             })
             .map_err(|error| failed(&error))?;
-        Ok(Self { database, writer: Some(sender), thread: Some(thread), watchers })
+        Ok(Self { shared, jobs: Some(sender), thread: Some(thread) })
     }
 
     fn enqueue(&self, job: Job) -> Result<(), StoreError> {
-        let writer = self.writer.as_ref().ok_or(StoreError::Closed)?;
-        writer.try_send(job).map_err(|error| match error {
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Limit { what: "write queue", limit: QUEUE_LEN_MAX },
             TrySendError::Disconnected(_) => StoreError::Closed,
         })
     }
 
-    fn read_entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let transaction = self.database.begin_read().map_err(StoreError::engine)?;
-        let table = transaction.open_table(ENTRIES).map_err(StoreError::engine)?;
-        let found = table.get(key).map_err(StoreError::engine)?;
-        found.map(|value| decode(key, value.value())).transpose()
-    }
-
-    fn read_range(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Entry)>, StoreError> {
-        let transaction = self.database.begin_read().map_err(StoreError::engine)?;
-        let table = transaction.open_table(ENTRIES).map_err(StoreError::engine)?;
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let mut entries = Vec::new();
-        for item in table.range::<&str>((from, Bound::Unbounded)).map_err(StoreError::engine)? {
-            let (key, value) = item.map_err(StoreError::engine)?;
-            if entries.len() == limit.min(RANGE_LEN_MAX) || !key.value().starts_with(prefix) {
-                break;
-            }
-            entries.push((key.value().to_owned(), decode(key.value(), value.value())?));
+    /// A write into the journal.
+    fn write_recent(&self, recent: &Mutex<Recent>, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
+        let mut recent = lock(recent);
+        let applied = recent.write(&self.shared.engine, writes);
+        // Also behind a refused one: the journal may be full since the last commit failed.
+        if recent.due() && !recent.asked {
+            recent.asked = self.enqueue(Job::Commit).is_ok();
         }
-        Ok(entries)
+        let applied = applied?;
+        self.shared.watchers.tell(applied.changes);
+        Ok(applied.versions)
     }
 }
 
 impl Drop for Redb {
     /// Waits for what was accepted to be written.
     fn drop(&mut self) {
-        drop(self.writer.take());
+        drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -140,7 +140,7 @@ impl Drop for Redb {
 impl Store for Redb {
     // A read takes under a microsecond from the page cache, less than handing it to a thread.
     fn get(&self, key: &str) -> BoxFuture<'_, Result<Option<Entry>, StoreError>> {
-        let entry = self.read_entry(key);
+        let entry = self.shared.read_entry(key);
         Box::pin(async move { entry })
     }
 
@@ -150,13 +150,19 @@ impl Store for Redb {
         after: Option<&str>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<(String, Entry)>, StoreError>> {
-        let entries = self.read_range(prefix, after, limit);
+        let entries = self.shared.read_range(prefix, after, limit.min(RANGE_LEN_MAX));
         Box::pin(async move { entries })
     }
 
+    // Neither does a record in the journal take long enough to be handed to a thread.
     fn batch(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Vec<u64>, StoreError>> {
+        let checked = check_limits(&writes);
+        if let Some(recent) = &self.shared.recent {
+            let versions = checked.and_then(|()| self.write_recent(recent, &writes));
+            return Box::pin(async move { versions });
+        }
         let (sender, answer) = oneshot::channel();
-        let queued = check_limits(&writes).and_then(|()| self.enqueue(Job::Batch(writes, sender)));
+        let queued = checked.and_then(|()| self.enqueue(Job::Batch(writes, sender)));
         Box::pin(async move {
             queued?;
             answer.await.map_err(|_| StoreError::Closed)?
@@ -173,34 +179,147 @@ impl Store for Redb {
     }
 
     fn watch(&self, prefix: &str) -> Watch {
-        self.watchers.watch(prefix)
+        self.shared.watchers.watch(prefix)
     }
 }
 
-fn open_database(path: &Path, durability: Durability) -> Result<Database, StoreError> {
-    let file = DataFile::open(path, durability).map_err(StoreError::engine)?;
-    let database = Database::builder()
-        .set_cache_size(CACHE_OCTETS)
-        .create_with_backend(file)
-        .map_err(StoreError::engine)?;
-    // Reading transactions expect the tables to be there.
-    let transaction = database.begin_write().map_err(StoreError::engine)?;
-    transaction.open_table(ENTRIES).map_err(StoreError::engine)?;
-    transaction.open_table(META).map_err(StoreError::engine)?;
-    transaction.commit().map_err(StoreError::engine)?;
-    Ok(database)
+/// Reading. The lock is held until the engine's state is chosen, so that both are of one moment.
+impl Shared {
+    fn recent(&self) -> Option<MutexGuard<'_, Recent>> {
+        self.recent.as_ref().map(lock)
+    }
+
+    fn read_entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        let recent = self.recent();
+        match recent.as_ref().and_then(|recent| recent.get(key)) {
+            Some(entry) => Ok(entry.cloned()),
+            None => self.engine.get(key),
+        }
+    }
+
+    fn read_range(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Entry)>, StoreError> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let recent = self.recent();
+        let table = self.engine.entries()?;
+        let newer = recent.as_ref().map(|recent| recent.range(prefix, from)).unwrap_or_default();
+        let mut entries = BTreeMap::new();
+        // Enough of them, should each of the newer ones be a deletion.
+        let enough = limit.saturating_add(newer.len());
+        for item in table.range::<&str>((from, Bound::Unbounded)).map_err(StoreError::engine)?.take(enough) {
+            let (key, value) = item.map_err(StoreError::engine)?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            entries.insert(key.value().to_owned(), decode(key.value(), value.value())?);
+        }
+        for (key, entry) in newer {
+            match entry {
+                Some(entry) => entries.insert(key.to_owned(), entry.clone()),
+                None => entries.remove(key),
+            };
+        }
+        Ok(entries.into_iter().take(limit).collect())
+    }
 }
 
-fn write_until_closed(database: &Database, watchers: &Watchers, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP_LEN_MAX {
-            match jobs.try_recv() {
-                Ok(job) => group.push(job),
-                Err(_) => break,
+/// The thread.
+impl Shared {
+    fn work_until_closed(&self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP_LEN_MAX {
+                match jobs.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(_) => break,
+                }
+            }
+            match &self.recent {
+                Some(recent) => group.into_iter().for_each(|job| self.work(recent, job)),
+                None => self.commit_group(group),
             }
         }
-        commit_group(database, watchers, group);
+        if let Some(recent) = &self.recent {
+            // What it cannot take now, it takes from the journal when the file is opened again.
+            let _ = self.commit_recent(recent);
+        }
+    }
+
+    /// What is left to the thread where there is a journal.
+    fn work(&self, recent: &Mutex<Recent>, job: Job) {
+        match job {
+            // The callers make their writes themselves.
+            Job::Batch(_, answer) => drop(answer.send(Err(StoreError::Closed))),
+            Job::Sweep(now, limit, answer) => drop(answer.send(self.sweep_recent(recent, now, limit))),
+            Job::Commit => {
+                // If it fails, the next write asks for it again; at the journal's limit, writes are
+                // refused.
+                let _ = self.commit_recent(recent);
+                lock(recent).asked = false;
+            }
+        }
+    }
+
+    fn commit_recent(&self, recent: &Mutex<Recent>) -> Result<(), StoreError> {
+        let begun = lock(recent).begin_commit().map_err(StoreError::engine)?;
+        let Some((layer, version_last)) = begun else { return Ok(()) };
+        self.engine.commit(&layer, version_last)?;
+        lock(recent).committed().map_err(StoreError::engine)
+    }
+
+    /// The engine's entries are looked through without the lock; what is due then is looked at
+    /// again with it.
+    fn sweep_recent(&self, recent: &Mutex<Recent>, now: Instant, limit: usize) -> Result<usize, StoreError> {
+        let mut due: Vec<String> = lock(recent).expired(now).take(limit).cloned().collect();
+        let entries = self.engine.entries()?;
+        let rest = limit - due.len();
+        due.extend(expired_in(&entries, now, rest, |key| lock(recent).get(key).is_none())?);
+        let mut recent = lock(recent);
+        let swept = recent.sweep(&self.engine, due, now)?;
+        let count = swept.len();
+        self.watchers.tell(deletions(swept));
+        Ok(count)
+    }
+
+    fn commit_group(&self, group: Vec<Job>) {
+        let mut done = Vec::with_capacity(group.len());
+        let committed = self.engine.change(|table| {
+            for job in group {
+                match job {
+                    Job::Batch(writes, answer) => done.push(Done::Batch(answer, apply(table, &writes))),
+                    Job::Sweep(now, limit, answer) => done.push(Done::Sweep(answer, table.sweep(now, limit))),
+                    // There is no journal.
+                    Job::Commit => {}
+                }
+            }
+        });
+        for done in done {
+            // An answer that nobody waits for any more is no error: the write was made.
+            match done {
+                Done::Batch(answer, result) => {
+                    let result = committed.clone().and(result).map(|applied| {
+                        self.watchers.tell(applied.changes);
+                        applied.versions
+                    });
+                    let _ = answer.send(result);
+                }
+                Done::Sweep(answer, result) => {
+                    let result = committed.clone().and(result).map(|keys| {
+                        let swept = keys.len();
+                        self.watchers.tell(deletions(keys));
+                        swept
+                    });
+                    let _ = answer.send(result);
+                }
+            }
+        }
     }
 }
 
@@ -210,100 +329,7 @@ enum Done {
     Sweep(oneshot::Sender<Result<usize, StoreError>>, Result<Vec<String>, StoreError>),
 }
 
-fn commit_group(database: &Database, watchers: &Watchers, group: Vec<Job>) {
-    let mut done = Vec::with_capacity(group.len());
-    let committed = in_transaction(database, |table| {
-        for job in group {
-            done.push(match job {
-                Job::Batch(writes, answer) => Done::Batch(answer, apply(table, &writes)),
-                Job::Sweep(now, limit, answer) => Done::Sweep(answer, table.sweep(now, limit)),
-            });
-        }
-    });
-    for done in done {
-        // An answer that nobody waits for any more is no error: the write was made.
-        match done {
-            Done::Batch(answer, result) => {
-                let result = committed.clone().and(result).map(|applied| {
-                    watchers.tell(applied.changes);
-                    applied.versions
-                });
-                let _ = answer.send(result);
-            }
-            Done::Sweep(answer, result) => {
-                let result = committed.clone().and(result).map(|keys| {
-                    let swept = keys.len();
-                    watchers.tell(keys.into_iter().map(|key| Change { key, version: None }));
-                    swept
-                });
-                let _ = answer.send(result);
-            }
-        }
-    }
-}
-
-/// Runs `work` on the table and commits; any engine error inside a job has left that job's error
-/// in its answer, and the conditions of a job are checked before its first change.
-fn in_transaction(database: &Database, work: impl FnOnce(&mut Tables<'_>)) -> Result<(), StoreError> {
-    let transaction = database.begin_write().map_err(StoreError::engine)?;
-    {
-        let entries = transaction.open_table(ENTRIES).map_err(StoreError::engine)?;
-        let meta = transaction.open_table(META).map_err(StoreError::engine)?;
-        work(&mut Tables { entries, meta });
-    }
-    transaction.commit().map_err(StoreError::engine)
-}
-
-struct Tables<'t> {
-    entries: ::redb::Table<'t, &'static str, &'static [u8]>,
-    meta: ::redb::Table<'t, &'static str, u64>,
-}
-
-impl Tables<'_> {
-    fn sweep(&mut self, now: Instant, limit: usize) -> Result<Vec<String>, StoreError> {
-        let mut due = Vec::new();
-        for item in self.entries.iter().map_err(StoreError::engine)? {
-            let (key, value) = item.map_err(StoreError::engine)?;
-            if due.len() == limit {
-                break;
-            }
-            if expired(&decode(key.value(), value.value())?, now) {
-                due.push(key.value().to_owned());
-            }
-        }
-        for key in &due {
-            self.remove(key)?;
-        }
-        Ok(due)
-    }
-}
-
-impl Table for Tables<'_> {
-    fn entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let found = self.entries.get(key).map_err(StoreError::engine)?;
-        found.map(|value| decode(key, value.value())).transpose()
-    }
-
-    fn insert(&mut self, key: &str, entry: &Entry) -> Result<(), StoreError> {
-        self.entries.insert(key, entry.to_octets().as_slice()).map_err(StoreError::engine)?;
-        Ok(())
-    }
-
-    fn remove(&mut self, key: &str) -> Result<(), StoreError> {
-        self.entries.remove(key).map_err(StoreError::engine)?;
-        Ok(())
-    }
-
-    fn version_last(&self) -> Result<u64, StoreError> {
-        Ok(self.meta.get(VERSION_LAST).map_err(StoreError::engine)?.map_or(0, |value| value.value()))
-    }
-
-    fn set_version_last(&mut self, version: u64) -> Result<(), StoreError> {
-        self.meta.insert(VERSION_LAST, version).map_err(StoreError::engine)?;
-        Ok(())
-    }
-}
-
-fn decode(key: &str, octets: &[u8]) -> Result<Entry, StoreError> {
-    Entry::from_octets(octets).ok_or_else(|| StoreError::Engine(format!("{key}: not an entry of this store")))
+fn lock(recent: &Mutex<Recent>) -> MutexGuard<'_, Recent> {
+    // A panic ends the process; a poisoned lock is only seen while it does.
+    recent.lock().unwrap_or_else(PoisonError::into_inner)
 }

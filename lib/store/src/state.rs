@@ -2,7 +2,7 @@
 
 use tern_types::Instant;
 
-use crate::{Action, BATCH_LEN_MAX, Change, Entry, KEY_LEN_MAX, StoreError, VALUE_LEN_MAX, Write};
+use crate::{Action, BATCH_LEN_MAX, Change, Condition, Entry, KEY_LEN_MAX, StoreError, VALUE_LEN_MAX, Write};
 
 /// A table of entries within a transaction.
 pub(crate) trait Table {
@@ -62,6 +62,9 @@ pub(crate) fn apply(table: &mut impl Table, writes: &[Write]) -> Result<Applied,
 /// Conditions speak of the state before the batch.
 fn check_conditions(table: &impl Table, writes: &[Write]) -> Result<(), StoreError> {
     for write in writes {
+        if write.condition == Condition::Any {
+            continue;
+        }
         let found = table.entry(&write.key)?.map(|entry| entry.version);
         if !write.condition.holds(found) {
             return Err(StoreError::Conflict { key: write.key.clone(), found });

@@ -131,6 +131,72 @@ async fn a_file_is_open_once_and_keeps_what_it_holds() {
     assert!(store.put("a", "y".into(), None).await.unwrap() > version);
 }
 
+/// More than the journal holds before the engine takes it, several times over; every third entry
+/// is deleted and every fifth written again, so that engine and journal hold each a part.
+#[tokio::test]
+async fn what_engine_and_journal_hold_is_one_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory, Durability::Process);
+    let expected = Memory::new();
+    let large = Bytes::from(vec![7; 16 << 10]);
+    for number in 0..300u64 {
+        let key = format!("k/{number:03}");
+        for store in [&store as &dyn Store, &expected] {
+            let expires = (number % 7 == 0).then(|| Instant::from_micros(number + 1));
+            store.put(&key, large.clone(), expires).await.unwrap();
+            if number % 3 == 0 {
+                store.delete(&format!("k/{:03}", number / 2), Condition::Any).await.unwrap();
+            }
+            if number % 5 == 0 {
+                store.put(&format!("k/{:03}", number / 5), "again".into(), None).await.unwrap();
+            }
+        }
+        if number % 50 == 0 {
+            same(&store, &expected).await;
+        }
+    }
+    let swept = expected.sweep(Instant::from_micros(200), 1000).await.unwrap();
+    assert!(swept > 0);
+    assert_eq!(store.sweep(Instant::from_micros(200), 1000).await.unwrap(), swept);
+    same(&store, &expected).await;
+    drop(store);
+    for durability in [Durability::Machine, Durability::Process] {
+        same(&open(&directory, durability), &expected).await;
+    }
+}
+
+async fn same(store: &Redb, expected: &Memory) {
+    for limit in [1, 10, 1000] {
+        let wanted = expected.range("k/", Some("k/010"), limit).await.unwrap();
+        assert_eq!(store.range("k/", Some("k/010"), limit).await.unwrap(), wanted);
+    }
+    for (key, entry) in expected.range("k/", None, 1000).await.unwrap() {
+        assert_eq!(store.get(&key).await.unwrap(), Some(entry), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_taken_with_either_durability() {
+    for durability in [Durability::Machine, Durability::Process] {
+        let directory = tempfile::tempdir().unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        let store = open(&directory, Durability::Process);
+        store.put("a", "1".into(), None).await.unwrap();
+        store.put("b", "1".into(), None).await.unwrap();
+        store.delete("a", Condition::Any).await.unwrap();
+        let version = store.put("b", "2".into(), None).await.unwrap();
+        // As the files stand when the process is killed now.
+        for name in ["store.redb", "store.redb.journal"] {
+            std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let left = open(&copy, durability);
+        assert_eq!(left.get("a").await.unwrap(), None);
+        let entry = left.get("b").await.unwrap().unwrap();
+        assert_eq!((entry.version, &entry.value[..]), (version, &b"2"[..]));
+        assert!(left.put("a", "3".into(), None).await.unwrap() > version);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_racing_writers_with_one_version_one_wins() {
     let directory = tempfile::tempdir().unwrap();

@@ -103,7 +103,7 @@ macro_rules! operation {
             const METHOD: crate::Method = crate::Method::$method;
             const PATH: &'static str = $template;
 
-            fn to_request(&self) -> crate::Request {
+            fn into_request(self) -> crate::Request {
                 #[allow(unused_mut, reason = "not every operation has parameters")]
                 let mut query: Vec<(String, String)> = Vec::new();
                 $($(query.push(($rn.to_owned(), crate::define::write::<crate::encoding::$re, _>(&self.$rf)));)+)?
@@ -158,19 +158,19 @@ macro_rules! operation {
     };
     (@failure) => { crate::ProblemDetails };
     (@failure $ft:ty) => { $ft };
-    (@path $self:ident, $template:literal, $key:ident; ) => { $self.path.clone() };
+    (@path $self:ident, $template:literal, $key:ident; ) => { $self.path };
     (@path $self:ident, $template:literal, ; $($pf:ident)*) => {
         crate::PathParams::fill($template, &[$(&$self.$pf.to_string()),*])
     };
     (@body $self:ident, ; ) => { crate::Body::Empty };
     (@body $self:ident, $bf:ident as $be:ident; ) => {
-        crate::define::encode::<crate::encoding::$be, _>(&$self.$bf)
+        crate::define::encode::<crate::encoding::$be, _>($self.$bf)
     };
     (@body $self:ident, ; $mf:ident) => {
-        crate::define::encode::<crate::encoding::WithParts, _>(&crate::Related {
-            data: $self.$mf.clone(),
-            n1_sm_msg: $self.n1_sm_msg.clone(),
-            n2_sm_info: $self.n2_sm_info.clone(),
+        crate::define::encode::<crate::encoding::WithParts, _>(crate::Related {
+            data: $self.$mf,
+            n1_sm_msg: $self.n1_sm_msg,
+            n2_sm_info: $self.n2_sm_info,
         })
     };
 }
@@ -180,7 +180,7 @@ pub(crate) fn write<E: ParamEncoding<T>, T>(value: &T) -> String {
     E::write(value)
 }
 
-pub(crate) fn encode<E: Encoding<T>, T>(content: &T) -> Body {
+pub(crate) fn encode<E: Encoding<T>, T>(content: T) -> Body {
     E::encode(content)
 }
 
@@ -235,7 +235,7 @@ pub(crate) fn to_reply<A, E: Encoding<A>, F: Failure>(
 ) -> Reply {
     match result {
         Ok(response) => {
-            let body = if response.status == 204 { Body::Empty } else { E::encode(&response.body) };
+            let body = if response.status == 204 { Body::Empty } else { E::encode(response.body) };
             Reply {
                 location: response.location,
                 max_age: response.max_age,
@@ -244,7 +244,7 @@ pub(crate) fn to_reply<A, E: Encoding<A>, F: Failure>(
             }
         }
         Err(OperationError::Refused { status, body }) => {
-            Reply { body: body.to_body(), ..Reply::empty(status) }
+            Reply { body: body.into_body(), ..Reply::empty(status) }
         }
         Err(OperationError::Problem(problem)) => problem.into_reply(),
         Err(OperationError::Transport(error)) => {
@@ -275,8 +275,7 @@ pub(crate) fn from_reply<A, E: Encoding<A>, F: Failure>(
     {
         return Err(OperationError::Refused { status, body });
     }
-    let problem = body.json().and_then(|json| serde_json::from_slice(json).ok());
-    let mut problem: ProblemDetails = problem.unwrap_or_default();
+    let mut problem = body.problem().unwrap_or_default();
     problem.status = Some(status);
     Err(OperationError::Problem(problem))
 }

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use crate::related::{WithParts, WithPartsOrEmpty};
-use crate::{Body, ProblemDetails};
+use crate::{Body, Content, ProblemDetails, direct};
 
 /// Largest JSON content that is read: 1 MiB, far beyond any of the procedures' messages.
 pub const JSON_LEN_MAX: usize = 1 << 20;
@@ -33,10 +34,15 @@ pub mod cause {
 /// A way to write content of type `T`.
 pub trait Encoding<T> {
     /// Writes it.
-    fn encode(content: &T) -> Body;
+    fn encode(content: T) -> Body;
     /// Reads it; the error is the answer to a request that carries it.
     fn decode(body: &Body) -> Result<T, ProblemDetails>;
 }
+
+/// What a body can hold.
+pub trait Model: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Model for T {}
 
 /// A way to write a query parameter of type `T`.
 pub trait ParamEncoding<T> {
@@ -64,7 +70,7 @@ pub struct Text;
 pub struct Csv;
 
 impl Encoding<()> for Empty {
-    fn encode((): &()) -> Body {
+    fn encode((): ()) -> Body {
         Body::Empty
     }
 
@@ -73,9 +79,9 @@ impl Encoding<()> for Empty {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Encoding<T> for Json {
-    fn encode(content: &T) -> Body {
-        Body::Json(write_json(content))
+impl<T: Model> Encoding<T> for Json {
+    fn encode(content: T) -> Body {
+        Body::Json(Content::of(content))
     }
 
     fn decode(body: &Body) -> Result<T, ProblemDetails> {
@@ -83,19 +89,19 @@ impl<T: Serialize + DeserializeOwned> Encoding<T> for Json {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Encoding<Option<T>> for JsonOrEmpty {
-    fn encode(content: &Option<T>) -> Body {
-        content.as_ref().map_or(Body::Empty, |content| Body::Json(write_json(content)))
+impl<T: Model> Encoding<Option<T>> for JsonOrEmpty {
+    fn encode(content: Option<T>) -> Body {
+        content.map_or(Body::Empty, |content| Body::Json(Content::of(content)))
     }
 
     fn decode(body: &Body) -> Result<Option<T>, ProblemDetails> {
-        if *body == Body::Empty { Ok(None) } else { read_body(body).map(Some) }
+        if matches!(body, Body::Empty) { Ok(None) } else { read_body(body).map(Some) }
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Encoding<T> for Hal {
-    fn encode(content: &T) -> Body {
-        Body::Hal(write_json(content))
+impl<T: Model> Encoding<T> for Hal {
+    fn encode(content: T) -> Body {
+        Body::Hal(Content::of(content))
     }
 
     fn decode(body: &Body) -> Result<T, ProblemDetails> {
@@ -103,9 +109,9 @@ impl<T: Serialize + DeserializeOwned> Encoding<T> for Hal {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Encoding<T> for MergePatch {
-    fn encode(content: &T) -> Body {
-        Body::MergePatch(write_json(content))
+impl<T: Model> Encoding<T> for MergePatch {
+    fn encode(content: T) -> Body {
+        Body::MergePatch(Content::of(content))
     }
 
     fn decode(body: &Body) -> Result<T, ProblemDetails> {
@@ -113,9 +119,9 @@ impl<T: Serialize + DeserializeOwned> Encoding<T> for MergePatch {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Encoding<T> for JsonPatch {
-    fn encode(content: &T) -> Body {
-        Body::JsonPatch(write_json(content))
+impl<T: Model> Encoding<T> for JsonPatch {
+    fn encode(content: T) -> Body {
+        Body::JsonPatch(Content::of(content))
     }
 
     fn decode(body: &Body) -> Result<T, ProblemDetails> {
@@ -160,44 +166,79 @@ pub(crate) fn write_json<T: Serialize>(content: &T) -> bytes::Bytes {
 }
 
 fn read_body<T: DeserializeOwned>(body: &Body) -> Result<T, ProblemDetails> {
-    match body.json() {
-        Some(json) => read_json(json),
+    match body.content() {
+        Some(content) => content.read(),
         None => Err(ProblemDetails::new(400, cause::INVALID_MSG_FORMAT).with_detail("no content")),
     }
 }
 
 /// Reads a model. Nesting is bounded by `serde_json` (128), size by [`JSON_LEN_MAX`].
 pub(crate) fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, ProblemDetails> {
-    if json.len() > JSON_LEN_MAX {
+    read_bounded(json, |json| serde_json::from_slice(json).map_err(|_| explain_json::<T>(json)))
+}
+
+/// Reads a model in the direct form; its bounds are the same.
+pub(crate) fn read_direct<T: DeserializeOwned>(octets: &[u8]) -> Result<T, ProblemDetails> {
+    read_bounded(octets, |octets| direct::read(octets).map_err(|_| explain_direct::<T>(octets)))
+}
+
+fn read_bounded<T>(
+    octets: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, ProblemDetails>,
+) -> Result<T, ProblemDetails> {
+    if octets.len() > JSON_LEN_MAX {
         return Err(ProblemDetails { status: Some(413), ..ProblemDetails::default() });
     }
-    serde_json::from_slice(json).map_err(|_| explain::<T>(json))
+    read(octets)
 }
 
 /// Decodes once more, slowly, to name the attribute at fault.
-fn explain<T: DeserializeOwned>(json: &[u8]) -> ProblemDetails {
+fn explain_json<T: DeserializeOwned>(json: &[u8]) -> ProblemDetails {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) if error.inner().is_data() => error,
-        Err(error) => {
-            return ProblemDetails::new(400, cause::INVALID_MSG_FORMAT).with_detail(error.inner());
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) if error.inner().is_data() => {
+            let object = || serde_json::from_slice(json).ok();
+            explain::<T>(&pointer(error.path()), error.inner().to_string(), object)
         }
-        Ok(_) => {
-            return ProblemDetails::new(400, cause::INVALID_MSG_FORMAT)
-                .with_detail("text after the JSON value");
+        Err(error) => not_understood(error.inner()),
+        Ok(_) => not_understood("text after the JSON value"),
+    }
+}
+
+/// The same of the direct form, whose attributes are named as in JSON.
+fn explain_direct<T: DeserializeOwned>(octets: &[u8]) -> ProblemDetails {
+    let mut deserializer = direct::Deserializer::new(octets);
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) if error.inner().is_data() => {
+            let path = pointer(error.path());
+            let error = deserializer.locate(error.into_inner());
+            explain::<T>(&path, error.to_string(), || direct::read(octets).ok())
         }
-    };
-    let reason = error.inner().to_string();
-    let path = pointer(error.path());
+        Err(error) => not_understood(error.inner()),
+        Ok(_) => not_understood("octets after the value"),
+    }
+}
+
+/// Content that is well-formed or not, but nothing that has attributes.
+fn not_understood(detail: impl Display) -> ProblemDetails {
+    ProblemDetails::new(400, cause::INVALID_MSG_FORMAT).with_detail(detail)
+}
+
+/// What is said of well-formed content of which `path` is wrong; `object` reads it without types.
+fn explain<T: DeserializeOwned>(
+    path: &str,
+    reason: String,
+    object: impl FnOnce() -> Option<Value>,
+) -> ProblemDetails {
     if let Some(name) = missing_field(&reason) {
         return ProblemDetails::invalid(cause::MANDATORY_IE_MISSING, &format!("{path}/{name}"), reason);
     }
     let cause = match path.split('/').nth(1) {
         None => cause::INVALID_MSG_FORMAT,
-        Some(attribute) if is_mandatory::<T>(json, attribute) => cause::MANDATORY_IE_INCORRECT,
+        Some(attribute) if is_mandatory::<T>(object(), attribute) => cause::MANDATORY_IE_INCORRECT,
         Some(_) => cause::OPTIONAL_IE_INCORRECT,
     };
-    ProblemDetails::invalid(cause, &path, reason)
+    ProblemDetails::invalid(cause, path, reason)
 }
 
 /// JSON pointer to where the decoding stopped; empty for the whole value.
@@ -218,13 +259,11 @@ fn missing_field(reason: &str) -> Option<&str> {
     reason.strip_prefix("missing field `")?.split('`').next()
 }
 
-/// Whether the value without `attribute` fails for the want of it.
-fn is_mandatory<T: DeserializeOwned>(json: &[u8], attribute: &str) -> bool {
-    let Ok(serde_json::Value::Object(mut object)) = serde_json::from_slice(json) else {
-        return true;
-    };
+/// Whether the object without `attribute` fails for the want of it.
+fn is_mandatory<T: DeserializeOwned>(object: Option<Value>, attribute: &str) -> bool {
+    let Some(Value::Object(mut object)) = object else { return true };
     object.shift_remove(attribute);
-    match T::deserialize(serde_json::Value::Object(object)) {
+    match T::deserialize(Value::Object(object)) {
         Err(error) => missing_field(&error.to_string()) == Some(attribute),
         Ok(_) => false,
     }

@@ -2,12 +2,13 @@
 //! specification of each service). Wire formats only; HTTP is in `lib/sbi`.
 //!
 //! A service operation is a type ([`Operation`]): its request is the value, its answer and its
-//! error body are associated types. [`Request`] and [`Reply`] are the forms that travel; a
-//! second encoding of them needs no change in any network function.
+//! error body are associated types. [`Request`] and [`Reply`] are the forms that travel, their
+//! [`Content`] a model until a transport writes it: as JSON over HTTP, or in the [`direct`] form.
 //!
 //! One module a service. Attributes that a procedure of ours neither writes nor reads are left
 //! out of the models; a decoder ignores them.
 
+mod content;
 mod define;
 mod encoding;
 mod message;
@@ -17,6 +18,7 @@ mod problem;
 mod related;
 
 pub mod common;
+pub mod direct;
 pub mod namf_comm;
 pub mod nausf_auth;
 pub mod nnrf_disc;
@@ -30,6 +32,7 @@ pub mod nudm_ueau;
 pub mod nudm_uecm;
 pub mod nudr_dr;
 
+pub use content::Content;
 pub use encoding::{JSON_LEN_MAX, cause};
 pub use message::{Body, Headers, Method, Part, PartKind, Reply, Request};
 pub use operation::{

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use tern_types::Duration;
 
+use crate::{Content, ProblemDetails};
+
 /// HTTP methods that the services use (TS 29.501 §4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -78,35 +80,59 @@ pub enum Body {
     #[default]
     Empty,
     /// `application/json`.
-    Json(Bytes),
+    Json(Content),
     /// `application/3gppHal+json`: JSON with `_links` (TS 29.501).
-    Hal(Bytes),
+    Hal(Content),
     /// `application/problem+json`.
-    Problem(Bytes),
+    Problem(Content),
     /// `application/merge-patch+json` (RFC 7396).
-    MergePatch(Bytes),
+    MergePatch(Content),
     /// `application/json-patch+json` (RFC 6902).
-    JsonPatch(Bytes),
+    JsonPatch(Content),
     /// `multipart/related`: JSON first, then binary parts (TS 29.500 §5.2.2.1).
     Related {
         /// The first part, `application/json`.
-        json: Bytes,
+        json: Content,
         /// The parts that its `contentId`s refer to.
         parts: Vec<Part>,
     },
 }
 
 impl Body {
-    /// The JSON text that the body holds or leads with, if any.
-    pub fn json(&self) -> Option<&Bytes> {
+    /// What it holds or leads with, if anything.
+    pub fn content(&self) -> Option<&Content> {
         match self {
             Self::Empty => None,
-            Self::Json(json)
-            | Self::Hal(json)
-            | Self::Problem(json)
-            | Self::MergePatch(json)
-            | Self::JsonPatch(json)
-            | Self::Related { json, .. } => Some(json),
+            Self::Json(content)
+            | Self::Hal(content)
+            | Self::Problem(content)
+            | Self::MergePatch(content)
+            | Self::JsonPatch(content)
+            | Self::Related { json: content, .. } => Some(content),
+        }
+    }
+
+    /// The JSON text of what it holds or leads with, if any.
+    pub fn json(&self) -> Option<Bytes> {
+        self.content()?.text()
+    }
+
+    /// What it holds or leads with, read as ProblemDetails; `None` if it is none.
+    pub fn problem(&self) -> Option<ProblemDetails> {
+        self.content()?.read().ok()
+    }
+
+    /// The same with a model written as JSON text.
+    #[must_use]
+    pub fn into_written(self) -> Self {
+        match self {
+            Self::Empty => Self::Empty,
+            Self::Json(content) => Self::Json(content.into_written()),
+            Self::Hal(content) => Self::Hal(content.into_written()),
+            Self::Problem(content) => Self::Problem(content.into_written()),
+            Self::MergePatch(content) => Self::MergePatch(content.into_written()),
+            Self::JsonPatch(content) => Self::JsonPatch(content.into_written()),
+            Self::Related { json, parts } => Self::Related { json: json.into_written(), parts },
         }
     }
 

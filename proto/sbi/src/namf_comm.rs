@@ -229,7 +229,7 @@ model! {
 }
 
 impl Failure for N1N2MessageTransferError {
-    fn to_body(&self) -> Body {
+    fn into_body(self) -> Body {
         Json::encode(self)
     }
 

@@ -2,14 +2,13 @@
 
 use tern_types::Duration;
 
-use crate::encoding::write_json;
-use crate::{Body, Method, ProblemDetails, Reply, Request};
+use crate::{Body, Content, Method, ProblemDetails, Reply, Request};
 
 /// A service operation; the value is its request.
 ///
 /// The encoding half is the consumer's, the decoding half the producer's; the simulation, HTTP
 /// and any later transport use the same two.
-pub trait Operation: Sized + Send + 'static {
+pub trait Operation: Clone + Send + 'static {
     /// The content of a successful answer.
     type Answer: Send;
     /// The content of an unsuccessful answer; [`ProblemDetails`] for most operations.
@@ -24,7 +23,11 @@ pub trait Operation: Sized + Send + 'static {
     const PATH: &'static str;
 
     /// The request that travels.
-    fn to_request(&self) -> Request;
+    fn into_request(self) -> Request;
+    /// The same of a copy.
+    fn to_request(&self) -> Request {
+        self.clone().into_request()
+    }
     /// Reads the request that travelled; the error is the answer of TS 29.500 §5.2.7.2.
     fn from_request(params: &PathParams, request: &Request) -> Result<Self, ProblemDetails>;
     /// The reply that travels.
@@ -36,7 +39,7 @@ pub trait Operation: Sized + Send + 'static {
 /// An error body of an operation.
 pub trait Failure: Sized + Send + 'static {
     /// Writes it.
-    fn to_body(&self) -> Body;
+    fn into_body(self) -> Body;
     /// Reads a body that is not `application/problem+json`; `None` if it is none of this kind.
     fn from_body(body: &Body) -> Option<Self>;
     /// The ProblemDetails in it.
@@ -44,8 +47,8 @@ pub trait Failure: Sized + Send + 'static {
 }
 
 impl Failure for ProblemDetails {
-    fn to_body(&self) -> Body {
-        Body::Problem(write_json(self))
+    fn into_body(self) -> Body {
+        Body::Problem(Content::of(self))
     }
 
     fn from_body(_: &Body) -> Option<Self> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Body, Reply};
+use crate::{Body, Content, Reply};
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,8 +58,8 @@ impl ProblemDetails {
 
     /// As a reply.
     pub fn into_reply(self) -> Reply {
-        let json = serde_json::to_vec(&self).expect("invariant: ProblemDetails is plain JSON");
-        Reply { body: Body::Problem(json.into()), ..Reply::empty(self.status.unwrap_or(500)) }
+        let status = self.status.unwrap_or(500);
+        Reply { body: Body::Problem(Content::of(self)), ..Reply::empty(status) }
     }
 }
 

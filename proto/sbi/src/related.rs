@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::encoding::{Encoding, cause, read_json, write_json};
-use crate::{Body, Failure, Part, PartKind, ProblemDetails};
+use crate::encoding::{Encoding, cause};
+use crate::{Body, Content, Failure, Part, PartKind, ProblemDetails};
 
 crate::model::model! {
     /// TS29571_CommonData RefToBinaryData.
@@ -15,7 +15,7 @@ crate::model::model! {
 }
 
 /// A model with references to an N1 and an N2 part.
-pub trait RefersToParts: Serialize + DeserializeOwned + Clone {
+pub trait RefersToParts: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The reference to the N1 part.
     fn n1(&self) -> Option<&RefToBinaryData>;
     /// The reference to the N2 part.
@@ -50,26 +50,26 @@ const N1_ID: &str = "n1";
 const N2_ID: &str = "n2";
 
 impl<T: RefersToParts> Encoding<Related<T>> for WithParts {
-    fn encode(content: &Related<T>) -> Body {
+    fn encode(content: Related<T>) -> Body {
+        let Related { mut data, n1_sm_msg, n2_sm_info } = content;
         let reference = |id: &str| RefToBinaryData { content_id: id.to_owned() };
-        let mut data = content.data.clone();
         data.refer(
-            content.n1_sm_msg.as_ref().map(|_| reference(N1_ID)),
-            content.n2_sm_info.as_ref().map(|_| reference(N2_ID)),
+            n1_sm_msg.as_ref().map(|_| reference(N1_ID)),
+            n2_sm_info.as_ref().map(|_| reference(N2_ID)),
         );
-        let part = |id: &str, kind, data: &Bytes| Part { id: id.to_owned(), kind, data: data.clone() };
-        let n1 = content.n1_sm_msg.as_ref().map(|data| part(N1_ID, PartKind::Nas, data));
-        let n2 = content.n2_sm_info.as_ref().map(|data| part(N2_ID, PartKind::Ngap, data));
+        let part = |id: &str, kind, data| Part { id: id.to_owned(), kind, data };
+        let n1 = n1_sm_msg.map(|data| part(N1_ID, PartKind::Nas, data));
+        let n2 = n2_sm_info.map(|data| part(N2_ID, PartKind::Ngap, data));
         let parts: Vec<Part> = n1.into_iter().chain(n2).collect();
-        let json = write_json(&data);
+        let json = Content::of(data);
         if parts.is_empty() { Body::Json(json) } else { Body::Related { json, parts } }
     }
 
     fn decode(body: &Body) -> Result<Related<T>, ProblemDetails> {
-        let Some(json) = body.json() else {
+        let Some(content) = body.content() else {
             return Err(ProblemDetails::new(400, cause::INVALID_MSG_FORMAT).with_detail("no content"));
         };
-        let data: T = read_json(json)?;
+        let data: T = content.read()?;
         let n1_sm_msg = find(data.n1(), body, PartKind::Nas)?;
         let n2_sm_info = find(data.n2(), body, PartKind::Ngap)?;
         Ok(Related { data, n1_sm_msg, n2_sm_info })
@@ -77,12 +77,12 @@ impl<T: RefersToParts> Encoding<Related<T>> for WithParts {
 }
 
 impl<T: RefersToParts + Default + PartialEq> Encoding<Related<T>> for WithPartsOrEmpty {
-    fn encode(content: &Related<T>) -> Body {
-        if *content == Related::default() { Body::Empty } else { WithParts::encode(content) }
+    fn encode(content: Related<T>) -> Body {
+        if content == Related::default() { Body::Empty } else { WithParts::encode(content) }
     }
 
     fn decode(body: &Body) -> Result<Related<T>, ProblemDetails> {
-        if *body == Body::Empty { Ok(Related::default()) } else { WithParts::decode(body) }
+        if matches!(body, Body::Empty) { Ok(Related::default()) } else { WithParts::decode(body) }
     }
 }
 
@@ -110,8 +110,8 @@ pub trait ErrorModel {
     fn problem(&self) -> &ProblemDetails;
 }
 
-impl<T: RefersToParts + ErrorModel + Send + 'static> Failure for Related<T> {
-    fn to_body(&self) -> Body {
+impl<T: RefersToParts + ErrorModel> Failure for Related<T> {
+    fn into_body(self) -> Body {
         WithParts::encode(self)
     }
 

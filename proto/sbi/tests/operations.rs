@@ -85,9 +85,9 @@ fn binary_parts_travel_beside_their_references() {
 
 #[test]
 fn when_a_reference_has_no_part_then_the_request_is_refused() {
-    let json = Bytes::from_static(b"{\"n1SmMsg\": {\"contentId\": \"x\"}}");
+    let json = "{\"n1SmMsg\": {\"contentId\": \"x\"}}";
     let request = Request {
-        body: Body::Json(json),
+        body: Body::Json(json.into()),
         ..UpdateSmContext::new("7".into(), SmContextUpdateData::default()).to_request()
     };
     let refusal = UpdateSmContext::from_request(&PathParams(vec!["7".into()]), &request).unwrap_err();

@@ -74,8 +74,22 @@ impl Process {
         self.child.id()
     }
 
-    pub fn signal(&self, signal: Signal) {
-        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    /// SIGSTOP; returns when every thread has stopped.
+    pub fn stop(&self) {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+        until("every thread has stopped", || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+            threads.map(|thread| thread.unwrap().path().join("stat")).all(|stat| {
+                // The state stands behind the name, which is in parentheses.
+                let stat = std::fs::read_to_string(stat).unwrap_or_default();
+                stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+            })
+        });
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
 
     /// SIGKILL; when it was sent.

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use sbi_shm::{ConnectError, ConnectOptions, ListenOptions, PoolShape, ShmListener, ShmStream, Stack};
 
 use crate::child::{PATIENCE, Process, until};
@@ -281,7 +280,7 @@ fn when_a_peer_is_stopped_then_writers_would_block_and_nothing_is_lost_when_it_g
     let stack = node.attach("client");
     let mut stream = connect(&stack, at("127.0.0.1:80"));
     echoes(&mut stream);
-    server.signal(Signal::STOP);
+    server.stop();
     let sent: Vec<u8> = (0..OCTETS).map(|at| (at * 31 / 7) as u8).collect();
     stream.set_nonblocking(true);
     let mut written = 0;
@@ -297,7 +296,7 @@ fn when_a_peer_is_stopped_then_writers_would_block_and_nothing_is_lost_when_it_g
     // Connections to a peer that is stopped wait, and are given up.
     let options = ConnectOptions { timeout: Duration::from_millis(50), ..ConnectOptions::default() };
     assert!(matches!(stack.connect(at("127.0.0.1:80"), &options), Err(ConnectError::TimedOut(_))));
-    server.signal(Signal::CONT);
+    server.go_on();
     let stream = &stream;
     std::thread::scope(|scope| {
         scope.spawn(|| (&*stream).write_all(&sent[written..]).unwrap());
@@ -315,9 +314,9 @@ fn when_a_peer_is_stopped_while_it_is_paired_then_it_is_reached_once_it_goes_on(
     let mut server = Process::start("echo", &[node.socket(), "127.0.0.1:80"]);
     server.expect("ready");
     let stack = node.attach("client");
-    server.signal(Signal::STOP);
+    server.stop();
     let lost = stack.connect(at("127.0.0.1:80"), &ConnectOptions::default());
     assert!(matches!(lost, Err(ConnectError::PeerLost(_))), "{lost:?}");
-    server.signal(Signal::CONT);
+    server.go_on();
     echoes(&mut connect_when_possible(&stack, at("127.0.0.1:80")));
 }

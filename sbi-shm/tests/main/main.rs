@@ -1,6 +1,7 @@
 //! The crate as its users see it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::duplicate_mod, reason = "one suite, for each way that messages go")]
 
 mod child;
 mod event_loops;

@@ -23,7 +23,7 @@ use tern_crypto::{KAmf, ResStar};
 use tern_nas::nas_5gs::{Nas5gmmMessage, Nas5gsmHeader, Nas5gsmMessage};
 use tern_nas::security::NasSecurityContext;
 use tern_nas::{HeaderType, NgKsi};
-use tern_types::{Guti5g, Random, Snssai, Supi, Tai};
+use tern_types::{Dnn, Guti5g, Random, Snssai, Supi, Tai};
 use tokio::time::Instant;
 
 use crate::error::SimError;
@@ -94,6 +94,8 @@ pub struct Ue {
     registering: bool,
     sessions: BTreeMap<u8, SessionState>,
     pti: u8,
+    /// When T3396 expires, by the DNN of the request that was turned away (TS 24.501 §6.2.7).
+    t3396: BTreeMap<Option<Dnn>, Instant>,
     last_sent: Option<Bytes>,
     radio: radio::Radio,
 }
@@ -153,6 +155,7 @@ impl Ue {
             registering: false,
             sessions: BTreeMap::new(),
             pti: 0,
+            t3396: BTreeMap::new(),
             last_sent: None,
             radio: radio::Radio::default(),
         }

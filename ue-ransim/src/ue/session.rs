@@ -32,6 +32,11 @@ const ECHO_PAYLOAD: usize = 56;
 /// MTU of a session that was told none.
 const MTU_DEFAULT: u16 = 1400;
 
+/// 5GMM cause #22 "congestion" (TS 24.501 §9.11.3.2).
+const GMM_CONGESTION: u8 = 22;
+/// 5GSM cause #26 "insufficient resources" (TS 24.501 §9.11.4.2).
+const GSM_INSUFFICIENT_RESOURCES: u8 = 26;
+
 /// What a UE asks for.
 #[derive(Debug, Clone)]
 pub struct SessionRequest {
@@ -107,8 +112,31 @@ impl Drop for SessionTun {
 }
 
 impl Ue {
-    /// Establishes a PDU session (TS 24.501 §6.4.1); a UE that is idle connects first.
+    /// Establishes a PDU session, and asks again where the network says when (TS 24.501 §6.2.7).
+    pub async fn establish_session_persistently(
+        &mut self,
+        request: SessionRequest,
+        attempts: u32,
+    ) -> Result<Session, SimError> {
+        let mut attempt = 1;
+        loop {
+            match self.establish_session(request.clone()).await {
+                Err(SimError::Rejected { back_off: Some(wait), .. }) if attempt < attempts => {
+                    attempt += 1;
+                    self.journal.count("ue.session_retry");
+                    self.idle(wait).await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Establishes a PDU session (TS 24.501 §6.4.1); a UE that is idle connects first. While T3396
+    /// runs for the DNN, the UE does not ask (TS 24.501 §6.2.7): it waits.
     pub async fn establish_session(&mut self, request: SessionRequest) -> Result<Session, SimError> {
+        if let Some(until) = self.t3396.remove(&request.dnn) {
+            self.idle(until.saturating_duration_since(Instant::now())).await?;
+        }
         if self.link.is_none() {
             self.service_request(&[]).await?;
         }
@@ -132,14 +160,21 @@ impl Ue {
                         self.check_header(&header, psi, pti);
                         let back_off =
                             reject.back_off_timer_value.as_ref().and_then(|timer| timer.to_seconds());
+                        let back_off = back_off.map(Duration::from_secs);
+                        if reject.fgsm_cause.value == GSM_INSUFFICIENT_RESOURCES {
+                            self.start_t3396(&request, back_off);
+                        }
                         return Err(SimError::Rejected {
                             message: "PDU SESSION ESTABLISHMENT REJECT",
                             cause: reject.fgsm_cause.value,
                             text: reject.fgsm_cause.description(),
-                            back_off: back_off.map(Duration::from_secs),
+                            back_off,
                         });
                     }
                     Ok(Heard::NotForwarded { psi: Some(of), cause, back_off }) if of == psi => {
+                        if cause == GMM_CONGESTION {
+                            self.start_t3396(&request, back_off);
+                        }
                         return Err(SimError::Rejected {
                             message: "DL NAS TRANSPORT",
                             cause,
@@ -203,6 +238,13 @@ impl Ue {
             identifier: self.random.u32() as u16,
             sequence: 0,
         })
+    }
+
+    fn start_t3396(&mut self, request: &SessionRequest, back_off: Option<Duration>) {
+        if let Some(wait) = back_off {
+            self.journal.count("ue.t3396");
+            self.t3396.insert(request.dnn.clone(), Instant::now() + wait);
+        }
     }
 
     fn choose_psi(&self, request: &SessionRequest) -> Result<u8, SimError> {

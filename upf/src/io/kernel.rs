@@ -21,6 +21,9 @@ pub(crate) struct KernelIo {
     n3: UdpSocket,
     networks: Vec<SyncDevice>,
     wake: Waker,
+    /// Whether the last look brought packets: then there are probably more, and asking the kernel
+    /// which source has some is a system call too many.
+    busy: bool,
 }
 
 /// Ends a worker's wait.
@@ -55,7 +58,7 @@ impl KernelIo {
         socket.set_recv_buffer_size(SOCKET_BUFFER)?;
         socket.set_send_buffer_size(SOCKET_BUFFER)?;
         socket.bind(&SocketAddr::V4(at).into())?;
-        Ok(Self { n3: socket.into(), networks, wake: Waker::new()? })
+        Ok(Self { n3: socket.into(), networks, wake: Waker::new()?, busy: false })
     }
 
     /// Ends the waits of this worker.
@@ -100,9 +103,12 @@ impl KernelIo {
 
 impl PacketIo for KernelIo {
     fn receive(&mut self, packets: &mut [Packet], wait: Duration) -> io::Result<usize> {
-        let count = self.receive_now(packets)?;
-        if count > 0 {
-            return Ok(count);
+        if self.busy {
+            let count = self.receive_now(packets)?;
+            self.busy = count > 0;
+            if self.busy {
+                return Ok(count);
+            }
         }
         let mut sources = vec![
             PollFd::from_borrowed_fd(self.n3.as_fd(), PollFlags::IN),
@@ -120,7 +126,9 @@ impl PacketIo for KernelIo {
                 if !sources[1].revents().is_empty() {
                     self.wake.clear();
                 }
-                self.receive_now(packets)
+                let count = self.receive_now(packets)?;
+                self.busy = count > 0;
+                Ok(count)
             }
             Err(error) => Err(error.into()),
         }

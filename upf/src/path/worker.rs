@@ -12,8 +12,11 @@ use super::signalling::Allowance;
 use super::{Command, DropReason, Event, Packet, PathCounters, Session, Side, Tables, Tunnel};
 use crate::io::{BURST, PacketIo};
 
-/// How long a worker waits for packets before it looks at its commands again.
-const WAIT: Duration = Duration::from_millis(100);
+/// How long a worker waits for packets before it looks at its commands again. What makes it send by
+/// itself wakes it; the others only gather.
+const WAIT: Duration = Duration::from_millis(500);
+/// Behind an error, so that one that stays does not fill the log.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a worker is made of.
 pub(crate) struct WorkerConfig {
@@ -52,7 +55,7 @@ impl<I: PacketIo> Worker<I> {
                 Ok(received) => received,
                 Err(error) => {
                     tracing::warn!(worker = self.config.index, %error, "cannot receive packets");
-                    std::thread::sleep(WAIT);
+                    std::thread::sleep(PAUSE);
                     0
                 }
             };

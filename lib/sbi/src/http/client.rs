@@ -1,8 +1,7 @@
 //! The consumer's side: one multiplexed connection a producer.
 
-use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -11,52 +10,46 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tern_sbi::{Call, Reply, Request, TransportError};
-use tern_types::Duration;
-use tokio::time::Instant;
 
 use super::coalescing::Coalescing;
 use super::codec;
 use super::limits::HttpLimits;
-use super::stream::Streams;
-
-/// For this long a failed connection attempt answers those who waited for it.
-const FAILURE_MEMORY: Duration = Duration::from_millis(50);
+use super::stream::{ByteStream, Streams};
+use crate::producers::{Producers, Shareable};
 
 /// One call is sent at most this often; again only where the producer cannot have seen it.
-const ATTEMPTS_MAX: usize = 3;
+pub(crate) const ATTEMPTS_MAX: usize = 3;
 
 pub(super) struct Client {
     streams: Arc<dyn Streams>,
     limits: HttpLimits,
     user_agent: HeaderValue,
-    producers: Mutex<BTreeMap<String, Arc<Producer>>>,
+    producers: Producers<String, Http2, String>,
 }
 
-/// The connection to one producer.
-#[derive(Default)]
-struct Producer {
-    /// Held while connecting, so that calls share the attempt.
-    connection: tokio::sync::Mutex<Connection>,
-    used: Mutex<Option<Instant>>,
-}
+/// A connection, as its users have it.
+pub(crate) type Http2 = SendRequest<Full<Bytes>>;
 
-#[derive(Default)]
-struct Connection {
-    sender: Option<SendRequest<Full<Bytes>>>,
-    failed: Option<(Instant, String)>,
+impl Shareable for Http2 {
+    fn is_closed(&self) -> bool {
+        SendRequest::is_closed(self)
+    }
 }
 
 /// What became of one attempt.
-enum Attempt {
+pub(crate) enum Attempt {
+    /// It is answered.
     Answered(http::Response<Incoming>),
     /// The producer has not seen the request.
     NotSent(String),
+    /// The producer may have seen it; there is no answer.
     Lost(String),
 }
 
 impl Client {
     pub(super) fn new(streams: Arc<dyn Streams>, limits: HttpLimits, user_agent: HeaderValue) -> Self {
-        Self { streams, limits, user_agent, producers: Mutex::default() }
+        let producers = Producers::new(limits.producers_max);
+        Self { streams, limits, user_agent, producers }
     }
 
     pub(super) async fn send(
@@ -79,12 +72,16 @@ impl Client {
         let authority = super::parse_api_root(api_root).ok_or_else(|| unreachable("not an http apiRoot"))?;
         let encoded = codec::encode_request(api_root, &self.user_agent, request)
             .map_err(|error| unreachable(&format!("request is not HTTP: {error}")))?;
-        let producer = self.producer(api_root);
+        let key = api_root.to_owned();
         let mut failure = String::new();
         for _ in 0..ATTEMPTS_MAX {
-            let sender = self.connected(&producer, authority).await.map_err(|error| unreachable(&error))?;
+            let sender = self
+                .producers
+                .connection(&key, || self.open(authority))
+                .await
+                .map_err(|error| unreachable(&error))?;
             match attempt(sender, encoded.clone()).await {
-                Attempt::Answered(response) => return self.read(response).await,
+                Attempt::Answered(response) => return read(response, &self.limits).await,
                 Attempt::NotSent(error) => failure = error,
                 Attempt::Lost(error) => return Err(TransportError::Lost(format!("{api_root}: {error}"))),
             }
@@ -92,93 +89,58 @@ impl Client {
         Err(unreachable(&failure))
     }
 
-    async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, TransportError> {
-        let (parts, incoming) = response.into_parts();
-        let content = codec::collect(incoming, self.limits.content_max).await;
-        content
-            .and_then(|content| codec::decode_reply(&parts, content))
-            .map_err(|error| TransportError::Lost(format!("reply with status {}: {error}", parts.status)))
+    async fn open(&self, authority: &str) -> Result<Http2, String> {
+        let opened = tokio::time::timeout(self.limits.connect_timeout, self.handshake(authority)).await;
+        opened.unwrap_or_else(|_| Err("no connection in time".to_owned()))
     }
 
-    fn producer(&self, api_root: &str) -> Arc<Producer> {
-        let now = Instant::now();
-        let mut producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
-        let producer = match producers.get(api_root) {
-            Some(producer) => producer.clone(),
-            None => {
-                if producers.len() >= self.limits.producers_max {
-                    let oldest = producers.iter().min_by_key(|(_, p)| p.used()).map(|(root, _)| root.clone());
-                    oldest.map(|root| producers.remove(&root));
-                }
-                producers.entry(api_root.to_owned()).or_default().clone()
-            }
-        };
-        *producer.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-        producer
-    }
-
-    /// The open connection, opened if there is none.
-    async fn connected(
-        &self,
-        producer: &Producer,
-        authority: &str,
-    ) -> Result<SendRequest<Full<Bytes>>, String> {
-        let mut connection = producer.connection.lock().await;
-        if let Some(sender) = connection.sender.as_ref().filter(|sender| !sender.is_closed()) {
-            return Ok(sender.clone());
-        }
-        connection.sender = None;
-        if let Some((at, error)) = &connection.failed
-            && at.elapsed() < FAILURE_MEMORY
-        {
-            return Err(error.clone());
-        }
-        match tokio::time::timeout(self.limits.connect_timeout, self.open(authority)).await {
-            Ok(Ok(sender)) => {
-                connection.failed = None;
-                connection.sender = Some(sender.clone());
-                Ok(sender)
-            }
-            failed => {
-                let error = failed
-                    .map_or_else(|_| "no connection in time".to_owned(), |e| e.err().unwrap_or_default());
-                connection.failed = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
-        }
-    }
-
-    async fn open(&self, authority: &str) -> Result<SendRequest<Full<Bytes>>, String> {
+    async fn handshake(&self, authority: &str) -> Result<Http2, String> {
         let stream = self.streams.connect(authority).await.map_err(|error| error.to_string())?;
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(super::STREAM_WINDOW)
-            .initial_connection_window_size(super::CONNECTION_WINDOW)
-            .max_header_list_size(self.limits.header_block_max)
-            .initial_max_send_streams(usize::try_from(self.limits.streams_max).unwrap_or(usize::MAX))
-            .max_concurrent_reset_streams(self.limits.reset_streams_max)
-            .keep_alive_interval(self.limits.ping_interval)
-            .keep_alive_timeout(self.limits.ping_interval)
-            .keep_alive_while_idle(true)
-            .handshake(TokioIo::new(Coalescing::new(stream)))
-            .await
-            .map_err(|error| error.to_string())?;
-        let authority = authority.to_owned();
-        tokio::spawn(async move {
-            let ended = connection.await;
-            tracing::debug!(producer = authority, ?ended, "connection to producer ended");
-        });
-        Ok(sender)
+        handshake(stream, &self.limits, authority).await
     }
 }
 
-impl Producer {
-    fn used(&self) -> Option<Instant> {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Begins HTTP/2 on a new stream to the producer of this name.
+pub(crate) async fn handshake(
+    stream: Box<dyn ByteStream>,
+    limits: &HttpLimits,
+    producer: &str,
+) -> Result<Http2, String> {
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(super::STREAM_WINDOW)
+        .initial_connection_window_size(super::CONNECTION_WINDOW)
+        .max_header_list_size(limits.header_block_max)
+        .initial_max_send_streams(usize::try_from(limits.streams_max).unwrap_or(usize::MAX))
+        .max_concurrent_reset_streams(limits.reset_streams_max)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_interval)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(Coalescing::new(stream)))
+        .await
+        .map_err(|error| error.to_string())?;
+    let producer = producer.to_owned();
+    tokio::spawn(async move {
+        let ended = connection.await;
+        tracing::debug!(producer, ?ended, "connection to producer ended");
+    });
+    Ok(sender)
 }
 
-async fn attempt(mut sender: SendRequest<Full<Bytes>>, request: http::Request<Full<Bytes>>) -> Attempt {
+/// Reads the reply.
+pub(crate) async fn read(
+    response: http::Response<Incoming>,
+    limits: &HttpLimits,
+) -> Result<Reply, TransportError> {
+    let (parts, incoming) = response.into_parts();
+    let content = codec::collect(incoming, limits.content_max).await;
+    content
+        .and_then(|content| codec::decode_reply(&parts, content))
+        .map_err(|error| TransportError::Lost(format!("reply with status {}: {error}", parts.status)))
+}
+
+/// Sends a request once.
+pub(crate) async fn attempt(mut sender: Http2, request: http::Request<Full<Bytes>>) -> Attempt {
     match sender.try_send_request(request).await {
         Ok(response) => Attempt::Answered(response),
         Err(mut error) => {

@@ -29,7 +29,7 @@ const ACCEPTED: HeaderValue =
 
 /// Why content could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ContentError {
+pub(crate) enum ContentError {
     #[error("content of more than {0} octets")]
     TooLarge(usize),
     #[error("content did not arrive in time")]
@@ -44,7 +44,7 @@ pub(super) enum ContentError {
 
 impl ContentError {
     /// The answer of TS 29.500 Table 5.2.7.1-1.
-    pub(super) fn into_problem(self) -> ProblemDetails {
+    pub(crate) fn into_problem(self) -> ProblemDetails {
         let status = match self {
             Self::TooLarge(_) => 413,
             Self::Late => 408,
@@ -56,12 +56,23 @@ impl ContentError {
     }
 }
 
+/// Why a request or a reply cannot be written as HTTP.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EncodeError {
+    /// A field that HTTP does not carry.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// Content in the direct form that cannot be read, passed on as it came.
+    #[error("content without JSON text")]
+    Content,
+}
+
 /// A request for the producer at `api_root`.
-pub(super) fn encode_request(
+pub(crate) fn encode_request(
     api_root: &str,
     user_agent: &HeaderValue,
     request: &Request,
-) -> Result<http::Request<Full<Bytes>>, http::Error> {
+) -> Result<http::Request<Full<Bytes>>, EncodeError> {
     let mut uri = String::with_capacity(api_root.len() + request.path.len() + 64);
     uri.push_str(api_root);
     uri.push_str(&request.path);
@@ -79,7 +90,7 @@ pub(super) fn encode_request(
         Method::Patch => http::Method::PATCH,
         Method::Delete => http::Method::DELETE,
     };
-    *out.uri_mut() = uri.parse::<Uri>()?;
+    *out.uri_mut() = uri.parse::<Uri>().map_err(http::Error::from)?;
     let headers = out.headers_mut();
     headers.insert(USER_AGENT, user_agent.clone());
     headers.insert(ACCEPT, ACCEPTED);
@@ -98,7 +109,7 @@ pub(super) fn encode_request(
 }
 
 /// What [`decode_request`] refuses.
-pub(super) fn decode_request(
+pub(crate) fn decode_request(
     parts: &http::request::Parts,
     content: Bytes,
     limits: &HttpLimits,
@@ -129,12 +140,12 @@ pub(super) fn decode_request(
 }
 
 /// A reply; `allow` are the resource's methods if the status is 405.
-pub(super) fn encode_reply(
+pub(crate) fn encode_reply(
     reply: Reply,
     allow: &[Method],
-) -> Result<http::Response<Full<Bytes>>, http::Error> {
+) -> Result<http::Response<Full<Bytes>>, EncodeError> {
     let mut out = http::Response::new(Full::default());
-    *out.status_mut() = StatusCode::from_u16(reply.status)?;
+    *out.status_mut() = StatusCode::from_u16(reply.status).map_err(http::Error::from)?;
     let headers = out.headers_mut();
     insert_text(headers, LOCATION, reply.location.as_deref())?;
     insert_text(headers, ETAG, reply.etag.as_deref())?;
@@ -154,7 +165,7 @@ pub(super) fn encode_reply(
 }
 
 /// A reply that arrived.
-pub(super) fn decode_reply(parts: &http::response::Parts, content: Bytes) -> Result<Reply, ContentError> {
+pub(crate) fn decode_reply(parts: &http::response::Parts, content: Bytes) -> Result<Reply, ContentError> {
     let text = |name| parts.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     let max_age = text(CACHE_CONTROL).and_then(|directives| {
         let age = directives.split(',').find_map(|d| d.trim().strip_prefix("max-age="))?;
@@ -171,7 +182,7 @@ pub(super) fn decode_reply(parts: &http::response::Parts, content: Bytes) -> Res
 }
 
 /// Reads content of at most `max` octets, without copying what comes in one frame.
-pub(super) async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, ContentError> {
+pub(crate) async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, ContentError> {
     if incoming.size_hint().lower() > max as u64 {
         return Err(ContentError::TooLarge(max));
     }
@@ -193,17 +204,19 @@ pub(super) async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes,
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-fn encode_body(headers: &mut HeaderMap, body: &Body) -> Result<Bytes, http::Error> {
+fn encode_body(headers: &mut HeaderMap, body: &Body) -> Result<Bytes, EncodeError> {
+    let Some(content) = body.content() else { return Ok(Bytes::new()) };
+    let json = content.text().ok_or(EncodeError::Content)?;
     let (kind, content) = match body {
         Body::Empty => return Ok(Bytes::new()),
-        Body::Json(json) => (JSON, json.clone()),
-        Body::Hal(json) => (HAL, json.clone()),
-        Body::Problem(json) => (PROBLEM, json.clone()),
-        Body::MergePatch(json) => (MERGE_PATCH, json.clone()),
-        Body::JsonPatch(json) => (JSON_PATCH, json.clone()),
-        Body::Related { json, parts } => {
-            let (kind, content) = multipart::write(json, parts);
-            (HeaderValue::try_from(kind)?, content)
+        Body::Json(_) => (JSON, json),
+        Body::Hal(_) => (HAL, json),
+        Body::Problem(_) => (PROBLEM, json),
+        Body::MergePatch(_) => (MERGE_PATCH, json),
+        Body::JsonPatch(_) => (JSON_PATCH, json),
+        Body::Related { parts, .. } => {
+            let (kind, content) = multipart::write(&json, parts);
+            (HeaderValue::try_from(kind).map_err(http::Error::from)?, content)
         }
     };
     headers.insert(CONTENT_TYPE, kind);
@@ -226,11 +239,11 @@ fn decode_body(headers: &HeaderMap, content: Bytes) -> Result<Body, ContentError
     Ok(match () {
         () if is("multipart/related") => multipart::parse(&kind[end..], &content)?,
         () if content.is_empty() => Body::Empty,
-        () if is("application/json") => Body::Json(content),
-        () if is("application/problem+json") => Body::Problem(content),
-        () if is("application/3gppHal+json") => Body::Hal(content),
-        () if is("application/merge-patch+json") => Body::MergePatch(content),
-        () if is("application/json-patch+json") => Body::JsonPatch(content),
+        () if is("application/json") => Body::Json(content.into()),
+        () if is("application/problem+json") => Body::Problem(content.into()),
+        () if is("application/3gppHal+json") => Body::Hal(content.into()),
+        () if is("application/merge-patch+json") => Body::MergePatch(content.into()),
+        () if is("application/json-patch+json") => Body::JsonPatch(content.into()),
         () => return Err(ContentError::MediaType(essence.chars().take(64).collect())),
     })
 }
@@ -299,7 +312,7 @@ mod tests {
             path: "/nudr-dr/v2/x".into(),
             query: vec![("name".into(), "1 & 2".into())],
             headers,
-            body: Body::JsonPatch(Bytes::from_static(b"[]")),
+            body: Body::JsonPatch("[]".into()),
         };
         let agent = HeaderValue::from_static("UDM");
         let sent = encode_request("http://127.0.0.1:8080", &agent, &request).unwrap();
@@ -323,7 +336,7 @@ mod tests {
     fn media_types_are_read_without_case_and_parameters() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("Application/JSON; charset=utf-8"));
-        assert_eq!(decode_body(&headers, Bytes::from_static(b"1")), Ok(Body::Json(Bytes::from_static(b"1"))));
+        assert_eq!(decode_body(&headers, Bytes::from_static(b"1")), Ok(Body::Json("1".into())));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
         let error = decode_body(&headers, Bytes::from_static(b"1")).unwrap_err();
         assert_eq!(error.into_problem().status, Some(415));

@@ -1,11 +1,12 @@
 //! HTTP/2 with prior knowledge: TS 29.500 §5.2, RFC 9113.
 
-mod client;
+pub(crate) mod client;
 mod coalescing;
-mod codec;
+pub(crate) mod codec;
 mod limits;
-mod server;
-mod stream;
+pub(crate) mod server;
+pub(crate) mod stream;
+pub(crate) mod written;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use tern_sbi::{Call, Reply, Request, TransportError};
 pub use limits::HttpLimits;
 pub use stream::{ByteStream, Listener, Streams, Tcp};
 
+use crate::place::Place;
 use crate::transport::{BoxFuture, Service, Serving, Transport};
 
 /// Octets of content in flight on one stream.
@@ -39,7 +41,7 @@ impl Http {
     /// Over `streams`; `user_agent` is the NF type, with more behind a hyphen if wanted
     /// (TS 29.500 §5.2.2.2).
     pub fn new(streams: Arc<dyn Streams>, limits: HttpLimits, user_agent: &str) -> Self {
-        let user_agent = HeaderValue::from_str(user_agent).unwrap_or(HeaderValue::from_static("tern"));
+        let user_agent = self::user_agent(user_agent);
         let client = Arc::new(client::Client::new(streams.clone(), limits.clone(), user_agent));
         Self { streams, limits, client }
     }
@@ -58,7 +60,8 @@ impl Transport for Http {
     ) -> BoxFuture<'_, io::Result<Box<dyn Serving>>> {
         Box::pin(async move {
             let listener = self.streams.listen(at).await?;
-            Ok(Box::new(server::serve(listener, service, self.limits.clone())) as Box<dyn Serving>)
+            let place = Place::new(service, self.limits.clone());
+            Ok(Box::new(server::serve(listener, &place)) as Box<dyn Serving>)
         })
     }
 
@@ -71,6 +74,11 @@ impl Transport for Http {
         let (api_root, call) = (api_root.to_owned(), call.clone());
         Box::pin(async move { self.client.send(&api_root, &call, request).await })
     }
+}
+
+/// A name that is no header value is not sent.
+pub(crate) fn user_agent(name: &str) -> HeaderValue {
+    HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("tern"))
 }
 
 /// The authority of an `http` apiRoot.

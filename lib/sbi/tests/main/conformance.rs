@@ -1,16 +1,81 @@
 //! One suite for all transports.
 
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use tern_sbi::{Body, Call, Method, ProblemDetails, TransportError};
+use sbi_shm::manager::{Domain, Manager, ManagerOptions};
+use tern_sbi::{Body, Call, Method, ProblemDetails, Reply, Request, TransportError};
 use tern_sbi_transport::http::Tcp;
-use tern_sbi_transport::{Http, HttpLimits, MemoryTransport, Transport};
+use tern_sbi_transport::{
+    BoxFuture, Codec, Connections, Http, HttpLimits, Hybrid, HybridOptions, MemoryTransport, Service,
+    Serving, Transport, TransportChoice,
+};
 use tern_types::Duration;
 
 use crate::service::{get, related, request, routes, serve};
 
 fn http() -> Arc<dyn Transport> {
     Arc::new(Http::tcp(Tcp::default(), HttpLimits::default(), "TEST"))
+}
+
+/// Shared memory, with a manager of its own; producer and consumer are two processes' worth of it.
+fn shm(codec: Codec, connections: Connections) -> Arc<dyn Transport> {
+    let manager = manager();
+    let end = |name: &str| {
+        let options = HybridOptions {
+            transport: TransportChoice::Shm,
+            codec,
+            connections,
+            ..HybridOptions::new(&manager, name)
+        };
+        Hybrid::new(options, |_| {}).unwrap()
+    };
+    Arc::new(TwoEnds { producer: end("PRODUCER"), consumer: end("CONSUMER") })
+}
+
+/// Serves by one transport and sends by the other.
+struct TwoEnds {
+    producer: Hybrid,
+    consumer: Hybrid,
+}
+
+impl Transport for TwoEnds {
+    fn serve(
+        &self,
+        at: SocketAddr,
+        service: Arc<dyn Service>,
+    ) -> BoxFuture<'_, std::io::Result<Box<dyn Serving>>> {
+        self.producer.serve(at, service)
+    }
+
+    fn send(
+        &self,
+        api_root: &str,
+        call: &Call,
+        request: Request,
+    ) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        self.consumer.send(api_root, call, request)
+    }
+}
+
+/// Starts a manager that grants this user 127.0.0.0/8; it lives as long as the tests.
+fn manager() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let socket = format!("@tern-sbi-test-{}-{number}", std::process::id());
+    let user = std::fs::metadata("/proc/self").unwrap().uid();
+    let domain = Domain::new("test", user, vec!["127.0.0.0/8".parse().unwrap()]);
+    let options = ManagerOptions { socket: socket.clone(), domains: vec![domain] };
+    let manager = Manager::bind(options).unwrap();
+    std::thread::spawn(move || manager.run(|_| {}));
+    socket
+}
+
+/// No manager: what is meant for shared memory goes over TCP.
+fn unmanaged() -> Arc<dyn Transport> {
+    Arc::new(Hybrid::new(HybridOptions::new("@tern-sbi-nobody", "TEST"), |_| {}).unwrap())
 }
 
 fn memory() -> Arc<dyn Transport> {
@@ -61,8 +126,8 @@ async fn what_is_not_served_is_refused(transport: Arc<dyn Transport>) {
         (request(Method::Delete, "/test/v1/slow", Body::Empty), 405),
     ] {
         let reply = transport.send(&root, &Call::default(), sent).await.unwrap();
-        let Body::Problem(json) = reply.body else { panic!("{:?}", reply.body) };
-        let problem: ProblemDetails = serde_json::from_slice(&json).unwrap();
+        let Body::Problem(content) = reply.body else { panic!("{:?}", reply.body) };
+        let problem: ProblemDetails = content.read().unwrap();
         assert_eq!((reply.status, problem.status), (status, Some(status)));
     }
 }
@@ -130,6 +195,21 @@ macro_rules! conformance {
     ($($name:ident),+ $(,)?) => {
         mod over_http {
             $(#[tokio::test] async fn $name() { super::$name(super::http()).await; })+
+        }
+        mod over_shared_memory_typed {
+            $(#[tokio::test] async fn $name() {
+                super::$name(super::shm(Codec::Auto, Connections::Multiplexed)).await;
+            })+
+            use super::{Codec, Connections};
+        }
+        mod over_shared_memory_http2 {
+            $(#[tokio::test] async fn $name() {
+                super::$name(super::shm(Codec::Http2, Connections::Session)).await;
+            })+
+            use super::{Codec, Connections};
+        }
+        mod over_tcp_without_a_manager {
+            $(#[tokio::test] async fn $name() { super::$name(super::unmanaged()).await; })+
         }
         mod over_memory {
             $(#[tokio::test(start_paused = true)] async fn $name() { super::$name(super::memory()).await; })+

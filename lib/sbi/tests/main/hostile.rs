@@ -118,8 +118,8 @@ async fn when_content_is_too_large_then_413() {
     let large = Body::Json(format!("\"{}\"", "x".repeat(20_000)).into());
     let sent = request(Method::Post, "/test/v1/echo", large);
     let reply = lax.send(&root, &Call::default(), sent).await.unwrap();
-    let Body::Problem(json) = reply.body else { panic!("{:?}", reply.body) };
-    let problem: ProblemDetails = serde_json::from_slice(&json).unwrap();
+    let Body::Problem(content) = reply.body else { panic!("{:?}", reply.body) };
+    let problem: ProblemDetails = content.read().unwrap();
     assert_eq!((reply.status, problem.status), (413, Some(413)));
     works(&lax, &root).await;
 }

@@ -122,9 +122,9 @@ unsafe extern "C" {
         output: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, size_t, u8, u8) -> c_int>,
         debug: Option<unsafe extern "C" fn(*const c_char, ...)>,
     );
-    // Not in the header; both are exported by Debian's 0.9.5.
+    // Not in the header; exported by Debian's 0.9.5.
     pub(super) fn recv_thread_init();
-    pub(super) fn sctp_start_timer_thread();
+    pub(super) fn usrsctp_handle_timers(elapsed_milliseconds: u32);
     pub(super) fn usrsctp_socket(
         domain: c_int,
         kind: c_int,

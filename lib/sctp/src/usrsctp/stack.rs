@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use libc::{c_int, c_void};
 use tokio::sync::Notify;
@@ -20,6 +21,10 @@ use crate::wire;
 static STACK: OnceLock<Mutex<Option<Encapsulation>>> = OnceLock::new();
 static SIGNALS: OnceLock<Mutex<HashMap<u64, Arc<Signal>>>> = OnceLock::new();
 static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// How often the stack's timers are looked at. Its own thread does so a hundred times a second,
+/// for ever, with associations or without; the shortest timer that we let it have is RTO.Min.
+const TICK: Duration = Duration::from_millis(40);
 
 /// Linux capability CAP_NET_RAW.
 const CAP_NET_RAW: u32 = 13;
@@ -199,8 +204,7 @@ fn start_raw() -> Result<(), SctpError> {
              each aborts the other's associations; use a namespace each, or UDP"
         );
     }
-    init(0);
-    Ok(())
+    init(0, NAME_RAW)
 }
 
 /// Whether a raw socket of protocol 132 is open in this namespace.
@@ -223,24 +227,25 @@ fn start_udp(port: u16) -> Result<(), SctpError> {
     }
     let begin = move || {
         drop_raw_capability();
-        init(port);
+        init(port, NAME_UDP)
     };
     let thread = std::thread::Builder::new().name("sctp-start".into()).spawn(begin);
     let ended = thread.map_err(|source| SctpError::Io { call: "thread", source })?.join();
     ended.map_err(|_| SctpError::Unavailable {
         backend: NAME_UDP,
         why: "its start-up thread ended early".to_owned(),
-    })
+    })?
 }
 
-fn init(udp_port: u16) {
+fn init(udp_port: u16, backend: &'static str) -> Result<(), SctpError> {
     // SAFETY: called once in this process, under the lock of STACK, before any
     // other call into the library; null callbacks are allowed.
     unsafe { ffi::usrsctp_init_nothreads(udp_port, None, None) };
     // Before it receives: it would abort the associations of the stacks beside it.
     set_blackhole(Strangers::Ignored);
     // SAFETY: the stack is initialised and no thread of it runs yet; the knobs are
-    // plain integers. The last two calls are what `usrsctp_init` does behind all this.
+    // plain integers. The last call is what `usrsctp_init` does behind all this; its timer
+    // thread has ours in its place.
     unsafe {
         ffi::usrsctp_sysctl_set_sctp_no_csum_on_loopback(0);
         // Addresses of an association are those it began with.
@@ -254,11 +259,26 @@ fn init(udp_port: u16) {
         ffi::usrsctp_sysctl_set_sctp_sack_freq_default(1);
         ffi::usrsctp_sysctl_set_sctp_delayed_sack_time_default(1);
         ffi::recv_thread_init();
-        ffi::sctp_start_timer_thread();
     }
     if udp_port != 0 {
         // In UDP each process has a port of its own and sees nobody else's packets.
         set_blackhole(Strangers::Aborted);
+    }
+    let thread = std::thread::Builder::new().name("sctp-timers".into()).spawn(keep_time);
+    thread.map_err(|error| SctpError::Unavailable { backend, why: format!("no timer thread: {error}") })?;
+    Ok(())
+}
+
+/// Tells the stack how much time has passed, as long as the process lives.
+fn keep_time() {
+    let mut told = Instant::now();
+    loop {
+        std::thread::sleep(TICK);
+        let passed = u32::try_from(told.elapsed().as_millis()).unwrap_or(u32::MAX);
+        // What is left of a millisecond counts with the next one.
+        told += Duration::from_millis(passed.into());
+        // SAFETY: the stack was initialised before this thread began, and is never ended.
+        unsafe { ffi::usrsctp_handle_timers(passed) };
     }
 }
 

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::Error as _;
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::direct::OCTETS;
 
 /// `N` octets as `2 N` hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,14 +35,13 @@ impl<const N: usize> FromStr for Octets<N> {
 
 impl<const N: usize> Serialize for Octets<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_newtype_struct(OCTETS, &Form(&self.0))
     }
 }
 
 impl<'de, const N: usize> Deserialize<'de> for Octets<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        read(&text).map(Self).map_err(D::Error::custom)
+        deserializer.deserialize_newtype_struct(OCTETS, FormVisitor).map(Self)
     }
 }
 
@@ -68,14 +69,13 @@ impl<const N: usize> fmt::Debug for Secret<N> {
 
 impl<const N: usize> Serialize for Secret<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(self.0))
+        serializer.serialize_newtype_struct(OCTETS, &Form(&self.0))
     }
 }
 
 impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        read(&text).map(Self).map_err(D::Error::custom)
+        deserializer.deserialize_newtype_struct(OCTETS, FormVisitor).map(Self)
     }
 }
 
@@ -102,11 +102,51 @@ impl fmt::Debug for SecretText {
     }
 }
 
+/// Octets as they are written: hexadecimal digits for readers of text, else themselves.
+struct Form<'a>(&'a [u8]);
+
+impl Serialize for Form<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&hex::encode(self.0))
+        } else {
+            serializer.serialize_bytes(self.0)
+        }
+    }
+}
+
+/// Reads what [`Form`] writes.
+struct FormVisitor<const N: usize>;
+
+impl<'de, const N: usize> Visitor<'de> for FormVisitor<N> {
+    type Value = [u8; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        read(text).map_err(E::custom)
+    }
+
+    fn visit_bytes<E: de::Error>(self, octets: &[u8]) -> Result<Self::Value, E> {
+        octets.try_into().map_err(|_| E::custom(expected::<N>()))
+    }
+}
+
+fn expected<const N: usize>() -> String {
+    format!("expected {} hexadecimal digits", 2 * N)
+}
+
 fn read<const N: usize>(text: &str) -> Result<[u8; N], String> {
     let mut octets = [0; N];
     match hex::decode_to_slice(text, &mut octets) {
         Ok(()) => Ok(octets),
-        Err(_) => Err(format!("expected {} hexadecimal digits", 2 * N)),
+        Err(_) => Err(expected::<N>()),
     }
 }
 

@@ -15,7 +15,7 @@ pub use operations::{
     RemoveSubscription, StatusNotify, UpdateNfInstance, UpdateSubscription,
 };
 pub use profile::{
-    DefaultNotificationSubscription, IpEndPoint, NfProfile, NfService, NfServiceStatus, NfServiceVersion,
-    NfStatus, NotificationType, PlmnSnssai, TransportProtocol,
+    CustomInfo, DefaultNotificationSubscription, IpEndPoint, NfProfile, NfService, NfServiceStatus,
+    NfServiceVersion, NfStatus, NotificationType, PlmnSnssai, TransportProtocol,
 };
 pub use subscription::{NotificationData, NotificationEventType, SubscrCond, SubscriptionData, UriList};

@@ -10,6 +10,16 @@ use crate::common::{DateTime, NfInstanceId, NfType, ServiceName, SupportedFeatur
 use crate::model::{model, open_enum};
 
 model! {
+    /// What tern adds to NFProfile in its `customInfo`, which is any object.
+    pub struct CustomInfo {
+        optional {
+            /// The node whose shared memory the network function is reached by.
+            tern_node: String,
+        }
+    }
+}
+
+model! {
     /// TS29510_Nnrf_NFManagement NFProfile.
     pub struct NfProfile {
         required {
@@ -41,6 +51,7 @@ model! {
             nf_service_persistence: bool,
             nf_profile_changes_support_ind: bool,
             nf_profile_changes_ind: bool,
+            custom_info: CustomInfo,
         }
         lists {
             plmn_list: PlmnId,

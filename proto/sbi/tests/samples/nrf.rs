@@ -68,7 +68,7 @@ fn profile() -> serde_json::Value {
         "nfInstanceId": ID, "nfType": "AMF", "nfStatus": "REGISTERED", "nfInstanceName": "amf-1",
         "heartBeatTimer": 10, "fqdn": "amf.example.org", "interPlmnFqdn": "amf.example.org", "priority": 0,
         "capacity": 100, "load": 5, "loadTimeStamp": TIME, "locality": "here", "recoveryTime": TIME,
-        "nfServicePersistence": true, "nfProfileChangesSupportInd": true, "nfProfileChangesInd": false,
+        "nfServicePersistence": true, "nfProfileChangesSupportInd": true, "nfProfileChangesInd": false, "customInfo": {"ternNode": "00"},
         "plmnList": [plmn()], "sNssais": [snssai()],
         "perPlmnSnssaiList": [{"plmnId": plmn(), "sNssaiList": [snssai()]}],
         "nsiList": ["1"], "ipv4Addresses": ["127.0.0.16"], "ipv6Addresses": ["2001:db8::3"],

@@ -19,6 +19,9 @@ use crate::spin::Spin;
 use crate::stack::WINDOW;
 use crate::sync::Ordering;
 
+/// Openings that wait for a process that listens already and whose half of the pair has not come.
+const EARLY_MAX: usize = 64;
+
 /// One direction of a connection: what is on its way to one process.
 #[derive(Default)]
 struct Way {
@@ -45,6 +48,14 @@ struct Connection {
     window: u32,
 }
 
+/// An opening that came before its listener's half of the pair.
+struct Early {
+    listener: u64,
+    index: usize,
+    descriptor: Descriptor,
+    offer: u64,
+}
+
 /// The forwarder's thread.
 pub(super) struct Switch {
     page: StatusPage,
@@ -54,6 +65,7 @@ pub(super) struct Switch {
     /// By pair, source and destination of what comes: the connection, and which way it goes.
     table: HashMap<(usize, End, End), (usize, usize)>,
     connections: Slab<Connection>,
+    early: Vec<Early>,
     serial: u32,
     /// Rung at the end of the turn.
     rings: Vec<Arc<Link>>,
@@ -71,6 +83,7 @@ impl Switch {
             listens: HashMap::new(),
             table: HashMap::new(),
             connections: Slab::new(),
+            early: Vec::new(),
             serial: 0,
             rings: Vec::new(),
             joined: false,
@@ -128,15 +141,19 @@ impl Switch {
         for command in self.inbox.take() {
             match command {
                 Command::Join(pair) => {
-                    self.lose_instance(pair.peer.instance);
+                    let instance = pair.peer.instance;
+                    self.lose_instance(instance);
                     let at = self.pairs.iter().position(Option::is_none).unwrap_or(self.pairs.len());
                     self.pairs.resize_with(self.pairs.len().max(at + 1), || None);
                     self.pairs[at] = Some(*pair);
                     self.joined = true;
+                    self.early_of(instance, |this, it| this.open(it.index, &it.descriptor, it.offer));
                 }
                 Command::Gone(instance) => {
                     self.lose_instance(instance);
                     self.listens.retain(|_, listens| *listens != instance);
+                    let refuse = Message::Refuse(Why::NoListener);
+                    self.early_of(instance, |this, it| this.answer(it.index, &it.descriptor, refuse));
                 }
                 Command::Listen(at, instance) => drop(self.listens.insert(at, instance)),
                 Command::Unlisten(at, instance) => {
@@ -147,6 +164,14 @@ impl Switch {
                 Command::Stop => self.stopped = true,
             }
         }
+    }
+
+    /// Takes out the openings that wait for a process.
+    fn early_of(&mut self, instance: u64, mut each: impl FnMut(&mut Self, Early)) {
+        let early = std::mem::take(&mut self.early);
+        let (its, others) = early.into_iter().partition::<Vec<_>, _>(|early| early.listener == instance);
+        self.early = others;
+        its.into_iter().for_each(|early| each(self, early));
     }
 
     fn lose_instance(&mut self, instance: u64) {
@@ -162,6 +187,7 @@ impl Switch {
     /// A process is gone, or not to be dealt with: its connections are reset at their other ends.
     fn lose(&mut self, index: usize) {
         let Some(pair) = self.pairs[index].take() else { return };
+        self.early.retain(|early| early.index != index);
         let _ = rustix::net::shutdown(&*pair.link.socket, rustix::net::Shutdown::Both);
         let lost: Vec<usize> =
             self.connections.iter().filter(|(_, c)| c.pairs.contains(&index)).map(|(key, _)| key).collect();
@@ -275,16 +301,12 @@ impl Switch {
         if !pair.may_send_from(descriptor.source.ip()) {
             return counters::add(&self.page, Counter::OutOfDomain, 1);
         }
-        let other = match self.listener(descriptor.destination) {
-            Some(other) => other,
+        if self.listener(descriptor.destination).is_none() {
             // The manager may have said so since.
-            None => {
-                self.obey();
-                match self.listener(descriptor.destination) {
-                    Some(other) => other,
-                    None => return self.answer(index, descriptor, Message::Refuse(Why::NoListener)),
-                }
-            }
+            self.obey();
+        }
+        let Some(other) = self.listener(descriptor.destination) else {
+            return self.open_later(index, descriptor, offer);
         };
         let (source, destination) = (descriptor.source, descriptor.destination);
         let taken = self.table.contains_key(&(other, destination, source));
@@ -299,6 +321,19 @@ impl Switch {
         self.table.insert((index, source, destination), (key, 0));
         self.table.insert((other, destination, source), (key, 1));
         self.say(key, 0, Message::Establish { offer });
+    }
+
+    /// There is no listener, or it is to be paired any moment.
+    fn open_later(&mut self, index: usize, descriptor: &Descriptor, offer: u64) {
+        let why = match self.listens.get(&descriptor.destination) {
+            Some(listener) if self.early.len() < EARLY_MAX => {
+                let (listener, descriptor) = (*listener, *descriptor);
+                return self.early.push(Early { listener, index, descriptor, offer });
+            }
+            Some(_) => Why::Busy,
+            None => Why::NoListener,
+        };
+        self.answer(index, descriptor, Message::Refuse(why));
     }
 
     fn listener(&self, at: End) -> Option<usize> {

@@ -47,6 +47,9 @@ struct Arguments {
     /// UEs at once; the default is each of 1, 4, 16 and 64.
     #[arg(long, value_delimiter = ',', default_values_t = POINTS)]
     ues: Vec<u32>,
+    /// A further line of the core's file, such as `sessions_establishing_max: 8`; may be repeated.
+    #[arg(long = "core", value_name = "LINE")]
+    core: Vec<String>,
 }
 
 /// One point's figures.
@@ -140,6 +143,7 @@ fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
         "load_1_min": cpu::load()?,
         "pinned": false,
         "ciphering": "NEA0",
+        "core": arguments.core,
         "points": points,
     });
     let path = arguments.output.join("registration.json");
@@ -152,8 +156,9 @@ fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
 async fn measure(arguments: &Arguments, ues: u32) -> Result<Point> {
     let topology = Topology::create()?;
     let directory = arguments.output.join(format!("core-{ues}"));
-    let setup = Setup { tern: arguments.tern.clone(), directory, echo: false };
-    let mut core = Core::start(setup, &topology.core).await?;
+    let more: String = arguments.core.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    let setup = Setup::new(&arguments.tern, directory);
+    let mut core = Core::start_with(setup, &topology.core, &more).await?;
     core.add_subscribers(&topology.core, ues).await?;
     let launcher = core.process().id().context("tern up has ended")?;
     let mut measured = Measured::default();
@@ -208,7 +213,8 @@ async fn one_run(
     measured.last_done_ms.push(times.last_done_ms);
     let mut total = 0.0;
     for (process, time) in after {
-        let used = time - before.get(&process).copied().unwrap_or_default();
+        // Threads that ended meanwhile took their time with them.
+        let used = time.saturating_sub(before.get(&process).copied().unwrap_or_default());
         let ms_per_ue = used.as_secs_f64() * 1e3 / f64::from(ues);
         *measured.by_process.entry(process).or_default() += ms_per_ue;
         total += ms_per_ue;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
-use tern_tests::capture::Capture;
-use tern_tests::core::{Core, Setup, Sim};
+use tern_tests::capture::{self, Capture};
+use tern_tests::core::{Core, Sbi, Setup, Sim};
 use tern_tests::netns;
 use tern_tests::process::Process;
 use tern_tests::timeline;
@@ -38,6 +38,9 @@ struct Arguments {
     /// Where report, capture and logs go.
     #[arg(long, default_value = "target/demo")]
     output: PathBuf,
+    /// How the SBI travels; through shared memory it is tapped for the capture.
+    #[arg(long, value_enum, default_value_t = Sbi::Auto)]
+    sbi: Sbi,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -100,13 +103,18 @@ async fn demonstrate(arguments: &Arguments) -> Result<()> {
 async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     netns::remove_orphans()?;
     let topology = report.step("namespaces made", async { Topology::create() }).await?;
+    let directory = arguments.output.join("core");
+    let tap = (arguments.sbi == Sbi::Shm).then(|| directory.join("tap"));
     let capture_file = arguments.output.join("demo.pcap");
+    let wire_file = match &tap {
+        Some(_) => arguments.output.join("wire.pcap"),
+        None => capture_file.clone(),
+    };
     let capture = report
-        .step("capture begun", Capture::start(&topology.core, &["lo", "n2", "n3"], "", &capture_file))
+        .step("capture begun", Capture::start(&topology.core, &["lo", "n2", "n3"], "", &wire_file))
         .await?;
 
-    let directory = arguments.output.join("core");
-    let setup = Setup { tern: arguments.tern.clone(), directory, echo: false };
+    let setup = Setup { sbi: arguments.sbi, sbi_tap: tap.clone(), ..Setup::new(&arguments.tern, directory) };
     let core = report.step("core up", Core::start(setup, &topology.core)).await?;
     report.step("subscriber added", core.add_subscribers(&topology.core, 1)).await?;
     let server = start_server(&topology).await?;
@@ -118,6 +126,11 @@ async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.step("core stopped", core.stop()).await?;
     server.kill().await?;
     capture.stop().await?;
+    if let Some(tap) = &tap {
+        let tapped = capture::add_taps(&wire_file, tap, &capture_file)?;
+        ensure!(tapped.answered > 0, "the taps have seen nothing of the SBI: {tapped:?}");
+        std::fs::remove_file(&wire_file)?;
+    }
     report.add_timeline(timeline::read(&capture_file)?);
     ensure!(report.ping_complete(), "echo replies are missing");
     Ok(())
