@@ -383,6 +383,7 @@ async fn answers(links: &mut [Link]) -> Result<std::collections::BTreeMap<u16, u
                 match link.recv().await.context("the connection ended without an answer")? {
                     FromGnb::Nas(octets) => return Ok::<_, anyhow::Error>(octets),
                     FromGnb::Released { cause } => bail!("released without an answer: {cause}"),
+                    FromGnb::Lost(why) => bail!("N2 has ended: {why}"),
                     _ => {}
                 }
             }

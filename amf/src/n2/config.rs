@@ -53,7 +53,8 @@ pub struct Limits {
     pub setup_wait_s: u64,
     /// Octets of one NGAP message; a longer one aborts the association.
     pub pdu_octets: usize,
-    /// Octets that may wait until a gNB acknowledges them; beyond, it is aborted.
+    /// Octets that may wait in the stack until a gNB acknowledges them, and as many before the stack
+    /// takes them; beyond, it is aborted.
     pub send_octets: usize,
     /// Undecodable messages in a row; one more aborts the association.
     pub undecodable: u32,

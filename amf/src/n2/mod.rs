@@ -12,6 +12,7 @@ pub mod message;
 mod net;
 mod ng_reset;
 mod ng_setup;
+mod outbound;
 mod process;
 mod ran_configuration_update;
 mod termination;

@@ -2,21 +2,21 @@
 //!
 //! Nothing here grows with what a gNB sends. A reader per association holds one message and then
 //! waits for the edge; the edge stops taking messages while the AMF is behind. What a gNB does
-//! not acknowledge stays in its association's send buffer, and beyond that the gNB is aborted.
+//! not acknowledge stays in its association's send buffer and then in its [`Outbound`]; beyond that
+//! the gNB is aborted.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::Context as _;
 use tern_nf::{Env, Shutdown};
-use tern_sctp::{
-    Association, AssociationReceiver, AssociationSender, Event, ListenOptions, SctpError, SctpListener,
-};
+use tern_sctp::{Association, AssociationReceiver, Event, ListenOptions, SctpError, SctpListener};
 use tern_types::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::bridge;
 use super::config::Config;
 use super::message::{GnbId, N2Command, N2Event, ServedAmf};
+use super::outbound::Outbound;
 use super::termination::{Input, Output, Termination};
 
 /// Events and commands on their way between N2 and the AMF.
@@ -94,7 +94,7 @@ pub(super) struct Edge {
     core: Termination,
     listener: Option<Box<dyn SctpListener>>,
     listen_again: Option<Instant>,
-    senders: BTreeMap<GnbId, AssociationSender>,
+    senders: BTreeMap<GnbId, Outbound>,
     number: u32,
     inputs: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     commands: Option<mpsc::Receiver<N2Command>>,
@@ -227,7 +227,7 @@ impl Edge {
         self.number = self.number.wrapping_add(1);
         let peer = association.info().peer[0];
         let (sender, receiver) = association.into_split();
-        self.senders.insert(id, sender);
+        self.senders.insert(id, Outbound::new(sender, self.config.limits.send_octets));
         self.input(Input::Associated(id, peer));
         tokio::spawn(read(id, receiver, self.inputs.0.clone()));
     }
@@ -278,8 +278,8 @@ impl Edge {
             }
             Output::Send { to, stream, pdu } => {
                 let sender = self.senders.get(&to)?;
-                let stream = within(stream, sender.info().outbound_streams);
-                if let Err(error) = sender.try_send(pdu, stream, tern_ngap::PPID, false) {
+                let stream = within(stream, sender.streams());
+                if let Err(error) = sender.send(pdu, stream) {
                     self.env.counters.add("n2.send_failed", 1);
                     tracing::warn!(association = to.0, %error, "a message could not be sent");
                     sender.abort("does not take what it is sent");

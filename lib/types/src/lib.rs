@@ -41,6 +41,31 @@ impl ParseError {
     }
 }
 
+/// Reads a text, which is not copied, as what `read` makes of it.
+pub fn deserialize_text<'de, D, T, E>(
+    deserializer: D,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    E: std::fmt::Display,
+{
+    struct Text<F>(F);
+
+    impl<T, E: std::fmt::Display, F: FnOnce(&str) -> Result<T, E>> serde::de::Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<D: serde::de::Error>(self, text: &str) -> Result<T, D> {
+            (self.0)(text).map_err(D::custom)
+        }
+    }
+    deserializer.deserialize_str(Text(read))
+}
+
 /// Serialises a type as the text that its `Display` and `FromStr` agree on.
 macro_rules! serde_as_text {
     ($type:ty) => {
@@ -51,8 +76,7 @@ macro_rules! serde_as_text {
         }
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                $crate::deserialize_text(deserializer, str::parse)
             }
         }
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ParseError;
 
@@ -11,8 +11,7 @@ use crate::ParseError;
 ///
 /// SD `FFFFFF` means "no SD value associated with the SST" (TS 23.003 §28.4.2) and is held as
 /// `None`, so that the two compare equal. `serde` form: TS 29.571 Snssai. Text: `1` or `1-010203`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "SnssaiText", into = "SnssaiText")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Snssai {
     sst: u8,
     sd: Option<u32>,
@@ -22,8 +21,11 @@ pub struct Snssai {
 struct SnssaiText {
     sst: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    sd: Option<String>,
+    sd: Option<Sd>,
 }
+
+/// A slice differentiator as its text.
+struct Sd(u32);
 
 impl Snssai {
     /// SD value of "no SD" (TS 23.003 §28.4.2).
@@ -66,17 +68,28 @@ fn parse_sd(text: &str) -> Result<u32, ParseError> {
     }
 }
 
-impl TryFrom<SnssaiText> for Snssai {
-    type Error = ParseError;
-
-    fn try_from(text: SnssaiText) -> Result<Self, ParseError> {
-        Ok(Self::new(text.sst, text.sd.as_deref().map(parse_sd).transpose()?))
+impl Serialize for Sd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:06x}", self.0))
     }
 }
 
-impl From<Snssai> for SnssaiText {
-    fn from(snssai: Snssai) -> Self {
-        Self { sst: snssai.sst, sd: snssai.sd.map(|sd| format!("{sd:06x}")) }
+impl<'de> Deserialize<'de> for Sd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::deserialize_text(deserializer, parse_sd).map(Self)
+    }
+}
+
+impl Serialize for Snssai {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SnssaiText { sst: self.sst, sd: self.sd.map(Sd) }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Snssai {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = SnssaiText::deserialize(deserializer)?;
+        Ok(Self::new(text.sst, text.sd.map(|sd| sd.0)))
     }
 }
 

@@ -1,17 +1,18 @@
 //! PLMN, tracking area code and tracking area identity: TS 23.003 §2.2, §28.6.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{ParseError, serde_as_text};
 
 /// Mobile country code and mobile network code of 2 or 3 digits; `01` and `001` differ.
 ///
 /// `serde` form: `{"mcc": "001", "mnc": "01"}` (TS 29.571 PlmnId). Text form: `001-01`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "PlmnIdText", into = "PlmnIdText")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlmnId {
     mcc: [u8; 3],
     mnc: [u8; 3],
@@ -19,9 +20,11 @@ pub struct PlmnId {
 }
 
 #[derive(Serialize, Deserialize)]
-struct PlmnIdText {
-    mcc: String,
-    mnc: String,
+struct PlmnIdText<'a> {
+    #[serde(borrow)]
+    mcc: Cow<'a, str>,
+    #[serde(borrow)]
+    mnc: Cow<'a, str>,
 }
 
 impl PlmnId {
@@ -90,17 +93,16 @@ impl PlmnId {
     }
 }
 
-impl TryFrom<PlmnIdText> for PlmnId {
-    type Error = ParseError;
-
-    fn try_from(text: PlmnIdText) -> Result<Self, ParseError> {
-        Self::new(&text.mcc, &text.mnc)
+impl Serialize for PlmnId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        PlmnIdText { mcc: self.mcc().into(), mnc: self.mnc().into() }.serialize(serializer)
     }
 }
 
-impl From<PlmnId> for PlmnIdText {
-    fn from(plmn: PlmnId) -> Self {
-        Self { mcc: plmn.mcc().to_owned(), mnc: plmn.mnc().to_owned() }
+impl<'de> Deserialize<'de> for PlmnId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = PlmnIdText::deserialize(deserializer)?;
+        Self::new(&text.mcc, &text.mnc).map_err(D::Error::custom)
     }
 }
 

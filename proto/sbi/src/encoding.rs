@@ -289,10 +289,48 @@ mod tests {
     }
 
     fn refusal(json: &str) -> (String, String) {
-        let problem = read_json::<Example>(json.as_bytes()).unwrap_err();
+        told(read_json::<Example>(json.as_bytes()).unwrap_err())
+    }
+
+    fn told(problem: ProblemDetails) -> (String, String) {
         assert_eq!(problem.status, Some(400));
         let param = problem.invalid_params.first().map(|p| p.param.clone()).unwrap_or_default();
         (problem.cause.unwrap(), param)
+    }
+
+    /// The direct form of JSON text, cut or followed as the text is; names are numbered as in the
+    /// model.
+    fn direct_form(json: &str) -> Vec<u8> {
+        let mut values = serde_json::Deserializer::from_str(json).into_iter::<Value>();
+        let mut octets = Vec::new();
+        for value in &mut values {
+            match value {
+                Ok(value) => direct::write(&Numbered(&value), &mut octets).unwrap(),
+                // A map of one element, of which nothing comes.
+                Err(_) => octets.push(0xa1),
+            }
+        }
+        octets
+    }
+
+    /// A value whose objects are written as structs.
+    struct Numbered<'a>(&'a Value);
+
+    impl Serialize for Numbered<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeStruct as _;
+            match self.0 {
+                Value::Array(items) => serializer.collect_seq(items.iter().map(Numbered)),
+                Value::Object(object) => {
+                    let mut fields = serializer.serialize_struct("", object.len())?;
+                    for (name, value) in object {
+                        fields.serialize_field(name.clone().leak(), &Numbered(value))?;
+                    }
+                    fields.end()
+                }
+                other => other.serialize(serializer),
+            }
+        }
     }
 
     #[test]
@@ -312,8 +350,23 @@ mod tests {
             ("{\"pduSessionId\": 1, \"inner\": [{}]}", cause::MANDATORY_IE_MISSING, "/inner/0/dnn"),
             ("{\"pduSessionId\": 1} 2", cause::INVALID_MSG_FORMAT, ""),
         ] {
-            assert_eq!(refusal(json), (cause.to_owned(), param.to_owned()), "{json}");
+            let expected = (cause.to_owned(), param.to_owned());
+            assert_eq!(refusal(json), expected, "{json}");
+            let octets = direct_form(json);
+            assert_eq!(told(read_direct::<Example>(&octets).unwrap_err()), expected, "{octets:02x?}");
         }
+        // The names were numbers, where they have one.
+        assert!(direct_form("{\"supi\": 1}").len() == 3 && direct_form("{\"inner\": 1}").len() == 8);
+    }
+
+    #[test]
+    fn the_reason_is_that_of_json_and_says_where() {
+        let json = "{\"pduSessionId\": 1, \"supi\": [2]}";
+        let reason = |problem: ProblemDetails| problem.invalid_params[0].reason.clone().unwrap();
+        let by_json = reason(read_json::<Example>(json.as_bytes()).unwrap_err());
+        let direct = reason(read_direct::<Example>(&direct_form(json)).unwrap_err());
+        let (said, place) = direct.split_once(" at ").unwrap();
+        assert_eq!((by_json.split_once(" at ").unwrap().0, place), (said, "offset 5"));
     }
 
     #[test]
@@ -322,12 +375,14 @@ mod tests {
         assert_eq!(refusal(&deep).0, cause::INVALID_MSG_FORMAT);
         let long = format!("{{\"pduSessionId\": 1, \"x\": \"{}\"}}", "x".repeat(JSON_LEN_MAX));
         assert_eq!(read_json::<Example>(long.as_bytes()).unwrap_err().status, Some(413));
+        assert_eq!(read_direct::<Example>(&direct_form(&long)).unwrap_err().status, Some(413));
     }
 
     #[test]
     fn unknown_attributes_and_nulls_are_accepted() {
         let json = "{\"new\": {\"a\": []}, \"pduSessionId\": 1, \"supi\": null}";
         assert_eq!(read_json::<Example>(json.as_bytes()).unwrap(), Example::new(1));
+        assert_eq!(read_direct::<Example>(&direct_form(json)).unwrap(), Example::new(1));
         let inner = Inner::new("internet".parse().unwrap());
         assert_eq!(write_json(&inner), "{\"dnn\":\"internet\"}");
     }

@@ -113,8 +113,7 @@ macro_rules! open_enum {
         }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Ok(text.as_ref().into())
+                tern_types::deserialize_text(deserializer, str::parse)
             }
         }
     };

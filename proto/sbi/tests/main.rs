@@ -1,5 +1,6 @@
 //! The models against samples, the official schemas, and hostile input.
 
+mod direct;
 mod hostile;
 mod operations;
 mod samples;

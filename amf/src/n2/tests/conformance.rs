@@ -11,7 +11,7 @@ use tern_sctp::mem::MemFaults;
 
 use super::super::message::{N2Command, N2Event};
 use super::super::{Config, Limits, N2Handle, start};
-use super::gnb::{CORE, Gnb, Setup, env, initial_ue_message, paused, served};
+use super::gnb::{CORE, Gnb, Setup, encode, env, initial_ue_message, paused, served};
 
 fn config() -> Config {
     let limits = Limits { associations_per_peer: 2000, ..Limits::default() };
@@ -161,6 +161,34 @@ fn when_the_amf_is_behind_then_gnbs_wait() {
         for _ in 0..5000 {
             assert_eq!(gnb.receive().await.0, 2);
         }
+    });
+}
+
+#[test]
+fn when_a_burst_is_more_than_the_stack_takes_then_the_rest_waits_in_order() {
+    paused(async {
+        let (env, network) = env();
+        let (_trigger, shutdown) = Shutdown::new();
+        let limits = Limits { send_octets: 65_536, ..config().limits };
+        let mut n2 = start(&Config { limits, ..config() }, served(), &env, shutdown).await.expect("starts");
+        attached(&mut n2).await;
+        let host = network.sctp.endpoint(host(11));
+        let mut gnb = Gnb::connect(&host, 0).await;
+        gnb.send(0, Setup::new(1, 32).request()).await;
+        let Some(N2Event::GnbUp(info)) = n2.events.recv().await else { panic!("a gNB") };
+        assert_eq!(gnb.receive().await.1.kind(), K::Successful_NGSetup);
+        let burst: Vec<Bytes> = (0..1500).map(initial_ue_message).collect();
+        let octets: usize = burst.iter().map(Bytes::len).sum();
+        assert!((limits.send_octets..2 * limits.send_octets).contains(&octets), "{octets} octets");
+        for pdu in &burst {
+            let command = N2Command::Ngap { gnb: info.id, stream: 1, pdu: pdu.clone() };
+            n2.commands.send(command).await.expect("sends");
+        }
+        for pdu in burst {
+            let (stream, received) = gnb.receive().await;
+            assert_eq!((stream, encode(&received)), (1, pdu));
+        }
+        assert_eq!(env.counters.get("n2.send_failed"), 0);
     });
 }
 

@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod both_ways;
 mod conformance;
 mod hostile;
+#[allow(dead_code, reason = "shared with the tests of the models")]
+#[path = "../../../../proto/sbi/tests/samples/mod.rs"]
+mod samples;
 mod service;
 mod tap;

@@ -345,12 +345,11 @@ impl StackSocket for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // SAFETY: the only close of this pointer. An upcall that is already on
-        // its way carries a number, which is forgotten by `registration`.
-        unsafe {
-            ffi::usrsctp_set_upcall(self.raw, None, std::ptr::null_mut());
-            ffi::usrsctp_close(self.raw);
-        }
+        // The upcall stays set: the stack's threads look whether there is one and call it some
+        // moments later without a lock, so that taking it away here lets them call a null pointer.
+        // SAFETY: the only close of this pointer. An upcall that is on its way or still to come
+        // carries a number, which is forgotten by `registration`.
+        unsafe { ffi::usrsctp_close(self.raw) };
     }
 }
 

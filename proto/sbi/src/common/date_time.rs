@@ -3,15 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tern_types::Instant;
 
 const MICROS: u64 = 1_000_000;
 const SECONDS_A_DAY: u64 = 86_400;
 
 /// TS29571_CommonData DateTime, in UTC with microseconds; read with any offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateTime(pub Instant);
 
 impl From<Instant> for DateTime {
@@ -25,9 +24,30 @@ impl fmt::Display for DateTime {
         let micros = self.0.as_micros();
         let seconds = micros / MICROS;
         let (year, month, day) = civil_from_days(seconds / SECONDS_A_DAY);
-        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        write!(f, ".{:06}Z", micros % MICROS)
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        if year > 9999 {
+            write!(f, "{}", year / 10_000)?;
+        }
+        for (number, end) in [
+            (year, 4),
+            (month, 7),
+            (day, 10),
+            (seconds / 3600 % 24, 13),
+            (seconds / 60 % 60, 16),
+            (seconds % 60, 19),
+            (micros % MICROS, 26),
+        ] {
+            put_digits(number, &mut text[..end]);
+        }
+        f.write_str(std::str::from_utf8(&text).expect("invariant: digits"))
+    }
+}
+
+/// Writes a number's last digits over the zeros that `text` ends with.
+fn put_digits(mut number: u64, text: &mut [u8]) {
+    for digit in text.iter_mut().rev().take_while(|digit| **digit == b'0') {
+        *digit += (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -39,17 +59,15 @@ impl FromStr for DateTime {
     }
 }
 
-impl TryFrom<String> for DateTime {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+impl Serialize for DateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl From<DateTime> for String {
-    fn from(time: DateTime) -> Self {
-        time.to_string()
+impl<'de> Deserialize<'de> for DateTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tern_types::deserialize_text(deserializer, str::parse)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tern_types::{PlmnId, Tac, Tai};
 
 use super::DateTime;
@@ -49,8 +49,7 @@ model! {
 }
 
 /// NR cell identity, 36 bits; nine hexadecimal digits (TS29571_CommonData NrCellId).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NrCellId(u64);
 
 impl NrCellId {
@@ -83,17 +82,15 @@ impl FromStr for NrCellId {
     }
 }
 
-impl TryFrom<String> for NrCellId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+impl Serialize for NrCellId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl From<NrCellId> for String {
-    fn from(id: NrCellId) -> Self {
-        id.to_string()
+impl<'de> Deserialize<'de> for NrCellId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tern_types::deserialize_text(deserializer, str::parse)
     }
 }
 

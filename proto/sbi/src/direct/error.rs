@@ -37,7 +37,7 @@ pub enum Fault {
     /// Octets after the value.
     #[error("octets after the value")]
     Trailing,
-    /// Of a request or a reply: another value than this one.
+    /// Another kind of value than this one.
     #[error("expected {0}")]
     Expected(&'static str),
     /// A limit of requests and replies is exceeded.

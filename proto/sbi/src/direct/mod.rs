@@ -22,6 +22,7 @@ pub use envelope::{
     HEADER_LEN_MAX, PARTS_MAX, QUERY_PARAMETERS_MAX, read_reply, read_request, write_reply, write_request,
 };
 pub use error::{DirectError, Fault};
+pub use names::NAMES;
 pub(crate) use read::Deserializer;
 
 /// Fingerprint of the model sources. Two ends speak the direct form only if theirs are equal;

@@ -5,7 +5,7 @@
 /// A name that is missing travels as text: nothing depends on completeness but the length of a
 /// message, and a test asks for what the samples have.
 #[rustfmt::skip]
-pub(super) const NAMES: [&str; 496] = [
+pub const NAMES: [&str; 496] = [
     "mcc", "mnc", "plmnId", "sst", "sd", "tai", "tac", "supi", "dnn", "sNssai", "pduSessionId", "contentId",
     "nrLocation", "ncgi", "nrCellId", "uplink", "downlink", "status", "cause", "error", "guami", "amfId",
     "arp", "5qi", "3gppChargingCharacteristics", "3gppPsDataOffStatus", "5gAuthData", "5gMmCauseValue",

@@ -83,6 +83,8 @@ impl<'de> Deserializer<'de> {
     }
 }
 
+const NO_VARIANT: Fault = Fault::Expected("value");
+
 fn visit_text<'de, V: Visitor<'de>>(text: Cow<'de, str>, visitor: V) -> Result<V::Value, DirectError> {
     match text {
         Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
@@ -142,7 +144,8 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Text is a variant without content, a map of one element a variant with it.
+    /// Text is a variant without content, a map of one element a variant with it. Anything else is
+    /// malformed, as it is in JSON for `serde_json`.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -154,14 +157,14 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
             major::MAP => {
                 let mut elements = self.elements()?;
                 if !elements.more()? {
-                    return Err(DirectError::invalid_value(Unexpected::Map, &"a map of one element"));
+                    return Err(elements.deserializer.reader.error(NO_VARIANT));
                 }
                 let variant = Variant { deserializer: elements.deserializer, has_content: true };
                 let value = visitor.visit_enum(variant)?;
-                elements.finish()?;
+                elements.finish_with(NO_VARIANT)?;
                 Ok(value)
             }
-            _ => self.deserialize_any(visitor),
+            _ => Err(self.reader.error(NO_VARIANT)),
         }
     }
 
@@ -191,9 +194,14 @@ impl<'de> Elements<'_, 'de> {
 
     /// A type that is content before the end leaves something that it does not have.
     #[inline]
-    fn finish(mut self) -> Result<(), DirectError> {
+    fn finish(self) -> Result<(), DirectError> {
+        self.finish_with(Fault::Surplus)
+    }
+
+    #[inline]
+    fn finish_with(mut self, surplus: Fault) -> Result<(), DirectError> {
         if self.more()? {
-            return Err(self.deserializer.reader.error(Fault::Surplus));
+            return Err(self.deserializer.reader.error(surplus));
         }
         self.deserializer.depth += 1;
         Ok(())

@@ -6,9 +6,12 @@ mod policy;
 mod session;
 mod subscriber;
 
+use std::fmt::Debug;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tern_sbi::direct;
 
 /// One body and what it is by the official files.
 pub struct Sample {
@@ -16,17 +19,37 @@ pub struct Sample {
     pub case: Value,
     /// The body.
     pub body: Value,
+    /// The model's type.
+    pub model: &'static str,
     /// Reads it as its model.
     pub decode: fn(&[u8]) -> bool,
+    /// The same of the direct form.
+    pub decode_direct: fn(&[u8]) -> bool,
+    /// The model in the direct form, which reads back as the same model.
+    pub direct: Vec<u8>,
 }
 
 /// Reads `body` as `T`, and finds that nothing of it was lost or changed.
-fn sample<T: Serialize + DeserializeOwned>(file: &str, schema: &str, body: Value) -> Sample {
+fn sample<T: Serialize + DeserializeOwned + PartialEq + Debug>(
+    file: &str,
+    schema: &str,
+    body: Value,
+) -> Sample {
     let model: T = serde_json::from_value(body.clone()).unwrap_or_else(|error| panic!("{schema}: {error}"));
     let written = serde_json::to_value(&model).expect("plain JSON");
     assert_eq!(written, body, "{schema}");
     let case = json!({ "file": file, "schema": schema, "body": body });
-    Sample { case, body, decode: |json| serde_json::from_slice::<T>(json).is_ok() }
+    let mut octets = Vec::new();
+    direct::write(&model, &mut octets).expect("maps, lists and scalars");
+    assert_eq!(direct::read::<T>(&octets).as_ref(), Ok(&model), "{schema}");
+    Sample {
+        case,
+        body,
+        model: std::any::type_name::<T>(),
+        decode: |json| serde_json::from_slice::<T>(json).is_ok(),
+        decode_direct: |octets| direct::read::<T>(octets).is_ok(),
+        direct: octets,
+    }
 }
 
 /// All samples.
