@@ -173,7 +173,9 @@ fn when_a_peer_forges_100_000_descriptors_then_each_is_refused_and_counted_and_o
         assert_eq!(counted, expected);
         assert_eq!(counted.values().sum::<u64>(), FORGERIES);
         let during = rounds.load(Ordering::Relaxed) - before;
-        println!("{FORGERIES} forgeries refused: {counted:?}; {during} round trips of a third meanwhile");
+        println!(
+            "MEASURED {FORGERIES} forgeries refused: {counted:?}; {during} round trips of a third meanwhile"
+        );
         assert!(during > 0);
         assert_eq!(victim.counters().peers, 2);
         victim.shared().with(|state| check(state));
@@ -292,4 +294,42 @@ fn when_a_peer_opens_without_end_then_it_has_no_more_than_its_share() {
     let pair = state.pairs[index].as_ref().unwrap();
     assert_eq!(pair.connections, pair.connections_max());
     assert_eq!(refused, 1999 - pair.connections_max() as usize);
+}
+
+/// What a manager that carries the messages has waiting is bounded by its sender's buffers.
+#[test]
+fn when_more_comes_after_the_end_through_the_manager_then_the_connection_is_reset() {
+    let node = Node::forwarding(SHAPE);
+    let (server, client) = (node.attach("server"), node.attach("client"));
+    let listener = server.listen(at("127.0.0.1:80"), &ListenOptions::default()).unwrap();
+    let open = || {
+        std::thread::scope(|scope| {
+            let accepting = scope.spawn(|| listener.accept().unwrap().0);
+            let near = client.connect(at("127.0.0.1:80"), &ConnectOptions::default()).unwrap();
+            (near, accepting.join().unwrap())
+        })
+    };
+    let say = |near: &crate::ShmStream, message| {
+        let source = near.local_addr().into();
+        let said = Descriptor { source, destination: end("127.0.0.1:80"), message };
+        send(&client, &server, &Forgery::Slot(said.write()));
+    };
+    let (near, mut far) = open();
+    let (mut other, mut other_far) = open();
+    say(&near, Message::Close);
+    assert_eq!(far.read(&mut [0]).unwrap(), 0, "one end is an end");
+    say(&near, Message::Close);
+    far.set_write_timeout(Some(std::time::Duration::from_secs(20)));
+    let told = loop {
+        if let Err(error) = far.write(b"nobody reads this") {
+            break error;
+        }
+    };
+    assert_eq!(told.kind(), std::io::ErrorKind::ConnectionReset);
+    // A connection that was accepted is not accepted again, and no other one suffers.
+    say(&other, Message::Reply { choice: 7 });
+    other.write_all(b"still here").unwrap();
+    let mut got = [0; 10];
+    other_far.read_exact(&mut got).unwrap();
+    assert_eq!((&got, server.counters().malformed), (b"still here", 0));
 }

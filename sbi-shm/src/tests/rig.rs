@@ -154,12 +154,21 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(shape: PoolShape) -> Self {
+        Self::start(shape, false)
+    }
+
+    /// Everything goes through the manager.
+    pub(super) fn forwarding(shape: PoolShape) -> Self {
+        Self::start(shape, true)
+    }
+
+    fn start(shape: PoolShape, forward: bool) -> Self {
         static NODES: AtomicU32 = AtomicU32::new(0);
         let number = NODES.fetch_add(1, Ordering::Relaxed);
         let socket = format!("@sbi-shm-unit-{}-{number}", std::process::id());
         let user = rustix::process::geteuid().as_raw();
         let domain = Domain::new("test", user, vec!["127.0.0.0/8".parse().unwrap()]);
-        let domains = vec![Domain { pool: shape, processes_max: 8, ..domain }];
+        let domains = vec![Domain { pool: shape, processes_max: 8, forward, ..domain }];
         let manager = Manager::bind(ManagerOptions { domains, ..ManagerOptions::new(&socket) }).unwrap();
         let stopper = manager.stopper();
         let thread = std::thread::spawn(move || manager.run(|_| {}).unwrap());

@@ -30,6 +30,9 @@ struct Way {
     in_flight: u32,
     /// Counted among those that wait for the receiver to give buffers back.
     wants: bool,
+    /// The sender has said that no more comes.
+    closing: bool,
+    /// The receiver has been told so.
     closed: bool,
 }
 
@@ -46,6 +49,8 @@ struct Connection {
     /// To the second, and to the first.
     ways: [Way; 2],
     window: u32,
+    /// The second has accepted it.
+    accepted: bool,
 }
 
 /// An opening that came before its listener's half of the pair.
@@ -279,15 +284,28 @@ impl Switch {
             }
             (None, _) => counters::add(&self.page, Counter::Stray, 1),
             (Some(_), Message::Establish { .. }) => counters::add(&self.page, Counter::Malformed, 1),
+            // Nothing comes after the end: what waits is bounded by the sender's buffers.
+            (Some((key, way)), Message::Data { .. } | Message::Close)
+                if self.connections[key].ways[way].closing =>
+            {
+                counters::add(&self.page, Counter::Stray, 1);
+                self.reset(key);
+            }
             (Some((key, way)), Message::Data { .. }) => {
                 self.connections[key].ways[way].waiting.extend(bytes.map(Item::Data));
                 self.forward(key, way);
             }
             (Some((key, way)), Message::Close) => {
+                self.connections[key].ways[way].closing = true;
                 self.connections[key].ways[way].waiting.push_back(Item::Close);
                 self.forward(key, way);
             }
-            (Some((key, way)), message @ Message::Reply { .. }) => self.say(key, way, message),
+            (Some((key, way)), message @ Message::Reply { .. }) => {
+                if way == 0 || std::mem::replace(&mut self.connections[key].accepted, true) {
+                    return counters::add(&self.page, Counter::Malformed, 1);
+                }
+                self.say(key, way, message);
+            }
             (Some((key, way)), message @ (Message::Refuse(_) | Message::Reset)) => {
                 self.say(key, way, message);
                 self.remove(key);
@@ -316,7 +334,8 @@ impl Switch {
         }
         self.serial = self.serial.wrapping_add(1);
         let (pairs, ends) = ([index, other], [source, destination]);
-        let connection = Connection { serial: self.serial, pairs, ends, ways: Default::default(), window };
+        let (serial, ways, accepted) = (self.serial, Default::default(), false);
+        let connection = Connection { serial, pairs, ends, ways, window, accepted };
         let key = self.connections.insert(connection);
         self.table.insert((index, source, destination), (key, 0));
         self.table.insert((other, destination, source), (key, 1));
