@@ -197,9 +197,13 @@ fn echo(socket: &str, address: &str) {
     }
 }
 
-/// Exchanges data on many connections, without end.
+/// Exchanges data on many connections, without end. On one more, the first, it holds a message that it
+/// was sent, and loans.
 fn clients(socket: &str, address: &str, count: usize) {
     let stack = attach_to(socket).unwrap();
+    let holding = stack.connect(at(address), &ConnectOptions::default()).unwrap();
+    let _message = holding.receive().unwrap().unwrap();
+    let _lent = [holding.loan().unwrap(), holding.loan().unwrap()];
     let threads: Vec<_> = (0..count)
         .map(|_| {
             let mut stream = stack.connect(at(address), &ConnectOptions::default()).unwrap();

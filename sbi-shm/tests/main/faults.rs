@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sbi_shm::{ConnectError, ConnectOptions, ListenOptions, PoolShape, ShmListener, ShmStream, Stack};
@@ -11,6 +11,8 @@ use crate::child::{PATIENCE, Process, until};
 use crate::node::{Direct as Node, at, unused_socket};
 
 const CONNECTIONS: usize = 64;
+/// Of a pair, where there are so many connections.
+const BUFFERS: u32 = 1024;
 
 fn connect(stack: &Stack, to: SocketAddr) -> ShmStream {
     stack.connect(to, &ConnectOptions::default()).unwrap()
@@ -53,7 +55,7 @@ fn all_is_home(stack: &Stack) {
 
 /// Room for so many connections.
 fn node_of_many() -> Node {
-    Node::with_pool(PoolShape { buffers: 1024, buffer_size: 1024 })
+    Node::with_pool(PoolShape { buffers: BUFFERS, buffer_size: 1024 })
 }
 
 #[test]
@@ -92,23 +94,29 @@ fn when_a_server_is_killed_then_every_connection_is_reset_and_its_successor_is_r
         let killed = server.kill();
         threads.into_iter().map(|thread| thread.join().unwrap() - killed).max().unwrap()
     });
-    println!("the last of {CONNECTIONS} connections was reset {slowest:?} after SIGKILL of the server");
+    println!(
+        "MEASURED the last of {CONNECTIONS} connections was reset {slowest:?} after SIGKILL of the server"
+    );
     assert!(slowest < Duration::from_secs(5));
     all_is_home(&stack);
     assert_eq!((stack.counters().peers, stack.counters().peers_lost), (0, 1));
     let mut server = Process::start("echo", &[node.socket(), "127.0.0.1:80"]);
     server.expect("ready");
     echoes(&mut connect(&stack, to));
+    all_is_home(&stack);
+    assert_eq!(stack.pool_level(), (u64::from(BUFFERS), u64::from(BUFFERS)));
 }
 
 #[test]
-fn when_a_client_is_killed_then_every_connection_is_reset() {
+fn when_a_client_that_holds_buffers_is_killed_then_every_connection_is_reset_and_none_is_missing() {
     let node = node_of_many();
     let stack = node.attach("server");
     let listener = stack.listen(at("127.0.0.1:80"), &ListenOptions::default()).unwrap();
     let exchanged = AtomicUsize::new(0);
     let count = CONNECTIONS.to_string();
     let mut client = Process::start("clients", &[node.socket(), "127.0.0.1:80", &count]);
+    let (mut holding, _) = listener.accept().unwrap();
+    holding.write_all(b"to be held").unwrap();
     let slowest = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
@@ -132,9 +140,18 @@ fn when_a_client_is_killed_then_every_connection_is_reset() {
         let killed = client.kill();
         threads.into_iter().map(|thread| thread.join().unwrap() - killed).max().unwrap()
     });
-    println!("the last of {CONNECTIONS} connections was reset {slowest:?} after SIGKILL of the client");
+    println!(
+        "MEASURED the last of {CONNECTIONS} connections was reset {slowest:?} after SIGKILL of the client"
+    );
     assert!(slowest < Duration::from_secs(5));
+    assert_eq!(holding.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    drop(holding);
     all_is_home(&stack);
+    assert_eq!((stack.counters().peers, stack.counters().peers_lost), (0, 1));
+    // Another one is served.
+    let mut successor = Process::start("connect", &[node.socket(), "127.0.0.1:80"]);
+    drop(listener.accept().unwrap());
+    successor.expect("connected");
 }
 
 #[test]
@@ -184,9 +201,39 @@ fn when_a_process_dies_with_loans_then_what_it_sent_is_still_read() {
     all_is_home(&stack);
 }
 
+/// Ends the sessions, however the test ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One session: exchanges until it is over, then ends as it should.
+fn exchange(mut near: ShmStream, over: &AtomicBool, exchanged: &AtomicUsize) {
+    let (sent, mut got) = ([5; 1500], [0; 1500]);
+    while !over.load(Ordering::Relaxed) {
+        near.write_all(&sent).unwrap();
+        near.read_exact(&mut got).unwrap();
+        assert_eq!(got, sent);
+        exchanged.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Its other end.
+fn give_back(mut far: ShmStream) {
+    let mut buffer = [0; 4096];
+    loop {
+        match far.read(&mut buffer).unwrap() {
+            0 => return,
+            n => far.write_all(&buffer[..n]).unwrap(),
+        }
+    }
+}
+
 #[test]
 fn when_the_manager_dies_then_connections_go_on_and_its_successor_takes_over() {
-    const OCTETS: usize = 20_000_000;
     let socket = unused_socket();
     let user = rustix::process::geteuid().as_raw().to_string();
     let start = || {
@@ -200,49 +247,48 @@ fn when_the_manager_dies_then_connections_go_on_and_its_successor_takes_over() {
     let identity = client.node();
     let to = at("127.0.0.1:80");
     let listener = server.listen(to, &ListenOptions::default()).unwrap();
-    let (near, far) = connected(&client, &listener);
-    let moved = AtomicUsize::new(0);
+    let sessions: Vec<_> = (0..CONNECTIONS).map(|_| connected(&client, &listener)).collect();
+    let (exchanged, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let all_go_on = || {
+        let before = exchanged.load(Ordering::Relaxed);
+        until("traffic", || exchanged.load(Ordering::Relaxed) > before + 10 * CONNECTIONS);
+    };
     std::thread::scope(|scope| {
-        let moving: Vec<_> = [(&near, &far), (&far, &near)]
-            .into_iter()
-            .flat_map(|(mut from, mut into)| {
-                let moved = &moved;
-                let writer = scope.spawn(move || from.write_all(&vec![5; OCTETS]).unwrap());
-                let reader = scope.spawn(move || {
-                    let (mut buffer, mut got) = (vec![0; 8192], 0);
-                    while got < OCTETS {
-                        let n = into.read(&mut buffer).unwrap();
-                        assert!(n > 0 && buffer[..n].iter().all(|octet| *octet == 5));
-                        got += n;
-                        moved.fetch_add(n, Ordering::Relaxed);
-                    }
-                });
-                [writer, reader]
-            })
-            .collect();
-        until("traffic", || moved.load(Ordering::Relaxed) > OCTETS / 10);
-        manager.kill();
+        let (exchanged, over) = (&exchanged, &over);
+        let _over = Over(over);
+        for (near, far) in sessions {
+            scope.spawn(move || exchange(near, over, exchanged));
+            scope.spawn(move || give_back(far));
+        }
+        all_go_on();
+        let killed = manager.kill();
         until("its absence is noticed", || !client.is_managed() && !server.is_managed());
+        println!("MEASURED the manager's death was noticed {:?} after SIGKILL", killed.elapsed());
+        all_go_on();
         // Who is known is reached without it; who is not, is not.
         drop(connected(&client, &listener));
         let unknown = client.connect(at("127.0.0.1:81"), &ConnectOptions::default());
         assert!(matches!(unknown, Err(ConnectError::NoManager)));
-        moving.into_iter().for_each(|thread| thread.join().unwrap());
-    });
 
-    let _manager = start();
-    until("the stacks come back by themselves", || client.is_managed() && server.is_managed());
-    let newcomer = node.attach("newcomer");
-    assert_eq!((newcomer.node(), client.node()), (identity, identity));
-    // A listener of before, reached by a newcomer.
-    drop(connected(&newcomer, &listener));
-    // A new listener, reached over a pair of before and over a new one.
-    let new = server.listen(at("127.0.0.1:82"), &ListenOptions::default()).unwrap();
-    drop((connected(&client, &new), connected(&newcomer, &new)));
-    let of_newcomer = newcomer.listen(at("127.0.0.1:83"), &ListenOptions::default()).unwrap();
-    drop(connected(&client, &of_newcomer));
-    drop((near, far));
+        let _manager = start();
+        let began = Instant::now();
+        until("the stacks come back by themselves", || client.is_managed() && server.is_managed());
+        println!("MEASURED the stacks were back {:?} after a new manager was ready", began.elapsed());
+        all_go_on();
+        let newcomer = node.attach("newcomer");
+        assert_eq!((newcomer.node(), client.node()), (identity, identity));
+        // A listener of before, reached by a newcomer.
+        drop(connected(&newcomer, &listener));
+        // A new listener, reached over a pair of before and over a new one.
+        let new = server.listen(at("127.0.0.1:82"), &ListenOptions::default()).unwrap();
+        drop((connected(&client, &new), connected(&newcomer, &new)));
+        let of_newcomer = newcomer.listen(at("127.0.0.1:83"), &ListenOptions::default()).unwrap();
+        drop(connected(&client, &of_newcomer));
+        all_go_on();
+    });
     assert_eq!((client.counters().resets, server.counters().resets), (0, 0));
+    all_is_home(&client);
+    all_is_home(&server);
 }
 
 #[test]
