@@ -91,6 +91,7 @@ pub fn main(process: &Process) -> ExitCode {
     }
     tern_nf::log_to_stderr();
     tern_nf::abort_on_panic();
+    tern_nf::harden();
     let config = match &process.config {
         Some(path) => match tern_config::load(path) {
             Ok(config) => config,

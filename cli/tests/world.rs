@@ -103,7 +103,7 @@ pub fn sbi() -> Sbi {
 }
 
 /// Says that a test cannot run here; it must stand in `tests/skips.txt` with the reason.
-fn skip(test: &str) {
+pub fn skip(test: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/skips.txt");
     let list = std::fs::read_to_string(file).expect("tests/skips.txt");
     let reason = list.lines().filter_map(|line| line.split_once('|')).find(|(name, _)| name.trim() == test);

@@ -131,7 +131,11 @@ pub fn remove_orphans() -> Result<()> {
         let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('-')?.split('-').next());
         let dead = |pid: &str| !Path::new("/proc").join(pid).exists();
         if maker.is_some_and(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && dead(pid)) {
-            ip(&["netns", "del", &name])?;
+            let removed = ip(&["netns", "del", &name]);
+            // Another run may have removed it first.
+            if Path::new("/run/netns").join(&name).exists() {
+                removed?;
+            }
         }
     }
     Ok(())

@@ -33,7 +33,8 @@ pub use counters::{Counters, Status};
 pub use env::{Env, EnvOptions, NoSctp, ParkHooks, SimNetwork};
 pub use nf::{COUNTERS_PATH, Nf, Prepared, STATUS_PATH};
 pub use process::{
-    LOG_NAME_VARIABLE, LOG_VARIABLE, abort_on_panic, log_to_stderr, on_signals, one_line, process_main,
+    LOG_NAME_VARIABLE, LOG_VARIABLE, abort_on_panic, harden, log_to_stderr, on_signals, one_line,
+    process_main,
 };
 pub use profile::ProfileSeed;
 pub use selection::{Selection, Target};

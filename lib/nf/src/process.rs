@@ -41,6 +41,7 @@ where
 {
     log_to_stderr();
     abort_on_panic();
+    harden();
     let config = match config {
         Some(path) => tern_config::load(path),
         None => tern_config::parse("defaults", ""),
@@ -145,6 +146,14 @@ pub fn abort_on_panic() {
         report(panic);
         std::process::abort();
     }));
+}
+
+/// From now on other processes of the same user can neither read this one's memory (subscribers' keys)
+/// nor open its descriptors (what it shares with its peers), and it leaves no core dump.
+pub fn harden() {
+    if let Err(error) = tern_sbi_transport::harden() {
+        tracing::warn!("other processes of this user can read this one's memory: {error}");
+    }
 }
 
 /// Asked by SIGTERM or SIGINT. The second signal ends the process.

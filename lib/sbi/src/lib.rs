@@ -22,5 +22,5 @@ pub use hybrid::{Codec, Connections, Hybrid, HybridOptions, TransportChoice};
 pub use memory::{Fault, Faults, MemoryTransport, Observed};
 pub use multipart::{MultipartError, PART_HEADER_MAX, PARTS_MAX};
 pub use routes::{REQUESTS_IN_PROGRESS_MAX, Routes};
-pub use sbi_shm::{Stack, Waiting};
+pub use sbi_shm::{Stack, Waiting, harden};
 pub use transport::{BoxFuture, Service, Serving, Transport};
