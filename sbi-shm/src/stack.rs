@@ -19,7 +19,7 @@ use crate::memory::{BELLS_MAX, Bells};
 use crate::region::{PoolShape, StatusPage};
 use crate::sleep::{self, Bed};
 use crate::spin::Spin;
-use crate::state::{Driver, EPHEMERAL, State};
+use crate::state::{Driver, EPHEMERAL, Relief, State};
 use crate::sync::Ordering;
 
 /// Connections that wait to be accepted, unless told otherwise.
@@ -228,7 +228,9 @@ fn first_port(instance: u64) -> u16 {
 
 /// What a blocked thread does next.
 enum Next<T> {
-    Return(T),
+    Return(Option<T>, Relief),
+    /// There may be something to take in.
+    Again,
     /// It drives: sleeps on the bells.
     Drive(Bells),
     /// Somebody else drives, and wakes it.
@@ -277,34 +279,44 @@ impl Shared {
         mut register: impl FnMut(&mut State, Waiter),
     ) -> Option<T> {
         let this = std::thread::current();
+        let mut driving = false;
         loop {
             let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
             let next = self.with(|state| {
+                if std::mem::take(&mut driving) {
+                    sleep::disarm(self.page.word());
+                    state.driver = Driver::Nobody;
+                }
                 state.blocked.retain(|thread| thread.id() != this.id());
-                if let Some(done) = ready(state) {
-                    return Next::Return(Some(done));
+                let mut done = ready(state);
+                if done.is_none() {
+                    state.drain();
+                    done = ready(state);
                 }
-                state.drain();
-                if let Some(done) = ready(state) {
-                    return Next::Return(Some(done));
-                }
-                if late {
-                    return Next::Return(None);
+                if done.is_some() || late {
+                    return Next::Return(done, state.relief());
                 }
                 register(state, Waiter::Thread(this.clone()));
                 if state.driver != Driver::Nobody {
                     state.blocked.push_back(this.clone());
                     return Next::Park;
                 }
-                state.driver = Driver::Thread;
-                Next::Drive(self.bells(state))
+                self.lie_down(state)
             });
             match next {
-                Next::Return(done) => {
-                    self.hand_over();
+                Next::Return(done, relief) => {
+                    self.hand_over(relief);
                     return done;
                 }
-                Next::Drive(bells) => self.drive(&bells, deadline),
+                Next::Again => {}
+                Next::Drive(bells) => {
+                    // It fails only if the kernel has no such call; then this loop polls.
+                    if bells.wait(deadline.map(timespec)).is_err() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    self.publish_cpu();
+                    driving = true;
+                }
                 Next::Park => match deadline {
                     Some(deadline) => std::thread::park_timeout(deadline - Instant::now()),
                     None => std::thread::park(),
@@ -313,23 +325,21 @@ impl Shared {
         }
     }
 
-    /// Sleeps as the driver, unless there is something to take in.
-    fn drive(&self, bells: &Bells, deadline: Option<Instant>) {
-        if self.waiting != Waiting::Poll {
-            self.spin_while_idle();
-            sleep::arm(self.page.word(), Bed::Bells);
-            let idle = self.with(|state| !state.has_input());
-            if idle {
-                self.with(|state| state.count(Counter::Slept));
-                // It fails only if the kernel has no such call; then this loop polls.
-                if bells.wait(deadline.map(timespec)).is_err() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            }
-            sleep::disarm(self.page.word());
+    /// Makes the caller the driver, about to sleep on the bells, unless there is something to take in.
+    fn lie_down<T>(&self, state: &mut State) -> Next<T> {
+        if self.waiting == Waiting::Poll || self.spin_while_idle(state) {
+            return Next::Again;
         }
-        self.publish_cpu();
-        self.with(|state| state.driver = Driver::Nobody);
+        // What rings after this ends the sleep; what rang before shows as input.
+        let bells = self.bells(state);
+        sleep::arm(self.page.word(), Bed::Bells);
+        if state.has_input() {
+            sleep::disarm(self.page.word());
+            return Next::Again;
+        }
+        state.driver = Driver::Thread;
+        state.count(Counter::Slept);
+        Next::Drive(bells)
     }
 
     /// The words that peers change to wake a driver. Beyond what one wait can watch, the peers' bells
@@ -344,20 +354,11 @@ impl Shared {
     }
 
     /// Who leaves wakes another one, if nobody drives.
-    fn hand_over(&self) {
-        let relieved = self.with(|state| {
-            if state.driver != Driver::Nobody {
-                return None;
-            }
-            if state.blocked.is_empty() && std::mem::take(&mut state.runtime_relies_on_thread) {
-                return Some(None);
-            }
-            state.blocked.pop_front().map(Some)
-        });
-        match relieved {
-            Some(Some(thread)) => thread.unpark(),
-            Some(None) => self.wake_runtime(),
-            None => {}
+    fn hand_over(&self, relief: Relief) {
+        match relief {
+            Relief::NotNeeded => {}
+            Relief::Thread(thread) => thread.unpark(),
+            Relief::Runtime => self.wake_runtime(),
         }
     }
 
@@ -385,7 +386,7 @@ impl Shared {
             return self.wake_runtime();
         }
         if !woken {
-            self.spin_while_idle();
+            self.spin_while_idle(&self.lock());
         }
         // Also if a task was woken: whether it keeps this event loop awake is not known here.
         for _ in 0..ARM_TRIES_MAX {
@@ -444,18 +445,17 @@ impl Shared {
 
     /// Spins for a while, if that has paid lately and a peer runs on another processor. Whether
     /// something arrived.
-    fn spin_while_idle(&self) -> bool {
+    fn spin_while_idle(&self, state: &State) -> bool {
         if self.waiting != Waiting::Adaptive {
             return false;
         }
         let cpu = rustix::thread::sched_getcpu() as u32;
-        let mut spin = self.spin.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(budget) = spin.allowance(Instant::now()) else { return false };
-        let state = self.lock();
         if !state.pairs.iter().flatten().any(|pair| pair.link.peer_runs_elsewhere(cpu)) {
             return false;
         }
+        let mut spin = self.spin.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
+        let Some(budget) = spin.allowance(started) else { return false };
         let mut paid = false;
         while !paid && started.elapsed() < budget {
             std::hint::spin_loop();

@@ -77,6 +77,14 @@ pub(crate) enum Driver {
     Runtime,
 }
 
+/// Who drives next.
+pub(crate) enum Relief {
+    /// Somebody drives, or nobody waits.
+    NotNeeded,
+    Thread(Thread),
+    Runtime,
+}
+
 /// All that changes of a stack, under one lock.
 pub(crate) struct State {
     pub(crate) page: StatusPage,
@@ -141,6 +149,18 @@ impl State {
                 self.count(Counter::Corrupt);
                 self.lose_pair(index);
             }
+        }
+    }
+
+    /// Who is to be woken when a thread leaves that may have driven.
+    pub(crate) fn relief(&mut self) -> Relief {
+        if self.driver != Driver::Nobody {
+            return Relief::NotNeeded;
+        }
+        match self.blocked.pop_front() {
+            Some(thread) => Relief::Thread(thread),
+            None if std::mem::take(&mut self.runtime_relies_on_thread) => Relief::Runtime,
+            None => Relief::NotNeeded,
         }
     }
 
