@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
+use tern_tests::core::Sbi;
 use tern_tests::process::Process;
 use tern_tests::topology::{DN_ADDRESS, N2_CORE};
 
-use crate::world::{NFS, TERN, World, check_log, clean, isolated};
+use crate::world::{NFS, TERN, World, check_log, clean, isolated, sbi};
 
 /// How long a network function may take until it serves.
 const START_TIME: Duration = Duration::from_secs(10);
@@ -33,6 +34,9 @@ async fn amf_is_killed() -> Result<()> {
 
     let mut n2 = start(&world, &files, "n2")?;
     let mut others = Vec::new();
+    if sbi() == Sbi::Shm {
+        others.push(ready(&world, &files, "manager").await?);
+    }
     for nf in NFS {
         others.push(ready(&world, &files, nf).await?);
     }
