@@ -1,5 +1,5 @@
-//! Round trips between two processes: shared memory and TCP in turn, both ends on one processor, then
-//! on one each.
+//! Round trips between two processes: direct rings, rings through the manager, and TCP in turn; both
+//! ends on one processor, then on one each. The manager may run on any.
 //!
 //! `cargo run --release -p sbi-shm --example round_trip [octets] [rounds]`
 
@@ -23,28 +23,41 @@ fn main() {
     let number = |at: usize, or: usize| arguments.get(at).map_or(or, |text| text.parse().expect("a number"));
     let (octets, rounds) = (number(0, 64), number(1, 20_000));
     let socket = format!("@sbi-shm-example-{}", std::process::id());
-    let domain = Domain::new(
-        "example",
-        rustix::process::geteuid().as_raw(),
-        vec!["127.0.0.0/8".parse().expect("a range")],
-    );
-    let options = ManagerOptions { socket: socket.clone(), domains: vec![domain] };
-    let manager = Manager::bind(options).expect("a manager");
-    std::thread::spawn(move || manager.run(|_| {}));
+    for forward in [false, true] {
+        manage(&socket, forward);
+    }
     for cpu in [0, 1] {
         pin(0);
         let mut child = start(&socket, cpu, octets);
         std::thread::sleep(Duration::from_millis(200));
         let place = if cpu == 0 { "one processor " } else { "two processors" };
-        let stack = Stack::attach(&AttachOptions::new(&socket, "client")).expect("the manager");
-        let stream = stack.connect(shared(), &ConnectOptions::default()).expect("the server");
-        measure(&format!("{place}  shared memory"), stream, octets, rounds);
+        for (forward, name) in [(false, "direct rings        "), (true, "through the manager ")] {
+            let options = AttachOptions::new(named(&socket, forward), "client");
+            let stack = Stack::attach(&options).expect("the manager");
+            let stream = stack.connect(shared(), &ConnectOptions::default()).expect("the server");
+            measure(&format!("{place}  {name}"), stream, octets, rounds);
+        }
         let stream = TcpStream::connect(kernel()).expect("the server");
         stream.set_nodelay(true).expect("no delay");
-        measure(&format!("{place}  TCP          "), stream, octets, rounds);
+        measure(&format!("{place}  TCP                 "), stream, octets, rounds);
         child.kill().expect("our child");
         child.wait().expect("our child");
     }
+}
+
+/// The socket of the manager that forwards, and of the one that does not.
+fn named(socket: &str, forward: bool) -> String {
+    if forward { format!("{socket}-forward") } else { socket.to_owned() }
+}
+
+/// Runs a manager, in threads that are on no processor in particular.
+fn manage(socket: &str, forward: bool) {
+    let user = rustix::process::geteuid().as_raw();
+    let domain = Domain::new("example", user, vec!["127.0.0.0/8".parse().expect("a range")]);
+    let domains = vec![Domain { forward, ..domain }];
+    let options = ManagerOptions { domains, ..ManagerOptions::new(named(socket, forward)) };
+    let manager = Manager::bind(options).expect("a manager");
+    std::thread::spawn(move || manager.run(|_| {}));
 }
 
 fn shared() -> SocketAddr {
@@ -68,16 +81,21 @@ fn start(socket: &str, cpu: usize, octets: usize) -> Child {
 }
 
 fn serve(socket: &str, octets: usize) {
-    let stack = Stack::attach(&AttachOptions::new(socket, "server")).expect("the manager");
-    let shared = stack.listen(shared(), &ListenOptions::default()).expect("granted");
+    let listeners = [false, true].map(|forward| {
+        let options = AttachOptions::new(named(socket, forward), "server");
+        let stack = Stack::attach(&options).expect("the manager");
+        stack.listen(shared(), &ListenOptions::default()).expect("granted")
+    });
     let kernel = TcpListener::bind(kernel()).expect("a port");
     let tcp = std::thread::spawn(move || {
         let (stream, _) = kernel.accept().expect("a client");
         stream.set_nodelay(true).expect("no delay");
         echo(stream, octets);
     });
-    let (stream, _) = shared.accept().expect("a client");
-    echo(stream, octets);
+    for listener in listeners {
+        let (stream, _) = listener.accept().expect("a client");
+        echo(stream, octets);
+    }
     tcp.join().expect("no panic");
 }
 

@@ -114,10 +114,15 @@ pub(crate) fn admit(
         name.pop();
     }
     let hello = ToManager::Hello { version: VERSION, instance, name, peers: peers.to_vec() };
-    protocol::send(&end, &hello.write(), &[page])?;
+    // One that refuses us may have said so, and hung up, before we said who we are.
+    let said = protocol::send(&end, &hello.write(), &[page]);
     loop {
         wait_readable(&end, deadline).map_err(absent)?;
-        let Some(received) = protocol::receive(&end).map_err(absent)? else { continue };
+        let received = match protocol::receive(&end) {
+            Ok(Some(received)) => received,
+            Ok(None) => continue,
+            Err(error) => return Err(absent(said.err().unwrap_or(error))),
+        };
         return match FromManager::read(&received.bytes)? {
             FromManager::Welcome { instance, node, domain, shape, addresses } => {
                 Ok((Session { socket: end, instance }, About { domain, node, shape, addresses }))
@@ -472,7 +477,7 @@ impl Worker {
 }
 
 /// Checks and maps what a peer sent.
-fn joined(region: OwnRegion, received: protocol::Received) -> io::Result<(Regions, StatusPage)> {
+pub(crate) fn joined(region: OwnRegion, received: protocol::Received) -> io::Result<(Regions, StatusPage)> {
     let wrong = || io::Error::new(io::ErrorKind::InvalidData, "a peer's half of a pair is not as agreed");
     if received.bytes != PAIRED {
         return Err(wrong());

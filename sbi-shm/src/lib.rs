@@ -52,6 +52,14 @@ mod stream;
 #[cfg(all(feature = "tokio", not(loom)))]
 mod tokio;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+/// The README's example is compiled and run.
+#[cfg(all(doctest, not(loom)))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 pub mod returns;
 pub mod ring;
 pub mod sleep;
@@ -70,6 +78,14 @@ pub use self::{
     stack::{AttachOptions, BACKLOG, Stack, WINDOW, Waiting},
     stream::{ConnectOptions, ShmStream},
 };
+
+/// Keeps other processes of the same user from reading this process's memory and from opening its
+/// descriptors through `/proc` (`PR_SET_DUMPABLE`, which also ends core dumps). For processes whose
+/// user is shared by others that are trusted less. Root is not kept out.
+#[cfg(not(loom))]
+pub fn harden() -> std::io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?)
+}
 
 /// A number that differs from process to process.
 #[cfg(not(loom))]

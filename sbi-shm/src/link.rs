@@ -45,6 +45,19 @@ impl Link {
         !self.held[index as usize].swap(true, Ordering::Relaxed)
     }
 
+    /// Gives back whatever it is.
+    #[cfg(test)]
+    pub(crate) fn forge_return(&self, entry: u64) {
+        let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        returned.give(&self.regions.returns_out(), entry);
+    }
+
+    /// How many of the peer's buffers are here.
+    #[cfg(test)]
+    pub(crate) fn held_count(&self) -> usize {
+        self.held.iter().filter(|held| held.load(Ordering::Relaxed)).count()
+    }
+
     /// Wakes the peer if it sleeps. Call it after publishing.
     pub(crate) fn ring(&self) {
         let Some(bed) = self.rung.due(self.peer_page.word()) else { return };
@@ -99,6 +112,12 @@ impl SharedBytes {
     /// A message that the receiver's book has accepted.
     pub(crate) fn new(link: Arc<Link>, index: u32, generation: u32, len: u32) -> Self {
         Self { link, index, generation, start: 0, end: len }
+    }
+
+    /// Whether it came over this link.
+    #[cfg(test)]
+    pub(crate) fn is_of(&self, link: &Arc<Link>) -> bool {
+        Arc::ptr_eq(&self.link, link)
     }
 
     /// Octets left.

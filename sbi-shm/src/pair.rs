@@ -69,6 +69,12 @@ impl Pair {
         self.outbound.push(&self.link.regions.outbound(), &descriptor.write())
     }
 
+    /// Publishes whatever it is.
+    #[cfg(test)]
+    pub(crate) fn push_raw(&mut self, slot: &[u64; WORDS]) -> Result<(), NotPushed> {
+        self.outbound.push(&self.link.regions.outbound(), slot)
+    }
+
     /// The peer's next slot.
     pub(crate) fn pop(&mut self) -> Result<Option<[u64; WORDS]>, Corrupt> {
         self.inbound.pop(&self.link.regions.inbound())

@@ -98,6 +98,32 @@ impl Pool {
     }
 }
 
+/// What the book says, added up.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Books {
+    /// Buffers with the peer, by connection.
+    pub(crate) sent: std::collections::HashMap<u64, u32>,
+    pub(crate) promised: u32,
+}
+
+#[cfg(test)]
+impl Pool {
+    /// Adds up, after checking that the free list and the places agree.
+    pub(crate) fn books(&self) -> Books {
+        let free: std::collections::HashSet<u32> = self.free.iter().copied().collect();
+        assert_eq!(free.len(), self.free.len(), "a buffer is free twice");
+        let mut sent = std::collections::HashMap::new();
+        for (index, place) in self.places.iter().enumerate() {
+            assert_eq!(*place == Place::Free, free.contains(&(index as u32)));
+            if let Place::Sent(connection) = place {
+                *sent.entry(*connection).or_default() += 1;
+            }
+        }
+        Books { sent, promised: self.promised }
+    }
+}
+
 /// Why a descriptor of a peer's buffer is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forged {

@@ -320,7 +320,14 @@ pub(crate) fn receive(socket: impl AsFd) -> io::Result<Option<Received>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let message = match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+    let mut attempt = || recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags);
+    // An end that hung up before it had read everything is told of first, once; what it had said is
+    // still there.
+    let message = match attempt() {
+        Err(rustix::io::Errno::CONNRESET) => attempt(),
+        outcome => outcome,
+    };
+    let message = match message {
         Ok(message) => message,
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -1,5 +1,6 @@
 //! What the operator tells the manager.
 
+use super::forward;
 use crate::address::AddressRange;
 use crate::region::PoolShape;
 
@@ -17,13 +18,15 @@ pub struct Domain {
     pub pool: PoolShape,
     /// Processes at a time.
     pub processes_max: usize,
+    /// Whether all messages go through the manager: for comparison, see the README.
+    pub forward: bool,
 }
 
 impl Domain {
     /// With the default pool and limits.
     pub fn new(name: impl Into<String>, user: u32, addresses: Vec<AddressRange>) -> Self {
         let pool = PoolShape::default();
-        Self { name: name.into(), user, addresses, pool, processes_max: PROCESSES_MAX }
+        Self { name: name.into(), user, addresses, pool, processes_max: PROCESSES_MAX, forward: false }
     }
 }
 
@@ -39,6 +42,13 @@ pub struct ManagerOptions {
     pub socket: String,
     /// Whom it admits.
     pub domains: Vec<Domain>,
+}
+
+impl ManagerOptions {
+    /// At this socket, with nobody to admit yet.
+    pub fn new(socket: impl Into<String>) -> Self {
+        Self { socket: socket.into(), domains: Vec::new() }
+    }
 }
 
 /// What is wrong with [`ManagerOptions`].
@@ -82,6 +92,12 @@ impl ManagerOptions {
                     "expected a pool of 4 to 65536 buffers of 64 to 65536 octets, powers of two".into(),
                 );
             }
+            if domain.forward && domain.processes_max > forward::PROCESSES_MAX {
+                return wrong(format!(
+                    "expected at most {} processes to forward for",
+                    forward::PROCESSES_MAX
+                ));
+            }
             if let Some(other) = self.domains[..index].iter().find(|other| other.user == domain.user) {
                 return wrong(format!(
                     "expected a user of its own: {:?} has user {} as well",
@@ -116,6 +132,7 @@ mod tests {
             vec![domain("", 1)],
             vec![Domain::new("a", 1, vec![])],
             vec![Domain { pool: shape, ..domain("a", 1) }],
+            vec![Domain { forward: true, processes_max: 128, ..domain("a", 1) }],
         ] {
             assert!(matches!(options(wrong).check(), Err(OptionsError::Domain { .. })));
         }

@@ -4,17 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::SocketFlags;
 
 use super::client::{Admitted, Client};
+use super::forward::Forwarder;
 use super::options::{ManagerOptions, OptionsError};
 use crate::counters::{self, Counters};
-use crate::protocol::{self, FromManager, NAME_MAX, PEERS_MAX, ToManager, VERSION};
+use crate::protocol::{self, FromManager, NAME_MAX, ToManager, VERSION};
 use crate::region::StatusPage;
 use crate::socket;
 use crate::state::NotListening;
@@ -49,14 +50,16 @@ pub struct ClientStatus {
 
 /// The manager of a node.
 pub struct Manager {
-    options: ManagerOptions,
+    pub(super) options: ManagerOptions,
     listener: OwnedFd,
     stop: Arc<OwnedFd>,
     node: [u8; 16],
-    clients: Vec<Client>,
+    pub(super) clients: Vec<Client>,
+    /// Of each domain that has its messages forwarded.
+    pub(super) forwarders: Vec<Option<Forwarder>>,
     next_instance: u64,
     /// The number of the last pair; 0 is of those made by a manager before this one.
-    last_pair: u64,
+    pub(super) last_pair: u64,
     status: Arc<Mutex<Vec<ClientStatus>>>,
     refused: u64,
 }
@@ -111,12 +114,19 @@ impl Manager {
         let stop = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| failed(error.into()))?;
         let node = node(&options.socket);
+        let forwarders = options.domains.iter().map(|domain| {
+            // Even, where those of processes are odd.
+            let instance = crate::seed() & !1;
+            domain.forward.then(|| Forwarder::start(instance, domain.pool)).transpose()
+        });
+        let forwarders = forwarders.collect::<io::Result<_>>().map_err(failed)?;
         Ok(Self {
             options,
             listener,
             stop: Arc::new(stop),
             node,
             clients: Vec::new(),
+            forwarders,
             // Numbers of a manager before this one are never met again.
             next_instance: crate::seed() | 1,
             last_pair: 0,
@@ -134,17 +144,20 @@ impl Manager {
     pub fn run(mut self, mut log: impl FnMut(String)) -> io::Result<()> {
         let mut told = Instant::now();
         loop {
-            let ready = self.wait()?;
+            let (ready, clients) = (self.wait()?, self.clients.len());
             if ready[0] {
                 return Ok(());
             }
             if ready[1] {
                 self.accept(&mut log);
             }
-            for (index, ready) in ready[2..].iter().enumerate() {
+            for (index, ready) in ready[2..2 + clients].iter().enumerate() {
                 if *ready {
                     self.hear(index, &mut log);
                 }
+            }
+            if ready[2 + clients..].contains(&true) {
+                self.forwarders.iter_mut().flatten().for_each(Forwarder::finish_pairings);
             }
             self.bury(&mut log);
             if ready[1..].contains(&true) || told.elapsed() > STATUS_PAUSE {
@@ -154,11 +167,15 @@ impl Manager {
         }
     }
 
-    /// Which of stop, listener and clients have something.
+    /// Which of stop, listener, clients and the forwarders' new pairs have something.
     fn wait(&self) -> io::Result<Vec<bool>> {
         let mut fds =
             vec![PollFd::new(&*self.stop, PollFlags::IN), PollFd::new(&self.listener, PollFlags::IN)];
         fds.extend(self.clients.iter().map(|client| PollFd::new(&client.socket, PollFlags::IN)));
+        let forwarders = self.forwarders.iter().flatten();
+        fds.extend(
+            forwarders.flat_map(Forwarder::sockets).map(|socket| PollFd::new(&**socket, PollFlags::IN)),
+        );
         let now = Instant::now();
         let strangers = self.clients.iter().filter(|client| client.admitted.is_none());
         let timeout = strangers.map(|client| client.until.saturating_duration_since(now)).min();
@@ -236,8 +253,12 @@ impl Manager {
             }
             ToManager::Listen(at) if known => self.on_listen(index, at, log),
             ToManager::Unlisten(at) if known => {
-                if let Some(admitted) = &mut self.clients[index].admitted {
+                let client = &mut self.clients[index];
+                if let Some(admitted) = &mut client.admitted {
                     admitted.listens.retain(|listens| *listens != at);
+                    if let Some(forwarder) = &self.forwarders[client.domain] {
+                        forwarder.unlisten(at, admitted.instance);
+                    }
                 }
             }
             ToManager::Connect(to) if known => self.on_connect(index, to),
@@ -297,6 +318,9 @@ impl Manager {
         let client = &mut self.clients[index];
         client.admitted = Some(Admitted { instance, name, page, listens: Vec::new(), peers });
         client.say(&welcome, &[]);
+        if self.forwarders[at].is_some() {
+            self.pair_with_forwarder(index);
+        }
     }
 
     fn on_listen(&mut self, index: usize, at: SocketAddr, log: &mut impl FnMut(String)) {
@@ -322,67 +346,10 @@ impl Manager {
             Ok(()) => {}
             Err(why) => log(format!("{} may not listen at {at}: {why:?}", admitted.name)),
         }
+        if let (Ok(()), Some(forwarder)) = (outcome, &self.forwarders[own]) {
+            forwarder.listen(at, admitted.instance);
+        }
         self.clients[index].say(&FromManager::Listening(at, outcome), &[]);
-    }
-
-    fn on_connect(&mut self, index: usize, to: SocketAddr) {
-        let own = self.clients[index].domain;
-        let listens = |client: &&Client| client.domain == own && client.listens_at(to) && !client.hung_up();
-        let Some(peer) = self.clients.iter().position(|client| listens(&client)) else {
-            return self.clients[index].say(&FromManager::NoRoute(to), &[]);
-        };
-        let Some(instance) = self.clients[peer].instance() else { return };
-        match self.pair_of(index, peer).or_else(|| self.pair(index, peer)) {
-            Some(pair) => self.clients[index].say(&FromManager::Route(to, instance, pair), &[]),
-            None => self.clients[index].say(&FromManager::NoRoute(to), &[]),
-        }
-    }
-
-    /// One of the two has lost their pair, though both live: they may have a new one.
-    fn on_lost(&mut self, index: usize, peer: u64, pair: u64) {
-        let Some(own) = self.clients[index].instance() else { return };
-        for client in &mut self.clients {
-            let Some(admitted) = &mut client.admitted else { continue };
-            let other = if admitted.instance == own { peer } else { own };
-            // Not one that was made since.
-            if (admitted.instance == own || admitted.instance == peer)
-                && admitted.peers.get(&other) == Some(&pair)
-            {
-                admitted.peers.remove(&other);
-            }
-        }
-    }
-
-    /// The number of the pair of two, if they are one.
-    fn pair_of(&self, one: usize, other: usize) -> Option<u64> {
-        let other = self.clients[other].instance()?;
-        self.clients[one].admitted.as_ref()?.peers.get(&other).copied()
-    }
-
-    /// Gives both an end of a socket of their own, and each other's names. The number of the pair.
-    fn pair(&mut self, one: usize, other: usize) -> Option<u64> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let ends = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).ok()?;
-        let full = |at: usize| self.clients[at].admitted.as_ref().is_none_or(|a| a.peers.len() >= PEERS_MAX);
-        if full(one) || full(other) {
-            return None;
-        }
-        let addresses = &self.options.domains[self.clients[one].domain].addresses;
-        let about = |at: usize| {
-            let admitted = self.clients[at].admitted.as_ref()?;
-            let (instance, name) = (admitted.instance, admitted.name.clone());
-            Some((instance, FromManager::Pair { instance, name, addresses: addresses.clone() }))
-        };
-        let ((first, to_other), (second, to_one)) = (about(one)?, about(other)?);
-        self.clients[one].say(&to_one, &[ends.0.as_fd()]);
-        self.clients[other].say(&to_other, &[ends.1.as_fd()]);
-        self.last_pair += 1;
-        for (at, peer) in [(one, second), (other, first)] {
-            if let Some(admitted) = &mut self.clients[at].admitted {
-                admitted.peers.insert(peer, self.last_pair);
-            }
-        }
-        Some(self.last_pair)
     }
 
     fn name(&self, index: usize) -> String {
@@ -406,6 +373,9 @@ impl Manager {
         self.clients.retain(|client| !client.gone && (client.admitted.is_some() || client.until > now));
         if dead.is_empty() {
             return;
+        }
+        for forwarder in self.forwarders.iter_mut().flatten() {
+            dead.iter().for_each(|instance| forwarder.gone(*instance));
         }
         for client in &mut self.clients {
             if let Some(admitted) = &mut client.admitted {

@@ -3,7 +3,8 @@
 use sbi_shm::{ConnectOptions, ListenOptions, Stack};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::node::{Node, at};
+use super::Node;
+use crate::node::at;
 
 async fn echo(server: Stack, client: Stack) {
     let listener = server.listen_async(at("127.0.0.1:80"), &ListenOptions::default()).await.unwrap();
