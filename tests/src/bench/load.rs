@@ -46,6 +46,7 @@ pub struct Point {
 pub struct Run {
     pub registration_ms: f64,
     pub session_ms: f64,
+    pub last_done_ms: f64,
     pub core_cpu_ms_per_ue: f64,
 }
 
@@ -150,6 +151,7 @@ impl Loaded {
         measured.by_run.push(Run {
             registration_ms: Spread::of(times.registration_ms.clone()).p50,
             session_ms: Spread::of(times.session_ms.clone()).p50,
+            last_done_ms: times.last_done_ms,
             core_cpu_ms_per_ue: total,
         });
         measured.registration_ms.extend(times.registration_ms);

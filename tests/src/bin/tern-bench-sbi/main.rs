@@ -47,7 +47,7 @@ struct Arguments {
     #[arg(long, default_value_t = 150, value_name = "MS")]
     round_ms: u64,
     /// Runs of each core at each number of UEs.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 15)]
     runs: u32,
     /// How long the idle core is watched.
     #[arg(long, default_value_t = 60, value_name = "S")]

@@ -133,7 +133,7 @@ fn manager(socket: &str, tenant: Option<u32>, forward: bool) -> Result<()> {
     }
     let manager = Manager::bind(ManagerOptions { domains, ..ManagerOptions::new(socket) })?;
     ready(SHARED.parse()?)?;
-    Ok(manager.run(|line| eprintln!("manager: {line}"))?)
+    Ok(manager.run(|_| {})?)
 }
 
 /// A stack of this name.

@@ -129,7 +129,7 @@ pub struct Consumer<'a> {
     pub socket: &'a str,
     /// How it waits for shared memory.
     pub waiting: Waiting,
-    /// Calls begin this far apart, or as soon as they can; by the ways through shared memory alone.
+    /// Calls are due this far apart; a late one is made at once. None: as soon as they can.
     pub pace: Option<Duration>,
 }
 

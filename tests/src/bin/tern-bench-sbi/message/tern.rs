@@ -72,7 +72,7 @@ pub fn client<E: Exchanged>(consumer: Consumer<'_>, shared: bool) -> Result<Box<
     let mut next = Instant::now();
     let call = async move || {
         if let Some(pace) = consumer.pace {
-            next = Instant::now().max(next + pace);
+            next += pace;
             tokio::time::sleep_until(next.into()).await;
         }
         let reply = transport.send(&root, &Call::default(), operation.to_request()).await?;

@@ -44,8 +44,8 @@ pub fn client<E: Exchanged>(consumer: Consumer<'_>) -> Result<Box<dyn Client>> {
     let mut next = Instant::now();
     Ok(Box::new(Blocking(move || {
         if let Some(pace) = consumer.pace {
-            next = Instant::now().max(next + pace);
-            std::thread::sleep(next - Instant::now());
+            next += pace;
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
         out.clear();
         direct::write_request(&operation.to_request(), &mut out);

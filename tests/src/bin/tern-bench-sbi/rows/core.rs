@@ -73,6 +73,9 @@ fn rows(report: &mut Report, ues: u32, points: &[Point]) {
     report.row(row.goal(Bound::AtLeast(2.2)).must(better));
     let row = compared("PDU session latency", ues, session(tcp), session(shm));
     report.row(row.goal(Bound::AtLeast(2.5)).must(better));
+    let last = |point: &Point| (point.last_done_ms, series(point, |run| run.last_done_ms));
+    let name = "first registration request to the last session, all at once";
+    report.row(compared(name, ues, last(tcp), last(shm)).must(better));
     let cpu = |point: &Point| (point.core_cpu_ms_per_ue, series(point, |run| run.core_cpu_ms_per_ue));
     let name = "the core's CPU for registration, session and release, per UE";
     report.row(compared(name, ues, cpu(tcp), cpu(shm)).must(double));

@@ -65,6 +65,7 @@ fn share(bench: &Bench, placement: Placement, way: Way, poll: bool) -> Result<f6
     client.run(started + ROUND, &mut times)?;
     let (used, elapsed) = (used()?.saturating_sub(before), started.elapsed());
     let expected = elapsed.as_secs_f64() / PAUSE.as_secs_f64();
-    ensure!(times.len() as f64 > CALLS_MIN * expected, "{} calls in {elapsed:?}", times.len());
+    // Fewer calls would flatter the end that pays by the call; polling costs the same without any.
+    ensure!(poll || times.len() as f64 > CALLS_MIN * expected, "{} calls in {elapsed:?}", times.len());
     Ok(used.as_secs_f64() / elapsed.as_secs_f64())
 }
