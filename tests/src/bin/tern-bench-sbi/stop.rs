@@ -9,15 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How often a task looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
-/// Exit status of a process that a second signal ends.
-const INTERRUPTED: i32 = 130;
 
 /// Whether SIGINT or SIGTERM came.
 #[derive(Clone)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// From now on the first signal asks to stop; the second ends the process at once.
+    /// From now on a signal asks to stop. A second one changes nothing: `sudo` and `timeout` pass on
+    /// what the terminal has sent already, and it takes no longer than a round.
     pub fn on_signals() -> Result<Self> {
         let stop = Self(Arc::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -33,9 +32,7 @@ impl Stop {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
                     }
-                    if asked.0.swap(true, Ordering::Relaxed) {
-                        std::process::exit(INTERRUPTED);
-                    }
+                    asked.0.store(true, Ordering::Relaxed);
                 }
             });
         });
