@@ -6,7 +6,7 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench stress mutations fmt
+.PHONY: help setup setup-lint demo test lint bench bench-sbi stress mutations fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,10 @@ lint: ## rustfmt, clippy, cargo deny, the style gates
 bench: ## measurements: always two arms in turn in one run
 	@scripts/setup build run
 	@scripts/bench
+
+bench-sbi: ## the SBI through shared memory against its goals, in under 10 minutes
+	@scripts/setup build run
+	@scripts/bench-sbi
 
 mutations: ## each patch of tests/mutations must make its named test fail
 	@scripts/setup build run

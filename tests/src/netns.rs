@@ -129,7 +129,10 @@ pub fn remove_orphans() -> Result<()> {
     let names = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
     for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
         let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('-')?.split('-').next());
-        let dead = |pid: &str| !Path::new("/proc").join(pid).exists();
+        // One that has ended and not been waited for is dead too: its command line is empty.
+        let dead = |pid: &str| {
+            std::fs::read(Path::new("/proc").join(pid).join("cmdline")).map_or(true, |line| line.is_empty())
+        };
         if maker.is_some_and(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && dead(pid)) {
             let removed = ip(&["netns", "del", &name]);
             // Another run may have removed it first.

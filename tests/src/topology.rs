@@ -40,7 +40,16 @@ pub struct Topology {
 impl Topology {
     /// Makes the namespaces, cables, addresses and routes.
     pub fn create() -> Result<Self> {
-        let (gnb, core, dn) = (Netns::create("gnb")?, Netns::create("core")?, Netns::create("dn")?);
+        Self::of(Netns::create("gnb")?, Netns::create("core")?, Netns::create("dn")?)
+    }
+
+    /// The same under another name, for several at the same time.
+    pub fn create_as(name: &str) -> Result<Self> {
+        let netns = |role| Netns::create(&format!("{name}-{role}"));
+        Self::of(netns("gnb")?, netns("core")?, netns("dn")?)
+    }
+
+    fn of(gnb: Netns, core: Netns, dn: Netns) -> Result<Self> {
         core.connect("n2", link(N2_CORE), &gnb, link(N2_GNB))?;
         core.connect("n3", link(N3_CORE), &gnb, link(N3_GNB))?;
         core.connect("n6", link(N6_CORE), &dn, link(DN_ADDRESS))?;

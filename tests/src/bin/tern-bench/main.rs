@@ -1,36 +1,22 @@
 //! `make bench`: registration and PDU session latency at N2, and the core's CPU time, with 1, 4,
 //! 16 and 64 UEs at once.
 //!
-//! Registration is INITIAL UE MESSAGE to the UPLINK NAS TRANSPORT with REGISTRATION COMPLETE, the
-//! session is the UPLINK NAS TRANSPORT with its establishment request to PDU SESSION RESOURCE
-//! SETUP REQUEST; both from a capture at the core's N2 interface, read by tshark. CPU time is
-//! that of the core's processes, without the simulator. NAS is not ciphered (NEA0), so that the
-//! capture can be read. Nothing is pinned. One run before those that count fills the caches of
-//! discovery, as in a core that has been up for a while.
-
-mod cpu;
-mod n2;
-mod plot;
+//! What is measured, and from where to where, is in [`tern_tests::bench::load`]. NAS is not ciphered
+//! (NEA0), so that the capture can be read. Nothing is pinned.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::Parser;
-use serde::Serialize;
-use tern_tests::capture::Capture;
-use tern_tests::core::{Core, Setup, Sim};
+use tern_tests::bench::load::{Loaded, Point};
+use tern_tests::bench::{cpu, plot};
+use tern_tests::core::Setup;
 use tern_tests::netns;
-use tern_tests::topology::Topology;
-
-use cpu::ByCommand;
 
 /// UEs at once.
 const POINTS: [u32; 4] = [1, 4, 16, 64];
 /// Runs before those that count.
 const WARM_UP_RUNS: u32 = 1;
-/// How long the simulator may take for one run.
-const SIM_TIME: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]
 #[command(about = "Latency at N2 and CPU time of the core, by UEs at once")]
@@ -50,49 +36,6 @@ struct Arguments {
     /// A further line of the core's file, such as `sessions_establishing_max: 8`; may be repeated.
     #[arg(long = "core", value_name = "LINE")]
     core: Vec<String>,
-}
-
-/// One point's figures.
-#[derive(Debug, Serialize)]
-struct Point {
-    ues: u32,
-    runs: u32,
-    registration_ms: Spread,
-    session_ms: Spread,
-    /// First INITIAL UE MESSAGE to the last PDU SESSION RESOURCE SETUP REQUEST.
-    last_done_ms: Spread,
-    core_cpu_ms_per_ue: Spread,
-    /// Which process used it: the mean over the runs.
-    cpu_ms_per_ue_by_process: ByCommand<f64>,
-    /// After the last run.
-    memory_kib_by_process: ByCommand<Memory>,
-    memory_kib: Memory,
-}
-
-/// Median, 99th percentile and the extremes.
-#[derive(Debug, Serialize)]
-struct Spread {
-    p50: f64,
-    p99: f64,
-    min: f64,
-    max: f64,
-}
-
-/// Resident, and resident with shared pages divided among those who share them.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
-struct Memory {
-    rss: u64,
-    pss: u64,
-}
-
-/// What the runs of one point gave.
-#[derive(Default)]
-struct Measured {
-    registration_ms: Vec<f64>,
-    session_ms: Vec<f64>,
-    last_done_ms: Vec<f64>,
-    cpu_ms_per_ue: Vec<f64>,
-    by_process: ByCommand<f64>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -154,93 +97,14 @@ fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
 
 /// Runs one point on a core of its own, so that no point profits from the one before.
 async fn measure(arguments: &Arguments, ues: u32) -> Result<Point> {
-    let topology = Topology::create()?;
-    let directory = arguments.output.join(format!("core-{ues}"));
+    let setup = Setup::new(&arguments.tern, arguments.output.join(format!("core-{ues}")));
     let more: String = arguments.core.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-    let setup = Setup::new(&arguments.tern, directory);
-    let mut core = Core::start_with(setup, &topology.core, &more).await?;
-    core.add_subscribers(&topology.core, ues).await?;
-    let launcher = core.process().id().context("tern up has ended")?;
-    let mut measured = Measured::default();
-    for run in 0..WARM_UP_RUNS {
-        let mut not_counted = Measured::default();
-        let name = format!("{ues}-warm-up-{run}");
-        one_run(arguments, &topology, ues, launcher, &name, &mut not_counted).await?;
+    let mut core = Loaded::start(arguments.output.clone(), setup, &more, ues).await?;
+    for _ in 0..WARM_UP_RUNS {
+        core.warm_up().await?;
     }
-    for run in 0..arguments.runs {
-        one_run(arguments, &topology, ues, launcher, &format!("{ues}-{run}"), &mut measured).await?;
+    for _ in 0..arguments.runs {
+        core.run().await?;
     }
-    let memory = cpu::memory(launcher)?;
-    let memory: ByCommand<Memory> =
-        memory.into_iter().map(|(name, (rss, pss))| (name, Memory { rss, pss })).collect();
-    core.stop().await?;
-    measured.by_process.values_mut().for_each(|ms| *ms /= f64::from(arguments.runs));
-    Ok(Point {
-        ues,
-        runs: arguments.runs,
-        registration_ms: Spread::of(measured.registration_ms),
-        session_ms: Spread::of(measured.session_ms),
-        last_done_ms: Spread::of(measured.last_done_ms),
-        core_cpu_ms_per_ue: Spread::of(measured.cpu_ms_per_ue),
-        cpu_ms_per_ue_by_process: measured.by_process,
-        memory_kib: memory
-            .values()
-            .fold(Memory::default(), |sum, one| Memory { rss: sum.rss + one.rss, pss: sum.pss + one.pss }),
-        memory_kib_by_process: memory,
-    })
-}
-
-async fn one_run(
-    arguments: &Arguments,
-    topology: &Topology,
-    ues: u32,
-    launcher: u32,
-    name: &str,
-    measured: &mut Measured,
-) -> Result<()> {
-    let file = arguments.output.join(format!("n2-{name}.pcap"));
-    let capture = Capture::start(&topology.core, &["n2"], "", &file).await?;
-    let before = cpu::of_tree(launcher)?;
-    let sim = Sim { ues, tun: false, exec: Vec::new(), more: "ping: 0".to_owned() };
-    let mut sim = sim.start(&arguments.tern, topology, &arguments.output, &format!("sim-{name}"), false)?;
-    sim.succeed(SIM_TIME).await?;
-    let after = cpu::of_tree(launcher)?;
-    let times = n2::read(&capture.stop().await?)?;
-    ensure!(times.registration_ms.len() == ues as usize, "{} registrations", times.registration_ms.len());
-    ensure!(times.session_ms.len() == ues as usize, "{} sessions", times.session_ms.len());
-    measured.registration_ms.extend(times.registration_ms);
-    measured.session_ms.extend(times.session_ms);
-    measured.last_done_ms.push(times.last_done_ms);
-    let mut total = 0.0;
-    for (process, time) in after {
-        // Threads that ended meanwhile took their time with them.
-        let used = time.saturating_sub(before.get(&process).copied().unwrap_or_default());
-        let ms_per_ue = used.as_secs_f64() * 1e3 / f64::from(ues);
-        *measured.by_process.entry(process).or_default() += ms_per_ue;
-        total += ms_per_ue;
-    }
-    measured.cpu_ms_per_ue.push(total);
-    Ok(())
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let index = (share * values.len() as f64).ceil() as usize;
-            values.get(index.saturating_sub(1)).copied().unwrap_or(f64::NAN)
-        };
-        Self { p50: at(0.5), p99: at(0.99), min: at(0.0), max: at(1.0) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spread_is_by_rank() {
-        let spread = Spread::of((1..=100).rev().map(f64::from).collect());
-        assert_eq!((spread.p50, spread.p99, spread.min, spread.max), (50.0, 99.0, 1.0, 100.0));
-    }
+    core.finish().await
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use tern_tests::capture::read_tree;
+
+use crate::capture::read_tree;
 
 /// NGAP procedure codes (TS 38.413 §9.4.7).
 mod procedure {
@@ -22,8 +23,11 @@ mod message {
 /// Durations in milliseconds, one a UE.
 #[derive(Debug, Default)]
 pub struct Times {
+    /// INITIAL UE MESSAGE to REGISTRATION COMPLETE.
     pub registration_ms: Vec<f64>,
+    /// Establishment request to PDU SESSION RESOURCE SETUP REQUEST.
     pub session_ms: Vec<f64>,
+    /// First INITIAL UE MESSAGE to the last PDU SESSION RESOURCE SETUP REQUEST.
     pub last_done_ms: f64,
 }
 

@@ -48,15 +48,40 @@ fn command(process: u32) -> Result<String> {
 }
 
 /// From the scheduler's own account in nanoseconds, all threads together: finer than the clock
-/// ticks of `/proc/<pid>/stat`.
-fn of_process(process: u32) -> Result<Duration> {
-    let mut nanos = 0;
-    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        let stat = std::fs::read_to_string(task?.path().join("schedstat"))?;
-        let running = stat.split(' ').next().context("an empty schedstat")?;
-        nanos += running.parse::<u64>()?;
+/// ticks of `/proc/<pid>/stat`. What a thread has run since the last tick is not in it while it runs.
+pub fn of_process(process: u32) -> Result<Duration> {
+    Ok(threads(process)?.into_iter().map(|(_, time)| time).sum())
+}
+
+/// The same for each thread of the processes below `root`, by command and the thread's own name.
+pub fn of_threads(root: u32) -> Result<BTreeMap<(String, String), Duration>> {
+    let mut times = BTreeMap::new();
+    for process in tree(root)? {
+        let command = command(process)?;
+        for (thread, time) in threads(process)? {
+            *times.entry((command.clone(), thread)).or_default() += time;
+        }
     }
-    Ok(Duration::from_nanos(nanos))
+    Ok(times)
+}
+
+/// Name and CPU time of each thread.
+fn threads(process: u32) -> Result<Vec<(String, Duration)>> {
+    let mut all = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let task = task?.path();
+        let name = std::fs::read_to_string(task.join("comm"))?;
+        let stat = std::fs::read_to_string(task.join("schedstat"))?;
+        let running = stat.split(' ').next().context("an empty schedstat")?;
+        all.push((name.trim_end().to_owned(), Duration::from_nanos(running.parse()?)));
+    }
+    Ok(all)
+}
+
+/// CPU time of this process.
+pub fn of_self() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 /// Processor, number of cores, memory and kernel.
