@@ -173,8 +173,22 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         visitor.visit_unit()
     }
 
+    /// Arrays and maps are refused, as they are in JSON by `serde_json`, also to a type that would
+    /// take a sequence of octets for its text.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DirectError> {
+        match self.reader.peek_item()? >> 5 {
+            major::ARRAY => Err(DirectError::invalid_type(Unexpected::Seq, &visitor)),
+            major::MAP => Err(DirectError::invalid_type(Unexpected::Map, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DirectError> {
+        self.deserialize_str(visitor)
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit
         unit_struct seq tuple tuple_struct map struct identifier
     }
 }
