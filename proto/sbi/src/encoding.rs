@@ -366,7 +366,7 @@ mod tests {
         let by_json = reason(read_json::<Example>(json.as_bytes()).unwrap_err());
         let direct = reason(read_direct::<Example>(&direct_form(json)).unwrap_err());
         let (said, place) = direct.split_once(" at ").unwrap();
-        assert_eq!((by_json.split_once(" at ").unwrap().0, place), (said, "offset 5"));
+        assert_eq!((by_json.split_once(" at ").unwrap().0, place), (said, "offset 4"));
     }
 
     #[test]
