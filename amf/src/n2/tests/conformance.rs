@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tern_nf::Shutdown;
+use tern_nf::{Env, Shutdown, SimNetwork};
 use tern_ngap::NgapPduKind as K;
 use tern_sctp::LostCause;
 use tern_sctp::mem::MemFaults;
 
-use super::super::message::{N2Command, N2Event};
+use super::super::message::{GnbId, N2Command, N2Event};
 use super::super::{Config, Limits, N2Handle, start};
 use super::gnb::{CORE, Gnb, Setup, encode, env, initial_ue_message, paused, served};
 
@@ -164,24 +164,33 @@ fn when_the_amf_is_behind_then_gnbs_wait() {
     });
 }
 
+/// What may wait for the gNB of [`with_small_buffers`], in the stack and before it.
+const SEND_OCTETS: usize = 65_536;
+
+/// N2, and a gNB that has set up and for which little may wait.
+async fn with_small_buffers(env: &Env, network: &SimNetwork, shutdown: Shutdown) -> (N2Handle, Gnb, GnbId) {
+    let limits = Limits { send_octets: SEND_OCTETS, ..config().limits };
+    let mut n2 = start(&Config { limits, ..config() }, served(), env, shutdown).await.expect("starts");
+    attached(&mut n2).await;
+    let host = network.sctp.endpoint(host(11));
+    let mut gnb = Gnb::connect(&host, 0).await;
+    gnb.send(0, Setup::new(1, 32).request()).await;
+    let Some(N2Event::GnbUp(info)) = n2.events.recv().await else { panic!("a gNB") };
+    assert_eq!(gnb.receive().await.1.kind(), K::Successful_NGSetup);
+    (n2, gnb, info.id)
+}
+
 #[test]
 fn when_a_burst_is_more_than_the_stack_takes_then_the_rest_waits_in_order() {
     paused(async {
         let (env, network) = env();
         let (_trigger, shutdown) = Shutdown::new();
-        let limits = Limits { send_octets: 65_536, ..config().limits };
-        let mut n2 = start(&Config { limits, ..config() }, served(), &env, shutdown).await.expect("starts");
-        attached(&mut n2).await;
-        let host = network.sctp.endpoint(host(11));
-        let mut gnb = Gnb::connect(&host, 0).await;
-        gnb.send(0, Setup::new(1, 32).request()).await;
-        let Some(N2Event::GnbUp(info)) = n2.events.recv().await else { panic!("a gNB") };
-        assert_eq!(gnb.receive().await.1.kind(), K::Successful_NGSetup);
+        let (n2, mut gnb, id) = with_small_buffers(&env, &network, shutdown).await;
         let burst: Vec<Bytes> = (0..1500).map(initial_ue_message).collect();
         let octets: usize = burst.iter().map(Bytes::len).sum();
-        assert!((limits.send_octets..2 * limits.send_octets).contains(&octets), "{octets} octets");
+        assert!((SEND_OCTETS..2 * SEND_OCTETS).contains(&octets), "{octets} octets");
         for pdu in &burst {
-            let command = N2Command::Ngap { gnb: info.id, stream: 1, pdu: pdu.clone() };
+            let command = N2Command::Ngap { gnb: id, stream: 1, pdu: pdu.clone() };
             n2.commands.send(command).await.expect("sends");
         }
         for pdu in burst {
@@ -197,18 +206,12 @@ fn when_a_gnb_does_not_read_then_it_is_aborted_and_nobody_else() {
     paused(async {
         let (env, network) = env();
         let (_trigger, shutdown) = Shutdown::new();
-        let limits = Limits { send_octets: 65_536, ..config().limits };
-        let mut n2 = start(&Config { limits, ..config() }, served(), &env, shutdown).await.expect("starts");
-        attached(&mut n2).await;
-        let host = network.sctp.endpoint(host(11));
-        let mut gnb = Gnb::connect(&host, 0).await;
-        gnb.send(0, Setup::new(1, 32).request()).await;
-        let Some(N2Event::GnbUp(info)) = n2.events.recv().await else { panic!("a gNB") };
+        let (mut n2, mut gnb, id) = with_small_buffers(&env, &network, shutdown).await;
         for _ in 0..20 {
-            let command = N2Command::Ngap { gnb: info.id, stream: 1, pdu: Bytes::from(vec![0; 60_000]) };
+            let command = N2Command::Ngap { gnb: id, stream: 1, pdu: Bytes::from(vec![0; 60_000]) };
             n2.commands.send(command).await.expect("sends");
         }
-        assert_eq!(n2.events.recv().await, Some(N2Event::GnbDown(info.id)));
+        assert_eq!(n2.events.recv().await, Some(N2Event::GnbDown(id)));
         assert_eq!(env.counters.get("n2.send_failed"), 1);
         assert_eq!(gnb.lost().await, LostCause::AbortedByPeer);
     });
