@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tern_sctp::SctpBackend;
 use tern_sctp::usrsctp::{Encapsulation, UsrsctpBackend};
 
-use crate::suite::{Fixture, Property, conformance};
+use crate::suite::{self, Fixture, Property, conformance};
 use crate::support::{ports, run, udp_port};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -44,7 +44,7 @@ conformance!(fixture(), conform);
 
 #[test]
 fn a_silent_peer_times_out() {
-    run(crate::suite::a_silent_peer_times_out(fixture(), (LOOPBACK, 38412).into()));
+    run(suite::a_silent_peer_times_out(fixture(), (LOOPBACK, 38412).into()));
 }
 
 #[test]
@@ -59,12 +59,30 @@ fn when_the_stack_runs_in_one_mode_then_another_is_refused() {
 #[test]
 fn ipv6_carries_associations_too() {
     let at = Fixture { address: "::1".parse().expect("literal"), ..fixture() };
-    run(crate::suite::messages_keep_stream_ppid_and_flag(at));
+    run(suite::messages_keep_stream_ppid_and_flag(at));
 }
 
 /// The host's list of addresses does not have it; still it is the host's.
 #[test]
 fn any_loopback_address_serves() {
     let at = Fixture { address: "127.0.0.116".parse().expect("literal"), ..fixture() };
-    run(crate::suite::messages_keep_stream_ppid_and_flag(at));
+    run(suite::messages_keep_stream_ppid_and_flag(at));
+}
+
+/// Associations come and go while others are busy. The stack's own locks do not cover that: it
+/// wrote into freed memory, and the process died or an association began after ten seconds.
+#[test]
+fn associations_come_and_go_beside_busy_ones() {
+    const ROUNDS: usize = 6;
+    let properties: [Property; 4] = [
+        |at| Box::pin(suite::many_associations(at)),
+        |at| Box::pin(suite::order_is_kept_within_a_stream(at)),
+        |at| Box::pin(suite::large_messages_stay_whole(at)),
+        |at| Box::pin(suite::many_associations(at)),
+    ];
+    std::thread::scope(|scope| {
+        for property in properties {
+            scope.spawn(move || (0..ROUNDS).for_each(|_| run(property(fixture()))));
+        }
+    });
 }

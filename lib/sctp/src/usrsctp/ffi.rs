@@ -122,9 +122,23 @@ unsafe extern "C" {
         output: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, size_t, u8, u8) -> c_int>,
         debug: Option<unsafe extern "C" fn(*const c_char, ...)>,
     );
-    // Not in the header; exported by Debian's 0.9.5.
+    // Not in the header, like the next two; exported by Debian's 0.9.5.
     pub(super) fn recv_thread_init();
     pub(super) fn usrsctp_handle_timers(elapsed_milliseconds: u32);
+    pub(super) fn sctp_common_input_processing(
+        packet: *mut *mut c_void,
+        ip_header: c_int,
+        offset: c_int,
+        length: c_int,
+        source: *mut sockaddr,
+        destination: *mut sockaddr,
+        common_header: *mut c_void,
+        first_chunk: *mut c_void,
+        check: u8,
+        ecn: u8,
+        vrf: u32,
+        udp_port: u16,
+    );
     pub(super) fn usrsctp_socket(
         domain: c_int,
         kind: c_int,

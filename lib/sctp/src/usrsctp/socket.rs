@@ -50,6 +50,7 @@ impl Socket {
     pub(super) fn new(v6: bool) -> Result<Self, SctpError> {
         let domain = if v6 { libc::AF_INET6 } else { libc::AF_INET };
         let null = std::ptr::null();
+        let held = stack::hold();
         // SAFETY: no callbacks are given, so no argument is needed.
         let raw = unsafe {
             ffi::usrsctp_socket(domain, libc::SOCK_STREAM, IPPROTO_SCTP, null, null, 0, null.cast_mut())
@@ -57,11 +58,13 @@ impl Socket {
         if raw.is_null() {
             return Err(SctpError::last_os("usrsctp_socket"));
         }
+        drop(held);
         Self::adopt(raw)
     }
 
     fn adopt(raw: *mut UsrSocket) -> Result<Self, SctpError> {
         let socket = Self { raw, registration: Registration::new() };
+        let _held = stack::hold();
         // SAFETY: the socket is open; the argument is a number.
         unsafe {
             check("usrsctp_set_non_blocking", ffi::usrsctp_set_non_blocking(raw, 1))?;
@@ -143,6 +146,7 @@ impl Socket {
         for loopback in addresses.iter().filter(|ip| ip.is_loopback() && ip.is_ipv4()) {
             stack::learn_loopback(SocketAddr::new(*loopback, 0));
         }
+        let _held = stack::hold();
         let mut packed = wire::pack([first]);
         let length = packed.len() as socklen_t;
         // SAFETY: one whole socket address of that length.
@@ -160,6 +164,7 @@ impl Socket {
     }
 
     pub(super) fn listen(&self, backlog: c_int) -> Result<(), SctpError> {
+        let _held = stack::hold();
         // SAFETY: an open socket and a number.
         check("usrsctp_listen", unsafe { ffi::usrsctp_listen(self.raw, backlog) })
     }
@@ -169,6 +174,7 @@ impl Socket {
         let packed = wire::pack(remote.iter().copied());
         let mut association = 0u32;
         let count = remote.len() as c_int;
+        let _held = stack::hold();
         // SAFETY: `count` whole socket addresses, packed; the library copies them.
         let result =
             unsafe { ffi::usrsctp_connectx(self.raw, packed.as_ptr().cast(), count, &raw mut association) };
@@ -182,6 +188,7 @@ impl Socket {
     pub(super) fn accept(&self) -> Result<Option<(Self, SocketAddr)>, SctpError> {
         let mut from = [0u8; 128];
         let mut length = from.len() as socklen_t;
+        let held = stack::hold();
         // SAFETY: room and its length; the library writes at most that much.
         let raw = unsafe { ffi::usrsctp_accept(self.raw, from.as_mut_ptr().cast(), &raw mut length) };
         if raw.is_null() {
@@ -191,6 +198,7 @@ impl Socket {
                 _ => Err(SctpError::Io { call: "usrsctp_accept", source: error }),
             };
         }
+        drop(held);
         let socket = Self::adopt(raw)?;
         let unknown = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
         let from = wire::unpack(&from).map_or(unknown, |(address, _)| address);
@@ -204,6 +212,7 @@ impl Socket {
         let mut info = ffi::Rcvinfo::default();
         let mut info_length = size_of::<ffi::Rcvinfo>() as socklen_t;
         let (mut info_kind, mut flags): (c_uint, c_int) = (0, 0);
+        let _held = stack::hold();
         // SAFETY: every pointer has the length told beside it.
         let length = unsafe {
             ffi::usrsctp_recvv(
@@ -241,6 +250,7 @@ impl Socket {
     fn set<T>(&self, level: c_int, name: c_int, value: &T) -> Result<(), SctpError> {
         let pointer = (&raw const *value).cast();
         let length = size_of::<T>() as socklen_t;
+        let _held = stack::hold();
         // SAFETY: one readable value of its length.
         let result = unsafe { ffi::usrsctp_setsockopt(self.raw, level, name, pointer, length) };
         check("usrsctp_setsockopt", result)
@@ -266,6 +276,7 @@ impl StackSocket for Socket {
         };
         let mut info = ffi::Sndinfo { stream, flags, ppid: ppid.to_be(), ..Default::default() };
         let length = size_of::<ffi::Sndinfo>() as socklen_t;
+        let _held = stack::hold();
         // SAFETY: data and info are readable for their lengths and are copied
         // before the call returns; no address is given.
         let sent = unsafe {
@@ -285,6 +296,7 @@ impl StackSocket for Socket {
     }
 
     fn shutdown(&self) {
+        let _held = stack::hold();
         // SAFETY: an open socket. A failure means that it is down already.
         unsafe { ffi::usrsctp_shutdown(self.raw, libc::SHUT_WR) };
     }
@@ -293,6 +305,7 @@ impl StackSocket for Socket {
         let mut error: c_int = 0;
         let mut length = size_of::<c_int>() as socklen_t;
         let value = (&raw mut error).cast::<c_void>();
+        let _held = stack::hold();
         // SAFETY: room for one integer.
         let result = unsafe {
             ffi::usrsctp_getsockopt(self.raw, libc::SOL_SOCKET, libc::SO_ERROR, value, &raw mut length)
@@ -304,6 +317,7 @@ impl StackSocket for Socket {
         let mut status = [0u8; STATUS_ROOM];
         let mut length = status.len() as socklen_t;
         let value = status.as_mut_ptr().cast();
+        let _held = stack::hold();
         // SAFETY: more room than the structure needs, and its length.
         let result = unsafe {
             ffi::usrsctp_getsockopt(self.raw, IPPROTO_SCTP, ffi::SCTP_STATUS, value, &raw mut length)
@@ -314,6 +328,7 @@ impl StackSocket for Socket {
 
     fn peer_addresses(&self) -> Vec<SocketAddr> {
         let mut list: *mut sockaddr = std::ptr::null_mut();
+        let _held = stack::hold();
         // SAFETY: the library allocates the list; it is freed once, below.
         let count = unsafe { ffi::usrsctp_getpaddrs(self.raw, 0, &raw mut list) };
         let addresses = read_list(list, count);
@@ -326,6 +341,7 @@ impl StackSocket for Socket {
 
     fn local_addresses(&self) -> Vec<SocketAddr> {
         let mut list: *mut sockaddr = std::ptr::null_mut();
+        let _held = stack::hold();
         // SAFETY: the library allocates the list; it is freed once, below.
         let count = unsafe { ffi::usrsctp_getladdrs(self.raw, 0, &raw mut list) };
         let addresses = read_list(list, count);
@@ -345,10 +361,8 @@ impl StackSocket for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // The upcall stays set: the stack's threads look whether there is one and call it some
-        // moments later without a lock, so that taking it away here lets them call a null pointer.
-        // SAFETY: the only close of this pointer. An upcall that is on its way or still to come
-        // carries a number, which is forgotten by `registration`.
+        let _held = stack::hold();
+        // SAFETY: the only close of this pointer, while no other thread is in the library.
         unsafe { ffi::usrsctp_close(self.raw) };
     }
 }

@@ -1,8 +1,11 @@
-//! The stack of this process: started once, found again by number.
+//! The stack of this process: started once, entered by one thread at a time.
 //!
-//! An upcall carries a number, not a pointer: the stack's threads may still be
-//! about to call when a socket is closed here, and then find nothing.
+//! usrsctp has locks of its own, but they do not cover the life of a socket: a thread that has a
+//! packet wakes the socket, or the listener, that another one is closing, and writes into freed
+//! memory. So [`hold`] stands before every entrance: the calls of `socket.rs`, the timers here, and
+//! the packets of the stack's receive threads, which `build.rs` has led to [`tern_usrsctp_input`].
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use libc::{c_int, c_void};
+use libc::{c_int, c_void, sockaddr};
 use tokio::sync::Notify;
 
 use super::ffi::{self, UsrSocket};
@@ -21,6 +24,12 @@ use crate::wire;
 static STACK: OnceLock<Mutex<Option<Encapsulation>>> = OnceLock::new();
 static SIGNALS: OnceLock<Mutex<HashMap<u64, Arc<Signal>>>> = OnceLock::new();
 static NEXT: AtomicU64 = AtomicU64::new(1);
+static LIBRARY: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    /// What the library has called back about while this thread held it.
+    static RAISED: RefCell<Vec<Arc<Signal>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// How often the stack's timers are looked at. Its own thread does so a hundred times a second,
 /// for ever, with associations or without; the shortest timer that we let it have is RTO.Min.
@@ -90,12 +99,66 @@ impl Drop for Registration {
     }
 }
 
-/// Called by the stack's threads: something changed on a socket. It only wakes;
-/// the sockets are read by their owners, so the stack never waits here.
+/// Called by the stack, and so by the thread that holds it: something changed on a socket. The
+/// signal is raised when the thread lets go, for a waker may drop a task and the sockets in it.
 pub(super) unsafe extern "C" fn upcall(_: *mut UsrSocket, argument: *mut c_void, _: c_int) {
     let signal = lock(signals()).get(&(argument.addr() as u64)).cloned();
-    if let Some(signal) = signal {
-        signal.raise();
+    RAISED.with_borrow_mut(|raised| raised.extend(signal));
+}
+
+/// The right to call into the library, of one thread at a time.
+#[must_use]
+pub(super) struct Held(Option<MutexGuard<'static, ()>>);
+
+/// Waits until no other thread is in the library. Not to be called by a thread that holds it.
+pub(super) fn hold() -> Held {
+    Held(Some(lock(&LIBRARY)))
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0 = None;
+        RAISED.take().iter().for_each(|signal| signal.raise());
+    }
+}
+
+/// A packet that one of the stack's receive threads has read.
+///
+/// # Safety
+///
+/// For the library alone, whose `sctp_common_input_processing` it stands for: the same arguments.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tern_usrsctp_input(
+    packet: *mut *mut c_void,
+    ip_header: c_int,
+    offset: c_int,
+    length: c_int,
+    source: *mut sockaddr,
+    destination: *mut sockaddr,
+    common_header: *mut c_void,
+    first_chunk: *mut c_void,
+    check: u8,
+    ecn: u8,
+    vrf: u32,
+    udp_port: u16,
+) {
+    let _held = hold();
+    // SAFETY: the arguments are the library's own for this very function.
+    unsafe {
+        ffi::sctp_common_input_processing(
+            packet,
+            ip_header,
+            offset,
+            length,
+            source,
+            destination,
+            common_header,
+            first_chunk,
+            check,
+            ecn,
+            vrf,
+            udp_port,
+        );
     }
 }
 
@@ -128,6 +191,7 @@ pub(super) fn strangers(wanted: Strangers) {
 fn set_blackhole(strangers: Strangers) {
     // 2 covers INIT and every other chunk.
     let value = if strangers == Strangers::Ignored { 2 } else { 0 };
+    let _held = hold();
     // SAFETY: a plain integer.
     unsafe { ffi::usrsctp_sysctl_set_sctp_blackhole(value) };
 }
@@ -143,6 +207,7 @@ pub(super) fn learn_loopback(address: SocketAddr) {
     known.push(address.ip());
     let mut packed = wire::pack([address]);
     let name = c"lo";
+    let _held = hold();
     // SAFETY: the stack runs; it copies name and address, and finds the loopback
     // interface by its index. 0 is its only routing table.
     unsafe {
@@ -277,6 +342,7 @@ fn keep_time() {
         let passed = u32::try_from(told.elapsed().as_millis()).unwrap_or(u32::MAX);
         // What is left of a millisecond counts with the next one.
         told += Duration::from_millis(passed.into());
+        let _held = hold();
         // SAFETY: the stack was initialised before this thread began, and is never ended.
         unsafe { ffi::usrsctp_handle_timers(passed) };
     }
