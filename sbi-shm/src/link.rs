@@ -10,7 +10,7 @@ use crate::counters::{self, Counter};
 use crate::memory;
 use crate::region::{Regions, StatusPage};
 use crate::returns::{self, Giver};
-use crate::sleep::{self, Bed, Rung};
+use crate::sleep::{Bed, Rung};
 use crate::sync::Ordering;
 
 /// The memory of a pair, and the peer's bed.
@@ -77,9 +77,9 @@ impl Link {
         }
     }
 
-    /// Whether the peer runs now, on another processor than this thread.
+    /// Whether the peer runs, or wakes up from our ring, on another processor than this thread.
     pub(crate) fn peer_runs_elsewhere(&self, cpu: u32) -> bool {
-        sleep::is_awake(self.peer_page.word()) && self.peer_page.cpu().load(Ordering::Relaxed) != cpu
+        self.rung.expects(self.peer_page.word()) && self.peer_page.cpu().load(Ordering::Relaxed) != cpu
     }
 
     /// Gives one of the peer's buffers back, and wakes the peer if it waits for one.

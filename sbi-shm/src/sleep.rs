@@ -36,11 +36,6 @@ pub fn disarm(word: &AtomicU32) {
     word.store(awake, Ordering::Relaxed);
 }
 
-/// Whether the owner of this word is awake.
-pub fn is_awake(word: &AtomicU32) -> bool {
-    word.load(Ordering::Relaxed) & ASLEEP == 0
-}
-
 /// What a producer remembers of the sleep it rang into last. Shared by a process's threads.
 #[derive(Debug, Default)]
 pub struct Rung(AtomicU32);
@@ -54,5 +49,11 @@ impl Rung {
             return None;
         }
         Some(if seen & ON_EVENT == 0 { Bed::Bells } else { Bed::Event })
+    }
+
+    /// Whether the owner of this word is awake, or on its way because of us.
+    pub fn expects(&self, word: &AtomicU32) -> bool {
+        let seen = word.load(Ordering::Relaxed);
+        seen & ASLEEP == 0 || self.0.load(Ordering::Relaxed) == seen
     }
 }

@@ -454,14 +454,7 @@ impl Shared {
             return false;
         }
         let mut spin = self.spin.lock().unwrap_or_else(PoisonError::into_inner);
-        let started = Instant::now();
-        let Some(budget) = spin.allowance(started) else { return false };
-        let mut paid = false;
-        while !paid && started.elapsed() < budget {
-            std::hint::spin_loop();
-            paid = state.has_input();
-        }
-        spin.spent(started.elapsed(), paid);
+        let Some(paid) = spin.until(|| state.has_input()) else { return false };
         state.count(if paid { Counter::SpinsPaid } else { Counter::SpinsWasted });
         paid
     }

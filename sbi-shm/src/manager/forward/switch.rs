@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -127,18 +127,8 @@ impl Switch {
     fn spin(&self, spin: &mut Spin) -> bool {
         let cpu = rustix::thread::sched_getcpu() as u32;
         self.page.cpu().store(cpu, Ordering::Relaxed);
-        let Some(budget) = spin.allowance(Instant::now()) else { return false };
-        if !self.pairs.iter().flatten().any(|pair| pair.link.peer_runs_elsewhere(cpu)) {
-            return false;
-        }
-        let started = Instant::now();
-        let mut paid = false;
-        while !paid && started.elapsed() < budget {
-            std::hint::spin_loop();
-            paid = self.has_input();
-        }
-        spin.spent(started.elapsed(), paid);
-        paid
+        self.pairs.iter().flatten().any(|pair| pair.link.peer_runs_elsewhere(cpu))
+            && spin.until(|| self.has_input()) == Some(true)
     }
 
     /// Does what the manager says.
