@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tern_nf::Target;
 use tern_ngap::ngap::NGAP_PDU;
 use tern_sbi::common::NfInstanceId;
-use tern_sbi::{Call, Operation, Reply};
+use tern_sbi::{Call, Operation, PRIORITY_OF_NEW_WORK, Reply};
 use tern_types::{Duration, Guti5g, Instant, Random, Supi};
 use tracing::{debug, error, info, warn};
 
@@ -325,20 +325,33 @@ impl Amf {
 
     /// Sends a service request for a UE; its reply will find the UE.
     pub(crate) fn request<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) -> Awaited<O> {
-        self.call(ue, target, operation, false)
+        self.call(ue, target, operation, Call::default())
+    }
+
+    /// The same for the first request of a procedure: it yields to those of procedures in progress,
+    /// but for a UE that comes with priority.
+    pub(crate) fn begin<O: Operation>(
+        &mut self,
+        ue: &UeContext,
+        target: Target,
+        operation: &O,
+    ) -> Awaited<O> {
+        let preferred = ue.n2.as_ref().is_some_and(|n2| n2.priority);
+        let priority = (!preferred).then_some(PRIORITY_OF_NEW_WORK);
+        self.call(ue.id, target, operation, Call { priority, ..Call::default() })
     }
 
     /// The same for what ends something that would stay otherwise, and cannot come back.
     pub(crate) fn insist<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) -> Awaited<O> {
-        self.call(ue, target, operation, true)
+        self.call(ue, target, operation, Call { insist: true, ..Call::default() })
     }
 
-    fn call<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O, insist: bool) -> Awaited<O> {
+    fn call<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O, call: Call) -> Awaited<O> {
         let token = Token(self.next_token);
         self.next_token += 1;
         self.tokens.insert(token, ue);
         debug!(operation = O::NAME, ue = ue.0, "request");
-        let call = Call { session: Some(ue.0), insist, ..Call::default() };
+        let call = Call { session: Some(ue.0), ..call };
         self.out.push(Output::Request { token, target, call, request: operation.to_request() });
         Awaited::new(token)
     }

@@ -268,7 +268,7 @@ fn request(
     info.resynchronization_info =
         resynchronisation.map(|(rand, auts)| ResynchronizationInfo::new(Octets(rand), Octets(auts)));
     let target: Target = ausf::target(identity);
-    amf.request(ue.id, target, &Authenticate { info })
+    amf.begin(ue, target, &Authenticate { info })
 }
 
 /// What a refusal of the AUSF means to the UE (TS 29.509 §6.1.7.3).

@@ -63,7 +63,7 @@ pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, new: &NewSession) -> Opt
     let selection =
         Selection { dnn: Some(new.dnn.clone()), snssai: Some(new.snssai), ..Selection::default() };
     let target = Target::selected(NfType::Smf, ServiceName::NsmfPdusession, selection);
-    Some(amf.request(ue.id, target, &operation))
+    Some(amf.begin(ue, target, &operation))
 }
 
 /// Tells the SMF something; `None` if the context's URI makes no sense.

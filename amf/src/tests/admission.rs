@@ -472,3 +472,16 @@ fn when_a_context_waits_or_is_counted_then_that_is_serialised() {
         assert_eq!(back.deadline(), rig.amf.ue(&ue.supi).unwrap().deadline());
     }
 }
+
+#[test]
+fn when_a_procedure_begins_then_its_first_request_yields_unless_the_ue_has_priority() {
+    let mut rig = Rig::new();
+    let mut ue = registered(&mut rig, 1);
+    ask(&mut rig, &mut ue, 1, 1);
+    assert_eq!(rig.yielding, ["/nausf-auth/v1/ue-authentications", "/nsmf-pdusession/v1/sm-contexts"]);
+    rig.yielding.clear();
+    let mut preferred = registered_as(&mut rig, 2, RRCEstablishmentCause::highPriorityAccess);
+    ask(&mut rig, &mut preferred, 1, 1);
+    assert_creating(&rig, &[1, 2]);
+    assert!(rig.yielding.is_empty(), "{:?}", rig.yielding);
+}

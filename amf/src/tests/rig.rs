@@ -20,7 +20,10 @@ use tern_sbi::npcf_am::{CreateAmPolicy, PolicyAssociation};
 use tern_sbi::nsmf_pdusession::*;
 use tern_sbi::nudm_sdm::*;
 use tern_sbi::nudm_uecm::RegisterAmf3gpp;
-use tern_sbi::{Operation, OperationError, PathParams, ProblemDetails, Related, Reply, Request, Response};
+use tern_sbi::{
+    Operation, OperationError, PRIORITY_OF_NEW_WORK, PathParams, ProblemDetails, Related, Reply, Request,
+    Response,
+};
 use tern_types::{Ambr, Dnn, GlobalGnbId, Guti5g, Imei, Instant, PlmnId, Random, Snssai, Supi, Tac, Tai};
 
 use crate::n2::message::{GnbInfo, N2Command, N2Event, SupportedPlmn, SupportedTa};
@@ -49,6 +52,8 @@ pub(super) struct Rig {
     pub refusals: BTreeMap<&'static str, Reply>,
     /// Names of the operations served, in their order.
     pub served: Vec<&'static str>,
+    /// Paths of the requests that yield to others.
+    pub yielding: Vec<String>,
     pub sqn: Sqn,
     vectors: Vec<AuthenticationVector>,
     pub subscribed: Vec<Snssai>,
@@ -91,6 +96,7 @@ impl Rig {
             deadline: None,
             refusals: BTreeMap::new(),
             served: Vec::new(),
+            yielding: Vec::new(),
             sqn: Sqn::default().next().unwrap(),
             vectors: Vec::new(),
             subscribed: vec![Snssai::new(1, None)],
@@ -127,7 +133,10 @@ impl Rig {
                     self.streams.push(stream);
                 }
                 Output::N2(_) => {}
-                Output::Request { token, target, request, .. } => {
+                Output::Request { token, target, call, request } => {
+                    if call.priority == Some(PRIORITY_OF_NEW_WORK) {
+                        self.yielding.push(request.path.clone());
+                    }
                     self.requests.push_back((token, target, request));
                 }
                 Output::Answer(token, reply) => {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tern_sbi::{
-    Call, Method, Operation, OperationError, PathParams, ProblemDetails, Reply, Request, Response,
+    Call, Method, Operation, OperationError, PRIORITY_OF_NEW_WORK, PathParams, ProblemDetails, Reply,
+    Request, Response,
 };
 use tern_types::Duration;
 
@@ -14,6 +15,9 @@ use crate::transport::{BoxFuture, Service};
 /// Requests that one [`Routes`] answers at the same time, unless told otherwise; more are
 /// refused with 503 `NF_CONGESTION` before they are decoded.
 pub const REQUESTS_IN_PROGRESS_MAX: usize = 4096;
+/// One place in this many is kept from new work, so that the requests of procedures that were
+/// admitted find one however much else begins.
+const KEPT_SHARE: usize = 4;
 
 /// What a refused consumer is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -178,11 +182,19 @@ impl Drop for InProgress {
     }
 }
 
+/// How many of `all` places may be taken when such a request takes one.
+pub(crate) fn places(all: usize, request: &Request) -> usize {
+    match request.headers.priority {
+        Some(PRIORITY_OF_NEW_WORK..) => all - all / KEPT_SHARE,
+        _ => all,
+    }
+}
+
 impl Service for Routes {
     fn handle(&self, request: Request) -> BoxFuture<'_, Reply> {
         let in_progress = self.in_progress.fetch_add(1, Ordering::Relaxed);
         let counted = InProgress(self.in_progress.clone());
-        if in_progress >= self.in_progress_max {
+        if in_progress >= places(self.in_progress_max, &request) {
             tracing::debug!(path = request.path, in_progress, "request refused: congestion");
             let reply = Reply {
                 retry_after: Some(RETRY_AFTER),

@@ -36,7 +36,8 @@ pub use content::Content;
 pub use encoding::{JSON_LEN_MAX, cause};
 pub use message::{Body, Headers, Method, Part, PartKind, Reply, Request};
 pub use operation::{
-    Call, Failure, Location, Operation, OperationError, PathParams, Response, TransportError, percent_decode,
+    Call, Failure, Location, Operation, OperationError, PRIORITY_OF_NEW_WORK, PathParams, Response,
+    TransportError, percent_decode,
 };
 pub use problem::{InvalidParam, ProblemDetails};
 pub use related::{ErrorModel, RefToBinaryData, RefersToParts, Related};

@@ -4,9 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -25,10 +22,7 @@ use tern_sbi::{
 };
 use tern_types::Duration;
 
-use crate::samples;
-
-/// Exit status of the checker where something it needs is absent.
-const SKIPPED: i32 = 77;
+use crate::{oracle, samples};
 
 fn write<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut octets = Vec::new();
@@ -482,24 +476,12 @@ fn collect_text_keys(octets: &mut &[u8], keys: &mut BTreeSet<String>) {
 
 #[test]
 fn cbor2_reads_what_we_write() {
-    let python = std::env::var_os("TERN_PYTHON").unwrap_or_else(|| "python3".into());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle/direct_form.py");
-    let checker = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let Ok(mut checker) = checker else { return skip("there is no python3") };
     let mut input = json!(NAMES.as_slice()).to_string();
     for case in oracle_cases() {
         input.push('\n');
         input.push_str(&case.to_string());
     }
-    // A checker that skips has gone before it reads.
-    let _ = checker.stdin.take().expect("piped").write_all(input.as_bytes());
-    let output = checker.wait_with_output().expect("the checker ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    match output.status.code() {
-        Some(0) => println!("{said}"),
-        Some(SKIPPED) => skip(said.trim().trim_start_matches("skipped: ")),
-        _ => panic!("{said}"),
-    }
+    oracle::check("direct::cbor2_reads_what_we_write", "direct_form.py", &[], &input);
 }
 
 /// All samples, and a request and a reply in full.
@@ -543,10 +525,6 @@ fn oracle_cases() -> Vec<Value> {
 }
 
 /// Says, in a line that `tests/skips.txt` must know, that the checker cannot run here.
-fn skip(reason: &str) {
-    println!("SKIPPED tern-sbi direct::cbor2_reads_what_we_write: {reason}");
-}
-
 /// Whatever it says, it answers.
 fn read_everything(octets: &[u8]) {
     let shared = Bytes::copy_from_slice(octets);

@@ -3,5 +3,6 @@
 mod direct;
 mod hostile;
 mod operations;
+mod oracle;
 mod samples;
 mod schemas;

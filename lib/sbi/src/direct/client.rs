@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use super::frame::{Frame, FrameError, Incoming, write_frame, write_message};
 use crate::http::HttpLimits;
 use crate::producers::Shareable;
+use crate::routes::places;
 use crate::tap::{Exchange, Tap};
 
 /// What became of one request.
@@ -51,6 +52,7 @@ struct Shared {
     /// There are octets that the window did not take.
     unsent: Notify,
     tap: Option<(Tap, String)>,
+    /// Requests without an answer at a time.
     requests_max: usize,
 }
 
@@ -118,7 +120,7 @@ impl Shared {
         if let Some(why) = &state.closed {
             return Err(why.clone());
         }
-        if state.waiting.len() >= self.requests_max {
+        if state.waiting.len() >= places(self.requests_max, request) {
             return Err("too many requests in progress".to_owned());
         }
         state.number = state.number.wrapping_add(1).max(1);

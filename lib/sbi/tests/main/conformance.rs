@@ -5,8 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sbi_shm::PoolShape;
 use sbi_shm::manager::{Domain, Manager, ManagerOptions};
-use tern_sbi::{Body, Call, Method, ProblemDetails, Reply, Request, TransportError};
+use tern_sbi::{Body, Call, Method, PRIORITY_OF_NEW_WORK, ProblemDetails, Reply, Request, TransportError};
 use tern_sbi_transport::http::Tcp;
 use tern_sbi_transport::{
     BoxFuture, Codec, Connections, Http, HttpLimits, Hybrid, HybridOptions, MemoryTransport, Service,
@@ -22,7 +23,7 @@ fn http() -> Arc<dyn Transport> {
 
 /// Shared memory, with a manager of its own; producer and consumer are two processes' worth of it.
 fn shm(codec: Codec, connections: Connections) -> Arc<dyn Transport> {
-    let manager = manager();
+    let manager = manager(PoolShape::default());
     let end = |name: &str| {
         let options = HybridOptions {
             transport: TransportChoice::Shm,
@@ -61,12 +62,12 @@ impl Transport for TwoEnds {
 }
 
 /// Starts a manager that grants this user 127.0.0.0/8; it lives as long as the tests.
-fn manager() -> String {
+pub(crate) fn manager(pool: PoolShape) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let socket = format!("@tern-sbi-test-{}-{number}", std::process::id());
     let user = std::fs::metadata("/proc/self").unwrap().uid();
-    let domain = Domain::new("test", user, vec!["127.0.0.0/8".parse().unwrap()]);
+    let domain = Domain { pool, ..Domain::new("test", user, vec!["127.0.0.0/8".parse().unwrap()]) };
     let options = ManagerOptions { socket: socket.clone(), domains: vec![domain] };
     let manager = Manager::bind(options).unwrap();
     std::thread::spawn(move || manager.run(|_| {}));
@@ -179,6 +180,22 @@ async fn one_place_serves_once(transport: Arc<dyn Transport>) {
     assert!(transport.serve(serving.local_addr(), Arc::new(routes())).await.is_err());
 }
 
+async fn new_work_leaves_places_to_what_was_admitted(transport: Arc<dyn Transport>) {
+    let (_serving, root) = serve(&*transport, routes().in_progress_max(4)).await;
+    let begins = Call { priority: Some(PRIORITY_OF_NEW_WORK), ..Call::default() };
+    let running: Vec<_> = (0..3)
+        .map(|_| {
+            let (transport, root, begins) = (transport.clone(), root.clone(), begins.clone());
+            tokio::spawn(async move { transport.send(&root, &begins, get("/test/v1/stuck")).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let echo = || request(Method::Post, "/test/v1/echo", Body::Empty);
+    assert_eq!(transport.send(&root, &begins, echo()).await.unwrap().status, 503);
+    assert_eq!(transport.send(&root, &Call::default(), echo()).await.unwrap().status, 200);
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 async fn congestion_is_told(transport: Arc<dyn Transport>) {
     let (_serving, root) = serve(&*transport, routes().in_progress_max(1)).await;
     let running = {
@@ -226,6 +243,7 @@ conformance!(
     many_requests_share_the_way,
     one_place_serves_once,
     congestion_is_told,
+    new_work_leaves_places_to_what_was_admitted,
 );
 
 mod faults {

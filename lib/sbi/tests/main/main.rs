@@ -4,6 +4,7 @@
 
 mod both_ways;
 mod conformance;
+mod flood;
 mod hostile;
 #[allow(dead_code, reason = "shared with the tests of the models")]
 #[path = "../../../../proto/sbi/tests/samples/mod.rs"]

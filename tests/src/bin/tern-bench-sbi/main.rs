@@ -26,6 +26,10 @@ use tern_tests::netns;
 use report::Report;
 use stop::Stop;
 
+/// That of the `tern` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "The SBI through shared memory against its goals")]
 struct Arguments {
@@ -64,6 +68,8 @@ enum Command {
 /// A part of the bench.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
+    /// The small pieces, by Criterion.
+    Pieces,
     /// What writing and reading one message costs.
     Codec,
     /// One SBI message.
@@ -146,6 +152,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
 impl Section {
     fn measure(self, bench: &Bench, report: &mut Report) -> Result<()> {
         match self {
+            Self::Pieces => rows::pieces::measure(bench, report),
             Self::Codec => rows::codec::measure(bench, report),
             Self::Message => rows::message::measure(bench, report),
             Self::Stream => rows::stream::measure(bench, report),

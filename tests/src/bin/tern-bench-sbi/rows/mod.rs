@@ -6,6 +6,7 @@ pub mod core;
 pub mod hop;
 pub mod idle;
 pub mod message;
+pub mod pieces;
 pub mod rate;
 pub mod stream;
 pub mod tenants;
