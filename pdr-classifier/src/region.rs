@@ -20,6 +20,11 @@ impl Masked {
         value & self.mask == self.value
     }
 
+    /// The value with the mask's bits as they must be.
+    pub(crate) const fn apply(self, value: u32) -> u32 {
+        value & !self.mask | self.value
+    }
+
     fn and(self, other: Self) -> Option<Self> {
         let shared = self.mask & other.mask;
         (self.value & shared == other.value & shared)
@@ -28,7 +33,7 @@ impl Masked {
 }
 
 /// The lanes that a mask may restrict. One place each in [`Region::masks`].
-const MASKED: [Lane; 3] = [Lane::Tos, Lane::CTag, Lane::STag];
+pub(crate) const MASKED: [Lane; 3] = [Lane::Tos, Lane::CTag, Lane::STag];
 
 /// A box: an interval for each lane, and what an interval cannot say.
 ///
@@ -40,9 +45,9 @@ pub(crate) struct Region {
     pub(crate) high: [u32; LANES],
     /// One bit for each lane that is restricted.
     used: u32,
-    masks: [Masked; MASKED.len()],
+    pub(crate) masks: [Masked; MASKED.len()],
     /// One bit for each QFI.
-    qfis: u64,
+    pub(crate) qfis: u64,
     /// Whether `masks` or `qfis` say more than the intervals.
     irregular: bool,
 }
@@ -135,4 +140,28 @@ impl Region {
         let qfi = key.get(Lane::Qfi);
         masks && (self.qfis == u64::MAX || (qfi < 64 && self.qfis >> qfi & 1 == 1))
     }
+
+    pub(crate) fn interval(&self, lane: usize) -> (u32, u32) {
+        (self.low[lane], self.high[lane])
+    }
+
+    /// How two boxes lie in a lane.
+    pub(crate) fn relation(&self, other: &Self, lane: usize) -> Relation {
+        if self.interval(lane) == other.interval(lane) {
+            Relation::Identical
+        } else if self.high[lane] < other.low[lane] || other.high[lane] < self.low[lane] {
+            Relation::Disjoint
+        } else {
+            Relation::Overlapping
+        }
+    }
+}
+
+/// How two intervals lie to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Identical,
+    Disjoint,
+    /// Neither before, nor after, nor the same: no order holds both.
+    Overlapping,
 }

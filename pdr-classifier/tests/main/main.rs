@@ -1,4 +1,8 @@
-//! The tests of the crate's public face.
-#![allow(clippy::unwrap_used)]
+//! The crate as its users see it.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
+mod adversarial;
+mod differential;
 mod model;
+mod oracle;
+mod random;
