@@ -46,3 +46,8 @@ pub use region::Masked;
 pub use sdf::{Address, FILTERS_MAX, Filters, Prefix, Sdf, SdfFilter};
 pub use sorted_vector::SortedVector;
 pub use tuple_space::TupleSpaceSearch;
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
