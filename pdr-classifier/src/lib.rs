@@ -19,6 +19,7 @@
 //!
 //! The README has the complexity of each classifier's operations.
 
+mod blocked_scan;
 mod classifier;
 mod error;
 mod ethernet;
@@ -34,6 +35,7 @@ mod sdf;
 mod sorted_vector;
 mod tuple_space;
 
+pub use blocked_scan::BlockedScan;
 pub use classifier::{Classifier, SET_BOXES_MAX};
 pub use error::{ExpandError, InsertError};
 pub use ethernet::{EthernetFilter, MacAddresses, Tag};

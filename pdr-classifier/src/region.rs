@@ -49,7 +49,7 @@ pub(crate) struct Region {
     /// One bit for each QFI.
     pub(crate) qfis: u64,
     /// Whether `masks` or `qfis` say more than the intervals.
-    irregular: bool,
+    pub(crate) irregular: bool,
 }
 
 impl Region {

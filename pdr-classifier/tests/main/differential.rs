@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use pdr_classifier::generate::{Family, Hits, Rng, Shape, rules, trace};
 use pdr_classifier::{
-    Classifier, Filters, Key, LinkedList, PartitionSort, Pdr, PdrId, Rule, SdfFilter, SortedVector,
-    TupleSpaceSearch,
+    BlockedScan, Classifier, Filters, Key, LinkedList, PartitionSort, Pdr, PdrId, Rule, SdfFilter,
+    SortedVector, TupleSpaceSearch,
 };
 use proptest::prelude::*;
 
 use crate::{oracle, random};
 
 /// How many lookups the long test makes; the environment may say otherwise.
-const LOOKUPS: u64 = 100_000;
+const LOOKUPS: u64 = 60_000;
 const LOOKUPS_VARIABLE: &str = "PDR_CLASSIFIER_LOOKUPS";
 
 /// So many lookups on average from one update to the next.
@@ -32,6 +32,7 @@ impl World {
         let sets: Vec<(&str, Box<dyn Classifier>)> = vec![
             ("linked list", Box::new(LinkedList::new())),
             ("sorted vector", Box::new(SortedVector::new())),
+            ("blocked scan", Box::new(BlockedScan::new())),
             ("tuple space search", Box::new(TupleSpaceSearch::new())),
             ("partition sort", Box::new(PartitionSort::new())),
         ];
@@ -175,6 +176,7 @@ fn every_classifier_finds_what_the_oracle_finds_in_generated_sets() {
             let mut sets: Vec<Box<dyn Classifier>> = vec![
                 Box::new(LinkedList::new()),
                 Box::new(SortedVector::new()),
+                Box::new(BlockedScan::new()),
                 Box::new(TupleSpaceSearch::new()),
                 Box::new(PartitionSort::new()),
             ];
