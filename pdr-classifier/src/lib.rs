@@ -20,6 +20,7 @@
 //! The README has the complexity of each classifier's operations.
 
 mod blocked_scan;
+mod blocks;
 mod classifier;
 mod error;
 mod ethernet;

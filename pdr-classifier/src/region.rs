@@ -135,6 +135,16 @@ impl Region {
         !self.irregular || self.matches_irregular(key)
     }
 
+    /// The same without a branch until all lanes are compared: for a box that most likely matches.
+    pub(crate) fn verifies(&self, key: &Key) -> bool {
+        let mut outside = 0;
+        for ((value, low), high) in key.lanes.iter().zip(self.low).zip(self.high) {
+            // An unsigned difference is large if the value is below `low`, too.
+            outside |= u32::from(value.wrapping_sub(low) > high.wrapping_sub(low));
+        }
+        outside == 0 && (!self.irregular || self.matches_irregular(key))
+    }
+
     fn matches_irregular(&self, key: &Key) -> bool {
         let masks = MASKED.iter().zip(self.masks).all(|(&lane, masked)| masked.matches(key.get(lane)));
         let qfi = key.get(Lane::Qfi);

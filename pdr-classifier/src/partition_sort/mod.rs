@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::blocks::Blocks;
 use crate::classifier::{Classifier, check_room};
 use crate::error::InsertError;
 use crate::expand::Rule;
@@ -18,8 +19,8 @@ use crate::region::Region;
 use fields::{by_specificity, order_of_all, select};
 use tree::Tree;
 
-/// The most partitions. Boxes that none of them takes wait in a list, so that a set made to need a
-/// partition for each rule costs no more than a linear search beyond these.
+/// The most partitions. Boxes that none of them takes are scanned as [`BlockedScan`](crate::BlockedScan)
+/// does it, so that a set made to need a partition for each rule costs no more than that beyond these.
 pub const PARTITIONS_MAX: usize = 64;
 
 /// Up to this many boxes a partition may find another order when its own does not sort a new box.
@@ -32,7 +33,7 @@ pub struct PartitionSort {
     partitions: Slab<Partition>,
     order: SearchOrder,
     /// Boxes that no partition takes, lowest rank first.
-    overflow: Vec<(Rank, u32)>,
+    overflow: Blocks,
     rules: HashMap<PdrId, SmallVec<[u32; 2]>>,
 }
 
@@ -90,7 +91,7 @@ impl PartitionSort {
         self.partitions.len()
     }
 
-    /// The number of boxes that are searched one by one, since no partition takes them.
+    /// The number of boxes that are scanned, since no partition takes them.
     pub fn overflow(&self) -> usize {
         self.overflow.len()
     }
@@ -143,9 +144,8 @@ impl PartitionSort {
             let order = by_specificity(&self.boxes[at as usize].region);
             self.partition(order, &[at]);
         } else {
-            let entry = (self.boxes[at as usize].rank, at);
-            let place = self.overflow.partition_point(|&other| other < entry);
-            self.overflow.insert(place, entry);
+            let Stored { rank, ref region, .. } = self.boxes[at as usize];
+            self.overflow.insert((rank, at), region);
         }
     }
 
@@ -153,9 +153,7 @@ impl PartitionSort {
     fn displace(&mut self, at: u32) {
         let Stored { rank, partition, .. } = self.boxes[at as usize];
         let Some(place) = partition else {
-            if let Ok(place) = self.overflow.binary_search(&(rank, at)) {
-                self.overflow.remove(place);
-            }
+            self.overflow.remove((rank, at));
             return;
         };
         let partition = &mut self.partitions[place as usize];
@@ -170,8 +168,10 @@ impl PartitionSort {
 
     /// Gives the first box of the overflow a partition, if there is room for one again.
     fn relieve(&mut self) {
-        if self.partitions.len() < PARTITIONS_MAX && !self.overflow.is_empty() {
-            let (_, at) = self.overflow.remove(0);
+        if self.partitions.len() < PARTITIONS_MAX
+            && let Some((rank, at)) = self.overflow.first()
+        {
+            self.overflow.remove((rank, at));
             self.place(at);
         }
     }
@@ -251,9 +251,7 @@ impl Classifier for PartitionSort {
 
     fn classify(&self, key: &Key) -> Option<PdrId> {
         let best = self.order.search(|place| self.partitions[place].tree.find(key, &self.boxes));
-        let worth = self.overflow.iter().take_while(|&&(rank, _)| best.is_none_or(|best| rank < best));
-        let mut matching = worth.filter(|&&(_, at)| self.boxes[at as usize].region.matches(key));
-        matching.next().map(|&(rank, _)| rank).or(best).map(|rank| rank.id)
+        self.overflow.find(key, best).or(best).map(|rank| rank.id)
     }
 
     fn len(&self) -> usize {

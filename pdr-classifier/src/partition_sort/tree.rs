@@ -68,7 +68,7 @@ impl Tree {
             match &self.nodes[at as usize] {
                 Node::Branch(branch) => at = branch.find(key.lanes[usize::from(branch.lane)])?,
                 Node::Leaf(leaf) => {
-                    let matching = leaf.iter().find(|&&(_, at)| boxes[at as usize].region.matches(key));
+                    let matching = leaf.iter().find(|&&(_, at)| boxes[at as usize].region.verifies(key));
                     return matching.map(|&(rank, _)| rank);
                 }
             }

@@ -24,7 +24,7 @@ fn same_answers(left: &PartitionSort, right: &SortedVector, keys: &[Key]) {
 }
 
 #[test]
-fn when_each_rule_needs_its_own_partition_then_their_number_is_limited_and_the_rest_is_a_list() {
+fn when_each_rule_needs_its_own_partition_then_their_number_is_limited_and_the_rest_is_scanned() {
     let rules = compiled(Shape::Overlapping, 500);
     let keys = trace(&rules, Hits::Uniform, 500, 5);
     for mut set in [inserted(&rules), PartitionSort::build(&rules).unwrap()] {
@@ -32,7 +32,7 @@ fn when_each_rule_needs_its_own_partition_then_their_number_is_limited_and_the_r
         let mut list = SortedVector::new();
         rules.iter().for_each(|rule| list.insert(rule).unwrap());
         same_answers(&set, &list, &keys);
-        // As partitions are given up, the list moves into them.
+        // As partitions are given up, the rest moves into them.
         for id in (1..=480).map(PdrId) {
             assert!(set.remove(id) && list.remove(id));
             same_answers(&set, &list, &keys[..20]);

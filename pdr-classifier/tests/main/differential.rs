@@ -112,7 +112,7 @@ fn every_classifier_finds_what_the_oracle_finds_while_rules_come_and_go() {
                 updates += 1;
                 world.sets.retain(|&(name, _)| name != "built partition sort");
             }
-            if round % 100 == 0 {
+            if round % 400 == 0 {
                 world.rebuild();
             }
             let key = world.key(&mut rng);
