@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use pdr_classifier::generate::{Family, Hits, RULES_MAX, Shape, rules, trace};
 use pdr_classifier::{
-    BlockedScan, Classifier, Filters, LinkedList, PartitionSort, Rule, SortedVector, TupleSpaceSearch,
+    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Rule, SortedVector, TupleSpaceSearch,
 };
 
 const SEED: u64 = 1;
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tuples.insert(rule)?;
         online.insert(rule)?;
     }
-    let built = PartitionSort::build(&rules)?;
+    let (built, hybrid) = (PartitionSort::build(&rules)?, Hybrid::build(&rules)?);
     println!("{count} rules, {PACKETS} packets that the last half of them match");
     println!("tuple space search: {} tables", tuples.tables());
     for (name, set) in [("one by one", &online), ("at once", &built)] {
@@ -50,13 +50,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             set.overflow()
         );
     }
-    let sets: [(&str, &dyn Classifier); 6] = [
+    let sets: [(&str, &dyn Classifier); 7] = [
         ("linked list", &list),
         ("sorted vector", &vector),
         ("blocked scan", &scan),
         ("tuple space search", &tuples),
         ("partition sort, built one by one", &online),
         ("partition sort, built at once", &built),
+        ("hybrid, built at once", &hybrid),
     ];
     let mut verdicts = vec![None; keys.len()];
     for (name, set) in sets {

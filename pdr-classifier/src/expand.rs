@@ -12,7 +12,7 @@ pub const BOXES_MAX: usize = 1024;
 /// A rule as classifiers take it: the boxes that its alternatives multiply into, which share its ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    rank: Rank,
+    pub(crate) rank: Rank,
     pub(crate) regions: Vec<Region>,
 }
 

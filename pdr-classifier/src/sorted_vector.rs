@@ -22,6 +22,19 @@ impl SortedVector {
         Self::default()
     }
 
+    pub(crate) fn boxes(&self) -> usize {
+        self.boxes.len()
+    }
+
+    /// The rules as they were inserted, in no order.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        let rule = |&rank: &Rank| {
+            let boxes = self.boxes[self.first_of(rank)..].iter().take_while(|&&(other, _)| other == rank);
+            Rule { rank, regions: boxes.map(|(_, region)| region.clone()).collect() }
+        };
+        self.ranks.values().map(rule).collect()
+    }
+
     fn first_of(&self, rank: Rank) -> usize {
         self.boxes.partition_point(|&(other, _)| other < rank)
     }

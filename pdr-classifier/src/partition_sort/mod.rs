@@ -34,7 +34,7 @@ pub struct PartitionSort {
     order: SearchOrder,
     /// Boxes that no partition takes, lowest rank first.
     overflow: Blocks,
-    rules: HashMap<PdrId, SmallVec<[u32; 2]>>,
+    rules: HashMap<PdrId, (Rank, SmallVec<[u32; 2]>)>,
 }
 
 type Boxes = Slab<Stored>;
@@ -96,6 +96,20 @@ impl PartitionSort {
         self.overflow.len()
     }
 
+    pub(crate) fn boxes(&self) -> usize {
+        self.boxes.len()
+    }
+
+    /// The rules as they were inserted, in no order.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        let region = |&at: &u32| self.boxes[at as usize].region.clone();
+        let rule = |&(rank, ref places): &(Rank, SmallVec<[u32; 2]>)| Rule {
+            rank,
+            regions: places.iter().map(region).collect(),
+        };
+        self.rules.values().map(rule).collect()
+    }
+
     /// Stores a rule's boxes, in no partition yet.
     fn register(&mut self, rule: &Rule) -> Result<SmallVec<[u32; 2]>, InsertError> {
         if self.rules.contains_key(&rule.id()) {
@@ -107,7 +121,7 @@ impl PartitionSort {
             self.boxes.insert(stored) as u32
         };
         let places: SmallVec<[u32; 2]> = rule.regions.iter().map(store).collect();
-        self.rules.insert(rule.id(), places.clone());
+        self.rules.insert(rule.id(), (rule.rank(), places.clone()));
         Ok(places)
     }
 
@@ -240,7 +254,7 @@ impl Classifier for PartitionSort {
     }
 
     fn remove(&mut self, id: PdrId) -> bool {
-        let Some(places) = self.rules.remove(&id) else { return false };
+        let Some((_, places)) = self.rules.remove(&id) else { return false };
         for &at in &places {
             self.displace(at);
             self.boxes.remove(at as usize);

@@ -2,8 +2,8 @@
 
 use pdr_classifier::generate::{Family, Hits, Shape, rules, trace};
 use pdr_classifier::{
-    Classifier as _, Filters, Key, Lane, PARTITIONS_MAX, PartitionSort, Pdi, Pdr, PdrId, Rule, Sdf,
-    SdfFilter, SortedVector, TupleSpaceSearch,
+    Classifier as _, Filters, Hybrid, Key, LARGE_BOXES_MIN, Lane, PARTITIONS_MAX, PartitionSort, Pdi, Pdr,
+    PdrId, Rule, SMALL_BOXES_MAX, Sdf, SdfFilter, SortedVector, TupleSpaceSearch,
 };
 
 fn compiled(shape: Shape, count: usize) -> Vec<Rule> {
@@ -106,4 +106,24 @@ fn when_the_first_order_does_not_sort_a_second_rule_then_another_order_is_found(
     for (source, to, expected) in [(7, 5, Some(1)), (25, 5, Some(2)), (15, 5, Some(3)), (25, 101, None)] {
         assert_eq!(set.classify(&packet(source, to)), expected.map(PdrId));
     }
+}
+
+#[test]
+fn when_a_rule_at_the_crossover_comes_and_goes_then_the_others_stay_where_they_are() {
+    let rules = compiled(Shape::Wildcards, SMALL_BOXES_MAX + 1);
+    let mut set = Hybrid::new();
+    let (last, others) = rules.split_last().unwrap();
+    others.iter().for_each(|rule| set.insert(rule).unwrap());
+    assert!(!set.is_large());
+    set.insert(last).unwrap();
+    assert!(set.is_large());
+    for _ in 0..3 {
+        assert!(set.remove(last.id()) && set.is_large());
+        set.insert(last).unwrap();
+    }
+    for rule in &rules[LARGE_BOXES_MIN..] {
+        assert!(set.is_large() && set.remove(rule.id()));
+    }
+    assert!(!set.is_large());
+    assert_eq!((set.len(), set.classify(&Key::new())), (LARGE_BOXES_MIN, Some(PdrId(1))));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pdr_classifier::generate::{Family, Hits, Rng, Shape, rules, trace};
 use pdr_classifier::{
-    BlockedScan, Classifier, Filters, Key, LinkedList, PartitionSort, Pdr, PdrId, Rule, SdfFilter,
+    BlockedScan, Classifier, Filters, Hybrid, Key, LinkedList, PartitionSort, Pdr, PdrId, Rule, SdfFilter,
     SortedVector, TupleSpaceSearch,
 };
 use proptest::prelude::*;
@@ -35,6 +35,7 @@ impl World {
             ("blocked scan", Box::new(BlockedScan::new())),
             ("tuple space search", Box::new(TupleSpaceSearch::new())),
             ("partition sort", Box::new(PartitionSort::new())),
+            ("hybrid", Box::new(Hybrid::new())),
         ];
         Self { sets, pdrs: BTreeMap::new(), shared, filters }
     }
@@ -179,11 +180,13 @@ fn every_classifier_finds_what_the_oracle_finds_in_generated_sets() {
                 Box::new(BlockedScan::new()),
                 Box::new(TupleSpaceSearch::new()),
                 Box::new(PartitionSort::new()),
+                Box::new(Hybrid::new()),
             ];
             for set in &mut sets {
                 rules.iter().for_each(|rule| set.insert(rule).unwrap());
             }
             sets.push(Box::new(PartitionSort::build(&rules).unwrap()));
+            sets.push(Box::new(Hybrid::build(&rules).unwrap()));
             for (at, key) in trace(&rules, Hits::Uniform, 200, 12).into_iter().enumerate() {
                 let expected = oracle::first(&pdrs, &[], &key);
                 assert!(expected.is_some(), "{shape:?} {family:?} {count}: a trace hits");
