@@ -1,0 +1,43 @@
+//! What every classifier offers.
+
+use crate::error::InsertError;
+use crate::expand::Rule;
+use crate::key::Key;
+use crate::pdi::PdrId;
+
+/// The most boxes, and the most rules, of one set.
+pub const SET_BOXES_MAX: usize = 1 << 20;
+
+/// A set of rules that finds the first one that a packet matches: the one of the lowest
+/// [`Rank`](crate::Rank).
+pub trait Classifier {
+    /// Adds a rule. To change one, remove it first.
+    fn insert(&mut self, rule: &Rule) -> Result<(), InsertError>;
+
+    /// Takes a rule out, and tells whether it was there.
+    fn remove(&mut self, id: PdrId) -> bool;
+
+    /// The rule that a packet matches.
+    fn classify(&self, key: &Key) -> Option<PdrId>;
+
+    /// Classifies several packets: a verdict for each key, as far as both slices go.
+    fn classify_batch(&self, keys: &[Key], verdicts: &mut [Option<PdrId>]) {
+        for (key, verdict) in keys.iter().zip(verdicts) {
+            *verdict = self.classify(key);
+        }
+    }
+
+    /// The number of rules.
+    fn len(&self) -> usize;
+
+    /// Whether there is no rule.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Whether a set of this many rules and boxes takes the rule.
+pub(crate) fn check_room(rules: usize, boxes: usize, rule: &Rule) -> Result<(), InsertError> {
+    let room = rules < SET_BOXES_MAX && boxes + rule.boxes() <= SET_BOXES_MAX;
+    if room { Ok(()) } else { Err(InsertError::Full) }
+}

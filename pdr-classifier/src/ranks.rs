@@ -1,0 +1,76 @@
+//! The ranks of the boxes in one table or partition, for the best of them.
+
+use std::collections::BTreeMap;
+
+use crate::pdi::Rank;
+
+/// A multiset: boxes of one rule share a rank.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ranks {
+    counts: BTreeMap<Rank, usize>,
+}
+
+impl Ranks {
+    pub(crate) fn add(&mut self, rank: Rank) {
+        *self.counts.entry(rank).or_default() += 1;
+    }
+
+    pub(crate) fn take(&mut self, rank: Rank) {
+        if let Some(count) = self.counts.get_mut(&rank) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&rank);
+            }
+        }
+    }
+
+    pub(crate) fn best(&self) -> Option<Rank> {
+        self.counts.first_key_value().map(|(&rank, _)| rank)
+    }
+}
+
+/// What is searched in turn, by the best rank in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SearchOrder {
+    places: Vec<(Rank, u32)>,
+}
+
+impl SearchOrder {
+    /// Moves a place from where its old best rank had it to where the new one has it; `None` is
+    /// nowhere.
+    pub(crate) fn change(&mut self, place: u32, old: Option<Rank>, new: Option<Rank>) {
+        if old == new {
+            return;
+        }
+        if let Some(old) = old
+            && let Ok(at) = self.places.binary_search(&(old, place))
+        {
+            self.places.remove(at);
+        }
+        if let Some(new) = new
+            && let Err(at) = self.places.binary_search(&(new, place))
+        {
+            self.places.insert(at, (new, place));
+        }
+    }
+
+    /// The lowest rank that `find` gives, without a look at places that cannot have a lower one.
+    pub(crate) fn search(&self, find: impl Fn(usize) -> Option<Rank>) -> Option<Rank> {
+        let mut best: Option<Rank> = None;
+        for &(first, place) in &self.places {
+            if best.is_some_and(|best| best <= first) {
+                break;
+            }
+            if let Some(rank) = find(place as usize)
+                && best.is_none_or(|best| rank < best)
+            {
+                best = Some(rank);
+            }
+        }
+        best
+    }
+
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        self.places.iter().map(|&(_, place)| place as usize)
+    }
+}

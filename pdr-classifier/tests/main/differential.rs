@@ -1,0 +1,199 @@
+//! Every classifier against the oracle, with updates between lookups.
+
+use std::collections::BTreeMap;
+
+use pdr_classifier::generate::{Family, Hits, Rng, Shape, rules, trace};
+use pdr_classifier::{
+    BlockedScan, Classifier, Filters, Hybrid, Key, LinkedList, PartitionSort, Pdr, PdrId, Rule, SdfFilter,
+    SortedVector, TupleSpaceSearch,
+};
+use proptest::prelude::*;
+
+use crate::{oracle, random};
+
+/// How many lookups the long test makes; the environment may say otherwise.
+const LOOKUPS: u64 = 60_000;
+const LOOKUPS_VARIABLE: &str = "PDR_CLASSIFIER_LOOKUPS";
+
+/// So many lookups on average from one update to the next.
+const LOOKUPS_PER_UPDATE: u64 = 8;
+
+/// All classifiers with the same rules.
+struct World {
+    sets: Vec<(&'static str, Box<dyn Classifier>)>,
+    pdrs: BTreeMap<PdrId, (Pdr, Rule)>,
+    shared: Vec<(u32, SdfFilter)>,
+    filters: Filters,
+}
+
+impl World {
+    fn new(rng: &mut Rng) -> Self {
+        let (shared, filters) = random::shared(rng);
+        let sets: Vec<(&str, Box<dyn Classifier>)> = vec![
+            ("linked list", Box::new(LinkedList::new())),
+            ("sorted vector", Box::new(SortedVector::new())),
+            ("blocked scan", Box::new(BlockedScan::new())),
+            ("tuple space search", Box::new(TupleSpaceSearch::new())),
+            ("partition sort", Box::new(PartitionSort::new())),
+            ("hybrid", Box::new(Hybrid::new())),
+        ];
+        Self { sets, pdrs: BTreeMap::new(), shared, filters }
+    }
+
+    /// Inserts a rule or removes one, so that there are about as many as wanted.
+    fn update(&mut self, rng: &mut Rng, wanted: usize) {
+        let id = PdrId(rng.below(wanted as u64 * 2) as u32);
+        if self.pdrs.remove(&id).is_some() {
+            for (name, set) in &mut self.sets {
+                assert!(set.remove(id), "{name}");
+                assert!(!set.remove(id), "{name}");
+            }
+        } else {
+            let pdr = Pdr { id, precedence: rng.below(8) as u32, pdi: random::pdi(rng) };
+            let rule = pdr.compile(&self.filters).expect("few alternatives");
+            for (name, set) in &mut self.sets {
+                set.insert(&rule).expect(name);
+            }
+            self.pdrs.insert(id, (pdr, rule));
+        }
+    }
+
+    /// The same rules in a set that is built at once.
+    fn rebuild(&mut self) {
+        let built = PartitionSort::build(self.pdrs.values().map(|(_, rule)| rule)).expect("few rules");
+        self.sets.retain(|&(name, _)| name != "built partition sort");
+        self.sets.push(("built partition sort", Box::new(built)));
+    }
+
+    fn key(&self, rng: &mut Rng) -> Key {
+        if rng.percent(40) {
+            return random::key(rng);
+        }
+        let at = PdrId(rng.below(self.pdrs.len() as u64 * 2) as u32);
+        let near = self.pdrs.range(at..).next().map(|(_, (_, rule))| std::slice::from_ref(rule));
+        let mut key = match near.map(|rule| trace(rule, Hits::Uniform, 1, rng.bits())) {
+            Some(keys) if keys.len() == 1 => keys[0],
+            _ => random::key(rng),
+        };
+        if rng.percent(30) {
+            random::perturb(&mut key, rng);
+        }
+        key
+    }
+
+    /// Compares a lookup, and tells whether it found a rule.
+    fn look_up(&self, key: &Key) -> bool {
+        let expected = oracle::first(self.pdrs.values().map(|(pdr, _)| pdr), &self.shared, key);
+        for (name, set) in &self.sets {
+            assert_eq!(set.classify(key), expected, "{name}: {key:?}");
+            assert_eq!(set.len(), self.pdrs.len(), "{name}");
+        }
+        expected.is_some()
+    }
+}
+
+#[test]
+fn every_classifier_finds_what_the_oracle_finds_while_rules_come_and_go() {
+    let lookups = match std::env::var(LOOKUPS_VARIABLE) {
+        Ok(text) => text.parse().expect("a number of lookups"),
+        Err(_) => LOOKUPS,
+    };
+    let mut rng = Rng::new(4);
+    let (mut made, mut found, mut updates) = (0, 0, 0);
+    // Worlds of different sizes; each lives long enough for its rules to be replaced many times.
+    while made < lookups {
+        let wanted = *rng.pick(&[3, 12, 40, 120]).unwrap();
+        let mut world = World::new(&mut rng);
+        for _ in 0..wanted {
+            world.update(&mut rng, wanted);
+        }
+        for round in 0..2000.min(lookups - made) {
+            if rng.below(LOOKUPS_PER_UPDATE) == 0 {
+                world.update(&mut rng, wanted);
+                updates += 1;
+                world.sets.retain(|&(name, _)| name != "built partition sort");
+            }
+            if round % 400 == 0 {
+                world.rebuild();
+            }
+            let key = world.key(&mut rng);
+            found += u64::from(world.look_up(&key));
+            made += 1;
+        }
+    }
+    println!("{made} lookups, {found} of them found a rule, {updates} updates");
+    assert!(found > made / 4 && found < made, "the traffic must both find and miss");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_set_that_is_emptied_and_filled_again_answers_as_before(seed: u64, wanted in 1usize..60) {
+        let mut rng = Rng::new(seed);
+        let mut world = World::new(&mut rng);
+        for _ in 0..wanted {
+            world.update(&mut rng, wanted);
+        }
+        world.rebuild();
+        let keys: Vec<Key> = (0..50).map(|_| world.key(&mut rng)).collect();
+        for key in &keys {
+            world.look_up(key);
+        }
+        let World { mut sets, pdrs, shared, .. } = world;
+        for (name, set) in &mut sets {
+            for id in pdrs.keys() {
+                prop_assert!(set.remove(*id), "{}", name);
+            }
+            prop_assert!(set.is_empty() && keys.iter().all(|key| set.classify(key).is_none()), "{}", name);
+            for (_, rule) in pdrs.values().rev() {
+                set.insert(rule).unwrap();
+            }
+            let mut verdicts = vec![None; keys.len()];
+            set.classify_batch(&keys, &mut verdicts);
+            for (key, verdict) in keys.iter().zip(verdicts) {
+                let expected = oracle::first(pdrs.values().map(|(pdr, _)| pdr), &shared, key);
+                prop_assert_eq!(verdict, expected, "{}", name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_classifier_finds_what_the_oracle_finds_in_generated_sets() {
+    let shapes = [
+        Shape::Qos,
+        Shape::Firewall,
+        Shape::Gateway,
+        Shape::OneTuple,
+        Shape::EachItsTuple,
+        Shape::Overlapping,
+        Shape::Wildcards,
+    ];
+    for (shape, family) in shapes.into_iter().flat_map(|shape| [(shape, Family::V4), (shape, Family::V6)]) {
+        for count in [2, 37, 600] {
+            let pdrs = rules(shape, family, count, 11);
+            let rules: Vec<Rule> = pdrs.iter().map(|pdr| pdr.compile(&Filters::new()).unwrap()).collect();
+            let mut sets: Vec<Box<dyn Classifier>> = vec![
+                Box::new(LinkedList::new()),
+                Box::new(SortedVector::new()),
+                Box::new(BlockedScan::new()),
+                Box::new(TupleSpaceSearch::new()),
+                Box::new(PartitionSort::new()),
+                Box::new(Hybrid::new()),
+            ];
+            for set in &mut sets {
+                rules.iter().for_each(|rule| set.insert(rule).unwrap());
+            }
+            sets.push(Box::new(PartitionSort::build(&rules).unwrap()));
+            sets.push(Box::new(Hybrid::build(&rules).unwrap()));
+            for (at, key) in trace(&rules, Hits::Uniform, 200, 12).into_iter().enumerate() {
+                let expected = oracle::first(&pdrs, &[], &key);
+                assert!(expected.is_some(), "{shape:?} {family:?} {count}: a trace hits");
+                for set in &sets {
+                    assert_eq!(set.classify(&key), expected, "{shape:?} {family:?} {count}, packet {at}");
+                }
+            }
+        }
+    }
+}

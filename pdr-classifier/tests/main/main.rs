@@ -1,0 +1,8 @@
+//! The crate as its users see it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod adversarial;
+mod differential;
+mod model;
+mod oracle;
+mod random;
