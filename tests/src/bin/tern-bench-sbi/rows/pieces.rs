@@ -98,8 +98,14 @@ impl Pieces {
         let (near, far) =
             (attach(&node.socket, "near", Waiting::Sleep)?, attach(&node.socket, "far", Waiting::Sleep)?);
         let listener = far.listen(SHARED.parse()?, &ListenOptions::default())?;
-        let mut near = near.connect(listener.local_addr(), &ConnectOptions::default())?;
-        let (mut far, _) = listener.accept()?;
+        // Connecting waits for the other side's thread.
+        let (near, far) = std::thread::scope(|scope| {
+            let accepting = scope.spawn(|| listener.accept());
+            let near = near.connect(listener.local_addr(), &ConnectOptions::default());
+            (near, accepting.join())
+        });
+        let mut near = near?;
+        let (mut far, _) = far.map_err(|_| anyhow!("the accepting thread panicked"))??;
         let sent = [7; OCTETS];
         self.piece("stream, 1 KiB written and read".to_owned(), || copied(&mut near, &mut far, &sent));
         self.piece("stream, 1 KiB in a loan, received in place".to_owned(), || lent(&near, &far));
