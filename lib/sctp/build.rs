@@ -1,5 +1,6 @@
 //! Finds usrsctp, the static library of Debian's and Ubuntu's `libusrsctp-dev`, and has its receive
-//! threads hand their packets to `usrsctp::stack::input`; or says what is missing.
+//! threads hand their packets to `tern_usrsctp_input` (`src/usrsctp/stack.rs`); or says what is
+//! missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

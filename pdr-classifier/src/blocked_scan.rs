@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::blocks::Blocks;
-use crate::classifier::{Classifier, check_room};
+use crate::classifier::{Classifier, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
@@ -27,10 +27,7 @@ impl BlockedScan {
 
 impl Classifier for BlockedScan {
     fn insert(&mut self, rule: &Rule) -> Result<(), InsertError> {
-        if self.rules.contains_key(&rule.id()) {
-            return Err(InsertError::Duplicate(rule.id()));
-        }
-        check_room(self.rules.len(), self.blocks.len(), rule)?;
+        check_admits(&self.rules, self.blocks.len(), rule)?;
         for (number, region) in (0..).zip(&rule.regions) {
             self.blocks.insert((rule.rank(), number), region);
         }

@@ -1,5 +1,7 @@
 //! What every classifier offers.
 
+use std::collections::HashMap;
+
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
@@ -36,8 +38,15 @@ pub trait Classifier {
     }
 }
 
-/// Whether a set of this many rules and boxes takes the rule.
-pub(crate) fn check_room(rules: usize, boxes: usize, rule: &Rule) -> Result<(), InsertError> {
-    let room = rules < SET_BOXES_MAX && boxes + rule.boxes() <= SET_BOXES_MAX;
+/// Whether a set of these rules, with so many boxes, takes one more rule.
+pub(crate) fn check_admits<T>(
+    rules: &HashMap<PdrId, T>,
+    boxes: usize,
+    rule: &Rule,
+) -> Result<(), InsertError> {
+    if rules.contains_key(&rule.id()) {
+        return Err(InsertError::Duplicate(rule.id()));
+    }
+    let room = rules.len() < SET_BOXES_MAX && boxes + rule.boxes() <= SET_BOXES_MAX;
     if room { Ok(()) } else { Err(InsertError::Full) }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::classifier::{Classifier, check_room};
+use crate::classifier::{Classifier, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
@@ -34,10 +34,7 @@ impl LinkedList {
 
 impl Classifier for LinkedList {
     fn insert(&mut self, rule: &Rule) -> Result<(), InsertError> {
-        if self.rules.contains_key(&rule.id()) {
-            return Err(InsertError::Duplicate(rule.id()));
-        }
-        check_room(self.rules.len(), self.boxes, rule)?;
+        check_admits(&self.rules, self.boxes, rule)?;
         let mut place = &mut self.head;
         while place.as_ref().is_some_and(|node| node.rank < rule.rank()) {
             place = &mut place.as_mut().expect("a node was there").next;

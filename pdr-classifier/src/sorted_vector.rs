@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::classifier::{Classifier, check_room};
+use crate::classifier::{Classifier, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
@@ -42,10 +42,7 @@ impl SortedVector {
 
 impl Classifier for SortedVector {
     fn insert(&mut self, rule: &Rule) -> Result<(), InsertError> {
-        if self.ranks.contains_key(&rule.id()) {
-            return Err(InsertError::Duplicate(rule.id()));
-        }
-        check_room(self.ranks.len(), self.boxes.len(), rule)?;
+        check_admits(&self.ranks, self.boxes.len(), rule)?;
         let place = self.first_of(rule.rank());
         self.boxes.splice(place..place, rule.regions.iter().map(|region| (rule.rank(), region.clone())));
         self.ranks.insert(rule.id(), rule.rank());

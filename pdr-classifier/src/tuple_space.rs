@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use slab::Slab;
 
-use crate::classifier::{Classifier, check_room};
+use crate::classifier::{Classifier, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::{Key, LANES};
@@ -109,10 +109,7 @@ fn mask_around(low: u32, high: u32) -> u32 {
 
 impl Classifier for TupleSpaceSearch {
     fn insert(&mut self, rule: &Rule) -> Result<(), InsertError> {
-        if self.rules.contains_key(&rule.id()) {
-            return Err(InsertError::Duplicate(rule.id()));
-        }
-        check_room(self.rules.len(), self.boxes, rule)?;
+        check_admits(&self.rules, self.boxes, rule)?;
         let mut places = Vec::with_capacity(rule.boxes());
         for region in &rule.regions {
             let at = self.table_of(region);

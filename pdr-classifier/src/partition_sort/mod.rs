@@ -9,7 +9,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::blocks::Blocks;
-use crate::classifier::{Classifier, check_room};
+use crate::classifier::{Classifier, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
@@ -112,10 +112,7 @@ impl PartitionSort {
 
     /// Stores a rule's boxes, in no partition yet.
     fn register(&mut self, rule: &Rule) -> Result<SmallVec<[u32; 2]>, InsertError> {
-        if self.rules.contains_key(&rule.id()) {
-            return Err(InsertError::Duplicate(rule.id()));
-        }
-        check_room(self.rules.len(), self.boxes.len(), rule)?;
+        check_admits(&self.rules, self.boxes.len(), rule)?;
         let store = |region: &Region| {
             let stored = Stored { rank: rule.rank(), region: region.clone(), partition: None };
             self.boxes.insert(stored) as u32

@@ -60,9 +60,9 @@ impl Failure for ProblemDetails {
     }
 }
 
-/// The `3gpp-Sbi-Message-Priority` (0, the highest, to 31) of a request that begins a procedure. On
-/// shared memory, requests of this priority and lower ones leave places of a connection to the
-/// requests of procedures that were admitted before.
+/// The `3gpp-Sbi-Message-Priority` (0, the highest, to 31) of a request that begins a procedure.
+/// Requests of this priority and lower ones leave places of a network function, and of a connection in
+/// shared memory, to the requests of procedures that were admitted before.
 pub const PRIORITY_OF_NEW_WORK: u8 = 24;
 
 /// What a consumer says of one call besides its request.
