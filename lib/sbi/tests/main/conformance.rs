@@ -15,7 +15,7 @@ use tern_sbi_transport::{
 };
 use tern_types::Duration;
 
-use crate::service::{get, related, request, routes, serve};
+use crate::service::{are_held, get, related, request, routes, serve, with_held};
 
 fn http() -> Arc<dyn Transport> {
     Arc::new(Http::tcp(Tcp::default(), HttpLimits::default(), "TEST"))
@@ -181,15 +181,16 @@ async fn one_place_serves_once(transport: Arc<dyn Transport>) {
 }
 
 async fn new_work_leaves_places_to_what_was_admitted(transport: Arc<dyn Transport>) {
-    let (_serving, root) = serve(&*transport, routes().in_progress_max(4)).await;
+    let (routes, held) = with_held(routes().in_progress_max(4));
+    let (_serving, root) = serve(&*transport, routes).await;
     let begins = Call { priority: Some(PRIORITY_OF_NEW_WORK), ..Call::default() };
     let running: Vec<_> = (0..3)
         .map(|_| {
             let (transport, root, begins) = (transport.clone(), root.clone(), begins.clone());
-            tokio::spawn(async move { transport.send(&root, &begins, get("/test/v1/stuck")).await })
+            tokio::spawn(async move { transport.send(&root, &begins, get("/test/v1/held")).await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    are_held(&held, 3).await;
     let echo = || request(Method::Post, "/test/v1/echo", Body::Empty);
     assert_eq!(transport.send(&root, &begins, echo()).await.unwrap().status, 503);
     assert_eq!(transport.send(&root, &Call::default(), echo()).await.unwrap().status, 200);

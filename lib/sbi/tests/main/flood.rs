@@ -1,13 +1,14 @@
 //! Two network functions that ask each other for more than there is room for.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use sbi_shm::PoolShape;
 use tern_sbi::{Body, Call, Method, PRIORITY_OF_NEW_WORK, TransportError};
 use tern_sbi_transport::{HttpLimits, Hybrid, HybridOptions, Serving, Transport, TransportChoice};
 
 use crate::conformance::manager;
-use crate::service::{get, request, routes, serve};
+use crate::service::{are_held, get, request, routes, serve, with_held};
 
 /// Requests in progress on one connection, of which new work may be three quarters.
 const PLACES: u32 = 8;
@@ -19,6 +20,7 @@ struct Function {
     transport: Arc<Hybrid>,
     _serving: Box<dyn Serving>,
     root: String,
+    held: Arc<AtomicUsize>,
 }
 
 async fn function(manager: &str, name: &str) -> Function {
@@ -28,8 +30,9 @@ async fn function(manager: &str, name: &str) -> Function {
         ..HybridOptions::new(manager, name)
     };
     let transport = Arc::new(Hybrid::new(options, |_| {}).unwrap());
-    let (serving, root) = serve(&*transport, routes()).await;
-    Function { transport, _serving: serving, root }
+    let (routes, held) = with_held(routes());
+    let (serving, root) = serve(&*transport, routes).await;
+    Function { transport, _serving: serving, root, held }
 }
 
 /// New work that is never answered holds all the places it may have, in both directions, in a small
@@ -45,13 +48,14 @@ async fn when_two_flood_each_other_with_new_work_then_what_was_admitted_is_answe
         for _ in 0..OF_NEW_WORK {
             let (transport, root, begins) = (from.transport.clone(), to.root.clone(), begins.clone());
             stuck.push(tokio::spawn(
-                async move { transport.send(&root, &begins, get("/test/v1/stuck")).await },
+                async move { transport.send(&root, &begins, get("/test/v1/held")).await },
             ));
         }
     }
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    are_held(&one.held, OF_NEW_WORK).await;
+    are_held(&other.held, OF_NEW_WORK).await;
     for (from, to) in [(&one, &other), (&other, &one)] {
-        let refused = from.transport.send(&to.root, &begins, get("/test/v1/stuck")).await;
+        let refused = from.transport.send(&to.root, &begins, get("/test/v1/held")).await;
         assert!(matches!(refused, Err(TransportError::Unreachable(_))), "{refused:?}");
     }
     let mut admitted = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tern_sbi::{Body, Headers, Method, Part, PartKind, Reply, Request};
 use tern_sbi_transport::{Routes, Serving, Transport};
@@ -30,6 +31,24 @@ pub(crate) fn routes() -> Routes {
                 body: Body::Json(serde_json::json!(told).to_string().into()),
             }
         })
+}
+
+/// With `held`, which never answers, and how many requests it holds.
+pub(crate) fn with_held(routes: Routes) -> (Routes, Arc<AtomicUsize>) {
+    let held = Arc::new(AtomicUsize::new(0));
+    let counted = held.clone();
+    let routes = routes.raw(Method::Get, "/test/v1/held", move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::pending()
+    });
+    (routes, held)
+}
+
+/// Waits until so many requests are held.
+pub(crate) async fn are_held(held: &AtomicUsize, wanted: usize) {
+    while held.load(Ordering::Relaxed) < wanted {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }
 
 pub(crate) async fn serve(transport: &dyn Transport, routes: Routes) -> (Box<dyn Serving>, String) {
