@@ -36,6 +36,9 @@ pub struct Config {
     /// PFCP sessions; more are refused with cause 75.
     #[serde(default = "default_sessions_max")]
     pub sessions_max: usize,
+    /// What finds the rule for a packet.
+    #[serde(default)]
+    pub classifier: ClassifierKind,
     /// Downlink packets that one session may have waiting.
     #[serde(default = "default_buffer_packets_max")]
     pub buffer_packets_max: usize,
@@ -109,6 +112,21 @@ pub enum DataPathKind {
     None,
 }
 
+/// What finds the rule for a packet. All find the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassifierKind {
+    /// What is fastest for the number of rules.
+    #[default]
+    Hybrid,
+    /// Trees over rules that an order of fields sorts.
+    PartitionSort,
+    /// A hash table for each combination of masks.
+    TupleSpaceSearch,
+    /// The list in precedence order of TS 29.244 §5.2.1.
+    LinkedList,
+}
+
 /// The most worker threads.
 pub const WORKERS_MAX: usize = 64;
 
@@ -172,6 +190,7 @@ impl Default for Config {
             data_path: DataPathKind::default(),
             workers: default_workers(),
             sessions_max: default_sessions_max(),
+            classifier: ClassifierKind::default(),
             buffer_packets_max: default_buffer_packets_max(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tern_gtpu::{GpduHeader, PduSessionContainer};
 
 use super::flow::Flow;
-use super::lookup::PacketKey;
+use super::lookup::{downlink_key, uplink_key};
 use super::meter::conforms;
 use super::signalling;
 use super::{Action, DropReason, Event, Packet, PathCounters, Pdr, Session, Side, Tables, Tunnel};
@@ -70,12 +70,7 @@ fn from_access(context: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict
     if !session.ue_addresses.is_empty() && !session.ue_addresses.contains(&flow.source) {
         return Err(DropReason::SpoofedSource);
     }
-    let key = PacketKey {
-        flow: &flow,
-        uplink: true,
-        teid: Some(parsed.teid),
-        qfi: parsed.container.map(|container| container.qfi),
-    };
+    let key = uplink_key(&flow, parsed.teid, parsed.container.map(|container| container.qfi));
     let rule = session.uplink.find(&key).ok_or(DropReason::NoRule)?;
     let front = parsed.header_length;
     packet.narrow(front, flow.total_length);
@@ -85,7 +80,7 @@ fn from_access(context: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict
 fn from_network(context: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
     let flow = Flow::parse(packet.bytes())?;
     let session = context.tables.by_address(flow.destination).ok_or(DropReason::UnknownUe)?;
-    let key = PacketKey { flow: &flow, uplink: false, teid: None, qfi: None };
+    let key = downlink_key(&flow);
     let rule = session.downlink.find(&key).ok_or(DropReason::NoRule)?;
     packet.narrow(0, flow.total_length);
     enforce(context, session, rule, false, packet)

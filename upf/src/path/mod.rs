@@ -21,8 +21,8 @@ mod usage;
 mod worker;
 
 pub(crate) use drops::{DropReason, PathCounters};
-pub(crate) use filter::{Filter, FilterError};
-pub(crate) use lookup::{PrecedenceList, RuleLookup};
+pub(crate) use filter::{FilterError, sdf_filter};
+pub(crate) use lookup::{N3, Rules};
 pub(crate) use meter::{Meter, Qer};
 pub(crate) use packet::{Packet, Side};
 pub(crate) use session::{Action, Pdr, Session, SessionState, Tunnel};

@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::lookup::{PacketKey, RuleLookup};
-use super::{Filter, Qer, Usage};
+use super::{Qer, Rules, Usage};
 
 /// A remote tunnel endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,35 +30,16 @@ pub(crate) enum Action {
     Nowhere,
 }
 
-/// One packet detection rule with all that it refers to.
+/// What a packet detection rule refers to.
 #[derive(Debug)]
 pub(crate) struct Pdr {
     pub(crate) id: u16,
-    pub(crate) precedence: u32,
-    /// Local TEID, of uplink rules.
-    pub(crate) teid: Option<u32>,
-    /// UE address that must be the packet's source (uplink) or destination (downlink).
-    pub(crate) ue_address: Option<Ipv4Addr>,
-    /// Bit *n* stands for QFI *n*; 0 is any.
-    pub(crate) qfis: u64,
-    /// One of these must match, if there are any.
-    pub(crate) filters: Vec<Filter>,
     pub(crate) action: Action,
     pub(crate) qers: Vec<Arc<Qer>>,
     pub(crate) usages: Vec<(u32, Arc<Usage>)>,
 }
 
 impl Pdr {
-    #[inline]
-    pub(crate) fn matches(&self, key: &PacketKey<'_>) -> bool {
-        let ue = if key.uplink { key.flow.source } else { key.flow.destination };
-        (self.teid.is_none() || self.teid == key.teid)
-            && self.ue_address.is_none_or(|address| address == ue)
-            && (self.qfis == 0 || key.qfi.is_some_and(|qfi| self.qfis & 1 << (qfi & 0x3F) != 0))
-            && (self.filters.is_empty()
-                || self.filters.iter().any(|filter| filter.matches(key.flow, key.uplink)))
-    }
-
     /// The first QFI among its QERs, for the PDU Session Container.
     pub(crate) fn qfi(&self) -> Option<u8> {
         self.qers.iter().find_map(|qer| qer.qfi)
@@ -141,14 +121,14 @@ pub(crate) struct Session {
     pub(crate) generation: u64,
     pub(crate) ue_addresses: Vec<Ipv4Addr>,
     pub(crate) teids: Vec<u32>,
-    pub(crate) uplink: Box<dyn RuleLookup>,
-    pub(crate) downlink: Box<dyn RuleLookup>,
+    pub(crate) uplink: Rules,
+    pub(crate) downlink: Rules,
     pub(crate) state: Arc<SessionState>,
 }
 
 impl Session {
     /// Whether some downlink rule still buffers.
     pub(crate) fn buffers(&self) -> bool {
-        self.downlink.rules().iter().any(|rule| matches!(rule.action, Action::Buffer { .. }))
+        self.downlink.all().iter().any(|rule| matches!(rule.action, Action::Buffer { .. }))
     }
 }

@@ -6,6 +6,7 @@ use tern_pfcp::*;
 use tern_types::Duration;
 
 use super::{DropReason, Side, Verdict};
+use crate::config::ClassifierKind;
 use crate::testing::*;
 
 const TO_N6: Verdict = Verdict::ToNetwork(0);
@@ -134,6 +135,66 @@ fn when_a_pdr_has_several_filters_then_a_packet_of_any_of_them_matches() {
     let mut icmp = udp(SERVER, UE, (0, 0), 60);
     icmp[9] = 1;
     assert_eq!(bench.downlink(&icmp).0, taken);
+}
+
+/// Forty rules of ports and prefixes that overlap, each with a FAR that drops or forwards.
+fn many_rules() -> SessionEstablishmentRequest {
+    let mut request = establishment();
+    let drop = CreateFar { far_id: FarId(3), apply_action: ApplyAction::DROP, ..Default::default() };
+    request.create_far.push(drop);
+    for number in 0..40 {
+        let far = if number % 2 == 0 { 3 } else { 2 };
+        let mut pdr = downlink_pdr(100 + number, 1 + u32::from(number * 7 % 40), far);
+        let (low, bits) = (1000 + number * 10, 8 + number % 24);
+        let flow = format!("permit out 17 from 203.0.113.9/{bits} {low}-{} to assigned", low + 25);
+        pdr.pdi.sdf_filters = vec![SdfFilter::flow(&flow)];
+        request.create_pdr.push(pdr);
+    }
+    request
+}
+
+#[test]
+fn when_another_classifier_is_chosen_then_each_packet_meets_the_same_rule() {
+    let verdicts = |classifier| {
+        let mut bench = Bench::with(|config| config.classifier = classifier);
+        bench.session_of(many_rules());
+        let sources = [SERVER, [203, 0, 120, 1].into(), [203, 200, 0, 1].into(), [9, 9, 9, 9].into()];
+        let ports = (990..1430).step_by(3);
+        let packets = ports.flat_map(|port| sources.map(|source| udp(source, UE, (port, 80), 60)));
+        packets.map(|packet| bench.downlink(&packet).0).collect::<Vec<_>>()
+    };
+    let expected = verdicts(ClassifierKind::LinkedList);
+    let dropped = expected.iter().filter(|verdict| **verdict != TO_GNB).count();
+    assert!((50..expected.len() - 50).contains(&dropped), "{dropped} of {}", expected.len());
+    for kind in [ClassifierKind::Hybrid, ClassifierKind::PartitionSort, ClassifierKind::TupleSpaceSearch] {
+        assert_eq!(verdicts(kind), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn when_filters_multiply_into_too_many_alternatives_then_the_rule_is_refused_and_the_old_ones_stay() {
+    let mut bench = Bench::new();
+    let (seid, teid) = bench.session();
+    let ports = |first: u32| (0..32).map(|n| (first + 2 * n).to_string()).collect::<Vec<_>>().join(",");
+    let flow = format!("permit out 17 from any {} to assigned {}", ports(1000), ports(2000));
+    // 32 times 32 alternatives are as many as one rule may have.
+    let pdr = |id, filters| {
+        let mut pdr = downlink_pdr(id, 50, 2);
+        pdr.pdi.sdf_filters = vec![SdfFilter::flow(&flow); filters];
+        pdr
+    };
+    let cause = |bench: &mut Bench, create_pdr| {
+        let request = SessionModificationRequest { create_pdr, ..Default::default() };
+        match bench.ask(seid, request) {
+            (_, Message::SessionModificationResponse(response)) => (response.cause, response.failed_rule_id),
+            other => panic!("{other:?}"),
+        }
+    };
+    let refused = |id| (Cause::NO_RESOURCES_AVAILABLE, Some(FailedRuleId::Pdr(PdrId(id))));
+    assert_eq!(cause(&mut bench, vec![pdr(7, 2)]), refused(7), "in one rule");
+    assert_eq!(cause(&mut bench, (10..30).map(|id| pdr(id, 1)).collect()), refused(25), "in all of them");
+    assert_eq!(bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (4000, 53), 60))).0, TO_N6);
+    assert_eq!(cause(&mut bench, vec![pdr(7, 1)]), (Cause::REQUEST_ACCEPTED, None));
 }
 
 #[test]

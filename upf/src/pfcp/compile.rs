@@ -4,15 +4,22 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
+use pdr_classifier::{
+    ExpandError, Filters, InsertError, PdrId as RuleId, QfiSet, Rule, Sdf, Side, SourceInterface, UeIp,
+};
 use tern_pfcp::*;
 
 use super::rules::{Refusal, RuleSet};
 use super::urr::Urr;
-use crate::config::N6Config;
+use crate::config::{ClassifierKind, N6Config};
 use crate::path::{
-    Action, Filter, FilterError, Meter, Pdr, PrecedenceList, Qer, RuleLookup, Session, SessionState, Tunnel,
-    Usage,
+    Action, FilterError, Meter, N3, Pdr, Qer, Rules, Session, SessionState, Tunnel, Usage, sdf_filter,
 };
+
+const TOO_MANY_ALTERNATIVES: &str = "the session's rules have too many alternatives";
+
+/// The alternatives of all rules of one session: a few megabytes.
+const ALTERNATIVES_MAX: usize = 16_384;
 
 /// What compiling needs to know besides the rules.
 pub(crate) struct Surroundings<'a> {
@@ -20,6 +27,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) generation: u64,
     pub(crate) dnn: Option<&'a Name>,
     pub(crate) networks: &'a [N6Config],
+    pub(crate) classifier: ClassifierKind,
     pub(crate) state: &'a Arc<SessionState>,
     /// Meters that go on, if their rates stay.
     pub(crate) old_qers: &'a BTreeMap<QerId, Arc<Qer>>,
@@ -55,8 +63,16 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Comp
         .collect();
     let ue = rules.pdrs.values().flat_map(|pdr| &pdr.pdi.ue_ip_addresses).find_map(|ue| ue.ipv4);
     let (mut uplink, mut downlink) = (Vec::new(), Vec::new());
+    let mut alternatives = 0;
     for pdr in rules.pdrs.values() {
         let compiled = compile_pdr(pdr, rules, around, &qers, &usages, &filters_by_id, ue)?;
+        alternatives += compiled.1.boxes();
+        if alternatives > ALTERNATIVES_MAX {
+            return Err(Refusal {
+                cause: Cause::NO_RESOURCES_AVAILABLE,
+                ..Refusal::rule(FailedRuleId::Pdr(pdr.pdr_id), 1, TOO_MANY_ALTERNATIVES)
+            });
+        }
         match pdr.pdi.source_interface {
             Interface::Access => uplink.push(compiled),
             _ => downlink.push(compiled),
@@ -74,16 +90,15 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Comp
         generation: around.generation,
         ue_addresses: addresses,
         teids,
-        uplink: lookup(uplink),
-        downlink: lookup(downlink),
+        uplink: Rules::new(around.classifier, uplink).map_err(too_many)?,
+        downlink: Rules::new(around.classifier, downlink).map_err(too_many)?,
         state: around.state.clone(),
     });
     Ok(Compiled { session, qers, usages })
 }
 
-/// The one place that chooses a rule lookup.
-fn lookup(rules: Vec<Pdr>) -> Box<dyn RuleLookup> {
-    Box::new(PrecedenceList::new(rules))
+fn too_many(_: InsertError) -> Refusal {
+    Refusal::new(Cause::NO_RESOURCES_AVAILABLE, TOO_MANY_ALTERNATIVES)
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -95,7 +110,7 @@ fn compile_pdr(
     usages: &BTreeMap<UrrId, Arc<Usage>>,
     filters_by_id: &BTreeMap<u32, &SdfFilter>,
     ue: Option<Ipv4Addr>,
-) -> Result<Pdr, Refusal> {
+) -> Result<(Pdr, Rule), Refusal> {
     let failed = FailedRuleId::Pdr(pdr.pdr_id);
     let refuse = |ie, why| Refusal::rule(failed, ie, why);
     check_supported(pdr, failed)?;
@@ -111,27 +126,27 @@ fn compile_pdr(
         Ok((id.0, usage))
     };
     let pdr_usages = pdr.urr_ids.iter().map(find).collect::<Result<Vec<_>, Refusal>>()?;
+    let uplink = pdr.pdi.source_interface == Interface::Access;
     let mut filters = Vec::new();
     for filter in &pdr.pdi.sdf_filters {
         let defined = match (&filter.flow_description, filter.filter_id) {
             (None, Some(id)) => filters_by_id.get(&id).copied().unwrap_or(filter),
             _ => filter,
         };
-        let compiled = Filter::compile(defined, ue).map_err(|error| match error {
-            FilterError::Empty if filter.filter_id.is_some() => {
+        let filter = sdf_filter(defined, uplink, ue).map_err(|error| match error {
+            FilterError::Empty if defined.filter_id.is_some() => {
                 refuse(23, "the SDF filter refers to an ID that is not defined")
             }
             FilterError::Empty => refuse(23, "the SDF filter is empty"),
             FilterError::Expected(_) => refuse(23, "the flow description cannot be understood"),
         })?;
-        filters.push(compiled);
+        filters.push(Sdf::Filter(filter));
     }
     let action = compile_far(far, around)?;
     let teid = match pdr.pdi.f_teid {
         Some(FTeid::Assigned { teid, .. }) => Some(teid),
         _ => None,
     };
-    let uplink = pdr.pdi.source_interface == Interface::Access;
     if uplink && teid.is_none() {
         return Err(refuse(21, "a PDR of the access side needs an F-TEID"));
     }
@@ -139,17 +154,38 @@ fn compile_pdr(
     if !uplink && ue_address.is_none() {
         return Err(refuse(93, "a PDR of the core side needs a UE IPv4 address"));
     }
-    Ok(Pdr {
-        id: pdr.pdr_id.0,
-        precedence: pdr.precedence.0,
-        teid,
-        ue_address,
-        qfis: pdr.pdi.qfis.iter().fold(0, |qfis, qfi| qfis | 1 << qfi.0),
-        filters,
-        action,
-        qers: pdr_qers,
-        usages: pdr_usages,
-    })
+    let qfis: Vec<u8> = pdr.pdi.qfis.iter().map(|qfi| qfi.0).collect();
+    let pdi = pdr_classifier::Pdi {
+        source_interface: source_interface(pdr.pdi.source_interface),
+        f_teids: teid.map(|teid| pdr_classifier::FTeid { address: N3, teid }).into_iter().collect(),
+        ue_ip: ue_address.map(|v4| UeIp {
+            side: if uplink { Side::Source } else { Side::Destination },
+            v4: Some(v4),
+            v6: None,
+        }),
+        sdf_filters: filters,
+        qfis: QfiSet::new(&qfis).map_err(|_| refuse(124, "a QFI has 6 bits"))?,
+        ..pdr_classifier::Pdi::default()
+    };
+    let rule = pdr_classifier::Pdr { id: RuleId(pdr.pdr_id.0.into()), precedence: pdr.precedence.0, pdi };
+    let rule = rule.compile(&Filters::new()).map_err(|error| match error {
+        ExpandError::TooManyBoxes => Refusal {
+            cause: Cause::NO_RESOURCES_AVAILABLE,
+            ..refuse(23, "the port lists of the PDR's filters have too many combinations")
+        },
+        _ => refuse(17, "the PDI cannot be understood"),
+    })?;
+    Ok((Pdr { id: pdr.pdr_id.0, action, qers: pdr_qers, usages: pdr_usages }, rule))
+}
+
+/// N6 is one interface here, by either name.
+fn source_interface(interface: Interface) -> SourceInterface {
+    match interface {
+        Interface::Access => SourceInterface::Access,
+        Interface::Core | Interface::N6Lan => SourceInterface::Core,
+        Interface::CpFunction => SourceInterface::CpFunction,
+        Interface::Four | Interface::Five => SourceInterface::FiveGVnInternal,
+    }
 }
 
 const ACTIVATE_PREDEFINED_RULES: u16 = 106;

@@ -49,6 +49,7 @@ impl Core {
             generation: 0,
             dnn: body.apn_dnn.as_ref(),
             networks: &self.config.n6,
+            classifier: self.config.classifier,
             state: &state,
             old_qers: &BTreeMap::new(),
             urrs: &BTreeMap::new(),

@@ -52,6 +52,7 @@ impl Core {
             generation: session.published.generation + 1,
             dnn: session.dnn.as_ref(),
             networks: &self.config.n6,
+            classifier: self.config.classifier,
             state: &session.state,
             old_qers: &session.qers,
             urrs: &session.urrs,
