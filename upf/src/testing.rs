@@ -201,9 +201,8 @@ impl Bench {
 
     pub(crate) fn packet(&mut self, side: Side, bytes: &[u8]) -> (Verdict, Vec<u8>) {
         let mut packet = Packet::new();
-        let length = bytes.len().min(packet.room().len());
-        packet.room()[..length].copy_from_slice(&bytes[..length]);
-        packet.received(length, side, GNB);
+        packet.set(bytes);
+        packet.came(side, GNB);
         let events = RefCell::new(Vec::new());
         let accept = Cell::new(true);
         let sink = |event: Event| {

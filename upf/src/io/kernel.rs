@@ -1,25 +1,24 @@
-//! Packet I/O on an ordinary UDP socket for N3 and TUN queues for N6.
+//! Packet I/O on a UDP socket for N3 and TUN queues for N6.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, Socket, Type};
-use tun_rs::SyncDevice;
 
 use super::PacketIo;
-use crate::path::{Packet, Side};
-
-/// Socket buffers: what arrives while a worker works on a burst.
-const SOCKET_BUFFER: usize = 4 << 20;
+use super::n3::N3Socket;
+use super::tun::TunQueue;
+use crate::path::Packet;
 
 /// One worker's socket and queues.
 pub(crate) struct KernelIo {
-    n3: UdpSocket,
-    networks: Vec<SyncDevice>,
+    n3: N3Socket,
+    networks: Vec<TunQueue>,
+    /// Packets to a network without a device.
+    nowhere: usize,
     wake: Waker,
     /// Whether the last look brought packets: then there are probably more, and asking the kernel
     /// which source has some is a system call too many.
@@ -48,17 +47,9 @@ impl Waker {
 }
 
 impl KernelIo {
-    /// Binds a socket of its own to N3. Several workers share the address: the kernel gives the
-    /// packets of one peer to one of them.
-    pub(crate) fn bind(at: SocketAddrV4, networks: Vec<SyncDevice>) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_reuse_port(true)?;
-        socket.set_nonblocking(true)?;
-        // The kernel gives less if its limit is lower.
-        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-        socket.set_send_buffer_size(SOCKET_BUFFER)?;
-        socket.bind(&SocketAddr::V4(at).into())?;
-        Ok(Self { n3: socket.into(), networks, wake: Waker::new()?, busy: false })
+    /// Binds a socket of its own to N3.
+    pub(crate) fn bind(at: SocketAddrV4, networks: Vec<TunQueue>) -> io::Result<Self> {
+        Ok(Self { n3: N3Socket::bind(at)?, networks, nowhere: 0, wake: Waker::new()?, busy: false })
     }
 
     /// Ends the waits of this worker.
@@ -70,31 +61,12 @@ impl KernelIo {
         let mut count = 0;
         // Half of the burst at most from one side, so that neither starves the other.
         let share = packets.len().div_ceil(2);
-        while count < share {
-            let packet = &mut packets[count];
-            match self.n3.recv_from(packet.room()) {
-                Ok((length, SocketAddr::V4(from))) => {
-                    packet.received(length, Side::Access, from);
-                    count += 1;
-                }
-                Ok((_, SocketAddr::V6(_))) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // An ICMP error about an earlier packet: the peer's matter.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => return Err(error),
-            }
+        while count < share && self.n3.take(&mut packets[count])? {
+            count += 1;
         }
-        for (index, queue) in self.networks.iter().enumerate() {
-            while count < packets.len() {
-                let packet = &mut packets[count];
-                match queue.recv(packet.room()) {
-                    Ok(length) => {
-                        packet.received(length, Side::Network(index), packet.from);
-                        count += 1;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error),
-                }
+        for queue in &mut self.networks {
+            while count < packets.len() && queue.take(&mut packets[count])? {
+                count += 1;
             }
         }
         Ok(count)
@@ -134,11 +106,19 @@ impl PacketIo for KernelIo {
         }
     }
 
-    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) -> bool {
-        self.n3.send_to(packet.bytes(), to).is_ok()
+    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {
+        self.n3.send(packet.bytes(), to);
     }
 
-    fn send_network(&mut self, packet: &Packet, network: usize) -> bool {
-        self.networks.get(network).is_some_and(|queue| queue.send(packet.bytes()).is_ok())
+    fn send_network(&mut self, packet: &Packet, network: usize) {
+        match self.networks.get_mut(network) {
+            Some(queue) => queue.send(packet.bytes()),
+            None => self.nowhere += 1,
+        }
+    }
+
+    fn flush(&mut self) -> usize {
+        let networks: usize = self.networks.iter_mut().map(TunQueue::flush).sum();
+        self.n3.flush() + networks + std::mem::take(&mut self.nowhere)
     }
 }

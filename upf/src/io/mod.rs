@@ -2,6 +2,7 @@
 //! no concern to the data path.
 
 mod kernel;
+mod n3;
 mod tun;
 
 pub(crate) use kernel::{KernelIo, Waker};
@@ -20,10 +21,11 @@ pub(crate) trait PacketIo: Send {
     /// Waits until a packet is there or the time is over; fills packets from the front and
     /// returns how many.
     fn receive(&mut self, packets: &mut [Packet], wait: Duration) -> std::io::Result<usize>;
-    /// Sends to a peer on N3; false if it was not taken.
-    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) -> bool;
-    /// Sends to the data network of this index; false if it was not taken.
-    fn send_network(&mut self, packet: &Packet, network: usize) -> bool;
-    /// Sends what is held back, at the end of a burst.
-    fn flush(&mut self) {}
+    /// Sends to a peer on N3, or holds the packet back until the end of the burst.
+    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4);
+    /// Sends to the data network of this index, or holds the packet back until the end of the burst.
+    fn send_network(&mut self, packet: &Packet, network: usize);
+    /// Sends what is held back, at the end of a burst; how many packets were not taken since the last
+    /// time.
+    fn flush(&mut self) -> usize;
 }

@@ -24,7 +24,7 @@ pub(crate) use drops::{DropReason, PathCounters};
 pub(crate) use filter::{FilterError, sdf_filter};
 pub(crate) use lookup::{N3, Rules};
 pub(crate) use meter::{Meter, Qer};
-pub(crate) use packet::{Packet, Side};
+pub(crate) use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use session::{Action, Pdr, Session, SessionState, Tunnel};
 pub(crate) use tables::Tables;
 pub(crate) use usage::{Limits, Usage};

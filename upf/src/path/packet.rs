@@ -40,17 +40,9 @@ impl Packet {
         }
     }
 
-    /// Where to receive into; then call [`Packet::received`].
-    pub(crate) fn room(&mut self) -> &mut [u8] {
-        &mut self.buffer[HEADROOM..]
-    }
-
-    /// A packet of `length` octets is in the buffer.
-    pub(crate) fn received(&mut self, length: usize, side: Side, from: SocketAddrV4) {
-        self.start = HEADROOM;
-        self.end = HEADROOM + length.min(PACKET_MAX);
-        self.side = side;
-        self.from = from;
+    /// Says where the packet came from; the sender matters on N3.
+    pub(crate) fn came(&mut self, side: Side, from: SocketAddrV4) {
+        (self.side, self.from) = (side, from);
     }
 
     /// The packet becomes these octets, cut to what fits.

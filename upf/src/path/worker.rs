@@ -65,7 +65,9 @@ impl<I: PacketIo> Worker<I> {
             for index in 0..received {
                 self.handle(index, now_ns);
             }
-            self.io.flush();
+            for _ in 0..self.io.flush() {
+                self.config.counters.dropped(DropReason::SendFailed);
+            }
         }
     }
 
@@ -82,13 +84,10 @@ impl<I: PacketIo> Worker<I> {
             error_indications: &mut self.allowance,
         };
         let packet = &mut self.packets[index];
-        let sent = match process(&mut context, packet) {
+        match process(&mut context, packet) {
             Verdict::ToAccess(peer) => self.io.send_access(packet, peer),
             Verdict::ToNetwork(network) => self.io.send_network(packet, network),
-            Verdict::Buffered | Verdict::Consumed | Verdict::Drop(_) => true,
-        };
-        if !sent {
-            self.config.counters.dropped(DropReason::SendFailed);
+            Verdict::Buffered | Verdict::Consumed | Verdict::Drop(_) => {}
         }
     }
 
@@ -135,9 +134,7 @@ impl<I: PacketIo> Worker<I> {
         let length = tern_gtpu::end_marker(tunnel.teid, None, &mut bytes);
         let mut packet = Packet::new();
         packet.set(&bytes[..length]);
-        if !self.io.send_access(&packet, tunnel.peer) {
-            self.config.counters.dropped(DropReason::SendFailed);
-        }
+        self.io.send_access(&packet, tunnel.peer);
     }
 }
 
@@ -158,13 +155,14 @@ mod tests {
             Ok(0)
         }
 
-        fn send_access(&mut self, _: &Packet, to: SocketAddrV4) -> bool {
+        fn send_access(&mut self, _: &Packet, to: SocketAddrV4) {
             self.0.push(to);
-            true
         }
 
-        fn send_network(&mut self, _: &Packet, _: usize) -> bool {
-            false
+        fn send_network(&mut self, _: &Packet, _: usize) {}
+
+        fn flush(&mut self) -> usize {
+            0
         }
     }
 

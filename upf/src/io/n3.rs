@@ -1,0 +1,270 @@
+//! N3's socket: many packets a system call, in both directions.
+
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::path::{Packet, Side};
+
+/// Socket buffers: what arrives while a worker works on a burst.
+const SOCKET_BUFFER: usize = 4 << 20;
+/// Messages that one system call brings. Each may be up to 64 packets of one peer, which the kernel
+/// has put together.
+const MESSAGES: usize = 8;
+/// The most octets of a message.
+const MESSAGE_MAX: usize = 65_535;
+/// Octets that are sent at once: what fits into one UDP datagram, whose size the kernel checks before
+/// it takes the packets apart.
+const SEND_MAX: usize = 65_507;
+/// Longer packets are sent one by one: the kernel fragments them, if it must, but does not take apart
+/// what it would then have to fragment.
+const TOGETHER_MAX: usize = 1_472;
+/// Peers for which packets are held back at a time.
+const PEERS_MAX: usize = 8;
+
+/// The socket of one worker, with packets that were received together and are not yet taken, and those
+/// that are to be sent together.
+pub(super) struct N3Socket {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    buffers: Vec<Vec<u8>>,
+    received: Vec<RecvMeta>,
+    /// The message that is being taken apart, and how much of it is taken.
+    message: usize,
+    taken: usize,
+    held: Vec<Held>,
+    failed: usize,
+}
+
+/// Packets to one peer, one behind the other: all of one length, but for the last, which may be shorter.
+struct Held {
+    to: SocketAddrV4,
+    octets: Vec<u8>,
+    length: usize,
+    packets: usize,
+}
+
+impl N3Socket {
+    /// Several sockets share the address: the kernel gives the packets of one peer to one of them.
+    pub(super) fn bind(at: SocketAddrV4) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_reuse_port(true)?;
+        // The kernel gives less if its limit is lower.
+        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+        socket.set_send_buffer_size(SOCKET_BUFFER)?;
+        socket.bind(&SocketAddr::V4(at).into())?;
+        let state = UdpSocketState::new((&socket).into())?;
+        // The library forbids fragments, since it is made for QUIC.
+        set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::WANT)?;
+        Ok(Self {
+            socket: socket.into(),
+            state,
+            buffers: (0..MESSAGES).map(|_| vec![0; MESSAGE_MAX]).collect(),
+            received: Vec::new(),
+            message: 0,
+            taken: 0,
+            held: Vec::new(),
+            failed: 0,
+        })
+    }
+
+    /// The next packet; false if there is none now.
+    pub(super) fn take(&mut self, packet: &mut Packet) -> io::Result<bool> {
+        loop {
+            let Some(meta) = self.received.get(self.message) else {
+                if !self.receive()? {
+                    return Ok(false);
+                }
+                continue;
+            };
+            let rest = &self.buffers[self.message][self.taken..meta.len];
+            let length = meta.stride.clamp(1, MESSAGE_MAX).min(rest.len());
+            packet.set(&rest[..length]);
+            let from = meta.addr;
+            self.taken += length;
+            if self.taken >= meta.len {
+                (self.message, self.taken) = (self.message + 1, 0);
+            }
+            if let SocketAddr::V4(from) = from {
+                packet.came(Side::Access, from);
+                return Ok(true);
+            }
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<bool> {
+        (self.message, self.taken) = (0, 0);
+        self.received.resize(MESSAGES, RecvMeta::default());
+        let mut slices: [IoSliceMut<'_>; MESSAGES] = {
+            let mut buffers = self.buffers.iter_mut();
+            std::array::from_fn(|_| IoSliceMut::new(buffers.next().map_or(&mut [], Vec::as_mut_slice)))
+        };
+        let count = match self.state.recv((&self.socket).into(), &mut slices, &mut self.received) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            // An ICMP error about an earlier packet: the peer's matter.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => 0,
+            Err(error) => {
+                self.received.clear();
+                return Err(error);
+            }
+        };
+        self.received.truncate(count);
+        Ok(count > 0)
+    }
+
+    /// Sends a packet, now or with the next [`flush`](Self::flush).
+    pub(super) fn send(&mut self, packet: &[u8], to: SocketAddrV4) {
+        let most = self.state.max_gso_segments();
+        let at = match self.held.iter().position(|held| held.to == to) {
+            Some(at) if self.held[at].takes(packet, most) => at,
+            // In order: what is held for this peer goes first.
+            Some(at) => {
+                self.transmit(at);
+                at
+            }
+            None if self.held.len() < PEERS_MAX => {
+                self.held.push(Held { to, octets: Vec::new(), length: 0, packets: 0 });
+                self.held.len() - 1
+            }
+            None => {
+                self.transmit(0);
+                self.held[0].to = to;
+                0
+            }
+        };
+        let held = &mut self.held[at];
+        if held.packets == 0 {
+            held.length = packet.len();
+        }
+        held.octets.extend_from_slice(packet);
+        held.packets += 1;
+    }
+
+    /// Sends what is held back; how many packets were not taken since the last time.
+    pub(super) fn flush(&mut self) -> usize {
+        for at in 0..self.held.len() {
+            self.transmit(at);
+        }
+        std::mem::take(&mut self.failed)
+    }
+
+    fn transmit(&mut self, at: usize) {
+        let held = &mut self.held[at];
+        let together = Transmit {
+            destination: held.to.into(),
+            ecn: None,
+            contents: &held.octets,
+            segment_size: Some(held.length),
+            src_ip: None,
+        };
+        match held.packets {
+            0 => return,
+            1 => self.failed += usize::from(self.socket.send_to(&held.octets, held.to).is_err()),
+            packets => match self.state.try_send((&self.socket).into(), &together) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.failed += packets,
+                // An interface that cannot take them apart, or a path that is narrower.
+                Err(_) => {
+                    let one_by_one = held.octets.chunks(held.length.max(1));
+                    let failed = one_by_one.filter(|packet| self.socket.send_to(packet, held.to).is_err());
+                    self.failed += failed.count();
+                }
+            },
+        }
+        held.octets.clear();
+        held.packets = 0;
+    }
+}
+
+impl Held {
+    fn takes(&self, packet: &[u8], most: usize) -> bool {
+        let is_open = self.octets.len() == self.length * self.packets;
+        let fits = packet.len() <= self.length && self.octets.len() + packet.len() <= SEND_MAX;
+        self.packets == 0 || (is_open && fits && self.length <= TOGETHER_MAX && self.packets < most)
+    }
+}
+
+impl AsFd for N3Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn bound() -> (N3Socket, SocketAddrV4) {
+        let socket = N3Socket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("binds");
+        let SocketAddr::V4(at) = socket.socket.local_addr().expect("bound") else { panic!("IPv4") };
+        (socket, at)
+    }
+
+    /// So many packets, or as many as come in five seconds.
+    fn take(socket: &mut N3Socket, count: usize) -> Vec<(Vec<u8>, SocketAddrV4)> {
+        let (mut packets, mut packet) = (Vec::new(), Packet::new());
+        let until = Instant::now() + Duration::from_secs(5);
+        while packets.len() < count && Instant::now() < until {
+            if socket.take(&mut packet).expect("receives") {
+                packets.push((packet.bytes().to_vec(), packet.from));
+            }
+        }
+        packets
+    }
+
+    /// Lengths that go together, end a row, are too long to go together, and are fragmented on most
+    /// links; contents tell where each packet begins.
+    fn packet(number: usize) -> Vec<u8> {
+        const LENGTHS: [usize; 11] = [1400, 1400, 1400, 700, 1400, 40, 41, 41, 1500, 1500, 8000];
+        (0..LENGTHS[number % LENGTHS.len()]).map(|at| (number * 31 + at) as u8).collect()
+    }
+
+    #[test]
+    fn when_packets_are_sent_together_then_each_arrives_as_it_was_and_in_order() {
+        let (mut sender, from) = bound();
+        let mut receivers: Vec<_> = (0..PEERS_MAX + 2).map(|_| bound()).collect();
+        let packets: Vec<Vec<u8>> = (0..200).map(packet).collect();
+        for packets in packets.chunks(20) {
+            for packet in packets {
+                receivers.iter().for_each(|(_, to)| sender.send(packet, *to));
+            }
+            assert_eq!(sender.flush(), 0);
+            for (receiver, _) in &mut receivers {
+                let expected: Vec<_> = packets.iter().map(|packet| (packet.clone(), from)).collect();
+                assert_eq!(take(receiver, packets.len()), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn when_packets_of_one_length_are_held_then_one_call_sends_them_and_one_brings_them() {
+        let (mut sender, _) = bound();
+        let (mut receiver, to) = bound();
+        (0..30).for_each(|_| sender.send(&[7; 1000], to));
+        assert!(take(&mut receiver, 0).is_empty() && !receiver.receive().expect("receives"));
+        assert_eq!((sender.held.len(), sender.held[0].packets), (1, 30));
+        assert_eq!(sender.flush(), 0);
+        assert_eq!(take(&mut receiver, 30).len(), 30);
+        // The kernel put together what it took apart.
+        assert!(receiver.received.len() < 30, "{} messages", receiver.received.len());
+    }
+
+    #[test]
+    fn when_a_packet_cannot_be_sent_then_it_is_counted_once() {
+        let (mut sender, _) = bound();
+        let nowhere = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);
+        (0..5).for_each(|_| sender.send(&[7; 1000], nowhere));
+        assert_eq!((sender.flush(), sender.flush()), (5, 0));
+        let (mut receiver, to) = bound();
+        sender.send(&[8; 10], to);
+        assert_eq!((sender.flush(), take(&mut receiver, 1).len()), (0, 1));
+    }
+}
