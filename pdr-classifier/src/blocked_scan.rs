@@ -47,6 +47,14 @@ impl Classifier for BlockedScan {
         self.blocks.find(key, None).map(|rank| rank.id)
     }
 
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.blocks.len()
+    }
+
     fn len(&self) -> usize {
         self.rules.len()
     }

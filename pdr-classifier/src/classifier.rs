@@ -29,6 +29,12 @@ pub trait Classifier {
         }
     }
 
+    /// Whether a rule has this ID.
+    fn contains(&self, id: PdrId) -> bool;
+
+    /// The number of boxes of all rules.
+    fn boxes(&self) -> usize;
+
     /// The number of rules.
     fn len(&self) -> usize;
 

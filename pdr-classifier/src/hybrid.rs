@@ -97,6 +97,20 @@ impl Classifier for Hybrid {
         }
     }
 
+    fn contains(&self, id: PdrId) -> bool {
+        match &self.part {
+            Part::Small(small) => small.contains(id),
+            Part::Large(large) => large.contains(id),
+        }
+    }
+
+    fn boxes(&self) -> usize {
+        match &self.part {
+            Part::Small(small) => small.boxes(),
+            Part::Large(large) => large.boxes(),
+        }
+    }
+
     fn len(&self) -> usize {
         match &self.part {
             Part::Small(small) => small.len(),

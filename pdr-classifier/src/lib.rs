@@ -22,6 +22,7 @@
 mod blocked_scan;
 mod blocks;
 mod classifier;
+mod concurrent;
 mod error;
 mod ethernet;
 mod expand;
@@ -39,6 +40,7 @@ mod tuple_space;
 
 pub use blocked_scan::BlockedScan;
 pub use classifier::{Classifier, SET_BOXES_MAX};
+pub use concurrent::{Change, Reader, Reading, Writer, shared};
 pub use error::{ExpandError, InsertError};
 pub use ethernet::{EthernetFilter, MacAddresses, Tag};
 pub use expand::{BOXES_MAX, Rule};

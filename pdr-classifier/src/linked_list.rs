@@ -76,6 +76,14 @@ impl Classifier for LinkedList {
         None
     }
 
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes
+    }
+
     fn len(&self) -> usize {
         self.rules.len()
     }

@@ -22,10 +22,6 @@ impl SortedVector {
         Self::default()
     }
 
-    pub(crate) fn boxes(&self) -> usize {
-        self.boxes.len()
-    }
-
     /// The rules as they were inserted, in no order.
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let rule = |&rank: &Rank| {
@@ -59,6 +55,14 @@ impl Classifier for SortedVector {
 
     fn classify(&self, key: &Key) -> Option<PdrId> {
         self.boxes.iter().find(|(_, region)| region.matches(key)).map(|(rank, _)| rank.id)
+    }
+
+    fn contains(&self, id: PdrId) -> bool {
+        self.ranks.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes.len()
     }
 
     fn len(&self) -> usize {

@@ -144,6 +144,14 @@ impl Classifier for TupleSpaceSearch {
         self.order.search(|at| self.tables[at].find(key)).map(|rank| rank.id)
     }
 
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes
+    }
+
     fn len(&self) -> usize {
         self.rules.len()
     }

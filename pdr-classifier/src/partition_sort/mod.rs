@@ -96,10 +96,6 @@ impl PartitionSort {
         self.overflow.len()
     }
 
-    pub(crate) fn boxes(&self) -> usize {
-        self.boxes.len()
-    }
-
     /// The rules as they were inserted, in no order.
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let region = |&at: &u32| self.boxes[at as usize].region.clone();
@@ -263,6 +259,14 @@ impl Classifier for PartitionSort {
     fn classify(&self, key: &Key) -> Option<PdrId> {
         let best = self.order.search(|place| self.partitions[place].tree.find(key, &self.boxes));
         self.overflow.find(key, best).or(best).map(|rank| rank.id)
+    }
+
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes.len()
     }
 
     fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod adversarial;
+mod concurrent;
 mod differential;
 mod model;
 mod oracle;
