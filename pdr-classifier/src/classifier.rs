@@ -38,9 +38,13 @@ pub trait Classifier {
     }
 }
 
+/// What a set knows of each rule. A peer chooses the IDs, so the hash has a random seed; it is a faster
+/// one than the standard library's, since an update waits for it.
+pub(crate) type RuleMap<T> = HashMap<PdrId, T, foldhash::fast::RandomState>;
+
 /// Whether a set of these rules, with so many boxes, takes one more rule.
 pub(crate) fn check_admits<T>(
-    rules: &HashMap<PdrId, T>,
+    rules: &RuleMap<T>,
     boxes: usize,
     rule: &Rule,
 ) -> Result<(), InsertError> {

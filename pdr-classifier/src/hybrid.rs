@@ -6,6 +6,7 @@ use crate::expand::Rule;
 use crate::key::Key;
 use crate::partition_sort::PartitionSort;
 use crate::pdi::PdrId;
+use crate::simd::Vectors;
 use crate::sorted_vector::SortedVector;
 
 /// With more boxes than this a [`Hybrid`] searches a [`PartitionSort`].
@@ -15,10 +16,14 @@ pub const SMALL_BOXES_MAX: usize = 12;
 /// that comes and goes does not move all the others each time.
 pub const LARGE_BOXES_MIN: usize = 8;
 
+/// The fewest boxes of a new partition.
+pub const PARTITION_BOXES_MIN: usize = 64;
+
 /// A [`SortedVector`] while there are few boxes, a [`PartitionSort`] when there are more.
 #[derive(Clone, Debug)]
 pub struct Hybrid {
     part: Part,
+    vectors: Vectors,
 }
 
 #[derive(Clone, Debug)]
@@ -30,14 +35,27 @@ enum Part {
 impl Hybrid {
     /// A set without rules.
     pub fn new() -> Self {
-        Self { part: Part::Small(SortedVector::new()) }
+        let vectors = Vectors::best();
+        Self { part: Part::Small(SortedVector::new().with_vectors(vectors)), vectors }
     }
 
     /// A set of these rules, with all of them in view.
     pub fn build<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Result<Self, InsertError> {
-        let mut set = Self { part: Part::Large(Box::new(PartitionSort::build(rules)?)) };
+        let mut set = Self::new();
+        set.part = Part::Large(Box::new(set.empty_large().filled(rules)?));
         set.fit();
         Ok(set)
+    }
+
+    /// The set with these instructions.
+    #[must_use]
+    pub fn with_vectors(mut self, vectors: Vectors) -> Self {
+        self.vectors = vectors;
+        self.part = match self.part {
+            Part::Small(small) => Part::Small(small.with_vectors(vectors)),
+            Part::Large(large) => Part::Large(Box::new(large.with_vectors(vectors))),
+        };
+        self
     }
 
     /// Whether the rules are in a [`PartitionSort`] now.
@@ -45,17 +63,37 @@ impl Hybrid {
         matches!(self.part, Part::Large(_))
     }
 
+    /// The number of partitions that a lookup which finds nothing searches.
+    pub fn partitions(&self) -> usize {
+        match &self.part {
+            Part::Small(_) => 0,
+            Part::Large(large) => large.partitions(),
+        }
+    }
+
+    /// The number of boxes that are scanned, since they are in no partition.
+    pub fn scanned(&self) -> usize {
+        match &self.part {
+            Part::Small(small) => small.boxes(),
+            Part::Large(large) => large.overflow(),
+        }
+    }
+
+    fn empty_large(&self) -> PartitionSort {
+        PartitionSort::gathering(PARTITION_BOXES_MIN).with_vectors(self.vectors)
+    }
+
     /// Moves the rules, if there are too many or too few boxes for where they are.
     fn fit(&mut self) {
         // They were taken once, so they are distinct and not too many.
         match &self.part {
             Part::Small(small) if small.boxes() > SMALL_BOXES_MAX => {
-                if let Ok(large) = PartitionSort::build(&small.rules()) {
+                if let Ok(large) = self.empty_large().filled(&small.rules()) {
                     self.part = Part::Large(Box::new(large));
                 }
             }
             Part::Large(large) if large.boxes() <= LARGE_BOXES_MIN => {
-                let mut small = SortedVector::new();
+                let mut small = SortedVector::new().with_vectors(self.vectors);
                 if large.rules().iter().all(|rule| small.insert(rule).is_ok()) {
                     self.part = Part::Small(small);
                 }

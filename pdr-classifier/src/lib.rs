@@ -34,6 +34,7 @@ mod pdi;
 mod ranks;
 mod region;
 mod sdf;
+mod simd;
 mod sorted_vector;
 mod tuple_space;
 
@@ -42,13 +43,14 @@ pub use classifier::{Classifier, SET_BOXES_MAX};
 pub use error::{ExpandError, InsertError};
 pub use ethernet::{EthernetFilter, MacAddresses, Tag};
 pub use expand::{BOXES_MAX, Rule};
-pub use hybrid::{Hybrid, LARGE_BOXES_MIN, SMALL_BOXES_MAX};
+pub use hybrid::{Hybrid, LARGE_BOXES_MIN, PARTITION_BOXES_MIN, SMALL_BOXES_MAX};
 pub use key::{ABSENT, Key, LANES, Lane, Side};
 pub use linked_list::LinkedList;
-pub use partition_sort::{PARTITIONS_MAX, PartitionSort, REORDER_MAX};
+pub use partition_sort::{GATHER_MAX, GATHER_UPDATES_MIN, PARTITIONS_MAX, PartitionSort, REORDER_MAX};
 pub use pdi::{FTeid, Pdi, Pdr, PdrId, QfiSet, Rank, SourceInterface, UeIp};
 pub use region::Masked;
 pub use sdf::{Address, FILTERS_MAX, Filters, Prefix, Sdf, SdfFilter};
+pub use simd::Vectors;
 pub use sorted_vector::SortedVector;
 pub use tuple_space::TupleSpaceSearch;
 

@@ -1,8 +1,6 @@
 //! The list of rules in precedence order, as TS 29.244 §5.2.1 describes the search.
 
-use std::collections::HashMap;
-
-use crate::classifier::{Classifier, check_admits};
+use crate::classifier::{Classifier, RuleMap, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
@@ -14,7 +12,7 @@ use crate::region::Region;
 pub struct LinkedList {
     head: Option<Box<Node>>,
     /// The boxes of each rule.
-    rules: HashMap<PdrId, usize>,
+    rules: RuleMap<usize>,
     boxes: usize,
 }
 

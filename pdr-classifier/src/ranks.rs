@@ -1,6 +1,7 @@
 //! The ranks of the boxes in one table or partition, for the best of them.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::pdi::Rank;
 
@@ -26,6 +27,36 @@ impl Ranks {
 
     pub(crate) fn best(&self) -> Option<Rank> {
         self.counts.first_key_value().map(|(&rank, _)| rank)
+    }
+}
+
+/// Boxes by rank, for the best of them. A box that went stays until it comes to the front or more boxes
+/// than not are gone, so that a box comes and goes without a search.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Front {
+    heap: BinaryHeap<Reverse<(Rank, u32)>>,
+}
+
+impl Front {
+    /// With fewer entries than this the gone are not worth a sweep.
+    const SWEEP: usize = 16;
+
+    pub(crate) fn add(&mut self, rank: Rank, at: u32) {
+        self.heap.push(Reverse((rank, at)));
+    }
+
+    /// The best rank of those that are there; `len` boxes are.
+    pub(crate) fn best(&mut self, len: usize, is_there: impl Fn(Rank, u32) -> bool) -> Option<Rank> {
+        if self.heap.len() > 2 * len + Self::SWEEP {
+            self.heap.retain(|&Reverse((rank, at))| is_there(rank, at));
+        }
+        while let Some(&Reverse((rank, at))) = self.heap.peek() {
+            if is_there(rank, at) {
+                return Some(rank);
+            }
+            self.heap.pop();
+        }
+        None
     }
 }
 
@@ -55,6 +86,7 @@ impl SearchOrder {
     }
 
     /// The lowest rank that `find` gives, without a look at places that cannot have a lower one.
+    #[inline(always)]
     pub(crate) fn search(&self, find: impl Fn(usize) -> Option<Rank>) -> Option<Rank> {
         let mut best: Option<Rank> = None;
         for &(first, place) in &self.places {
