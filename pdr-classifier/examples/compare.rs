@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use pdr_classifier::generate::{Family, Hits, RULES_MAX, Rng, Shape, rules, trace};
 use pdr_classifier::{
-    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Rule, SortedVector, TupleSpaceSearch,
-    Vectors,
+    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Rule, SortedVector,
+    TupleSpaceSearch, Vectors,
 };
 
 const SEED: u64 = 1;
 const PACKETS: usize = 512;
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 400;
 const UPDATES: usize = 4000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,10 +92,7 @@ fn lookup_ns(set: &dyn Classifier, keys: &[pdr_classifier::Key]) -> f64 {
 }
 
 /// Median and 99th percentile of updates: random rules are taken out and put in again later.
-fn update_ns(
-    set: &mut dyn Classifier,
-    rules: &[Rule],
-) -> Result<(u128, u128), pdr_classifier::InsertError> {
+fn update_ns(set: &mut dyn Classifier, rules: &[Rule]) -> Result<(u128, u128), pdr_classifier::InsertError> {
     let mut rng = Rng::new(SEED);
     let mut out = vec![false; rules.len()];
     let mut times = Vec::with_capacity(UPDATES);

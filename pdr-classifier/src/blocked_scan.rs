@@ -6,6 +6,7 @@ use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
 use crate::pdi::{PdrId, Rank};
+use crate::region::Region;
 use crate::simd::{Compare, Search, Vectors};
 
 /// Boxes in precedence order, in blocks of up to 16. A lane of a key is compared with those of all boxes
@@ -29,6 +30,23 @@ impl BlockedScan {
     pub const fn with_vectors(mut self, vectors: Vectors) -> Self {
         self.vectors = vectors;
         self
+    }
+
+    pub(crate) const fn boxes(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The rules as they were inserted, in no order.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        let mut regions: RuleMap<Vec<Region>> = RuleMap::default();
+        for ((rank, _), region) in self.blocks.boxes() {
+            regions.entry(rank.id).or_default().push(region);
+        }
+        let rule = |(id, &(rank, _)): (&PdrId, &(Rank, usize))| Rule {
+            rank,
+            regions: regions.remove(id).unwrap_or_default(),
+        };
+        self.rules.iter().map(rule).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Boxes in order, searched a lane of a whole block at a time.
 
+use std::ops::Range;
+
 use crate::key::{Key, LANES};
 use crate::pdi::{PdrId, Rank};
 use crate::region::{Beyond, Region};
@@ -14,7 +16,7 @@ const ARRANGE: u8 = 8;
 /// A box's place in the order: its rank, and a number of the user's that tells boxes of one rank apart.
 pub(crate) type Place = (Rank, u32);
 
-/// Boxes in blocks of up to 16. The blocks are in the order of places, a block's boxes are in none.
+/// Boxes in the order of their places, in blocks of up to 16.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Blocks {
     blocks: Vec<Entry>,
@@ -30,7 +32,7 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 struct Block {
-    /// One bit for each box that is there.
+    /// One bit for each slot that has a box. The boxes are in order; slots without one lie between.
     live: u32,
     /// One bit for each box that asks something in `beyond`.
     irregular: u32,
@@ -59,10 +61,19 @@ impl Blocks {
         self.blocks.first()?.block.first()
     }
 
-    /// The places of all boxes from this block on, a block after the other, each in no order.
+    /// The places of all boxes from this block on.
     pub(crate) fn places_from(&self, block: usize) -> impl Iterator<Item = Place> + '_ {
         let blocks = self.blocks.get(block..).unwrap_or_default();
         blocks.iter().flat_map(|entry| entry.block.boxes().map(|(place, _)| place))
+    }
+
+    /// All boxes as they were inserted, in order.
+    pub(crate) fn boxes(&self) -> impl Iterator<Item = (Place, Region)> + '_ {
+        let of_block = |block: &'_ Block| {
+            let boxes: Vec<_> = block.boxes().map(|(place, slot)| (place, block.region(slot))).collect();
+            boxes
+        };
+        self.blocks.iter().flat_map(move |entry| of_block(&entry.block))
     }
 
     /// The lowest rank of the boxes that the key is in, if it is below the bound.
@@ -112,7 +123,7 @@ impl Blocks {
         } else {
             let (front, back) = self.blocks[at].block.halves();
             let from = back.first().unwrap_or(place);
-            self.blocks[at].block = Box::new(front);
+            *self.blocks[at].block = front;
             self.blocks.insert(at + 1, Entry { from, block: Box::new(back) });
             self.blocks[at + usize::from(place > from)].block.insert(place, region);
         }
@@ -171,30 +182,30 @@ impl Block {
         self.live.count_ones() == BLOCK as u32
     }
 
-    /// The boxes with their slots, in no order.
+    /// The boxes in order, with their slots.
     fn boxes(&self) -> impl Iterator<Item = (Place, usize)> + '_ {
         bits(self.live).map(|slot| (self.places[slot], slot))
     }
 
     fn first(&self) -> Option<Place> {
-        self.boxes().min().map(|(place, _)| place)
+        self.boxes().next().map(|(place, _)| place)
     }
 
     fn last(&self) -> Option<(Place, usize)> {
-        self.boxes().max()
+        self.live.checked_ilog2().map(|slot| (self.places[slot as usize], slot as usize))
     }
 
-    /// The lowest rank of these boxes, of those with what the key has beyond intervals.
+    /// The rank of the first of these boxes, of those with what the key has beyond intervals.
     #[inline]
     fn first_of(&self, inside: u32, key: &Key) -> Option<Rank> {
         let asks_more = |slot: usize| self.irregular >> slot & 1 == 1;
-        let matching = bits(inside).filter(|&slot| !asks_more(slot) || self.beyond[slot].matches(key));
-        matching.map(|slot| self.places[slot].0).min()
+        let matches = |&slot: &usize| !asks_more(slot) || self.beyond[slot].matches(key);
+        bits(inside).find(matches).map(|slot| self.places[slot].0)
     }
 
     /// Adds a box; there is room for it.
     fn insert(&mut self, place: Place, region: &Region) {
-        let slot = (!self.live).trailing_zeros() as usize;
+        let slot = self.make_room(place);
         let mut new = region.used;
         for (&lane, column) in self.lanes.iter().zip(&mut self.columns) {
             let lane = usize::from(lane);
@@ -222,6 +233,52 @@ impl Block {
         }
     }
 
+    /// A free slot where this place belongs, from which boxes move to the next free slot if need be.
+    fn make_room(&mut self, place: Place) -> usize {
+        let behind = self.boxes().find(|&(other, _)| other > place);
+        let end = behind.map_or(BLOCK, |(_, slot)| slot);
+        // The slots before `end` that follow the last box before it.
+        let before = self.live & ((1 << end) - 1);
+        let start = BLOCK.min((u32::BITS - before.leading_zeros()) as usize);
+        if start < end {
+            return start;
+        }
+        let free = !self.live & ((1 << BLOCK) - 1);
+        let later = free & !((1 << end) - 1);
+        if later != 0 {
+            let hole = later.trailing_zeros() as usize;
+            self.shift(end..hole, end + 1);
+            end
+        } else {
+            let hole = free.ilog2() as usize;
+            self.shift(hole + 1..end, hole);
+            end - 1
+        }
+    }
+
+    /// Moves the boxes of neighbouring slots by one; the slot that is left has no box then.
+    fn shift(&mut self, from: Range<usize>, to: usize) {
+        let moved = (1 << from.end) - (1 << from.start);
+        let cover = moved | (if to > from.start { moved << 1 } else { moved >> 1 });
+        let shifted = |bits: u32| {
+            let bits_moved = bits & moved;
+            bits & !cover | if to > from.start { bits_moved << 1 } else { bits_moved >> 1 }
+        };
+        (self.live, self.irregular) = (shifted(self.live), shifted(self.irregular));
+        for column in &mut self.columns {
+            column.low.copy_within(from.clone(), to);
+            column.span.copy_within(from.clone(), to);
+        }
+        self.places.copy_within(from.clone(), to);
+        if !self.beyond.is_empty() {
+            if to > from.start {
+                self.beyond[from.start..=from.end].rotate_right(1);
+            } else {
+                self.beyond[to..from.end].rotate_left(1);
+            }
+        }
+    }
+
     fn remove(&mut self, place: Place) -> bool {
         let Some((_, slot)) = self.boxes().find(|&(other, _)| other == place) else { return false };
         self.live &= !(1 << slot);
@@ -244,8 +301,7 @@ impl Block {
 
     /// The first half of the boxes, and the rest.
     fn halves(&self) -> (Self, Self) {
-        let mut boxes: Vec<_> = self.boxes().collect();
-        boxes.sort_unstable();
+        let boxes: Vec<_> = self.boxes().collect();
         let half = |boxes: &[(Place, usize)]| {
             let mut block = Self::default();
             for &(place, slot) in boxes {

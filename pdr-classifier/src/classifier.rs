@@ -43,11 +43,7 @@ pub trait Classifier {
 pub(crate) type RuleMap<T> = HashMap<PdrId, T, foldhash::fast::RandomState>;
 
 /// Whether a set of these rules, with so many boxes, takes one more rule.
-pub(crate) fn check_admits<T>(
-    rules: &RuleMap<T>,
-    boxes: usize,
-    rule: &Rule,
-) -> Result<(), InsertError> {
+pub(crate) fn check_admits<T>(rules: &RuleMap<T>, boxes: usize, rule: &Rule) -> Result<(), InsertError> {
     if rules.contains_key(&rule.id()) {
         return Err(InsertError::Duplicate(rule.id()));
     }

@@ -73,13 +73,8 @@ pub(crate) struct Region {
 
 impl Region {
     /// The box that every key is in.
-    pub(crate) const ALL: Self = Self {
-        low: [0; LANES],
-        high: [u32::MAX; LANES],
-        beyond: Beyond::NOTHING,
-        used: 0,
-        irregular: false,
-    };
+    pub(crate) const ALL: Self =
+        Self { low: [0; LANES], high: [u32::MAX; LANES], beyond: Beyond::NOTHING, used: 0, irregular: false };
 
     /// The box with the lane's value between these two. `low` is at most `high`.
     pub(crate) fn between(mut self, lane: usize, low: u32, high: u32) -> Self {

@@ -12,11 +12,13 @@ pub const GATHER_MAX: usize = 512;
 /// After a trial at least so many boxes have come to the scan before the next.
 pub const GATHER_UPDATES_MIN: usize = 256;
 
-/// A partition is given up when this fraction of the boxes that make one is left.
-const KEPT_FRACTION: usize = 4;
+/// A partition is given up when this fraction of the boxes that make one is left, or of those that it
+/// began with, if these were fewer.
+const KEPT_FRACTION: usize = 2;
 
 #[derive(Clone, Debug)]
 pub(super) struct Gathering {
+    /// The fewest boxes of a new partition.
     boxes_min: usize,
     /// Boxes that came to the scan since the last trial.
     waited: usize,
@@ -32,11 +34,6 @@ impl Gathering {
     /// A box has come to the scan.
     pub(super) const fn wait(&mut self) {
         self.waited = self.waited.saturating_add(1);
-    }
-
-    /// The fewest boxes of a new partition.
-    pub(super) const fn boxes_min(&self) -> usize {
-        self.boxes_min
     }
 }
 
@@ -54,6 +51,7 @@ impl PartitionSort {
             return;
         }
         gathering.waited = 0;
+        let boxes_min = gathering.boxes_min;
         // Each trial goes on where the last one ended; the end of the scan is looked at as a whole, too.
         let last = self.overflow.blocks().saturating_sub(GATHER_MAX / BLOCK);
         let first = if gathering.next > last + GATHER_MAX / BLOCK { 0 } else { gathering.next.min(last) };
@@ -67,7 +65,7 @@ impl PartitionSort {
                 rest.push(place.1);
             }
         }
-        if self.extract(&rest) {
+        if self.extract(&rest, boxes_min) {
             for at in rest {
                 let stored = &self.boxes[at as usize];
                 if stored.partition.is_some() {
@@ -81,7 +79,7 @@ impl PartitionSort {
     pub(super) fn dissolve(&mut self, place: u32) {
         let Some(gathering) = &self.gathering else { return };
         let partition = &self.partitions[place as usize];
-        if partition.len() * KEPT_FRACTION > gathering.boxes_min {
+        if partition.len() * KEPT_FRACTION > gathering.boxes_min.min(partition.begun()) {
             return;
         }
         let partition = self.partitions.remove(place as usize);

@@ -18,7 +18,7 @@ use crate::pdi::{PdrId, Rank};
 use crate::ranks::SearchOrder;
 use crate::region::Region;
 use crate::simd::{Compare, Search, Vectors};
-use fields::{by_specificity, select};
+use fields::{Sorted, by_specificity, select};
 use gather::Gathering;
 pub use gather::{GATHER_MAX, GATHER_UPDATES_MIN};
 use partition::Partition;
@@ -64,7 +64,7 @@ impl PartitionSort {
     /// A set of these rules, partitioned with all of them in view: better than one rule after the
     /// other, and slower.
     pub fn build<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Result<Self, InsertError> {
-        Self::new().filled(rules)
+        Self::new().filled(rules, 1)
     }
 
     /// The set with these instructions.
@@ -79,16 +79,17 @@ impl PartitionSort {
         Self { gathering: Some(Gathering::new(boxes_min)), ..Self::default() }
     }
 
-    /// The set, empty till now, with these rules.
+    /// The set, empty till now, with these rules, in partitions of at least so many boxes.
     pub(crate) fn filled<'a>(
         mut self,
         rules: impl IntoIterator<Item = &'a Rule>,
+        boxes_min: usize,
     ) -> Result<Self, InsertError> {
         let mut rest = Vec::new();
         for rule in rules {
             rest.extend(self.register(rule)?);
         }
-        while !rest.is_empty() && self.extract(&rest) {
+        while !rest.is_empty() && self.extract(&rest, boxes_min) {
             rest.retain(|&at| self.boxes[at as usize].partition.is_none());
         }
         // In order, blocks fill up.
@@ -137,13 +138,14 @@ impl PartitionSort {
 
     /// Makes a partition of many of these boxes, which have none, if there is room for one and enough of
     /// them are sorted by one order.
-    fn extract(&mut self, rest: &[u32]) -> bool {
+    fn extract(&mut self, rest: &[u32], boxes_min: usize) -> bool {
         if self.partitions.len() >= PARTITIONS_MAX {
             return false;
         }
         let regions: Vec<&Region> = rest.iter().map(|&at| &self.boxes[at as usize].region).collect();
-        let (order, kept) = select(&regions);
-        if kept.len() < self.gathering.as_ref().map_or(1, Gathering::boxes_min) {
+        let Sorted { order, kept, different } = select(&regions);
+        // Of boxes that are the same the first is found by a scan, too.
+        if different < boxes_min {
             return false;
         }
         let mut kept: Vec<u32> = kept.iter().map(|&place| rest[place]).collect();
@@ -157,13 +159,10 @@ impl PartitionSort {
     /// Makes a partition of boxes that the order sorts.
     fn partition(&mut self, order: fields::Order, members: &[u32]) {
         let Some((&first, others)) = members.split_first() else { return };
-        let mut partition = Partition::new(order, first, &self.boxes);
+        let partition = Partition::new(order, first, others, &self.boxes);
         let place = self.partitions.vacant_key() as u32;
-        self.boxes[first as usize].partition = Some(place);
-        for &at in others {
-            if partition.insert(at, &self.boxes) {
-                self.boxes[at as usize].partition = Some(place);
-            }
+        for &at in members {
+            self.boxes[at as usize].partition = Some(place);
         }
         self.order.change(place, None, partition.best());
         self.partitions.insert(partition);

@@ -19,16 +19,28 @@ pub(super) struct Partition {
     /// All its boxes while they are few enough to be sorted anew.
     members: SmallVec<[u32; REORDER_MAX]>,
     len: usize,
+    /// The boxes that it began with.
+    begun: usize,
 }
 
 impl Partition {
-    /// A partition of one box.
-    pub(super) fn new(order: Order, at: u32, boxes: &Boxes) -> Self {
-        let tree = Tree::new(order, at);
+    /// A partition of these boxes, one at least, which the order sorts; they are in order in its first
+    /// lane, so that each goes behind the last and nothing is moved.
+    pub(super) fn new(order: Order, first: u32, others: &[u32], boxes: &Boxes) -> Self {
+        let tree = Tree::new(order, first);
         let mut partition =
-            Self { tree, front: Front::default(), best: None, members: SmallVec::new(), len: 0 };
-        partition.count(at, boxes);
+            Self { tree, front: Front::default(), best: None, members: SmallVec::new(), len: 0, begun: 0 };
+        partition.count(first, boxes);
+        for &at in others {
+            let sorted = partition.insert(at, boxes);
+            debug_assert!(sorted, "the order sorts all");
+        }
+        partition.begun = partition.len;
         partition
+    }
+
+    pub(super) const fn begun(&self) -> usize {
+        self.begun
     }
 
     pub(super) const fn len(&self) -> usize {

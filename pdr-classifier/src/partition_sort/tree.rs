@@ -154,7 +154,8 @@ impl Tree {
         if region.relation(sample, lane) == Relation::Overlapping {
             return false;
         }
-        let common = self.order[level..first].iter().map(|&lane| region.interval(usize::from(lane))).collect();
+        let common =
+            self.order[level..first].iter().map(|&lane| region.interval(usize::from(lane))).collect();
         let slot = |region: &Region, below| {
             let (low, high) = region.interval(lane);
             Slot { low, high, below }

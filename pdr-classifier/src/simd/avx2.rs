@@ -25,7 +25,7 @@ pub(super) fn run<S: Search>(search: S, evidence: Avx2) -> S::Found {
 
 impl Compare for Avx2 {
     #[inline(always)]
-    fn inside(self, key: &Key, lanes: &[u8], columns: &[Column], live: u32) -> u32 {
+    fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 {
         // SAFETY: the value is evidence that the machine has the instructions.
         unsafe { inside(key, lanes, columns, live) }
     }
@@ -39,7 +39,7 @@ impl Compare for Avx2 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn inside(key: &Key, lanes: &[u8], columns: &[Column], live: u32) -> u32 {
+fn inside(key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 {
     let mut inside = live;
     for (&lane, column) in lanes.iter().zip(columns) {
         let value = _mm256_set1_epi32(key.lanes[usize::from(lane) % LANES].cast_signed());

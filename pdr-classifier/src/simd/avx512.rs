@@ -8,8 +8,9 @@ use std::arch::x86_64::{
 use super::{Column, Compare, Search};
 use crate::key::{Key, LANES};
 
-/// So many columns from one look at what is left to the next.
-const STRIDE: usize = 2;
+/// After so many columns there is a look whether a box is left; after the first column too, since that one
+/// leaves none in most blocks of a large set.
+const LOOK: usize = 2;
 
 /// Evidence that the machine has AVX-512F.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(super) fn run<S: Search>(search: S, evidence: Avx512) -> S::Found {
 
 impl Compare for Avx512 {
     #[inline(always)]
-    fn inside(self, key: &Key, lanes: &[u8], columns: &[Column], live: u32) -> u32 {
+    fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 {
         // SAFETY: the value is evidence that the machine has the instructions.
         unsafe { inside(key, lanes, columns, live) }
     }
@@ -42,19 +43,33 @@ impl Compare for Avx512 {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn inside(key: &Key, lanes: &[u8], columns: &[Column], live: u32) -> u32 {
-    let mut inside = live as u16;
-    for (lanes, columns) in lanes.chunks(STRIDE).zip(columns.chunks(STRIDE)) {
-        for (&lane, column) in lanes.iter().zip(columns) {
-            let value = _mm512_set1_epi32(key.lanes[usize::from(lane) % LANES].cast_signed());
-            let behind = _mm512_sub_epi32(value, load::<0, _>(&column.low));
-            inside = _mm512_mask_cmple_epu32_mask(inside, behind, load::<0, _>(&column.span));
-        }
+fn inside(key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 {
+    let Some((column, columns)) = columns.split_first() else { return live };
+    let [lane, lanes @ ..] = lanes;
+    let mut inside = live as u16 & within(key, *lane, column);
+    let (pairs, last) = columns.as_chunks::<LOOK>();
+    let (lane_pairs, lanes) = lanes.as_chunks::<LOOK>();
+    for ([one, other], [first, second]) in lane_pairs.iter().zip(pairs) {
         if inside == 0 {
-            break;
+            return 0;
         }
+        // Neither waits for the other.
+        inside &= within(key, *one, first) & within(key, *other, second);
+    }
+    if let [column] = last {
+        let lane = lane_pairs.get(pairs.len()).map_or(lanes[0], |pair| pair[0]);
+        inside &= within(key, lane, column);
     }
     u32::from(inside)
+}
+
+/// A bit for each box that has the key's value in the lane.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn within(key: &Key, lane: u8, column: &Column) -> u16 {
+    let value = _mm512_set1_epi32(key.lanes[usize::from(lane) % LANES].cast_signed());
+    let behind = _mm512_sub_epi32(value, load::<0, _>(&column.low));
+    _mm512_cmple_epu32_mask(behind, load::<0, _>(&column.span))
 }
 
 #[inline]

@@ -35,7 +35,7 @@ impl Column {
 pub(crate) trait Compare: Copy {
     /// Which of the boxes in `live`, a bit each, have the key in all columns. Each column is of the lane
     /// at its place in `lanes`.
-    fn inside(self, key: &Key, lanes: &[u8], columns: &[Column], live: u32) -> u32;
+    fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32;
 
     /// Whether each of the key's lanes is between its two bounds.
     fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool;

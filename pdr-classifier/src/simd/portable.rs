@@ -1,6 +1,6 @@
 //! Plain loops over arrays, which the compiler may turn into vector instructions.
 
-use super::{Column, Compare};
+use super::{BLOCK, Column, Compare};
 use crate::key::{Key, LANES};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -8,20 +8,21 @@ pub(super) struct Portable;
 
 impl Compare for Portable {
     #[inline(always)]
-    fn inside(self, key: &Key, lanes: &[u8], columns: &[Column], live: u32) -> u32 {
-        let mut inside = live;
+    fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 {
+        // All ones for each box that is left: a compiler makes vectors of these, and not of bits.
+        let mut inside: [u32; BLOCK] = std::array::from_fn(|at| (live >> at & 1).wrapping_neg());
         for (&lane, column) in lanes.iter().zip(columns) {
             let value = key.lanes[usize::from(lane) % LANES];
-            let mut bits = 0;
-            for (at, (low, span)) in column.low.iter().zip(&column.span).enumerate() {
-                bits |= u32::from(value.wrapping_sub(*low) <= *span) << at;
+            let mut any = 0;
+            for ((inside, low), span) in inside.iter_mut().zip(column.low).zip(column.span) {
+                *inside &= u32::from(value.wrapping_sub(low) <= span).wrapping_neg();
+                any |= *inside;
             }
-            inside &= bits;
-            if inside == 0 {
-                break;
+            if any == 0 {
+                return 0;
             }
         }
-        inside
+        (0..).zip(inside).map(|(at, inside)| (inside & 1) << at).sum()
     }
 
     #[inline(always)]

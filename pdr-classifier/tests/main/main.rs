@@ -6,3 +6,4 @@ mod differential;
 mod model;
 mod oracle;
 mod random;
+mod vectors;
