@@ -220,3 +220,40 @@ fn every_classifier_finds_what_the_oracle_finds_in_generated_sets() {
         }
     }
 }
+
+#[test]
+fn when_rules_of_a_large_set_come_and_go_then_all_classifiers_agree_with_the_list() {
+    for (shape, seed) in [(Shape::Firewall, 1), (Shape::Gateway, 2), (Shape::Qos, 3), (Shape::OneTuple, 4)] {
+        let pdrs = rules(shape, Family::V4, 1200, seed);
+        let rules: Vec<Rule> = pdrs.iter().map(|pdr| pdr.compile(&Filters::new()).unwrap()).collect();
+        let keys = trace(&rules, Hits::Uniform, 500, seed);
+        let mut list = SortedVector::new();
+        let mut sets: Vec<Box<dyn Classifier>> =
+            vec![Box::new(PartitionSort::new()), Box::new(Hybrid::new()), Box::new(BlockedScan::new())];
+        let mut rng = Rng::new(seed);
+        // Up to all rules, down to a tenth of them and up again.
+        for chance in [95, 10, 80] {
+            for _ in 0..3000 {
+                let rule = rng.pick(&rules).unwrap();
+                let there = list.remove(rule.id());
+                let back = rng.percent(chance);
+                if back {
+                    list.insert(rule).unwrap();
+                }
+                for set in &mut sets {
+                    assert_eq!(set.remove(rule.id()), there);
+                    if back {
+                        set.insert(rule).unwrap();
+                    }
+                }
+                let key = rng.pick(&keys).unwrap();
+                let expected = list.classify(key);
+                assert!(sets.iter().all(|set| set.classify(key) == expected), "{shape:?}");
+            }
+            for key in &keys {
+                let expected = list.classify(key);
+                assert!(sets.iter().all(|set| set.classify(key) == expected), "{shape:?}");
+            }
+        }
+    }
+}
