@@ -1,12 +1,15 @@
-//! Sets that threads search while they change.
+//! Sets that threads search while they change, and sets that others share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pdr_classifier::generate::{Family, Hits, Shape, rules, trace};
 use pdr_classifier::{
-    Change, Classifier, Filters, Hybrid, InsertError, Key, Pdi, Pdr, PdrId, Prefix, Rule, SET_BOXES_MAX,
-    SortedVector, SourceInterface, UeIp, shared,
+    Change, Classifier, Filters, Hybrid, InsertError, Key, LAYERS_MAX, Layer, Layered, Pdi, Pdr, PdrId,
+    Prefix, Rule, SET_BOXES_MAX, SortedVector, SourceInterface, UeIp, shared,
 };
+
+use crate::oracle;
 
 const READERS: usize = 3;
 const SWAPS: u32 = 1_000;
@@ -123,4 +126,53 @@ fn when_the_writer_is_gone_then_readers_find_nothing() {
     assert_eq!(another.classify(&Key::new()), Some(PdrId(1)));
     drop(writer);
     assert!(reader.enter().is_none() && another.classify(&Key::new()).is_none());
+}
+
+/// The rule of the lowest precedence, then of the first layer, then of the lowest ID.
+fn first_of_layers(layers: &[(Layer, &[Pdr])], key: &Key) -> Option<(Layer, PdrId)> {
+    let ranks = layers.iter().enumerate().filter_map(|(place, (layer, pdrs))| {
+        let id = oracle::first(pdrs.iter(), &[], key)?;
+        let precedence = pdrs.iter().find(|pdr| pdr.id == id)?.precedence;
+        Some((precedence, place, (*layer, id)))
+    });
+    ranks.min_by_key(|&(precedence, place, _)| (precedence, place)).map(|(.., found)| found)
+}
+
+#[test]
+fn when_sets_are_layered_then_the_lowest_precedence_of_all_holds_and_of_equal_ones_the_first_layer() {
+    // The same precedences in each set, so that layers often tie.
+    let set = |seed| {
+        let mut pdrs = rules(Shape::Firewall, Family::V4, 60, seed);
+        pdrs.iter_mut().for_each(|pdr| pdr.precedence %= 5);
+        let compiled: Vec<Rule> = pdrs.iter().map(|pdr| pdr.compile(&Filters::new()).unwrap()).collect();
+        (pdrs, compiled)
+    };
+    let (own, first, second) = (set(1), set(2), set(3));
+    let shared = [&first, &second].map(|(_, rules)| Arc::new(Hybrid::build(rules).unwrap()));
+    let mut session = Layered::new(Hybrid::build(&own.1).unwrap());
+    shared.iter().for_each(|set| session.attach(set.clone()).unwrap());
+    let keys: Vec<Key> =
+        [&own.1, &first.1, &second.1].iter().flat_map(|rules| trace(rules, Hits::Uniform, 200, 9)).collect();
+    let layers = [(Layer::Own, &own.0[..]), (Layer::Shared(0), &first.0), (Layer::Shared(1), &second.0)];
+    let mut hits = [0; 3];
+    for key in &keys {
+        let found = session.classify(key);
+        assert_eq!(found, first_of_layers(&layers, key));
+        let place = layers.iter().position(|(layer, _)| found.is_some_and(|(found, _)| found == *layer));
+        hits[place.expect("a trace hits")] += 1;
+    }
+    assert!(hits.iter().all(|&hits| hits > 20), "{hits:?}");
+    assert!(session.detach(&shared[0]) && !session.detach(&shared[0]));
+    let layers = [(Layer::Own, &own.0[..]), (Layer::Shared(0), &second.0)];
+    for key in &keys {
+        assert_eq!(session.classify(key), first_of_layers(&layers, key));
+    }
+}
+
+#[test]
+fn when_a_set_is_attached_beyond_the_limit_then_it_is_refused() {
+    let set = Arc::new(Hybrid::new());
+    let mut session = Layered::new(Hybrid::new());
+    (0..LAYERS_MAX).for_each(|_| session.attach(set.clone()).unwrap());
+    assert_eq!(session.attach(set), Err(InsertError::Full));
 }

@@ -7,3 +7,4 @@ mod differential;
 mod model;
 mod oracle;
 mod random;
+mod vectors;
