@@ -1,18 +1,20 @@
-//! Generated rules in each classifier: how long a lookup takes, and what each has to search.
+//! Generated rules in each classifier: how long a lookup and an update take, and what there is to search.
 //!
 //! `cargo run --release -p pdr-classifier --example compare -- 1000 firewall`
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use pdr_classifier::generate::{Family, Hits, RULES_MAX, Shape, rules, trace};
+use pdr_classifier::generate::{Family, Hits, RULES_MAX, Rng, Shape, rules, trace};
 use pdr_classifier::{
-    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Rule, SortedVector, TupleSpaceSearch,
+    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Rule, SortedVector,
+    TupleSpaceSearch, Vectors,
 };
 
 const SEED: u64 = 1;
 const PACKETS: usize = 512;
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 400;
+const UPDATES: usize = 4000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: usize = std::env::args().nth(1).map_or(Ok(100), |text| text.parse())?;
@@ -21,7 +23,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("qos") => Shape::Qos,
         Some("gateway") => Shape::Gateway,
         Some("fields") => Shape::OneTuple,
-        Some(other) => return Err(format!("no shape {other}: firewall, qos, gateway, fields").into()),
+        Some("tuples") => Shape::EachItsTuple,
+        Some("overlapping") => Shape::Overlapping,
+        Some("wildcards") => Shape::Wildcards,
+        Some(other) => {
+            let shapes = "firewall, qos, gateway, fields, tuples, overlapping, wildcards";
+            return Err(format!("no shape {other}: {shapes}").into());
+        }
     };
     if count > RULES_MAX {
         return Err(format!("at most {RULES_MAX} rules").into());
@@ -30,45 +38,76 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rules: Vec<Rule> = pdrs.iter().map(|pdr| pdr.compile(&Filters::new())).collect::<Result<_, _>>()?;
     let keys = trace(&rules, Hits::LastHalf, PACKETS, SEED);
 
-    let (mut list, mut vector) = (LinkedList::new(), SortedVector::new());
-    let (mut scan, mut tuples, mut online) =
-        (BlockedScan::new(), TupleSpaceSearch::new(), PartitionSort::new());
-    for rule in &rules {
-        list.insert(rule)?;
-        vector.insert(rule)?;
-        scan.insert(rule)?;
-        tuples.insert(rule)?;
-        online.insert(rule)?;
+    let (partitions, built) = (filled(PartitionSort::new(), &rules)?, PartitionSort::build(&rules)?);
+    for (name, set) in [("one by one", &partitions), ("at once", &built)] {
+        let (partitions, over) = (set.partitions(), set.overflow());
+        println!("partition sort, built {name}: {partitions} partitions, {over} boxes over");
     }
-    let (built, hybrid) = (PartitionSort::build(&rules)?, Hybrid::build(&rules)?);
-    println!("{count} rules, {PACKETS} packets that the last half of them match");
-    println!("tuple space search: {} tables", tuples.tables());
-    for (name, set) in [("one by one", &online), ("at once", &built)] {
-        println!(
-            "partition sort, built {name}: {} partitions, {} boxes over",
-            set.partitions(),
-            set.overflow()
-        );
+    let (hybrid, hybrid_built) = (filled(Hybrid::new(), &rules)?, Hybrid::build(&rules)?);
+    for (name, set) in [("one by one", &hybrid), ("at once", &hybrid_built)] {
+        let (partitions, scanned) = (set.partitions(), set.scanned());
+        println!("hybrid, built {name}: {partitions} partitions, {scanned} boxes scanned");
     }
-    let sets: [(&str, &dyn Classifier); 7] = [
-        ("linked list", &list),
-        ("sorted vector", &vector),
-        ("blocked scan", &scan),
-        ("tuple space search", &tuples),
-        ("partition sort, built one by one", &online),
-        ("partition sort, built at once", &built),
-        ("hybrid, built at once", &hybrid),
+    let mut sets: Vec<(String, Box<dyn Classifier>)> = vec![
+        ("linked list".into(), Box::new(filled(LinkedList::new(), &rules)?)),
+        ("sorted vector".into(), Box::new(filled(SortedVector::new(), &rules)?)),
+        ("tuple space search".into(), Box::new(filled(TupleSpaceSearch::new(), &rules)?)),
     ];
-    let mut verdicts = vec![None; keys.len()];
-    for (name, set) in sets {
-        // The fastest round is the one that the rest of the machine disturbed least.
-        let round = || {
-            let started = Instant::now();
-            set.classify_batch(black_box(&keys), black_box(&mut verdicts));
-            started.elapsed().as_nanos()
-        };
-        let ns = std::iter::repeat_with(round).take(ROUNDS).min().unwrap_or_default() / PACKETS as u128;
-        println!("{name:>34}: {ns:>6} ns a lookup");
+    for vectors in Vectors::available() {
+        let mut add = |name: &str, set: Box<dyn Classifier>| sets.push((format!("{name}, {vectors}"), set));
+        let vector = filled(SortedVector::new(), &rules)?;
+        add("sorted vector", Box::new(vector.with_vectors(vectors)));
+        add("blocked scan", Box::new(filled(BlockedScan::new(), &rules)?.with_vectors(vectors)));
+        add("partition sort, one by one", Box::new(partitions.clone().with_vectors(vectors)));
+        add("partition sort, at once", Box::new(built.clone().with_vectors(vectors)));
+        add("hybrid, one by one", Box::new(hybrid.clone().with_vectors(vectors)));
+        add("hybrid, at once", Box::new(hybrid_built.clone().with_vectors(vectors)));
+    }
+    println!("{count} rules, {PACKETS} packets that the last half of them match; {UPDATES} updates");
+    println!("{:>36} {:>8} {:>12} {:>12}", "", "lookup", "update p50", "p99, ns");
+    for (name, set) in &mut sets {
+        let lookup = lookup_ns(set.as_ref(), &keys);
+        let (median, rare) = update_ns(set.as_mut(), &rules)?;
+        println!("{name:>36} {lookup:>8.1} {median:>12} {rare:>12}");
     }
     Ok(())
+}
+
+fn filled<C: Classifier>(mut set: C, rules: &[Rule]) -> Result<C, pdr_classifier::InsertError> {
+    for rule in rules {
+        set.insert(rule)?;
+    }
+    Ok(set)
+}
+
+/// The fastest round is the one that the rest of the machine disturbed least.
+fn lookup_ns(set: &dyn Classifier, keys: &[pdr_classifier::Key]) -> f64 {
+    let mut verdicts = vec![None; keys.len()];
+    let round = || {
+        let started = Instant::now();
+        set.classify_batch(black_box(keys), black_box(&mut verdicts));
+        started.elapsed().as_nanos()
+    };
+    std::iter::repeat_with(round).take(ROUNDS).min().unwrap_or_default() as f64 / keys.len().max(1) as f64
+}
+
+/// Median and 99th percentile of updates: random rules are taken out and put in again later.
+fn update_ns(set: &mut dyn Classifier, rules: &[Rule]) -> Result<(u128, u128), pdr_classifier::InsertError> {
+    let mut rng = Rng::new(SEED);
+    let mut out = vec![false; rules.len()];
+    let mut times = Vec::with_capacity(UPDATES);
+    while times.len() < UPDATES && !rules.is_empty() {
+        let at = rng.below(rules.len() as u64) as usize;
+        let started = Instant::now();
+        if out[at] {
+            set.insert(&rules[at])?;
+        } else {
+            set.remove(rules[at].id());
+        }
+        times.push(started.elapsed().as_nanos());
+        out[at] = !out[at];
+    }
+    times.sort_unstable();
+    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+    Ok((at(50), at(99)))
 }

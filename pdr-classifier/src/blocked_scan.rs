@@ -1,27 +1,59 @@
 //! The linear search over blocks of boxes, a lane of a whole block at a time.
 
-use std::collections::HashMap;
-
 use crate::blocks::Blocks;
-use crate::classifier::{Classifier, check_admits};
+use crate::classifier::{Classifier, RuleMap, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
 use crate::pdi::{PdrId, Rank};
+use crate::region::Region;
+use crate::simd::{Compare, Search, Vectors};
 
-/// Boxes in precedence order, in blocks of up to 16. A block's lanes are arrays, which the compiler
-/// turns into vector instructions; lanes that no box of the block restricts are not in it.
+/// Boxes in precedence order, in blocks of up to 16. A lane of a key is compared with those of all boxes
+/// of a block at once; lanes that no box of the block restricts are not in it.
 #[derive(Clone, Debug, Default)]
 pub struct BlockedScan {
     blocks: Blocks,
     /// For each rule, its rank and its number of boxes, which are numbered from 0.
-    rules: HashMap<PdrId, (Rank, usize)>,
+    rules: RuleMap<(Rank, usize)>,
+    vectors: Vectors,
 }
 
 impl BlockedScan {
     /// A scan without rules.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The scan with these instructions.
+    #[must_use]
+    pub const fn with_vectors(mut self, vectors: Vectors) -> Self {
+        self.vectors = vectors;
+        self
+    }
+
+    /// The rules as they were inserted, in no order.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        let mut regions: RuleMap<Vec<Region>> = RuleMap::default();
+        for ((rank, _), region) in self.blocks.boxes() {
+            regions.entry(rank.id).or_default().push(region);
+        }
+        let rule = |(id, &(rank, _)): (&PdrId, &(Rank, usize))| Rule {
+            rank,
+            regions: regions.remove(id).unwrap_or_default(),
+        };
+        self.rules.iter().map(rule).collect()
+    }
+}
+
+struct Find<'a>(&'a Blocks, &'a Key, Option<Rank>);
+
+impl Search for Find<'_> {
+    type Found = Option<Rank>;
+
+    #[inline(always)]
+    fn run(self, compare: impl Compare) -> Option<Rank> {
+        self.0.find(self.1, self.2, compare)
     }
 }
 
@@ -43,8 +75,16 @@ impl Classifier for BlockedScan {
         true
     }
 
-    fn classify(&self, key: &Key) -> Option<PdrId> {
-        self.blocks.find(key, None).map(|rank| rank.id)
+    fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
+        self.vectors.run(Find(&self.blocks, key, below))
+    }
+
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.blocks.len()
     }
 
     fn len(&self) -> usize {

@@ -1,14 +1,17 @@
 //! Boxes in order, searched a lane of a whole block at a time.
 
+use std::ops::Range;
+
 use crate::key::{Key, LANES};
-use crate::pdi::Rank;
-use crate::region::Region;
+use crate::pdi::{PdrId, Rank};
+use crate::region::{Beyond, Region};
+use crate::simd::{BLOCK, Column, Compare};
 
-/// The boxes of a block.
-const BLOCK: usize = 16;
+/// Up to this many boxes in two neighbouring blocks, they become one.
+const MERGE: u32 = 12;
 
-/// Below this many boxes in two neighbouring blocks, they become one.
-const MERGE: usize = BLOCK / 2;
+/// After so many boxes a block's columns are put in order again.
+const ARRANGE: u8 = 8;
 
 /// A box's place in the order: its rank, and a number of the user's that tells boxes of one rank apart.
 pub(crate) type Place = (Rank, u32);
@@ -16,29 +19,32 @@ pub(crate) type Place = (Rank, u32);
 /// Boxes in the order of their places, in blocks of up to 16.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Blocks {
-    blocks: Vec<Block>,
+    blocks: Vec<Entry>,
     len: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Block {
-    /// The lanes that boxes restrict, the most telling first.
-    lanes: Vec<BlockLane>,
-    /// One bit for each box of which an interval is not all.
-    irregular: u32,
-    /// All ones for each place that has a box.
-    live: [u32; BLOCK],
-    boxes: Vec<(Place, Region)>,
+struct Entry {
+    /// At most the first place of the block, and behind all places of the blocks before.
+    from: Place,
+    block: Box<Block>,
 }
 
-/// An interval for each box: a value is in it if it is at most `span` behind `low`, round the end of
-/// the numbers.
 #[derive(Clone, Debug)]
-#[repr(align(64))]
-struct BlockLane {
-    low: [u32; BLOCK],
-    span: [u32; BLOCK],
-    lane: u8,
+struct Block {
+    /// One bit for each slot that has a box. The boxes are in order; slots without one lie between.
+    live: u32,
+    /// One bit for each box that asks something in `beyond`.
+    irregular: u32,
+    /// The lane of each column, the most telling first. What follows those means nothing.
+    lanes: [u8; LANES],
+    /// Boxes that are not there may ask anything.
+    columns: Vec<Column>,
+    places: [Place; BLOCK],
+    /// For each box, once one of the block has asked for it.
+    beyond: Vec<Beyond>,
+    /// Boxes since the columns were put in order.
+    unarranged: u8,
 }
 
 impl Blocks {
@@ -46,118 +52,319 @@ impl Blocks {
         self.len
     }
 
+    /// The number of blocks.
+    pub(crate) const fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
     pub(crate) fn first(&self) -> Option<Place> {
-        self.blocks.first()?.boxes.first().map(|&(place, _)| place)
+        self.blocks.first()?.block.first()
+    }
+
+    /// The places of all boxes from this block on.
+    pub(crate) fn places_from(&self, block: usize) -> impl Iterator<Item = Place> + '_ {
+        let blocks = self.blocks.get(block..).unwrap_or_default();
+        blocks.iter().flat_map(|entry| entry.block.boxes().map(|(place, _)| place))
+    }
+
+    /// All boxes as they were inserted, in order.
+    pub(crate) fn boxes(&self) -> impl Iterator<Item = (Place, Region)> + '_ {
+        let of_block = |block: &'_ Block| {
+            let boxes: Vec<_> = block.boxes().map(|(place, slot)| (place, block.region(slot))).collect();
+            boxes
+        };
+        self.blocks.iter().flat_map(move |entry| of_block(&entry.block))
     }
 
     /// The lowest rank of the boxes that the key is in, if it is below the bound.
-    pub(crate) fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
-        for block in &self.blocks {
-            if below.is_some_and(|below| block.boxes.first().is_none_or(|&((rank, _), _)| rank >= below)) {
+    #[inline(always)]
+    pub(crate) fn find(&self, key: &Key, below: Option<Rank>, compare: impl Compare) -> Option<Rank> {
+        for Entry { from, block } in &self.blocks {
+            if below.is_some_and(|below| from.0 >= below) {
                 return None;
             }
-            if let Some(rank) = block.find(key) {
+            let inside = compare.inside(key, &block.lanes, &block.columns, block.live);
+            if inside != 0
+                && let Some(rank) = block.first_of(inside, key)
+            {
                 return below.is_none_or(|below| rank < below).then_some(rank);
             }
         }
         None
     }
 
-    /// The first block with a box that does not come before this place.
+    /// The block that a place belongs to.
     fn block_of(&self, place: Place) -> usize {
-        self.blocks.partition_point(|block| block.boxes.last().is_some_and(|&(last, _)| last < place))
+        self.blocks.partition_point(|entry| entry.from <= place).saturating_sub(1)
     }
 
     pub(crate) fn insert(&mut self, place: Place, region: &Region) {
         self.len += 1;
-        // Behind the last box of all, it goes into the last block.
-        let at = self.block_of(place).min(self.blocks.len().saturating_sub(1));
-        let Some(block) = self.blocks.get_mut(at) else {
-            self.blocks.push(Block::new(vec![(place, region.clone())]));
+        let at = self.block_of(place);
+        let Some(entry) = self.blocks.get_mut(at) else {
+            self.blocks.push(Entry::new(place, region));
             return;
         };
-        let position = block.boxes.partition_point(|&(other, _)| other < place);
-        block.boxes.insert(position, (place, region.clone()));
-        if block.boxes.len() > BLOCK {
+        entry.from = entry.from.min(place);
+        let Some((last, slot)) = entry.block.last().filter(|_| entry.block.is_full()) else {
+            entry.block.insert(place, region);
+            return;
+        };
+        let has_room = |entry: &Entry| !entry.block.is_full();
+        if place > last && self.blocks.get(at + 1).is_none_or(has_room) {
             // Rules often come in order: a block filled at its end stays full.
-            let kept = if position == BLOCK { BLOCK } else { BLOCK / 2 };
-            let behind = block.boxes.split_off(kept);
-            self.blocks.insert(at + 1, Block::new(behind));
+            self.insert_behind(at, place, region);
+        } else if self.blocks.get(at + 1).is_some_and(has_room) {
+            let block = &mut self.blocks[at].block;
+            let moved = block.region(slot);
+            block.live &= !(1 << slot);
+            block.insert(place, region);
+            self.insert_behind(at, last, &moved);
+        } else {
+            let (front, back) = self.blocks[at].block.halves();
+            let from = back.first().unwrap_or(place);
+            *self.blocks[at].block = front;
+            self.blocks.insert(at + 1, Entry { from, block: Box::new(back) });
+            self.blocks[at + usize::from(place > from)].block.insert(place, region);
         }
-        self.blocks[at].arrange();
+    }
+
+    /// Puts a box in front of the block behind this one, which has room, or is made.
+    fn insert_behind(&mut self, at: usize, place: Place, region: &Region) {
+        match self.blocks.get_mut(at + 1) {
+            Some(next) => {
+                next.from = place;
+                next.block.insert(place, region);
+            }
+            None => self.blocks.push(Entry::new(place, region)),
+        }
     }
 
     pub(crate) fn remove(&mut self, place: Place) {
         let at = self.block_of(place);
-        let Some(block) = self.blocks.get_mut(at) else { return };
-        let Ok(position) = block.boxes.binary_search_by_key(&place, |&(other, _)| other) else { return };
-        block.boxes.remove(position);
+        let Some(entry) = self.blocks.get_mut(at) else { return };
+        if !entry.block.remove(place) {
+            return;
+        }
         self.len -= 1;
-        let left = block.boxes.len();
-        if self.blocks.get(at + 1).is_some_and(|next| left + next.boxes.len() < MERGE) {
-            let next = self.blocks.remove(at + 1);
-            self.blocks[at].boxes.extend(next.boxes);
-        }
-        if self.blocks[at].boxes.is_empty() {
+        let left = entry.block.live.count_ones();
+        let merges = |entry: &Entry| left + entry.block.live.count_ones() <= MERGE;
+        if left == 0 {
             self.blocks.remove(at);
-        } else {
-            self.blocks[at].arrange();
+        } else if self.blocks.get(at + 1).is_some_and(merges) {
+            self.merge(at);
+        } else if at > 0 && self.blocks.get(at - 1).is_some_and(merges) {
+            self.merge(at - 1);
         }
+    }
+
+    /// Takes the block behind this one into this one.
+    fn merge(&mut self, at: usize) {
+        let next = self.blocks.remove(at + 1).block;
+        let block = &mut self.blocks[at].block;
+        for (place, slot) in next.boxes() {
+            block.insert(place, &next.region(slot));
+        }
+        block.arrange();
+    }
+}
+
+impl Entry {
+    fn new(place: Place, region: &Region) -> Self {
+        let mut block = Block::default();
+        block.insert(place, region);
+        Self { from: place, block: Box::new(block) }
     }
 }
 
 impl Block {
-    fn new(boxes: Vec<(Place, Region)>) -> Self {
-        let mut block = Self { lanes: Vec::new(), irregular: 0, live: [0; BLOCK], boxes };
-        block.arrange();
-        block
+    const fn is_full(&self) -> bool {
+        self.live.count_ones() == BLOCK as u32
     }
 
-    /// Writes the arrays anew.
-    fn arrange(&mut self) {
-        let boxes = &self.boxes;
-        let bits = boxes.iter().enumerate().map(|(at, (_, region))| u32::from(region.irregular) << at);
-        self.irregular = bits.sum();
-        self.live = std::array::from_fn(|at| if at < boxes.len() { u32::MAX } else { 0 });
-        let restricted = |lane: usize| {
-            let restricting = boxes.iter().filter(|(_, region)| region.interval(lane) != (0, u32::MAX));
-            restricting.count()
-        };
-        let of_lane = |lane: usize| {
-            let (mut low, mut span) = ([0; BLOCK], [u32::MAX; BLOCK]);
-            for (at, (_, region)) in boxes.iter().enumerate() {
-                let (first, last) = region.interval(lane);
-                (low[at], span[at]) = (first, last - first);
-            }
-            BlockLane { low, span, lane: lane as u8 }
-        };
-        self.lanes.clear();
-        self.lanes.extend((0..LANES).filter(|&lane| restricted(lane) > 0).map(of_lane));
-        // First the lanes in which the boxes differ most, since they leave the fewest.
-        self.lanes.sort_by_cached_key(|lane| {
-            let mut lows = lane.low;
-            lows.sort_unstable();
-            let different = lows.windows(2).filter(|pair| pair[0] != pair[1]).count();
-            std::cmp::Reverse((different, restricted(usize::from(lane.lane))))
-        });
+    /// The boxes in order, with their slots.
+    fn boxes(&self) -> impl Iterator<Item = (Place, usize)> + '_ {
+        bits(self.live).map(|slot| (self.places[slot], slot))
     }
 
-    fn find(&self, key: &Key) -> Option<Rank> {
-        let mut inside = self.live;
-        for lane in &self.lanes {
-            let value = key.lanes[usize::from(lane.lane)];
-            let mut any = 0;
-            for ((inside, low), span) in inside.iter_mut().zip(lane.low).zip(lane.span) {
-                *inside &= u32::from(value.wrapping_sub(low) <= span).wrapping_neg();
-                any |= *inside;
-            }
-            if any == 0 {
-                return None;
+    fn first(&self) -> Option<Place> {
+        self.boxes().next().map(|(place, _)| place)
+    }
+
+    fn last(&self) -> Option<(Place, usize)> {
+        self.live.checked_ilog2().map(|slot| (self.places[slot as usize], slot as usize))
+    }
+
+    /// The rank of the first of these boxes, of those with what the key has beyond intervals.
+    #[inline]
+    fn first_of(&self, inside: u32, key: &Key) -> Option<Rank> {
+        let asks_more = |slot: usize| self.irregular >> slot & 1 == 1;
+        let matches = |&slot: &usize| !asks_more(slot) || self.beyond[slot].matches(key);
+        bits(inside).find(matches).map(|slot| self.places[slot].0)
+    }
+
+    /// Adds a box; there is room for it.
+    fn insert(&mut self, place: Place, region: &Region) {
+        let slot = self.make_room(place);
+        let mut new = region.used;
+        for (&lane, column) in self.lanes.iter().zip(&mut self.columns) {
+            let lane = usize::from(lane);
+            let (low, high) = region.interval(lane);
+            (column.low[slot], column.span[slot]) = (low, high - low);
+            new &= !(1 << lane);
+        }
+        for lane in bits(new) {
+            let (low, high) = region.interval(lane);
+            let mut column = Column::FREE;
+            (column.low[slot], column.span[slot]) = (low, high - low);
+            self.lanes[self.columns.len()] = lane as u8;
+            self.columns.push(column);
+        }
+        self.live |= 1 << slot;
+        self.places[slot] = place;
+        self.irregular = self.irregular & !(1 << slot) | u32::from(region.irregular) << slot;
+        if region.irregular {
+            self.beyond.resize(BLOCK, Beyond::NOTHING);
+            self.beyond[slot] = region.beyond.clone();
+        }
+        self.unarranged += 1;
+        if self.unarranged >= ARRANGE {
+            self.arrange();
+        }
+    }
+
+    /// A free slot where this place belongs, from which boxes move to the next free slot if need be.
+    fn make_room(&mut self, place: Place) -> usize {
+        let behind = self.boxes().find(|&(other, _)| other > place);
+        let end = behind.map_or(BLOCK, |(_, slot)| slot);
+        // The slots before `end` that follow the last box before it.
+        let before = self.live & ((1 << end) - 1);
+        let start = BLOCK.min((u32::BITS - before.leading_zeros()) as usize);
+        if start < end {
+            return start;
+        }
+        let free = !self.live & ((1 << BLOCK) - 1);
+        let later = free & !((1 << end) - 1);
+        if later != 0 {
+            let hole = later.trailing_zeros() as usize;
+            self.shift(end..hole, end + 1);
+            end
+        } else {
+            let hole = free.ilog2() as usize;
+            self.shift(hole + 1..end, hole);
+            end - 1
+        }
+    }
+
+    /// Moves the boxes of neighbouring slots by one; the slot that is left has no box then.
+    fn shift(&mut self, from: Range<usize>, to: usize) {
+        let moved = (1 << from.end) - (1 << from.start);
+        let cover = moved | (if to > from.start { moved << 1 } else { moved >> 1 });
+        let shifted = |bits: u32| {
+            let bits_moved = bits & moved;
+            bits & !cover | if to > from.start { bits_moved << 1 } else { bits_moved >> 1 }
+        };
+        (self.live, self.irregular) = (shifted(self.live), shifted(self.irregular));
+        for column in &mut self.columns {
+            column.low.copy_within(from.clone(), to);
+            column.span.copy_within(from.clone(), to);
+        }
+        self.places.copy_within(from.clone(), to);
+        if !self.beyond.is_empty() {
+            if to > from.start {
+                self.beyond[from.start..=from.end].rotate_right(1);
+            } else {
+                self.beyond[to..from.end].rotate_left(1);
             }
         }
-        let found = self.boxes.iter().zip(inside).enumerate().find(|&(at, ((_, region), inside))| {
-            inside != 0 && (self.irregular >> at & 1 == 0 || region.matches(key))
-        });
-        found.map(|(_, (&((rank, _), _), _))| rank)
     }
+
+    fn remove(&mut self, place: Place) -> bool {
+        let Some((_, slot)) = self.boxes().find(|&(other, _)| other == place) else { return false };
+        self.live &= !(1 << slot);
+        true
+    }
+
+    /// The box as it was inserted.
+    fn region(&self, slot: usize) -> Region {
+        let mut region = Region::ALL;
+        for (&lane, column) in self.lanes.iter().zip(&self.columns) {
+            let (low, span) = (column.low[slot], column.span[slot]);
+            region = region.between(usize::from(lane), low, low + span);
+        }
+        if self.irregular >> slot & 1 == 1 {
+            region.beyond = self.beyond[slot].clone();
+            region.irregular = true;
+        }
+        region
+    }
+
+    /// The first half of the boxes, and the rest.
+    fn halves(&self) -> (Self, Self) {
+        let boxes: Vec<_> = self.boxes().collect();
+        let half = |boxes: &[(Place, usize)]| {
+            let mut block = Self::default();
+            for &(place, slot) in boxes {
+                block.insert(place, &self.region(slot));
+            }
+            block
+        };
+        let (front, back) = boxes.split_at(boxes.len() / 2);
+        (half(front), half(back))
+    }
+
+    /// Drops the columns in which no box asks anything, and puts those first that leave the fewest boxes.
+    fn arrange(&mut self) {
+        self.unarranged = 0;
+        let columns = std::mem::take(&mut self.columns);
+        let mut kept: Vec<_> = self
+            .lanes
+            .into_iter()
+            .zip(columns)
+            .filter(|(_, column)| {
+                bits(self.live).any(|slot| (column.low[slot], column.span[slot]) != (0, u32::MAX))
+            })
+            .map(|(lane, column)| (left_by(&column, self.live), lane, column))
+            .collect();
+        kept.sort_by_key(|&(left, lane, _)| (left, lane));
+        for (known, &(_, lane, _)) in self.lanes.iter_mut().zip(&kept) {
+            *known = lane;
+        }
+        self.columns = kept.into_iter().map(|(_, _, column)| column).collect();
+    }
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        let nowhere = (Rank { precedence: 0, id: PdrId(0) }, 0);
+        Self {
+            live: 0,
+            irregular: 0,
+            lanes: [0; LANES],
+            columns: Vec::new(),
+            places: [nowhere; BLOCK],
+            beyond: Vec::new(),
+            unarranged: 0,
+        }
+    }
+}
+
+/// How many boxes a column leaves to values that are in one of them each, in sum.
+fn left_by(column: &Column, live: u32) -> u32 {
+    let left = |slot: usize| {
+        let inside = column.low.iter().zip(&column.span).enumerate().map(|(at, (&low, &span))| {
+            u32::from(column.low[slot].wrapping_sub(low) <= span) & live >> at & 1
+        });
+        inside.sum::<u32>()
+    };
+    bits(live).map(left).sum()
+}
+
+/// The places of the ones.
+fn bits(mut rest: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = rest.trailing_zeros();
+        rest &= rest.checked_sub(1)?;
+        Some(bit as usize)
+    })
 }

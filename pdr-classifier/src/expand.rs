@@ -31,6 +31,11 @@ impl Rule {
     pub const fn boxes(&self) -> usize {
         self.regions.len()
     }
+
+    /// How many lanes its boxes restrict, in sum.
+    pub(crate) fn lanes(&self) -> usize {
+        self.regions.iter().map(|region| region.used.count_ones() as usize).sum()
+    }
 }
 
 impl Pdr {

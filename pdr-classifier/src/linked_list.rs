@@ -1,8 +1,6 @@
 //! The list of rules in precedence order, as TS 29.244 §5.2.1 describes the search.
 
-use std::collections::HashMap;
-
-use crate::classifier::{Classifier, check_admits};
+use crate::classifier::{Classifier, RuleMap, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
@@ -14,7 +12,7 @@ use crate::region::Region;
 pub struct LinkedList {
     head: Option<Box<Node>>,
     /// The boxes of each rule.
-    rules: HashMap<PdrId, usize>,
+    rules: RuleMap<usize>,
     boxes: usize,
 }
 
@@ -65,15 +63,25 @@ impl Classifier for LinkedList {
         true
     }
 
-    fn classify(&self, key: &Key) -> Option<PdrId> {
+    fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
         let mut at = self.head.as_deref();
-        while let Some(node) = at {
+        while let Some(node) = at
+            && below.is_none_or(|below| node.rank < below)
+        {
             if node.region.matches(key) {
-                return Some(node.rank.id);
+                return Some(node.rank);
             }
             at = node.next.as_deref();
         }
         None
+    }
+
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes
     }
 
     fn len(&self) -> usize {

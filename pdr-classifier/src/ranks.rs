@@ -1,6 +1,7 @@
 //! The ranks of the boxes in one table or partition, for the best of them.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::pdi::Rank;
 
@@ -29,6 +30,36 @@ impl Ranks {
     }
 }
 
+/// Boxes by rank, for the best of them. A box that went stays until it comes to the front or more boxes
+/// than not are gone, so that a box comes and goes without a search.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Front {
+    heap: BinaryHeap<Reverse<(Rank, u32)>>,
+}
+
+impl Front {
+    /// With fewer entries than this the gone are not worth a sweep.
+    const SWEEP: usize = 16;
+
+    pub(crate) fn add(&mut self, rank: Rank, at: u32) {
+        self.heap.push(Reverse((rank, at)));
+    }
+
+    /// The best rank of those that are there; `len` boxes are.
+    pub(crate) fn best(&mut self, len: usize, is_there: impl Fn(Rank, u32) -> bool) -> Option<Rank> {
+        if self.heap.len() > 2 * len + Self::SWEEP {
+            self.heap.retain(|&Reverse((rank, at))| is_there(rank, at));
+        }
+        while let Some(&Reverse((rank, at))) = self.heap.peek() {
+            if is_there(rank, at) {
+                return Some(rank);
+            }
+            self.heap.pop();
+        }
+        None
+    }
+}
+
 /// What is searched in turn, by the best rank in it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SearchOrder {
@@ -54,15 +85,17 @@ impl SearchOrder {
         }
     }
 
-    /// The lowest rank that `find` gives, without a look at places that cannot have a lower one.
-    pub(crate) fn search(&self, find: impl Fn(usize) -> Option<Rank>) -> Option<Rank> {
+    /// The lowest rank below the bound that `find` gives, without a look at places that cannot have a
+    /// lower one.
+    #[inline(always)]
+    pub(crate) fn search(&self, below: Option<Rank>, find: impl Fn(usize) -> Option<Rank>) -> Option<Rank> {
         let mut best: Option<Rank> = None;
         for &(first, place) in &self.places {
-            if best.is_some_and(|best| best <= first) {
+            if best.or(below).is_some_and(|bound| bound <= first) {
                 break;
             }
             if let Some(rank) = find(place as usize)
-                && best.is_none_or(|best| rank < best)
+                && best.or(below).is_none_or(|bound| rank < bound)
             {
                 best = Some(rank);
             }

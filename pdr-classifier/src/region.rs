@@ -1,6 +1,7 @@
 //! The part of the space of keys that one alternative of a rule covers.
 
 use crate::key::{Key, LANES, Lane};
+use crate::simd::Compare;
 
 /// A value of which only the bits of the mask count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,36 +33,48 @@ impl Masked {
     }
 }
 
-/// The lanes that a mask may restrict. One place each in [`Region::masks`].
+/// The lanes that a mask may restrict. One place each in [`Beyond::masks`].
 pub(crate) const MASKED: [Lane; 3] = [Lane::Tos, Lane::CTag, Lane::STag];
+
+/// What a box asks that no interval can say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Beyond {
+    pub(crate) masks: [Masked; MASKED.len()],
+    /// One bit for each QFI.
+    pub(crate) qfis: u64,
+}
+
+impl Beyond {
+    pub(crate) const NOTHING: Self =
+        Self { masks: [Masked { value: 0, mask: 0 }; MASKED.len()], qfis: u64::MAX };
+
+    pub(crate) fn matches(&self, key: &Key) -> bool {
+        let masks = MASKED.iter().zip(self.masks).all(|(&lane, masked)| masked.matches(key.get(lane)));
+        let qfi = key.get(Lane::Qfi);
+        masks && (self.qfis == u64::MAX || (qfi < 64 && self.qfis >> qfi & 1 == 1))
+    }
+}
 
 /// A box: an interval for each lane, and what an interval cannot say.
 ///
 /// Masks and sets also narrow their lane to the smallest interval around them, so that a search by
 /// intervals never misses; [`Region::matches`] then decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Region {
     pub(crate) low: [u32; LANES],
     pub(crate) high: [u32; LANES],
+    pub(crate) beyond: Beyond,
     /// One bit for each lane that is restricted.
-    used: u32,
-    pub(crate) masks: [Masked; MASKED.len()],
-    /// One bit for each QFI.
-    pub(crate) qfis: u64,
-    /// Whether `masks` or `qfis` say more than the intervals.
+    pub(crate) used: u32,
+    /// Whether `beyond` says more than the intervals.
     pub(crate) irregular: bool,
 }
 
 impl Region {
     /// The box that every key is in.
-    pub(crate) const ALL: Self = Self {
-        low: [0; LANES],
-        high: [u32::MAX; LANES],
-        used: 0,
-        masks: [Masked { value: 0, mask: 0 }; MASKED.len()],
-        qfis: u64::MAX,
-        irregular: false,
-    };
+    pub(crate) const ALL: Self =
+        Self { low: [0; LANES], high: [u32::MAX; LANES], beyond: Beyond::NOTHING, used: 0, irregular: false };
 
     /// The box with the lane's value between these two. `low` is at most `high`.
     pub(crate) fn between(mut self, lane: usize, low: u32, high: u32) -> Self {
@@ -87,7 +100,7 @@ impl Region {
             return self;
         }
         let mut region = self.between(lane as usize, masked.value, masked.value | (all & !masked.mask));
-        region.masks[place] = masked;
+        region.beyond.masks[place] = masked;
         region.irregular = true;
         region
     }
@@ -98,7 +111,7 @@ impl Region {
             return self;
         }
         let mut region = self.between(Lane::Qfi as usize, qfis.trailing_zeros(), 63 - qfis.leading_zeros());
-        region.qfis = qfis;
+        region.beyond.qfis = qfis;
         region.irregular = true;
         region
     }
@@ -114,12 +127,12 @@ impl Region {
             }
         }
         both.used |= other.used;
-        for (mine, theirs) in both.masks.iter_mut().zip(other.masks) {
+        for (mine, theirs) in both.beyond.masks.iter_mut().zip(other.beyond.masks) {
             *mine = mine.and(theirs)?;
         }
-        both.qfis &= other.qfis;
+        both.beyond.qfis &= other.beyond.qfis;
         both.irregular |= other.irregular;
-        (both.qfis != 0).then_some(both)
+        (both.beyond.qfis != 0).then_some(both)
     }
 
     /// Whether the key is in the box.
@@ -132,23 +145,13 @@ impl Region {
                 return false;
             }
         }
-        !self.irregular || self.matches_irregular(key)
+        !self.irregular || self.beyond.matches(key)
     }
 
-    /// The same without a branch until all lanes are compared: for a box that most likely matches.
-    pub(crate) fn verifies(&self, key: &Key) -> bool {
-        let mut outside = 0;
-        for ((value, low), high) in key.lanes.iter().zip(self.low).zip(self.high) {
-            // An unsigned difference is large if the value is below `low`, too.
-            outside |= u32::from(value.wrapping_sub(low) > high.wrapping_sub(low));
-        }
-        outside == 0 && (!self.irregular || self.matches_irregular(key))
-    }
-
-    fn matches_irregular(&self, key: &Key) -> bool {
-        let masks = MASKED.iter().zip(self.masks).all(|(&lane, masked)| masked.matches(key.get(lane)));
-        let qfi = key.get(Lane::Qfi);
-        masks && (self.qfis == u64::MAX || (qfi < 64 && self.qfis >> qfi & 1 == 1))
+    /// The same, with all lanes compared at once: for a box that most likely matches.
+    #[inline(always)]
+    pub(crate) fn verifies(&self, key: &Key, compare: impl Compare) -> bool {
+        compare.between(key, &self.low, &self.high) && (!self.irregular || self.beyond.matches(key))
     }
 
     pub(crate) fn interval(&self, lane: usize) -> (u32, u32) {
@@ -157,13 +160,7 @@ impl Region {
 
     /// How two boxes lie in a lane.
     pub(crate) fn relation(&self, other: &Self, lane: usize) -> Relation {
-        if self.interval(lane) == other.interval(lane) {
-            Relation::Identical
-        } else if self.high[lane] < other.low[lane] || other.high[lane] < self.low[lane] {
-            Relation::Disjoint
-        } else {
-            Relation::Overlapping
-        }
+        relation(self.interval(lane), other.interval(lane))
     }
 }
 
@@ -174,4 +171,14 @@ pub(crate) enum Relation {
     Disjoint,
     /// Neither before, nor after, nor the same: no order holds both.
     Overlapping,
+}
+
+pub(crate) const fn relation(one: (u32, u32), other: (u32, u32)) -> Relation {
+    if one.0 == other.0 && one.1 == other.1 {
+        Relation::Identical
+    } else if one.1 < other.0 || other.1 < one.0 {
+        Relation::Disjoint
+    } else {
+        Relation::Overlapping
+    }
 }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use slab::Slab;
 
-use crate::classifier::{Classifier, check_admits};
+use crate::classifier::{Classifier, RuleMap, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::{Key, LANES};
@@ -26,7 +26,7 @@ pub struct TupleSpaceSearch {
     by_masks: HashMap<[u32; LANES], usize>,
     order: SearchOrder,
     /// For each rule, where its boxes are: table and hash.
-    rules: HashMap<PdrId, Vec<(usize, u64)>>,
+    rules: RuleMap<Vec<(usize, u64)>>,
     boxes: usize,
     /// Makes collisions unforeseeable.
     seed: RandomState,
@@ -140,8 +140,16 @@ impl Classifier for TupleSpaceSearch {
         true
     }
 
-    fn classify(&self, key: &Key) -> Option<PdrId> {
-        self.order.search(|at| self.tables[at].find(key)).map(|rank| rank.id)
+    fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
+        self.order.search(below, |at| self.tables[at].find(key))
+    }
+
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes
     }
 
     fn len(&self) -> usize {

@@ -54,13 +54,13 @@ fn key_in(region: &Region, rng: &mut Rng) -> Key {
     if key.get(Lane::IpVersion) == 5 {
         key.set(Lane::IpVersion, if rng.percent(50) { 4 } else { 6 });
     }
-    for (&lane, masked) in MASKED.iter().zip(region.masks) {
+    for (&lane, masked) in MASKED.iter().zip(region.beyond.masks) {
         if masked != Default::default() {
             key.set(lane, masked.apply(key.get(lane)));
         }
     }
-    if region.qfis != u64::MAX {
-        let qfis: Vec<u32> = (0..64).filter(|qfi| region.qfis >> qfi & 1 == 1).collect();
+    if region.beyond.qfis != u64::MAX {
+        let qfis: Vec<u32> = (0..64).filter(|qfi| region.beyond.qfis >> qfi & 1 == 1).collect();
         key.set(Lane::Qfi, rng.pick(&qfis).copied().unwrap_or_default());
     }
     key

@@ -41,15 +41,24 @@ pub(super) fn order_of_all(regions: &[&Region]) -> Option<Order> {
     if !others.iter().all(sorted) {
         return None;
     }
-    let (order, kept) = select(regions);
+    let Sorted { order, kept, .. } = select(regions);
     (kept.len() == regions.len()).then_some(order)
+}
+
+/// Boxes that one order sorts.
+pub(super) struct Sorted {
+    pub(super) order: Order,
+    /// Their places among those given, in order.
+    pub(super) kept: Vec<usize>,
+    /// How many of them differ in an interval.
+    pub(super) different: usize,
 }
 
 /// Greedy field selection: a large subset of the boxes that one order sorts, and that order.
 ///
 /// At each step the lane is taken that keeps the most boxes if in each group of boxes that are the same
 /// so far only disjoint intervals stay; of equals, the one that makes the most groups.
-pub(super) fn select(regions: &[&Region]) -> (Order, Vec<usize>) {
+pub(super) fn select(regions: &[&Region]) -> Sorted {
     let mut free: Vec<usize> = (0..LANES).collect();
     let mut order = Vec::with_capacity(LANES);
     let mut settled = Vec::new();
@@ -76,14 +85,21 @@ pub(super) fn select(regions: &[&Region]) -> (Order, Vec<usize>) {
     }
     let rest: Vec<u8> = (0..LANES as u8).filter(|lane| !order.contains(lane)).collect();
     order.extend(rest);
-    settled.sort_unstable();
-    (std::array::from_fn(|place| order[place]), settled)
+    let different = settled.len();
+    let mut kept = settled.concat();
+    kept.sort_unstable();
+    Sorted { order: std::array::from_fn(|place| order[place]), kept, different }
 }
 
 /// A group of boxes that no lane parts is done.
-fn settle(group: Vec<usize>, regions: &[&Region], groups: &mut Vec<Vec<usize>>, settled: &mut Vec<usize>) {
+fn settle(
+    group: Vec<usize>,
+    regions: &[&Region],
+    groups: &mut Vec<Vec<usize>>,
+    settled: &mut Vec<Vec<usize>>,
+) {
     if (0..LANES).all(|lane| uniform(&group, lane, regions)) {
-        settled.extend(group);
+        settled.push(group);
     } else {
         groups.push(group);
     }

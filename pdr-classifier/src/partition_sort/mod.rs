@@ -1,23 +1,27 @@
 //! PartitionSort: a few trees, each of boxes that one order of lanes sorts.
 
 mod fields;
+mod gather;
+mod partition;
+mod slots;
 mod tree;
-
-use std::collections::HashMap;
 
 use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::blocks::Blocks;
-use crate::classifier::{Classifier, check_admits};
+use crate::classifier::{Classifier, RuleMap, check_admits};
 use crate::error::InsertError;
 use crate::expand::Rule;
 use crate::key::Key;
 use crate::pdi::{PdrId, Rank};
-use crate::ranks::{Ranks, SearchOrder};
+use crate::ranks::SearchOrder;
 use crate::region::Region;
-use fields::{by_specificity, order_of_all, select};
-use tree::Tree;
+use crate::simd::{Compare, Search, Vectors};
+use fields::{Sorted, by_specificity, select};
+use gather::Gathering;
+pub use gather::{GATHER_MAX, GATHER_UPDATES_MIN};
+use partition::Partition;
 
 /// The most partitions. Boxes that none of them takes are scanned as [`BlockedScan`](crate::BlockedScan)
 /// does it, so that a set made to need a partition for each rule costs no more than that beyond these.
@@ -34,26 +38,21 @@ pub struct PartitionSort {
     order: SearchOrder,
     /// Boxes that no partition takes, lowest rank first.
     overflow: Blocks,
-    rules: HashMap<PdrId, (Rank, SmallVec<[u32; 2]>)>,
+    rules: RuleMap<(Rank, SmallVec<[u32; 2]>)>,
+    vectors: Vectors,
+    /// How new partitions come to be, if not with the first box that no other takes.
+    gathering: Option<Gathering>,
 }
 
 type Boxes = Slab<Stored>;
 
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 struct Stored {
-    rank: Rank,
     region: Region,
     /// Its partition; `None` in the overflow.
     partition: Option<u32>,
-}
-
-#[derive(Clone, Debug)]
-struct Partition {
-    tree: Tree,
-    ranks: Ranks,
-    /// All its boxes while they are few enough to be sorted anew.
-    members: SmallVec<[u32; REORDER_MAX]>,
-    len: usize,
+    rank: Rank,
 }
 
 impl PartitionSort {
@@ -65,25 +64,40 @@ impl PartitionSort {
     /// A set of these rules, partitioned with all of them in view: better than one rule after the
     /// other, and slower.
     pub fn build<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Result<Self, InsertError> {
-        let mut set = Self::new();
+        Self::new().filled(rules, 1)
+    }
+
+    /// The set with these instructions.
+    #[must_use]
+    pub const fn with_vectors(mut self, vectors: Vectors) -> Self {
+        self.vectors = vectors;
+        self
+    }
+
+    /// An empty set that makes a partition only of at least so many boxes that are scanned till then.
+    pub(crate) fn gathering(boxes_min: usize) -> Self {
+        Self { gathering: Some(Gathering::new(boxes_min)), ..Self::default() }
+    }
+
+    /// The set, empty till now, with these rules, in partitions of at least so many boxes.
+    pub(crate) fn filled<'a>(
+        mut self,
+        rules: impl IntoIterator<Item = &'a Rule>,
+        boxes_min: usize,
+    ) -> Result<Self, InsertError> {
         let mut rest = Vec::new();
         for rule in rules {
-            rest.extend(set.register(rule)?);
+            rest.extend(self.register(rule)?);
         }
-        while !rest.is_empty() && set.partitions.len() < PARTITIONS_MAX {
-            let regions: Vec<&Region> = rest.iter().map(|&at| &set.boxes[at as usize].region).collect();
-            let (order, kept) = select(&regions);
-            let mut kept: Vec<u32> = kept.iter().map(|&place| rest[place]).collect();
-            // Sorted, each goes behind the last: nothing is moved.
-            let first = usize::from(order[0]);
-            kept.sort_by_key(|&at| set.boxes[at as usize].region.low[first]);
-            set.partition(order, &kept);
-            rest.retain(|&at| set.boxes[at as usize].partition.is_none());
+        while !rest.is_empty() && self.extract(&rest, boxes_min) {
+            rest.retain(|&at| self.boxes[at as usize].partition.is_none());
         }
+        // In order, blocks fill up.
+        rest.sort_unstable_by_key(|&at| (self.boxes[at as usize].rank, at));
         for at in rest {
-            set.place(at);
+            self.place(at);
         }
-        Ok(set)
+        Ok(self)
     }
 
     /// The number of partitions: what a lookup that finds nothing searches.
@@ -94,10 +108,6 @@ impl PartitionSort {
     /// The number of boxes that are scanned, since no partition takes them.
     pub fn overflow(&self) -> usize {
         self.overflow.len()
-    }
-
-    pub(crate) fn boxes(&self) -> usize {
-        self.boxes.len()
     }
 
     /// The rules as they were inserted, in no order.
@@ -122,59 +132,90 @@ impl PartitionSort {
         Ok(places)
     }
 
+    /// Makes a partition of many of these boxes, which have none, if there is room for one and enough of
+    /// them are sorted by one order.
+    fn extract(&mut self, rest: &[u32], boxes_min: usize) -> bool {
+        if self.partitions.len() >= PARTITIONS_MAX {
+            return false;
+        }
+        let regions: Vec<&Region> = rest.iter().map(|&at| &self.boxes[at as usize].region).collect();
+        let Sorted { order, kept, different } = select(&regions);
+        // Of boxes that are the same the first is found by a scan, too.
+        if different < boxes_min {
+            return false;
+        }
+        let mut kept: Vec<u32> = kept.iter().map(|&place| rest[place]).collect();
+        // Sorted, each goes behind the last: nothing is moved.
+        let first = usize::from(order[0]);
+        kept.sort_by_key(|&at| self.boxes[at as usize].region.low[first]);
+        self.partition(order, &kept);
+        true
+    }
+
     /// Makes a partition of boxes that the order sorts.
     fn partition(&mut self, order: fields::Order, members: &[u32]) {
-        let Some(&first) = members.first() else { return };
-        let partition = self.partitions.insert(Partition::new(order, first, &self.boxes));
-        self.adopt(partition, first, None);
-        for &at in &members[1..] {
-            let best = self.partitions[partition].ranks.best();
-            if self.partitions[partition].insert(at, &self.boxes) {
-                self.adopt(partition, at, best);
+        let Some((&first, others)) = members.split_first() else { return };
+        let partition = Partition::new(order, first, others, &self.boxes);
+        let place = self.partitions.vacant_key() as u32;
+        for &at in members {
+            self.boxes[at as usize].partition = Some(place);
+        }
+        self.order.change(place, None, partition.best());
+        self.partitions.insert(partition);
+    }
+
+    /// Puts a stored box into the first partition that takes it, if one does.
+    fn adopt(&mut self, at: u32) -> bool {
+        let boxes = &self.boxes;
+        let taken = self.order.places().find_map(|place| {
+            let partition = &mut self.partitions[place];
+            let best = partition.best();
+            (partition.insert(at, boxes) || partition.reorder(at, boxes)).then_some((place, best))
+        });
+        let Some((place, best)) = taken else { return false };
+        self.boxes[at as usize].partition = Some(place as u32);
+        self.order.change(place as u32, best, self.partitions[place].best());
+        true
+    }
+
+    /// Puts a stored box where it belongs.
+    fn place(&mut self, at: u32) {
+        if self.adopt(at) {
+            return;
+        }
+        let Stored { rank, ref region, .. } = self.boxes[at as usize];
+        if self.gathering.is_none() && self.partitions.len() < PARTITIONS_MAX {
+            self.partition(by_specificity(region), &[at]);
+        } else {
+            self.overflow.insert((rank, at), region);
+            if let Some(gathering) = &mut self.gathering {
+                gathering.wait();
             }
         }
     }
 
-    /// Records that the partition, whose best rank was this, has the box.
-    fn adopt(&mut self, partition: usize, at: u32, best: Option<Rank>) {
-        self.boxes[at as usize].partition = Some(partition as u32);
-        self.order.change(partition as u32, best, self.partitions[partition].ranks.best());
-    }
-
-    /// Puts a stored box into the first partition that takes it.
-    fn place(&mut self, at: u32) {
-        let boxes = &self.boxes;
-        let taken = self.order.places().find_map(|place| {
-            let partition = &mut self.partitions[place];
-            let best = partition.ranks.best();
-            (partition.insert(at, boxes) || partition.reorder(at, boxes)).then_some((place, best))
-        });
-        if let Some((partition, best)) = taken {
-            self.adopt(partition, at, best);
-        } else if self.partitions.len() < PARTITIONS_MAX {
-            let order = by_specificity(&self.boxes[at as usize].region);
-            self.partition(order, &[at]);
-        } else {
-            let Stored { rank, ref region, .. } = self.boxes[at as usize];
-            self.overflow.insert((rank, at), region);
-        }
-    }
-
-    /// Takes a box out of its partition or of the overflow.
-    fn displace(&mut self, at: u32) {
+    /// Takes a box out of its partition or of the overflow, and gives the partition.
+    fn displace(&mut self, at: u32) -> Option<u32> {
         let Stored { rank, partition, .. } = self.boxes[at as usize];
         let Some(place) = partition else {
             self.overflow.remove((rank, at));
-            return;
+            return None;
         };
+        self.boxes[at as usize].partition = None;
         let partition = &mut self.partitions[place as usize];
-        let best = partition.ranks.best();
-        partition.remove(at, &self.boxes);
-        let left = partition.ranks.best();
+        let best = partition.best();
+        let boxes = &self.boxes;
+        partition.remove(at, boxes, |rank, at| {
+            let stored = boxes.get(at as usize);
+            stored.is_some_and(|stored| stored.rank == rank && stored.partition == Some(place))
+        });
+        let left = partition.best();
         self.order.change(place, best, left);
         if left.is_none() {
             self.partitions.remove(place as usize);
+            return None;
         }
+        Some(place)
     }
 
     /// Gives the first box of the overflow a partition, if there is room for one again.
@@ -188,57 +229,16 @@ impl PartitionSort {
     }
 }
 
-impl Partition {
-    fn new(order: fields::Order, at: u32, boxes: &Boxes) -> Self {
-        let rank = boxes[at as usize].rank;
-        let mut ranks = Ranks::default();
-        ranks.add(rank);
-        Self { tree: Tree::new(order, rank, at), ranks, members: SmallVec::from_slice(&[at]), len: 1 }
-    }
+struct Find<'a>(&'a PartitionSort, &'a Key, Option<Rank>);
 
-    fn insert(&mut self, at: u32, boxes: &Boxes) -> bool {
-        let rank = boxes[at as usize].rank;
-        let inserted = self.tree.insert(rank, at, boxes);
-        if inserted {
-            self.count(rank, at);
-        }
-        inserted
-    }
+impl Search for Find<'_> {
+    type Found = Option<Rank>;
 
-    fn count(&mut self, rank: Rank, at: u32) {
-        self.ranks.add(rank);
-        self.len += 1;
-        if self.len <= REORDER_MAX {
-            self.members.push(at);
-        }
-    }
-
-    /// Sorts the partition anew in an order that takes the box too, if it is small and there is one.
-    fn reorder(&mut self, at: u32, boxes: &Boxes) -> bool {
-        // Once it has been larger, not all its boxes are known here.
-        if self.len > REORDER_MAX || self.members.len() != self.len {
-            return false;
-        }
-        let all = self.members.iter().chain(std::iter::once(&at));
-        let regions: SmallVec<[&Region; REORDER_MAX + 1]> =
-            all.map(|&at| &boxes[at as usize].region).collect();
-        let Some(order) = order_of_all(&regions) else { return false };
-        let rank = boxes[at as usize].rank;
-        let mut tree = Tree::new(order, rank, at);
-        let sorted = self.members.iter().all(|&at| tree.insert(boxes[at as usize].rank, at, boxes));
-        debug_assert!(sorted, "the order sorts all");
-        if sorted {
-            self.tree = tree;
-            self.count(rank, at);
-        }
-        sorted
-    }
-
-    fn remove(&mut self, at: u32, boxes: &Boxes) {
-        self.tree.remove(at, boxes);
-        self.ranks.take(boxes[at as usize].rank);
-        self.members.retain(|member| *member != at);
-        self.len -= 1;
+    #[inline(always)]
+    fn run(self, compare: impl Compare) -> Option<Rank> {
+        let Self(set, key, below) = self;
+        let best = set.order.search(below, |place| set.partitions[place].find(key, &set.boxes, compare));
+        set.overflow.find(key, best.or(below), compare).or(best)
     }
 }
 
@@ -247,22 +247,34 @@ impl Classifier for PartitionSort {
         for at in self.register(rule)? {
             self.place(at);
         }
+        self.gather();
         Ok(())
     }
 
     fn remove(&mut self, id: PdrId) -> bool {
         let Some((_, places)) = self.rules.remove(&id) else { return false };
         for &at in &places {
-            self.displace(at);
+            if let Some(partition) = self.displace(at) {
+                self.dissolve(partition);
+            }
             self.boxes.remove(at as usize);
         }
-        self.relieve();
+        if self.gathering.is_none() {
+            self.relieve();
+        }
         true
     }
 
-    fn classify(&self, key: &Key) -> Option<PdrId> {
-        let best = self.order.search(|place| self.partitions[place].tree.find(key, &self.boxes));
-        self.overflow.find(key, best).or(best).map(|rank| rank.id)
+    fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
+        self.vectors.run(Find(self, key, below))
+    }
+
+    fn contains(&self, id: PdrId) -> bool {
+        self.rules.contains_key(&id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes.len()
     }
 
     fn len(&self) -> usize {

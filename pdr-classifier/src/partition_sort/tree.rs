@@ -2,211 +2,275 @@
 //! where they do not.
 
 use slab::Slab;
-use smallvec::SmallVec;
 
 use super::Boxes;
 use super::fields::Order;
+use super::slots::{Place, Position, Slot, Slots};
 use crate::key::{Key, LANES};
 use crate::pdi::Rank;
-use crate::region::{Region, Relation};
+use crate::region::{Region, Relation, relation};
+use crate::simd::Compare;
 
 /// Boxes that one order of lanes sorts: any two are disjoint in the first lane in which they differ.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     order: Order,
     nodes: Slab<Node>,
-    root: u32,
+    root: Below,
+}
+
+/// A box alone, or a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Below(u32);
+
+enum Kind {
+    Box(u32),
+    Node(u32),
 }
 
 #[derive(Clone, Debug)]
 enum Node {
     Branch(Branch),
-    Leaf(Leaf),
+    /// Boxes of the same intervals, lowest rank first; they may differ in masks and sets.
+    Leaf(Vec<u32>),
 }
 
-/// All boxes below are the same in the lanes of the order before `level`, from the level of the branch
-/// above on: a lookup passes over those, since it verifies the whole box in the end.
+/// All boxes below are the same in the lanes of the order before `level`, from the level behind the
+/// branch above on: a lookup passes over those, since it verifies the whole box in the end.
 #[derive(Clone, Debug)]
 struct Branch {
     level: u8,
     lane: u8,
-    /// Disjoint intervals, in order.
-    slots: Vec<Slot>,
+    /// The intervals in the lanes passed over.
+    common: Box<[(u32, u32)]>,
+    slots: Slots,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    low: u32,
-    high: u32,
-    node: u32,
-}
+/// The branch and the slot that lead to where a walk is; none at the root.
+type Above = Option<(u32, Position)>;
 
-/// Boxes of the same intervals, lowest rank first; they may differ in masks and sets. Almost always
-/// one, which then needs no memory of its own.
-type Leaf = SmallVec<[(Rank, u32); 1]>;
+impl Below {
+    /// No set has so many boxes or nodes.
+    const BOX: u32 = 1 << 31;
 
-/// Where a box would go at a branch.
-enum Place {
-    Below(u32),
-    Between(usize),
-    /// It overlaps an interval.
-    Nowhere,
+    pub(super) const fn one(at: u32) -> Self {
+        Self(at | Self::BOX)
+    }
+
+    const fn node(at: usize) -> Self {
+        Self(at as u32)
+    }
+
+    const fn kind(self) -> Kind {
+        if self.0 & Self::BOX != 0 { Kind::Box(self.0 & !Self::BOX) } else { Kind::Node(self.0) }
+    }
 }
 
 impl Tree {
     /// A tree of one box.
-    pub(super) fn new(order: Order, rank: Rank, at: u32) -> Self {
-        let mut nodes = Slab::new();
-        let root = nodes.insert(Node::Leaf(Leaf::from([(rank, at)]))) as u32;
-        Self { order, nodes, root }
+    pub(super) const fn new(order: Order, at: u32) -> Self {
+        Self { order, nodes: Slab::new(), root: Below::one(at) }
     }
 
-    /// The box that is lowest in rank of those that the key is in.
-    pub(super) fn find(&self, key: &Key, boxes: &Boxes) -> Option<Rank> {
-        let mut at = self.root;
+    /// The rank of the box that is lowest of those that the key is in.
+    #[inline(always)]
+    pub(super) fn find(&self, key: &Key, boxes: &Boxes, compare: impl Compare) -> Option<Rank> {
+        let mut below = self.root;
         loop {
-            match &self.nodes[at as usize] {
-                Node::Branch(branch) => at = branch.find(key.lanes[usize::from(branch.lane)])?,
-                Node::Leaf(leaf) => {
-                    let matching = leaf.iter().find(|&&(_, at)| boxes[at as usize].region.verifies(key));
-                    return matching.map(|&(rank, _)| rank);
+            match below.kind() {
+                Kind::Box(at) => {
+                    let stored = &boxes[at as usize];
+                    return stored.region.verifies(key, compare).then_some(stored.rank);
                 }
+                Kind::Node(node) => match &self.nodes[node as usize] {
+                    Node::Branch(branch) => {
+                        below = branch.slots.find(key.lanes[usize::from(branch.lane) % LANES])?;
+                    }
+                    Node::Leaf(leaf) => {
+                        let mut stored = leaf.iter().map(|&at| &boxes[at as usize]);
+                        let matching = stored.find(|stored| stored.region.verifies(key, compare));
+                        return matching.map(|stored| stored.rank);
+                    }
+                },
             }
         }
     }
 
     /// Adds a box, unless the order does not sort it among the others.
-    pub(super) fn insert(&mut self, rank: Rank, new: u32, boxes: &Boxes) -> bool {
+    pub(super) fn insert(&mut self, new: u32, boxes: &Boxes) -> bool {
         let region = &boxes[new as usize].region;
-        let (mut at, mut level) = (self.root, 0);
+        let (mut at, mut above, mut level) = (self.root, None, 0);
         loop {
-            // The lanes that all below have in common, which any of them shows.
-            let below = match &self.nodes[at as usize] {
-                Node::Branch(branch) => usize::from(branch.level),
-                Node::Leaf(_) => LANES,
+            let node = match at.kind() {
+                Kind::Box(other) => return self.join(at, above, level, other, new, boxes),
+                Kind::Node(node) => node,
             };
-            let sample = self.any_below(at, boxes);
-            for level in level..below {
-                match region.relation(sample, self.lane(level)) {
+            let branch = match &mut self.nodes[node as usize] {
+                Node::Branch(branch) => branch,
+                Node::Leaf(leaf) => {
+                    let other = leaf[0];
+                    return self.join(at, above, level, other, new, boxes);
+                }
+            };
+            for (passed, &common) in branch.common.iter().enumerate() {
+                let own = region.interval(usize::from(self.order[level + passed]));
+                match relation(own, common) {
                     Relation::Identical => {}
                     Relation::Overlapping => return false,
                     Relation::Disjoint => {
-                        let other = sample.interval(self.lane(level));
-                        self.split(at, level, other, region, Leaf::from([(rank, new)]));
+                        self.split(node, above, level, passed, (own, new));
                         return true;
                     }
                 }
             }
-            let new_leaf = match &mut self.nodes[at as usize] {
-                Node::Leaf(leaf) => {
-                    let place = leaf.partition_point(|&(other, _)| other < rank);
-                    leaf.insert(place, (rank, new));
+            let (low, high) = region.interval(usize::from(branch.lane));
+            match branch.slots.place(low, high) {
+                Place::Nowhere => return false,
+                Place::Between(position) => {
+                    branch.slots.insert(position, Slot { low, high, below: Below::one(new) });
                     return true;
                 }
-                Node::Branch(branch) => match branch.place(region) {
-                    Place::Nowhere => return false,
-                    Place::Between(place) => (at, place),
-                    Place::Below(node) => {
-                        (at, level) = (node, below + 1);
-                        continue;
-                    }
-                },
-            };
-            let (branch, place) = new_leaf;
-            let node = self.nodes.insert(Node::Leaf(Leaf::from([(rank, new)]))) as u32;
-            if let Node::Branch(branch) = &mut self.nodes[branch as usize] {
-                let (low, high) = region.interval(usize::from(branch.lane));
-                branch.slots.insert(place, Slot { low, high, node });
+                Place::Same(position) => {
+                    level = usize::from(branch.level) + 1;
+                    above = Some((node, position));
+                    at = branch.slots.below(position);
+                }
             }
+        }
+    }
+
+    /// Adds a box where another, `other`, is, with those that have its intervals.
+    fn join(&mut self, at: Below, above: Above, level: usize, other: u32, new: u32, boxes: &Boxes) -> bool {
+        let (region, sample) = (&boxes[new as usize].region, &boxes[other as usize].region);
+        let differs = |&level: &usize| {
+            let lane = usize::from(self.order[level]);
+            region.interval(lane) != sample.interval(lane)
+        };
+        let Some(first) = (level..LANES).find(differs) else {
+            self.join_leaf(at, above, new, boxes);
             return true;
+        };
+        let lane = usize::from(self.order[first]);
+        if region.relation(sample, lane) == Relation::Overlapping {
+            return false;
+        }
+        let common =
+            self.order[level..first].iter().map(|&lane| region.interval(usize::from(lane))).collect();
+        let slot = |region: &Region, below| {
+            let (low, high) = region.interval(lane);
+            Slot { low, high, below }
+        };
+        let slots = Slots::new(slot(sample, at), slot(region, Below::one(new)));
+        let branch = Branch { level: first as u8, lane: lane as u8, common, slots };
+        let node = self.nodes.insert(Node::Branch(branch));
+        self.put(above, Below::node(node));
+        true
+    }
+
+    /// Adds a box to those of the same intervals.
+    fn join_leaf(&mut self, at: Below, above: Above, new: u32, boxes: &Boxes) {
+        let rank = |at: u32| boxes[at as usize].rank;
+        match at.kind() {
+            Kind::Box(other) => {
+                let pair = if rank(other) <= rank(new) { [other, new] } else { [new, other] };
+                let node = self.nodes.insert(Node::Leaf(pair.to_vec()));
+                self.put(above, Below::node(node));
+            }
+            Kind::Node(node) => {
+                if let Node::Leaf(leaf) = &mut self.nodes[node as usize] {
+                    let place = leaf.partition_point(|&other| rank(other) <= rank(new));
+                    leaf.insert(place, new);
+                }
+            }
+        }
+    }
+
+    /// Makes a branch at one of the lanes that this branch passes over, with a new box beside it.
+    fn split(&mut self, node: u32, above: Above, level: usize, passed: usize, new: ((u32, u32), u32)) {
+        let lane = self.order[level + passed];
+        let ((low, high), at) = new;
+        let Node::Branch(branch) = &mut self.nodes[node as usize] else { return };
+        let (other_low, other_high) = branch.common[passed];
+        let common = branch.common[..passed].into();
+        branch.common = branch.common[passed + 1..].into();
+        let below = Below::node(node as usize);
+        let slots = Slots::new(
+            Slot { low: other_low, high: other_high, below },
+            Slot { low, high, below: Below::one(at) },
+        );
+        let branch = Branch { level: (level + passed) as u8, lane, common, slots };
+        let node = self.nodes.insert(Node::Branch(branch));
+        self.put(above, Below::node(node));
+    }
+
+    /// Lets a slot, or the root, lead there.
+    fn put(&mut self, above: Above, below: Below) {
+        match above {
+            None => self.root = below,
+            Some((node, position)) => {
+                if let Node::Branch(branch) = &mut self.nodes[node as usize] {
+                    branch.slots.set_below(position, below);
+                }
+            }
         }
     }
 
     /// Takes a box out; the tree has another that stays, or is dropped by the caller.
     pub(super) fn remove(&mut self, old: u32, boxes: &Boxes) {
         let region = &boxes[old as usize].region;
-        let (mut at, mut above) = (self.root, None);
-        loop {
-            match &mut self.nodes[at as usize] {
+        let (mut at, mut above, mut above_that) = (self.root, None, None);
+        while let Kind::Node(node) = at.kind() {
+            match &mut self.nodes[node as usize] {
                 Node::Branch(branch) => {
                     let (low, _) = region.interval(usize::from(branch.lane));
-                    let Ok(place) = branch.slots.binary_search_by_key(&low, |slot| slot.low) else { return };
-                    above = Some((at, place));
-                    at = branch.slots[place].node;
+                    let Some(position) = branch.slots.position(low) else { return };
+                    (above_that, above) = (above, Some((node, position)));
+                    at = branch.slots.below(position);
                 }
                 Node::Leaf(leaf) => {
-                    leaf.retain(|&mut (_, at)| at != old);
-                    if !leaf.is_empty() {
-                        return;
+                    let rank = boxes[old as usize].rank;
+                    let first = leaf.partition_point(|&other| boxes[other as usize].rank < rank);
+                    let Some(place) = leaf[first..].iter().position(|&other| other == old) else { return };
+                    leaf.remove(first + place);
+                    if let [only] = leaf[..] {
+                        self.nodes.remove(node as usize);
+                        self.put(above, Below::one(only));
                     }
-                    break;
+                    return;
                 }
             }
         }
-        if let Some((branch, place)) = above {
-            self.nodes.remove(at as usize);
-            self.shrink(branch, place);
+        let Some((node, position)) = above else { return };
+        if let Node::Branch(branch) = &mut self.nodes[node as usize]
+            && let Some(only) = branch.slots.remove(position)
+        {
+            self.give_way(node, only, above_that);
         }
     }
 
-    /// Removes a slot of a branch. A branch with one slot left gives its place to what is below.
-    fn shrink(&mut self, at: u32, place: usize) {
-        let Node::Branch(branch) = &mut self.nodes[at as usize] else { return };
-        branch.slots.remove(place);
-        if let [only] = branch.slots[..] {
-            self.nodes[at as usize] = self.nodes.remove(only.node as usize);
+    /// A branch with one slot left gives its place to what is below.
+    fn give_way(&mut self, node: u32, only: Slot, above: Above) {
+        if let Node::Branch(old) = self.nodes.remove(node as usize)
+            && let Kind::Node(below) = only.below.kind()
+            && let Node::Branch(branch) = &mut self.nodes[below as usize]
+        {
+            branch.common = [&old.common, &[(only.low, only.high)][..], &branch.common].concat().into();
         }
+        self.put(above, only.below);
     }
 
-    /// Puts a branch where a node was, with that node and a leaf below.
-    fn split(&mut self, at: u32, level: usize, other: (u32, u32), region: &Region, leaf: Leaf) {
-        let lane = self.lane(level);
-        let leaf = self.nodes.insert(Node::Leaf(leaf)) as u32;
-        let (low, high) = region.interval(lane);
-        let branch = Branch { level: level as u8, lane: lane as u8, slots: Vec::with_capacity(2) };
-        let node = std::mem::replace(&mut self.nodes[at as usize], Node::Branch(branch));
-        let node = self.nodes.insert(node) as u32;
-        if let Node::Branch(branch) = &mut self.nodes[at as usize] {
-            branch.slots.extend([Slot { low, high, node: leaf }, Slot { low: other.0, high: other.1, node }]);
-            branch.slots.sort_unstable_by_key(|slot| slot.low);
-        }
-    }
-
-    fn any_below<'a>(&self, mut at: u32, boxes: &'a Boxes) -> &'a Region {
-        loop {
-            match &self.nodes[at as usize] {
-                Node::Branch(branch) => at = branch.slots[0].node,
-                Node::Leaf(leaf) => return &boxes[leaf[0].1 as usize].region,
+    /// All boxes, in no order.
+    pub(super) fn boxes(&self) -> Vec<u32> {
+        let (mut found, mut rest) = (Vec::new(), vec![self.root]);
+        while let Some(below) = rest.pop() {
+            match below.kind() {
+                Kind::Box(at) => found.push(at),
+                Kind::Node(node) => match &self.nodes[node as usize] {
+                    Node::Branch(branch) => rest.extend(branch.slots.iter().map(|slot| slot.below)),
+                    Node::Leaf(leaf) => found.extend(leaf),
+                },
             }
         }
-    }
-
-    fn lane(&self, level: usize) -> usize {
-        usize::from(self.order[level])
-    }
-}
-
-impl Branch {
-    fn find(&self, value: u32) -> Option<u32> {
-        let behind = self.slots.partition_point(|slot| slot.low <= value);
-        let slot = self.slots[..behind].last()?;
-        (value <= slot.high).then_some(slot.node)
-    }
-
-    fn place(&self, region: &Region) -> Place {
-        let (low, high) = region.interval(usize::from(self.lane));
-        let behind = self.slots.partition_point(|slot| slot.low <= low);
-        if let Some(before) = self.slots[..behind].last() {
-            if (before.low, before.high) == (low, high) {
-                return Place::Below(before.node);
-            }
-            if before.high >= low {
-                return Place::Nowhere;
-            }
-        }
-        if self.slots.get(behind).is_some_and(|after| after.low <= high) {
-            return Place::Nowhere;
-        }
-        Place::Between(behind)
+        found
     }
 }

@@ -2,8 +2,9 @@
 
 use pdr_classifier::generate::{Family, Hits, Shape, rules, trace};
 use pdr_classifier::{
-    Classifier as _, Filters, Hybrid, Key, LARGE_BOXES_MIN, Lane, PARTITIONS_MAX, PartitionSort, Pdi, Pdr,
-    PdrId, Rule, SMALL_BOXES_MAX, Sdf, SdfFilter, SortedVector, TupleSpaceSearch,
+    Classifier, Filters, GATHER_UPDATES_MIN, Hybrid, Key, Lane, PARTITION_BOXES_MIN, PARTITIONS_MAX,
+    PartitionSort, Pdi, Pdr, PdrId, ROWS_AGAIN, ROWS_MAX, Rule, SCAN_AGAIN, SCAN_MAX, Sdf, SdfFilter,
+    SortedVector, TupleSpaceSearch,
 };
 
 fn compiled(shape: Shape, count: usize) -> Vec<Rule> {
@@ -17,7 +18,22 @@ fn inserted(rules: &[Rule]) -> PartitionSort {
     set
 }
 
-fn same_answers(left: &PartitionSort, right: &SortedVector, keys: &[Key]) {
+fn hybrids(rules: &[Rule]) -> [Hybrid; 2] {
+    let mut set = Hybrid::new();
+    rules.iter().for_each(|rule| set.insert(rule).unwrap());
+    [set, Hybrid::build(rules).unwrap()]
+}
+
+/// The rule as another one, that comes after those with lower numbers.
+fn renumbered(shape: Shape, count: usize, first: u32) -> Vec<Rule> {
+    let renumber = |pdr: Pdr| {
+        let pdr = Pdr { id: PdrId(first + pdr.id.0), precedence: first + pdr.precedence, ..pdr };
+        pdr.compile(&Filters::new()).unwrap()
+    };
+    rules(shape, Family::V4, count, 3).into_iter().map(renumber).collect()
+}
+
+fn same_answers(left: &dyn Classifier, right: &SortedVector, keys: &[Key]) {
     for key in keys {
         assert_eq!(left.classify(key), right.classify(key));
     }
@@ -109,21 +125,104 @@ fn when_the_first_order_does_not_sort_a_second_rule_then_another_order_is_found(
 }
 
 #[test]
-fn when_a_rule_at_the_crossover_comes_and_goes_then_the_others_stay_where_they_are() {
-    let rules = compiled(Shape::Wildcards, SMALL_BOXES_MAX + 1);
-    let mut set = Hybrid::new();
-    let (last, others) = rules.split_last().unwrap();
-    others.iter().for_each(|rule| set.insert(rule).unwrap());
-    assert!(!set.is_large());
-    set.insert(last).unwrap();
-    assert!(set.is_large());
-    for _ in 0..3 {
-        assert!(set.remove(last.id()) && set.is_large());
+fn when_a_rule_at_a_crossover_comes_and_goes_then_the_others_stay_where_they_are() {
+    for (most, again) in [(ROWS_MAX, ROWS_AGAIN), (SCAN_MAX, SCAN_AGAIN)] {
+        let beyond = |set: &Hybrid| if most == ROWS_MAX { !set.is_small() } else { set.is_large() };
+        let rules = compiled(Shape::Wildcards, most + 1);
+        let mut set = Hybrid::new();
+        let (last, others) = rules.split_last().unwrap();
+        others.iter().for_each(|rule| set.insert(rule).unwrap());
+        assert!(!beyond(&set));
         set.insert(last).unwrap();
+        assert!(beyond(&set));
+        for _ in 0..3 {
+            assert!(set.remove(last.id()) && beyond(&set));
+            set.insert(last).unwrap();
+        }
+        for rule in &rules[again..] {
+            assert!(beyond(&set) && set.remove(rule.id()));
+        }
+        assert!(!beyond(&set));
+        assert_eq!((set.len(), set.classify(&Key::new())), (again, Some(PdrId(1))));
     }
-    for rule in &rules[LARGE_BOXES_MIN..] {
-        assert!(set.is_large() && set.remove(rule.id()));
+}
+
+#[test]
+fn when_each_rule_needs_its_own_partition_then_the_hybrid_makes_none_and_scans() {
+    for count in [16, 64, 500, 2000] {
+        let rules = compiled(Shape::Overlapping, count);
+        let mut list = SortedVector::new();
+        rules.iter().for_each(|rule| list.insert(rule).unwrap());
+        for set in hybrids(&rules) {
+            assert_eq!((set.partitions(), set.scanned()), (0, count));
+            same_answers(&set, &list, &trace(&rules, Hits::Uniform, 100, 5));
+        }
     }
-    assert!(!set.is_large());
-    assert_eq!((set.len(), set.classify(&Key::new())), (LARGE_BOXES_MIN, Some(PdrId(1))));
+}
+
+#[test]
+fn when_ten_thousand_rules_ask_nothing_then_the_hybrid_scans_one_block() {
+    let rules = compiled(Shape::Wildcards, 10_000);
+    for mut set in hybrids(&rules) {
+        assert_eq!((set.partitions(), set.scanned()), (0, 10_000));
+        for id in (1..=100).map(PdrId) {
+            assert_eq!(set.classify(&Key::new()), Some(id));
+            assert!(set.remove(id));
+        }
+    }
+}
+
+#[test]
+fn when_a_set_is_large_then_the_hybrid_has_only_partitions_of_many_boxes() {
+    for shape in [Shape::Firewall, Shape::Gateway, Shape::Qos, Shape::EachItsTuple] {
+        let rules = compiled(shape, 3000);
+        for mut set in hybrids(&rules) {
+            let boxes: usize = rules.iter().map(Rule::boxes).sum();
+            assert!(set.is_large() && set.partitions() > 0, "{shape:?}");
+            assert!(set.partitions() * PARTITION_BOXES_MIN <= boxes - set.scanned(), "{shape:?}");
+            // What is left of a partition goes to the scan before a lookup in it is not worth its time.
+            rules[..2800].iter().for_each(|rule| assert!(set.remove(rule.id())));
+            let boxes: usize = rules[2800..].iter().map(Rule::boxes).sum();
+            assert!(set.partitions() * PARTITION_BOXES_MIN / 2 <= boxes - set.scanned(), "{shape:?}");
+        }
+    }
+}
+
+#[test]
+fn when_boxes_that_are_scanned_make_a_partition_then_they_move_there_and_back_when_few_are_left() {
+    let scanned = compiled(Shape::Overlapping, 300);
+    let sorted = renumbered(Shape::EachItsTuple, 300 + 2 * GATHER_UPDATES_MIN, 10_000);
+    let all = [scanned.as_slice(), &sorted].concat();
+    let mut list = SortedVector::new();
+    let [mut set, _] = hybrids(&scanned);
+    scanned.iter().for_each(|rule| list.insert(rule).unwrap());
+    assert_eq!((set.partitions(), set.scanned()), (0, 300));
+    for rule in &sorted {
+        set.insert(rule).unwrap();
+        list.insert(rule).unwrap();
+    }
+    // One order sorts the second part; what came since the last trial finds its place by itself.
+    assert_eq!(set.partitions(), 1);
+    assert!(set.scanned() < 300 + GATHER_UPDATES_MIN, "{} of {}", set.scanned(), all.len());
+    let keys = trace(&all, Hits::Uniform, 300, 5);
+    same_answers(&set, &list, &keys);
+    let (left, gone) = sorted.split_at(20);
+    for rule in gone {
+        assert!(set.remove(rule.id()) && list.remove(rule.id()));
+    }
+    assert_eq!((set.partitions(), set.scanned()), (0, 300 + left.len()));
+    same_answers(&set, &list, &keys);
+}
+
+#[test]
+fn when_a_few_rules_ask_many_fields_and_one_order_sorts_them_then_the_hybrid_has_one_partition() {
+    let rules = compiled(Shape::OneTuple, ROWS_MAX + 1);
+    for mut set in hybrids(&rules) {
+        assert!(set.is_large());
+        assert_eq!((set.partitions(), set.scanned()), (1, 0));
+        for rule in &rules[ROWS_AGAIN..] {
+            assert!(set.is_large() && set.remove(rule.id()));
+        }
+        assert!(set.is_small());
+    }
 }

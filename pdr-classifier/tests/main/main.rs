@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod adversarial;
+mod concurrent;
 mod differential;
 mod model;
 mod oracle;
 mod random;
+mod vectors;

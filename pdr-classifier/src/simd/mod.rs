@@ -1,0 +1,149 @@
+//! Comparisons of many lanes at a time: AVX-512, AVX2, or portable code, chosen when the program runs.
+//!
+//! A whole search is compiled once for each kind of instructions ([`Vectors::run`]), so that there is a
+//! choice for each lookup and not for each lane.
+#![allow(unsafe_code, reason = "instructions that not every machine has, and loads into their registers")]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use crate::key::{Key, LANES};
+use portable::Portable;
+
+/// The boxes whose intervals in one lane a [`Column`] has.
+pub(crate) const BLOCK: usize = 16;
+
+/// An interval for each box of a block, in one lane: a value is in it if it is at most `span` behind
+/// `low`, round the end of the numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub(crate) struct Column {
+    pub(crate) low: [u32; BLOCK],
+    pub(crate) span: [u32; BLOCK],
+}
+
+impl Column {
+    /// No box asks anything.
+    pub(crate) const FREE: Self = Self { low: [0; BLOCK], span: [u32::MAX; BLOCK] };
+}
+
+/// What a search asks, of one kind of instructions. A value of a type that implements it is evidence
+/// that the machine has them.
+pub(crate) trait Compare: Copy {
+    /// Which of the boxes in `live`, a bit each, have the key in all columns. Each column is of the lane
+    /// at its place in `lanes`.
+    fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32;
+
+    /// Whether each of the key's lanes is between its two bounds.
+    fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool;
+}
+
+/// A search that any kind of instructions can do.
+pub(crate) trait Search {
+    type Found;
+
+    /// To be inlined, so that it is compiled for the instructions that `compare` is evidence of.
+    fn run(self, compare: impl Compare) -> Self::Found;
+}
+
+/// The vector instructions that a classifier searches with.
+///
+/// A classifier takes the best that the machine has; tests and measurements may force another. There is
+/// no value for instructions that the machine does not have.
+///
+/// ```
+/// use pdr_classifier::{BlockedScan, Vectors};
+/// for vectors in Vectors::available() {
+///     let scan = BlockedScan::new().with_vectors(vectors);
+///     println!("{vectors}: {scan:?}");
+/// }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Vectors(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Portable(Portable),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
+}
+
+impl Vectors {
+    /// None but those that the compiler takes for granted.
+    pub const PORTABLE: Self = Self(Kind::Portable(Portable));
+
+    /// All that the machine has, the best first.
+    pub fn available() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(avx512::Avx512::detect().map(|evidence| Self(Kind::Avx512(evidence))));
+            all.extend(avx2::Avx2::detect().map(|evidence| Self(Kind::Avx2(evidence))));
+        }
+        all.push(Self::PORTABLE);
+        all
+    }
+
+    /// The best that the machine has.
+    pub fn best() -> Self {
+        // The standard library asks the processor once and remembers.
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(evidence) = avx512::Avx512::detect() {
+                return Self(Kind::Avx512(evidence));
+            }
+            if let Some(evidence) = avx2::Avx2::detect() {
+                return Self(Kind::Avx2(evidence));
+            }
+        }
+        Self::PORTABLE
+    }
+
+    /// `avx512`, `avx2` or `portable`.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable(_) => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
+        }
+    }
+
+    /// Does the search with these instructions.
+    #[inline]
+    pub(crate) fn run<S: Search>(self, search: S) -> S::Found {
+        match self.0 {
+            Kind::Portable(portable) => search.run(portable),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value is evidence that the machine has the instructions.
+            Kind::Avx2(evidence) => unsafe { avx2::run(search, evidence) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value is evidence that the machine has the instructions.
+            Kind::Avx512(evidence) => unsafe { avx512::run(search, evidence) },
+        }
+    }
+}
+
+impl Default for Vectors {
+    fn default() -> Self {
+        Self::best()
+    }
+}
+
+impl std::fmt::Display for Vectors {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl std::fmt::Debug for Vectors {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name())
+    }
+}

@@ -1,0 +1,37 @@
+//! Plain loops over arrays, which the compiler may turn into vector instructions.
+
+use super::{BLOCK, Column, Compare};
+use crate::key::{Key, LANES};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Portable;
+
+impl Compare for Portable {
+    #[inline(always)]
+    fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 {
+        // All ones for each box that is left: a compiler makes vectors of these, and not of bits.
+        let mut inside: [u32; BLOCK] = std::array::from_fn(|at| (live >> at & 1).wrapping_neg());
+        for (&lane, column) in lanes.iter().zip(columns) {
+            let value = key.lanes[usize::from(lane) % LANES];
+            let mut any = 0;
+            for ((inside, low), span) in inside.iter_mut().zip(column.low).zip(column.span) {
+                *inside &= u32::from(value.wrapping_sub(low) <= span).wrapping_neg();
+                any |= *inside;
+            }
+            if any == 0 {
+                return 0;
+            }
+        }
+        (0..).zip(inside).map(|(at, inside)| (inside & 1) << at).sum()
+    }
+
+    #[inline(always)]
+    fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool {
+        let mut outside = 0;
+        for ((value, low), high) in key.lanes.iter().zip(low).zip(high) {
+            // An unsigned difference is large if the value is below `low`, too.
+            outside |= u32::from(value.wrapping_sub(*low) > high.wrapping_sub(*low));
+        }
+        outside == 0
+    }
+}
