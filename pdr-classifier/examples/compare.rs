@@ -1,13 +1,16 @@
 //! Generated rules in each classifier: how long a lookup takes, and what each has to search.
 //!
-//! `cargo run --release -p pdr-classifier --example compare -- 1000 firewall`
+//! `cargo run --release -p pdr-classifier --example compare -- 1000 firewall`, or a ClassBench file's rules:
+//! `cargo run --release -p pdr-classifier --example compare -- path/to/filters`
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use pdr_classifier::generate::{Family, Hits, RULES_MAX, Shape, rules, trace};
 use pdr_classifier::{
-    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Rule, SortedVector, TupleSpaceSearch,
+    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Pdr, Rule, SortedVector,
+    TupleSpaceSearch, classbench,
 };
 
 const SEED: u64 = 1;
@@ -15,18 +18,9 @@ const PACKETS: usize = 512;
 const ROUNDS: usize = 100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let count: usize = std::env::args().nth(1).map_or(Ok(100), |text| text.parse())?;
-    let shape = match std::env::args().nth(2).as_deref() {
-        None | Some("firewall") => Shape::Firewall,
-        Some("qos") => Shape::Qos,
-        Some("gateway") => Shape::Gateway,
-        Some("fields") => Shape::OneTuple,
-        Some(other) => return Err(format!("no shape {other}: firewall, qos, gateway, fields").into()),
-    };
-    if count > RULES_MAX {
-        return Err(format!("at most {RULES_MAX} rules").into());
-    }
-    let pdrs = rules(shape, Family::V4, count, SEED);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let pdrs = chosen(arguments.first().map(String::as_str), arguments.get(1).map(String::as_str))?;
+    let count = pdrs.len();
     let rules: Vec<Rule> = pdrs.iter().map(|pdr| pdr.compile(&Filters::new())).collect::<Result<_, _>>()?;
     let keys = trace(&rules, Hits::LastHalf, PACKETS, SEED);
 
@@ -71,4 +65,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{name:>34}: {ns:>6} ns a lookup");
     }
     Ok(())
+}
+
+/// So many rules of a shape, or those of a file.
+fn chosen(count: Option<&str>, shape: Option<&str>) -> Result<Vec<Pdr>, Box<dyn std::error::Error>> {
+    let count = count.unwrap_or("100");
+    let Ok(count) = count.parse::<usize>() else { return Ok(classbench::load(Path::new(count))?) };
+    let shape = match shape {
+        None | Some("firewall") => Shape::Firewall,
+        Some("qos") => Shape::Qos,
+        Some("gateway") => Shape::Gateway,
+        Some("fields") => Shape::OneTuple,
+        Some(other) => return Err(format!("no shape {other}: firewall, qos, gateway, fields").into()),
+    };
+    if count > RULES_MAX {
+        return Err(format!("at most {RULES_MAX} rules").into());
+    }
+    Ok(rules(shape, Family::V4, count, SEED))
 }

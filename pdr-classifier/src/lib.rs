@@ -21,6 +21,7 @@
 
 mod blocked_scan;
 mod blocks;
+pub mod classbench;
 mod classifier;
 mod error;
 mod ethernet;

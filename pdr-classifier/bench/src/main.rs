@@ -19,7 +19,7 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use tern_figures::place::{Pinned, cores};
 
-use experiments::{adversarial, cold, micro, published, updates, warm};
+use experiments::{adversarial, cold, filters, micro, published, updates, warm};
 use report::Report;
 
 /// That of the `tern` binary.
@@ -44,6 +44,9 @@ struct Arguments {
     /// Sessions of the experiment with cold caches: up to 150 KiB each in each classifier.
     #[arg(long, default_value_t = 10_000)]
     sessions: usize,
+    /// A ClassBench file, for the section of its name.
+    #[arg(long, value_name = "PATH")]
+    filters: Option<PathBuf>,
 }
 
 /// A part of the bench.
@@ -59,6 +62,8 @@ enum Section {
     Updates,
     /// Sets made to hurt.
     Adversarial,
+    /// The rules of `--filters`, if there are any.
+    Filters,
     /// Warm lookups by Criterion.
     Micro,
 }
@@ -69,6 +74,7 @@ struct Bench {
     rounds: usize,
     pass: Duration,
     sessions: usize,
+    filters: Option<PathBuf>,
     /// Processors that this process may use, and the one that it does use.
     cores: Vec<usize>,
     core: usize,
@@ -94,6 +100,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
         rounds: arguments.rounds.max(1),
         pass: Duration::from_micros(arguments.pass_us.max(1)),
         sessions: arguments.sessions.clamp(1, u32::MAX as usize),
+        filters: arguments.filters,
         // The first serves most interrupts.
         core: cores.last().copied().unwrap_or_default(),
         cores,
@@ -121,6 +128,9 @@ impl Section {
             Self::Cold => cold::measure(bench, report),
             Self::Updates => updates::measure(bench, report),
             Self::Adversarial => adversarial::measure(bench, report),
+            Self::Filters => {
+                bench.filters.as_deref().map_or(Ok(()), |path| filters::measure(bench, report, path))
+            }
             Self::Micro => micro::measure(bench, report),
         }
     }

@@ -3,6 +3,7 @@
 
 mod adversarial;
 mod differential;
+mod filters;
 mod model;
 mod oracle;
 mod random;

@@ -2,6 +2,7 @@
 
 pub mod adversarial;
 pub mod cold;
+pub mod filters;
 pub mod micro;
 pub mod published;
 pub mod updates;
