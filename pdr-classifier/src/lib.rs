@@ -30,8 +30,10 @@ pub mod generate;
 mod hybrid;
 mod key;
 mod linked_list;
+mod multicast;
 mod partition_sort;
 mod pdi;
+mod ranges;
 mod ranks;
 mod region;
 mod sdf;
@@ -46,8 +48,11 @@ pub use expand::{BOXES_MAX, Rule};
 pub use hybrid::{Hybrid, LARGE_BOXES_MIN, SMALL_BOXES_MAX};
 pub use key::{ABSENT, Key, LANES, Lane, Side};
 pub use linked_list::LinkedList;
+pub use multicast::{MulticastFlows, MulticastGroups};
 pub use partition_sort::{PARTITIONS_MAX, PartitionSort, REORDER_MAX};
-pub use pdi::{FTeid, Pdi, Pdr, PdrId, QfiSet, Rank, SourceInterface, UeIp};
+pub use pdi::{
+    FTeid, IngressTunnel, Pdi, Pdr, PdrId, QfiSet, Rank, RedundantTransmission, SourceInterface, UeIp,
+};
 pub use region::Masked;
 pub use sdf::{Address, FILTERS_MAX, Filters, Prefix, Sdf, SdfFilter};
 pub use sorted_vector::SortedVector;
