@@ -6,10 +6,10 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench bench-sbi stress mutations fmt
+.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier stress mutations fmt
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: ## install what the distribution has and this machine lacks
 	@scripts/setup build run
@@ -33,6 +33,10 @@ bench: ## measurements: always two arms in turn in one run
 bench-sbi: ## the SBI through shared memory against its goals, in under 10 minutes
 	@scripts/setup build run
 	@scripts/bench-sbi
+
+bench-classifier: ## classifiers of packets against their goals; FILTERS=path adds a ClassBench file
+	@scripts/setup build
+	@scripts/bench-classifier $(if $(FILTERS),--filters "$(FILTERS)")
 
 mutations: ## each patch of tests/mutations must make its named test fail
 	@scripts/setup build run

@@ -1,14 +1,16 @@
 //! Generated rules in each classifier: how long a lookup and an update take, and what there is to search.
 //!
-//! `cargo run --release -p pdr-classifier --example compare -- 1000 firewall`
+//! `cargo run --release -p pdr-classifier --example compare -- 1000 firewall`, or a ClassBench file's rules:
+//! `cargo run --release -p pdr-classifier --example compare -- path/to/filters`
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use pdr_classifier::generate::{Family, Hits, RULES_MAX, Rng, Shape, rules, trace};
 use pdr_classifier::{
-    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Rule, SortedVector,
-    TupleSpaceSearch, Vectors,
+    BlockedScan, Classifier, Filters, Hybrid, LinkedList, PartitionSort, Pdr, Rule, SortedVector,
+    TupleSpaceSearch, Vectors, classbench,
 };
 
 const SEED: u64 = 1;
@@ -17,24 +19,9 @@ const ROUNDS: usize = 400;
 const UPDATES: usize = 4000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let count: usize = std::env::args().nth(1).map_or(Ok(100), |text| text.parse())?;
-    let shape = match std::env::args().nth(2).as_deref() {
-        None | Some("firewall") => Shape::Firewall,
-        Some("qos") => Shape::Qos,
-        Some("gateway") => Shape::Gateway,
-        Some("fields") => Shape::OneTuple,
-        Some("tuples") => Shape::EachItsTuple,
-        Some("overlapping") => Shape::Overlapping,
-        Some("wildcards") => Shape::Wildcards,
-        Some(other) => {
-            let shapes = "firewall, qos, gateway, fields, tuples, overlapping, wildcards";
-            return Err(format!("no shape {other}: {shapes}").into());
-        }
-    };
-    if count > RULES_MAX {
-        return Err(format!("at most {RULES_MAX} rules").into());
-    }
-    let pdrs = rules(shape, Family::V4, count, SEED);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let pdrs = chosen(arguments.first().map(String::as_str), arguments.get(1).map(String::as_str))?;
+    let count = pdrs.len();
     let rules: Vec<Rule> = pdrs.iter().map(|pdr| pdr.compile(&Filters::new())).collect::<Result<_, _>>()?;
     let keys = trace(&rules, Hits::LastHalf, PACKETS, SEED);
 
@@ -110,4 +97,27 @@ fn update_ns(set: &mut dyn Classifier, rules: &[Rule]) -> Result<(u128, u128), p
     times.sort_unstable();
     let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
     Ok((at(50), at(99)))
+}
+
+/// So many rules of a shape, or those of a file.
+fn chosen(count: Option<&str>, shape: Option<&str>) -> Result<Vec<Pdr>, Box<dyn std::error::Error>> {
+    let count = count.unwrap_or("100");
+    let Ok(count) = count.parse::<usize>() else { return Ok(classbench::load(Path::new(count))?) };
+    let shape = match shape {
+        None | Some("firewall") => Shape::Firewall,
+        Some("qos") => Shape::Qos,
+        Some("gateway") => Shape::Gateway,
+        Some("fields") => Shape::OneTuple,
+        Some("tuples") => Shape::EachItsTuple,
+        Some("overlapping") => Shape::Overlapping,
+        Some("wildcards") => Shape::Wildcards,
+        Some(other) => {
+            let shapes = "firewall, qos, gateway, fields, tuples, overlapping, wildcards";
+            return Err(format!("no shape {other}: {shapes}").into());
+        }
+    };
+    if count > RULES_MAX {
+        return Err(format!("at most {RULES_MAX} rules").into());
+    }
+    Ok(rules(shape, Family::V4, count, SEED))
 }

@@ -5,11 +5,15 @@ use std::ops::RangeInclusive;
 use crate::error::ExpandError;
 use crate::expand::{Alternatives, any_of};
 use crate::key::{FRAME_ETHERNET, Lane};
+use crate::ranges::range_regions;
 use crate::region::{Masked, Region};
 use crate::sdf::{Filters, Prefix, Sdf};
 
 /// The bits of the last four octets, which have a lane of their own.
 const LOW_BITS: u32 = 32;
+
+/// The last of the 48-bit numbers.
+const MAC_MAX: u64 = 0xFFFF_FFFF_FFFF;
 
 /// A MAC Address IE: one address or a range for each side (TS 29.244 §8.2.93), as 48-bit numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,9 +99,8 @@ impl EthernetFilter {
         let mut regions = Alternatives::from(only);
         regions.and(&any_of(&self.addresses, |addresses| {
             let mut regions = Alternatives::from(Region::ALL);
-            regions.and(&mac_regions(addresses.source.as_ref(), Lane::SourceMacHigh, Lane::SourceMacLow))?;
-            let destination = addresses.destination.as_ref();
-            regions.and(&mac_regions(destination, Lane::DestinationMacHigh, Lane::DestinationMacLow))?;
+            regions.and(&mac_regions(addresses.source.as_ref(), Lane::SourceMacHigh))?;
+            regions.and(&mac_regions(addresses.destination.as_ref(), Lane::DestinationMacHigh))?;
             Ok(regions)
         })?)?;
         regions.and(&filters.regions(&self.sdf_filters, assigned)?)?;
@@ -105,25 +108,8 @@ impl EthernetFilter {
     }
 }
 
-/// A range of two lanes: up to three boxes, with the first, the middle and the last high parts.
-fn mac_regions(range: Option<&RangeInclusive<u64>>, high: Lane, low: Lane) -> Vec<Region> {
+fn mac_regions(range: Option<&RangeInclusive<u64>>, high: Lane) -> Vec<Region> {
     let Some(range) = range else { return vec![Region::ALL] };
-    let (first, last) = (*range.start(), (*range.end()).min(0xFFFF_FFFF_FFFF));
-    if first > last {
-        return Vec::new();
-    }
-    let parts = |mac: u64| ((mac >> LOW_BITS) as u32, mac as u32);
-    let ((first_high, first_low), (last_high, last_low)) = (parts(first), parts(last));
-    let piece = |from: u32, to: u32, low_from: u32, low_to: u32| {
-        Region::ALL.between(high as usize, from, to).between(low as usize, low_from, low_to)
-    };
-    if first_high == last_high {
-        return vec![piece(first_high, first_high, first_low, last_low)];
-    }
-    let mut pieces =
-        vec![piece(first_high, first_high, first_low, u32::MAX), piece(last_high, last_high, 0, last_low)];
-    if last_high - first_high > 1 {
-        pieces.push(piece(first_high + 1, last_high - 1, 0, u32::MAX));
-    }
-    pieces
+    let parts = |mac: u64| [(mac >> LOW_BITS) as u32, mac as u32];
+    range_regions(high, parts(*range.start()), parts((*range.end()).min(MAC_MAX)))
 }

@@ -1,8 +1,11 @@
 //! From a rule of alternatives to boxes.
 
+use std::num::NonZeroU32;
+
 use crate::error::ExpandError;
 use crate::key::{FRAME_ETHERNET, Lane};
-use crate::pdi::{Pdi, Pdr, PdrId, Rank};
+use crate::multicast::MulticastFlows;
+use crate::pdi::{Pdi, Pdr, PdrId, Rank, RedundantTransmission};
 use crate::region::Region;
 use crate::sdf::Filters;
 
@@ -43,16 +46,14 @@ impl Pdr {
     pub fn compile(&self, filters: &Filters) -> Result<Rule, ExpandError> {
         let pdi = &self.pdi;
         let mut regions = Alternatives::from(scalars(pdi));
-        regions.and(&any_of(&pdi.f_teids, |tunnel| {
-            let region = Region::ALL.exactly(Lane::TunnelAddress, tunnel.address.get());
-            Ok(region.exactly(Lane::Teid, tunnel.teid).into())
-        })?)?;
+        regions.and(&arrivals(pdi))?;
         regions.and(&any_of(&pdi.traffic_endpoints, |&endpoint| {
             Ok(Region::ALL.exactly(Lane::TrafficEndpoint, u32::from(endpoint)).into())
         })?)?;
         let assigned = pdi.assigned();
         let of_ue = [assigned.as_slice(), pdi.framed_routes.as_slice()].concat();
         regions.and(&any_of(&of_ue, |prefix| Ok(prefix.region(pdi.ue_side()).into()))?)?;
+        regions.and(&any_of(&pdi.multicast, MulticastFlows::regions)?)?;
         regions.and(&any_of(&pdi.ethernet_filters, |filter| filter.regions(filters, &assigned))?)?;
         regions.and(&filters.regions(&pdi.sdf_filters, &assigned)?)?;
         Ok(Rule { rank: Rank { precedence: self.precedence, id: self.id }, regions: regions.0 })
@@ -64,7 +65,6 @@ fn scalars(pdi: &Pdi) -> Region {
     let mut region = Region::ALL.exactly(Lane::SourceInterface, pdi.source_interface as u32).qfis(pdi.qfis.0);
     let numbers = [
         (Lane::SourceInterfaceType, pdi.source_interface_type.map(u32::from)),
-        (Lane::NetworkInstance, pdi.network_instance.map(u32::from)),
         (Lane::Application, pdi.application.map(u32::from)),
         (Lane::MbsSession, pdi.mbs_session.map(u32::from)),
         (Lane::Frame, pdi.ethernet_pdu_session.then_some(FRAME_ETHERNET)),
@@ -75,6 +75,31 @@ fn scalars(pdi: &Pdi) -> Region {
         }
     }
     region
+}
+
+/// The ways in: tunnels, each in its network instance.
+fn arrivals(pdi: &Pdi) -> Vec<Region> {
+    let of_instance = |instance: Option<NonZeroU32>| match instance {
+        Some(instance) => Region::ALL.exactly(Lane::NetworkInstance, instance.get()),
+        None => Region::ALL,
+    };
+    let tunnel = |region: Region, address: NonZeroU32, end: u32| {
+        region.exactly(Lane::TunnelAddress, address.get()).exactly(Lane::Teid, end)
+    };
+    let here = of_instance(pdi.network_instance);
+    let mut ways: Vec<Region> =
+        pdi.f_teids.iter().map(|f_teid| tunnel(here.clone(), f_teid.address, f_teid.teid)).collect();
+    let ingress = pdi.ingress_tunnels.iter();
+    ways.extend(ingress.map(|ingress| tunnel(here.clone(), ingress.address, ingress.port.into())));
+    // Whatever comes in by no particular tunnel is no less detected for its copies.
+    if ways.is_empty() {
+        ways.push(here);
+    }
+    if let Some(RedundantTransmission { f_teid, network_instance }) = pdi.redundant_transmission {
+        let there = of_instance(network_instance.or(pdi.network_instance));
+        ways.push(tunnel(there, f_teid.address, f_teid.teid));
+    }
+    ways
 }
 
 /// Boxes of which a packet must be in one; never more than [`BOXES_MAX`].

@@ -21,6 +21,7 @@
 
 mod blocked_scan;
 mod blocks;
+pub mod classbench;
 mod classifier;
 mod concurrent;
 mod error;
@@ -31,8 +32,10 @@ mod hybrid;
 mod key;
 mod layered;
 mod linked_list;
+mod multicast;
 mod partition_sort;
 mod pdi;
+mod ranges;
 mod ranks;
 mod region;
 mod sdf;
@@ -50,8 +53,11 @@ pub use hybrid::{Hybrid, PARTITION_BOXES_MIN, ROWS_AGAIN, ROWS_MAX, SCAN_AGAIN, 
 pub use key::{ABSENT, Key, LANES, Lane, Side};
 pub use layered::{LAYERS_MAX, Layer, Layered};
 pub use linked_list::LinkedList;
+pub use multicast::{MulticastFlows, MulticastGroups};
 pub use partition_sort::{GATHER_MAX, GATHER_UPDATES_MIN, PARTITIONS_MAX, PartitionSort, REORDER_MAX};
-pub use pdi::{FTeid, Pdi, Pdr, PdrId, QfiSet, Rank, SourceInterface, UeIp};
+pub use pdi::{
+    FTeid, IngressTunnel, Pdi, Pdr, PdrId, QfiSet, Rank, RedundantTransmission, SourceInterface, UeIp,
+};
 pub use region::Masked;
 pub use sdf::{Address, FILTERS_MAX, Filters, Prefix, Sdf, SdfFilter};
 pub use simd::Vectors;

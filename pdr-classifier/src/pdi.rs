@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use crate::error::ExpandError;
 use crate::ethernet::EthernetFilter;
 use crate::key::Side;
+use crate::multicast::MulticastFlows;
 use crate::sdf::{Prefix, Sdf};
 
 /// A rule's name. PDR ID has 16 bits on the wire (TS 29.244 §8.2.36); a compiled set that many
@@ -42,6 +43,27 @@ pub struct FTeid {
     pub address: NonZeroU32,
     /// The tunnel endpoint identifier.
     pub teid: u32,
+}
+
+/// A Local Ingress Tunnel: where an MBS session's packets come in by UDP.
+///
+/// The port is in the lane of the TEID, which such a packet does not have. An address that takes GTP-U
+/// packets too has two numbers, one for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngressTunnel {
+    /// The number that the user gave the local address.
+    pub address: NonZeroU32,
+    /// The UDP port.
+    pub port: u16,
+}
+
+/// Redundant Transmission Detection Parameters: where the second copy of each packet comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedundantTransmission {
+    /// Local F-TEID for redundant transmission.
+    pub f_teid: FTeid,
+    /// Network instance for redundant transmission; the PDI's own, if there is none.
+    pub network_instance: Option<NonZeroU32>,
 }
 
 /// The UE's addresses and the side of the packet that they are on: TS 29.244 §8.2.62.
@@ -82,8 +104,13 @@ pub struct Pdi {
     pub source_interface: SourceInterface,
     /// 3GPP Interface Type (TS 29.244 §8.2.118), as its number.
     pub source_interface_type: Option<u8>,
-    /// Local F-TEIDs: the PDI's own, that of the local ingress tunnel, that of redundant transmission.
+    /// Local F-TEIDs. These, ingress tunnels and redundant transmission are one list: a packet comes in
+    /// by one of them.
     pub f_teids: Vec<FTeid>,
+    /// Local ingress tunnels.
+    pub ingress_tunnels: Vec<IngressTunnel>,
+    /// Where copies of the packets come in.
+    pub redundant_transmission: Option<RedundantTransmission>,
     /// Network instance, as the number that the user gave it.
     pub network_instance: Option<NonZeroU32>,
     /// The UE's addresses; framed routes are others of the UE.
@@ -102,7 +129,9 @@ pub struct Pdi {
     pub qfis: QfiSet,
     /// Networks behind the UE, on the side of its address: IPv4 and IPv6.
     pub framed_routes: Vec<Prefix>,
-    /// MBS session and area session, as the number that the user gave the pair.
+    /// IP multicast flows.
+    pub multicast: Vec<MulticastFlows>,
+    /// MBS Session Identifier and Area Session ID, as the number that the user gave the pair.
     pub mbs_session: Option<NonZeroU32>,
 }
 

@@ -40,6 +40,11 @@ impl Prefix {
         Self { address, length: if address.is_ipv4() { 32 } else { 128 } }
     }
 
+    /// Whether its addresses are of IPv4.
+    pub const fn is_v4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
     /// Whether the address is in it.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {

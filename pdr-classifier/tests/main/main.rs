@@ -4,6 +4,7 @@
 mod adversarial;
 mod concurrent;
 mod differential;
+mod filters;
 mod model;
 mod oracle;
 mod random;

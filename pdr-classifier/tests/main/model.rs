@@ -1,9 +1,13 @@
 //! What a rule means, case by case.
 
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+
 use pdr_classifier::{
-    Address, BOXES_MAX, Classifier as _, EthernetFilter, ExpandError, Filters, InsertError, Key, Lane,
-    LinkedList, MacAddresses, Masked, Pdi, Pdr, PdrId, Prefix, QfiSet, Rule, Sdf, SdfFilter, Side,
-    SortedVector, SourceInterface, Tag, UeIp,
+    Address, BOXES_MAX, Classifier as _, EthernetFilter, ExpandError, FTeid, Filters, IngressTunnel,
+    InsertError, Key, Lane, LinkedList, MacAddresses, Masked, MulticastFlows, MulticastGroups, Pdi, Pdr,
+    PdrId, Prefix, QfiSet, RedundantTransmission, Rule, Sdf, SdfFilter, Side, SortedVector, SourceInterface,
+    Tag, UeIp,
 };
 
 fn compile(pdi: Pdi) -> Result<Rule, ExpandError> {
@@ -79,7 +83,7 @@ fn when_a_filter_is_a_reference_then_its_direction_is_reversed() {
 
 #[test]
 fn when_port_ranges_overlap_or_touch_then_they_are_one_box() {
-    let ports = vec![80..=90, 443..=443, 85..=100, 101..=110, std::ops::RangeInclusive::new(9, 3)];
+    let ports = vec![80..=90, 443..=443, 85..=100, 101..=110, RangeInclusive::new(9, 3)];
     let rule = compile(downlink(SdfFilter { source_ports: ports, ..SdfFilter::default() })).unwrap();
     assert_eq!(rule.boxes(), 4, "two intervals for each of the two addresses");
     let at = |port| key("203.0.113.1", "10.45.0.2").with(Lane::SourcePort, port);
@@ -137,6 +141,97 @@ fn when_a_filter_has_an_spi_then_only_esp_and_ah_match() {
     assert!(matches(&rule, &packet.with(Lane::Protocol, 50)));
     assert!(matches(&rule, &packet.with(Lane::Protocol, 51)));
     assert!(!matches(&rule, &packet.with(Lane::Protocol, 17)));
+}
+
+fn of_groups(groups: MulticastGroups, sources: &[(&str, u8)]) -> Rule {
+    let sources =
+        sources.iter().map(|(address, length)| Prefix::new(address.parse().unwrap(), *length).unwrap());
+    let flows = MulticastFlows { groups, sources: sources.collect() };
+    let source_interface = SourceInterface::Core;
+    compile(Pdi { source_interface, multicast: vec![flows], ..Pdi::default() }).unwrap()
+}
+
+#[test]
+fn when_a_rule_is_for_multicast_then_group_and_source_decide() {
+    let one = "239.1.2.3".parse().unwrap();
+    let rule = of_groups(MulticastGroups::V4(one..=one), &[("203.0.113.0", 24), ("192.0.2.1", 32)]);
+    for (source, group, hit) in [
+        ("203.0.113.9", "239.1.2.3", true),
+        ("192.0.2.1", "239.1.2.3", true),
+        ("192.0.2.2", "239.1.2.3", false),
+        ("203.0.113.9", "239.1.2.4", false),
+    ] {
+        assert_eq!(matches(&rule, &key(source, group)), hit, "{source} to {group}");
+    }
+    let any = of_groups(MulticastGroups::Any, &[]);
+    for (source, group, hit) in [
+        ("203.0.113.9", "223.255.255.255", false),
+        ("203.0.113.9", "224.0.0.0", true),
+        ("203.0.113.9", "239.255.255.255", true),
+        ("203.0.113.9", "240.0.0.0", false),
+        ("2001:db8::1", "feff::1", false),
+        ("2001:db8::1", "ff00::", true),
+        ("2001:db8::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true),
+    ] {
+        assert_eq!(matches(&any, &key(source, group)), hit, "{source} to {group}");
+    }
+    assert_eq!(any.boxes(), 2);
+    // A source of the other IP version sends to none of these groups.
+    assert_eq!(of_groups(MulticastGroups::V4(one..=one), &[("2001:db8::", 32)]).boxes(), 0);
+}
+
+#[test]
+fn when_a_range_of_groups_crosses_lanes_then_its_ends_hold() {
+    let range = "ff3e::ffff:ffff".parse().unwrap()..="ff3e:0:0:2::5".parse().unwrap();
+    let rule = of_groups(MulticastGroups::V6(range), &[]);
+    for (group, hit) in [
+        ("ff3e::ffff:fffe", false),
+        ("ff3e::ffff:ffff", true),
+        ("ff3e::1:0:0", true),
+        ("ff3e:0:0:1:2:3:4:5", true),
+        ("ff3e:0:0:2::5", true),
+        ("ff3e:0:0:2::6", false),
+        ("ff3e:0:1::", false),
+    ] {
+        assert_eq!(matches(&rule, &key("2001:db8::1", group)), hit, "{group}");
+    }
+    let (first, last) = ("239.0.0.9".parse().unwrap(), "239.0.0.8".parse().unwrap());
+    assert_eq!(of_groups(MulticastGroups::V4(RangeInclusive::new(first, last)), &[]).boxes(), 0);
+}
+
+#[test]
+fn when_copies_come_in_elsewhere_then_each_tunnel_has_its_network_instance() {
+    let number = |value| NonZeroU32::new(value).unwrap();
+    let copies = |network_instance| RedundantTransmission {
+        f_teid: FTeid { address: number(2), teid: 9 },
+        network_instance,
+    };
+    let pdi = |network_instance| Pdi {
+        f_teids: vec![FTeid { address: number(1), teid: 7 }],
+        ingress_tunnels: vec![IngressTunnel { address: number(3), port: 7 }],
+        network_instance: Some(number(5)),
+        redundant_transmission: Some(copies(network_instance)),
+        ..Pdi::default()
+    };
+    let packet = |address, teid, instance| {
+        Key::new().with_tunnel(number(address), teid).with(Lane::NetworkInstance, instance)
+    };
+    let (other, own) = (compile(pdi(Some(number(6)))).unwrap(), compile(pdi(None)).unwrap());
+    for (address, teid, instance, in_other, in_own) in [
+        (1, 7, 5, true, true),
+        (1, 7, 6, false, false),
+        (2, 9, 6, true, false),
+        (2, 9, 5, false, true),
+        (3, 7, 5, true, true),
+        (1, 9, 5, false, false),
+    ] {
+        let key = packet(address, teid, instance);
+        assert_eq!(
+            (matches(&other, &key), matches(&own, &key)),
+            (in_other, in_own),
+            "{address} {teid} {instance}"
+        );
+    }
 }
 
 #[test]

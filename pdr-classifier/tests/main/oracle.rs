@@ -2,10 +2,12 @@
 //! no box, interval or order in between.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
 use pdr_classifier::{
-    Address, EthernetFilter, Key, Lane, Pdi, Pdr, PdrId, Prefix, Sdf, SdfFilter, Side, Tag,
+    Address, EthernetFilter, Key, Lane, MulticastFlows, MulticastGroups, Pdi, Pdr, PdrId, Prefix, Sdf,
+    SdfFilter, Side, Tag,
 };
 
 /// The first of the rules that the packet matches, whatever order they are in.
@@ -22,18 +24,45 @@ fn matches(pdi: &Pdi, shared: &[(u32, SdfFilter)], key: &Key) -> bool {
     let is = |lane: Lane, value: Option<u32>| value.is_none_or(|value| key.get(lane) == value);
     is(Lane::SourceInterface, Some(pdi.source_interface as u32))
         && is(Lane::SourceInterfaceType, pdi.source_interface_type.map(u32::from))
-        && is(Lane::NetworkInstance, pdi.network_instance.map(u32::from))
+        && came_in(pdi, key)
         && is(Lane::Application, pdi.application.map(u32::from))
         && is(Lane::MbsSession, pdi.mbs_session.map(u32::from))
         && (!pdi.ethernet_pdu_session || key.get(Lane::Frame) == 1)
-        && any(&pdi.f_teids, |tunnel| {
-            key.get(Lane::TunnelAddress) == tunnel.address.get() && key.get(Lane::Teid) == tunnel.teid
-        })
         && any(&pdi.traffic_endpoints, |&endpoint| key.get(Lane::TrafficEndpoint) == u32::from(endpoint))
         && qfi_matches(pdi, key)
         && ue_matches(pdi, key)
+        && any(&pdi.multicast, |flows| multicast_matches(flows, key))
         && any(&pdi.sdf_filters, |sdf| sdf_matches(sdf, pdi, shared, key))
         && any(&pdi.ethernet_filters, |filter| ethernet_matches(filter, pdi, shared, key))
+}
+
+/// By a tunnel of the PDI, or by that of the copies.
+fn came_in(pdi: &Pdi, key: &Key) -> bool {
+    let by = |address: NonZeroU32, end: u32| {
+        key.get(Lane::TunnelAddress) == address.get() && key.get(Lane::Teid) == end
+    };
+    let instance = |wanted: Option<NonZeroU32>| {
+        wanted.is_none_or(|wanted| key.get(Lane::NetworkInstance) == wanted.get())
+    };
+    let some_tunnel = pdi.f_teids.is_empty() && pdi.ingress_tunnels.is_empty()
+        || pdi.f_teids.iter().any(|f_teid| by(f_teid.address, f_teid.teid))
+        || pdi.ingress_tunnels.iter().any(|ingress| by(ingress.address, u32::from(ingress.port)));
+    let copy = pdi.redundant_transmission.is_some_and(|copies| {
+        by(copies.f_teid.address, copies.f_teid.teid)
+            && instance(copies.network_instance.or(pdi.network_instance))
+    });
+    some_tunnel && instance(pdi.network_instance) || copy
+}
+
+fn multicast_matches(flows: &MulticastFlows, key: &Key) -> bool {
+    let group = match (&flows.groups, address(key, Side::Destination)) {
+        (_, None) => false,
+        (MulticastGroups::Any, Some(address)) => address.is_multicast(),
+        (MulticastGroups::V4(range), Some(IpAddr::V4(address))) => range.contains(&address),
+        (MulticastGroups::V6(range), Some(IpAddr::V6(address))) => range.contains(&address),
+        _ => false,
+    };
+    group && any(&flows.sources, |source| within(key, Side::Source, source))
 }
 
 fn any<T>(items: &[T], condition: impl Fn(&T) -> bool) -> bool {

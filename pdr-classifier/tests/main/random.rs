@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 
 use pdr_classifier::generate::Rng;
 use pdr_classifier::{
-    Address, EthernetFilter, FTeid, Filters, Key, Lane, MacAddresses, Masked, Pdi, Prefix, QfiSet, Sdf,
-    SdfFilter, Side, SourceInterface, Tag, UeIp,
+    Address, EthernetFilter, FTeid, Filters, IngressTunnel, Key, Lane, MacAddresses, Masked, MulticastFlows,
+    MulticastGroups, Pdi, Prefix, QfiSet, RedundantTransmission, Sdf, SdfFilter, Side, SourceInterface, Tag,
+    UeIp,
 };
 
 const INTERFACES: [SourceInterface; 2] = [SourceInterface::Access, SourceInterface::Core];
@@ -42,6 +43,37 @@ fn v4(rng: &mut Rng) -> Ipv4Addr {
 fn v6(rng: &mut Rng) -> Ipv6Addr {
     let part = |rng: &mut Rng| rng.below(2) as u16;
     Ipv6Addr::new(0x2001, part(rng), part(rng), 0, 0, part(rng), 0, part(rng))
+}
+
+fn group_v4(rng: &mut Rng) -> Ipv4Addr {
+    Ipv4Addr::new(*rng.pick(&[223, 224, 239, 239]).unwrap(), 0, 0, rng.below(4) as u8)
+}
+
+/// On both sides of what ends a lane.
+fn group_v6(rng: &mut Rng) -> Ipv6Addr {
+    let part = |rng: &mut Rng| *rng.pick(&[0, 1, 0xFFFF]).unwrap();
+    Ipv6Addr::new(0xFF3E, part(rng), part(rng), part(rng), 0, 0, part(rng), part(rng))
+}
+
+fn multicast(rng: &mut Rng) -> MulticastFlows {
+    let groups = match rng.below(5) {
+        0 => MulticastGroups::Any,
+        1 => MulticastGroups::V4(RangeInclusive::new(group_v4(rng), group_v4(rng))),
+        2 => {
+            let group = group_v4(rng);
+            MulticastGroups::V4(group..=group)
+        }
+        _ => MulticastGroups::V6(RangeInclusive::new(group_v6(rng), group_v6(rng))),
+    };
+    MulticastFlows { groups, sources: some_of(rng, 2, prefix) }
+}
+
+fn f_teid(rng: &mut Rng) -> FTeid {
+    FTeid { address: number(rng), teid: rng.below(3) as u32 }
+}
+
+fn redundant(rng: &mut Rng) -> RedundantTransmission {
+    RedundantTransmission { f_teid: f_teid(rng), network_instance: maybe(rng, 50, number) }
 }
 
 fn address(rng: &mut Rng) -> IpAddr {
@@ -153,11 +185,13 @@ pub fn pdi(rng: &mut Rng) -> Pdi {
     Pdi {
         source_interface: *rng.pick(&INTERFACES).unwrap(),
         source_interface_type: maybe(rng, 10, |rng| rng.below(3) as u8),
-        f_teids: if rng.percent(30) {
-            some_of(rng, 2, |rng| FTeid { address: number(rng), teid: rng.below(3) as u32 })
+        f_teids: if rng.percent(30) { some_of(rng, 2, f_teid) } else { Vec::new() },
+        ingress_tunnels: if rng.percent(10) {
+            some_of(rng, 2, |rng| IngressTunnel { address: number(rng), port: rng.below(3) as u16 })
         } else {
             Vec::new()
         },
+        redundant_transmission: maybe(rng, 10, redundant),
         network_instance: maybe(rng, 20, number),
         ue_ip,
         traffic_endpoints: if rng.percent(10) {
@@ -175,6 +209,7 @@ pub fn pdi(rng: &mut Rng) -> Pdi {
             QfiSet::default()
         },
         framed_routes: if rng.percent(15) { some_of(rng, 2, prefix) } else { Vec::new() },
+        multicast: if rng.percent(15) { some_of(rng, 2, multicast) } else { Vec::new() },
         mbs_session: maybe(rng, 5, number),
     }
 }
@@ -197,6 +232,10 @@ pub fn key(rng: &mut Rng) -> Key {
         let (source, destination): (IpAddr, IpAddr) =
             if rng.percent(60) { (v4(rng).into(), v4(rng).into()) } else { (v6(rng).into(), v6(rng).into()) };
         key = key.with_address(Side::Source, source).with_address(Side::Destination, destination);
+        if rng.percent(15) {
+            let group = if source.is_ipv4() { group_v4(rng).into() } else { group_v6(rng).into() };
+            key = key.with_address(Side::Destination, group);
+        }
         key.set(Lane::Protocol, u32::from(protocol(rng)));
         key.set(Lane::Tos, rng.below(16) as u32);
     }

@@ -1,9 +1,8 @@
-//! What the benches share: figures, processor time, pictures, and a core under load.
+//! What the benches share: processor time, pictures, and a core under load.
 
 pub mod cpu;
 pub mod load;
 pub mod n2;
 pub mod plot;
-mod spread;
 
-pub use spread::Spread;
+pub use tern_figures::Spread;

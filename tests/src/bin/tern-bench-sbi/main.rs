@@ -5,7 +5,6 @@
 //! while disturbs both. Servers of the small measurements are processes of this binary
 //! (`tern-bench-sbi serve …`), pinned; cores are those of `tern up`, not pinned.
 
-mod goals;
 mod message;
 mod peer;
 mod place;
@@ -129,7 +128,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
         round_time: Duration::from_millis(arguments.round_ms.max(1)),
         runs: arguments.runs.max(1),
         idle_time: Duration::from_secs(arguments.idle_s.max(1)),
-        cores: place::cores()?,
+        cores: tern_figures::place::cores()?,
         stop: Stop::on_signals()?,
     };
     std::fs::create_dir_all(&bench.output)?;

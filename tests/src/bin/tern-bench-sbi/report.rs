@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Result;
+use tern_figures::{Row, Spread, goals_table, machine, markdown};
 use tern_tests::bench::load::Point;
-use tern_tests::bench::{cpu, plot};
+use tern_tests::bench::plot;
 
-use crate::goals::{Bound, Row};
 use crate::rows::idle::Busy;
 use crate::turns::Figures;
 use crate::{Bench, Section};
@@ -35,8 +35,8 @@ pub struct Report {
 impl Report {
     /// Of nothing yet.
     pub fn new(bench: &Bench) -> Result<Self> {
-        let machine = cpu::machine()?;
-        let load_before = cpu::load()?;
+        let machine = machine::describe()?;
+        let load_before = machine::load()?;
         println!("{machine}; load over the last minute {load_before}; processors {:?}", bench.cores);
         Ok(Self {
             machine,
@@ -74,12 +74,12 @@ impl Report {
 
     /// Prints the table and writes the files.
     pub fn write(&self, bench: &Bench, took: Duration) -> Result<()> {
-        println!("\n{}", self.table());
+        println!("\n{}", goals_table(&self.rows));
         self.broken.iter().for_each(|text| println!("broken: {text}"));
         let json = serde_json::json!({
             "machine": self.machine,
             "load_1_min_before": self.load_before,
-            "load_1_min_after": cpu::load()?,
+            "load_1_min_after": machine::load()?,
             "processors": bench.cores,
             "rounds": bench.rounds,
             "round_ms": bench.round_time.as_millis() as u64,
@@ -103,26 +103,6 @@ impl Report {
         Ok(())
     }
 
-    /// The goals table, which is Markdown and readable as it is.
-    fn table(&self) -> String {
-        let head = ["what", "ours", "min–max", "goal", "", "must", "", "behind it"].map(str::to_owned);
-        let cell = |bound: Option<Bound>| bound.map(|bound| bound.to_string()).unwrap_or_default();
-        let mut lines = vec![head.to_vec()];
-        for row in &self.rows {
-            lines.push(vec![
-                row.what.clone(),
-                format!("{:.2} {}", row.figure.p50, row.unit),
-                format!("{:.2}–{:.2}", row.figure.min, row.figure.max),
-                cell(row.goal),
-                row.verdict(row.goal).to_owned(),
-                cell(row.must),
-                row.verdict(row.must).to_owned(),
-                row.note.clone(),
-            ]);
-        }
-        markdown_table(&lines)
-    }
-
     fn markdown(&self, bench: &Bench, took: Duration, plots: &[&str]) -> Result<String> {
         let mut text = format!(
             "# The SBI through shared memory\n\n{}. Load over the last minute {} before, {} after; {:.0} s in \
@@ -130,13 +110,13 @@ impl Report {
              Cores: {} runs of each in turn, not pinned.\n\n{}\n{ELSEWHERE}\n",
             self.machine,
             self.load_before,
-            cpu::load()?,
+            machine::load()?,
             took.as_secs_f64(),
             bench.rounds,
             bench.round_time.as_millis(),
             bench.cores,
             bench.runs,
-            self.table(),
+            goals_table(&self.rows),
         );
         for text_of_broken in &self.broken {
             writeln!(text, "\nBroken: {text_of_broken}")?;
@@ -153,7 +133,7 @@ impl Report {
             ["what", "arm", "placement", "operations", "p50 µs", "p99 µs", "p50 of rounds µs", "CPU µs"];
         let mut lines = vec![head.map(str::to_owned).to_vec()];
         for figures in &self.figures {
-            let rounds = tern_tests::bench::Spread::of(figures.round_p50_us.clone());
+            let rounds = Spread::of(figures.round_p50_us.clone());
             lines.push(vec![
                 figures.what.clone(),
                 figures.arm.clone(),
@@ -165,7 +145,7 @@ impl Report {
                 format!("{:.2}", figures.cpu_us.p50),
             ]);
         }
-        markdown_table(&lines)
+        markdown(&lines)
     }
 
     /// File names and their pictures; none of what was not measured.
@@ -202,24 +182,4 @@ impl Report {
         }
         plots
     }
-}
-
-fn markdown_table(lines: &[Vec<String>]) -> String {
-    let columns = lines.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        // The last one is not filled up.
-        if column + 1 == columns { 3 } else { cells.map(|cell| cell.chars().count()).max().unwrap_or(0) }
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
-        if number == 0 {
-            let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width.max(3))).collect();
-            let _ = writeln!(text, "| {} |", rules.join(" | "));
-        }
-    }
-    text
 }

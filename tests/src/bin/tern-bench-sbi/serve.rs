@@ -9,9 +9,9 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 use sbi_shm::manager::{Domain, Manager, ManagerOptions};
 use sbi_shm::{AttachOptions, ConnectOptions, ListenOptions, Stack, Waiting};
+use tern_figures::place::Pinned;
 
 use crate::message::{self, Kind};
-use crate::place::Pinned;
 
 /// Where servers listen in shared memory.
 pub const SHARED: &str = "127.0.0.1:80";

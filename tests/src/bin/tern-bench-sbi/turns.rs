@@ -166,11 +166,6 @@ impl Rounds {
     }
 }
 
-/// One series over another, round by round.
-pub fn ratio(over: &[f64], under: &[f64]) -> Spread {
-    Spread::of(over.iter().zip(under).map(|(over, under)| over / under).collect())
-}
-
 /// Medians, 99th percentiles and CPU time behind a ratio.
 pub fn note(over: &Figures, under: &Figures) -> String {
     format!(

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use tern_figures::machine;
 use tern_tests::bench::load::{Loaded, Point};
-use tern_tests::bench::{cpu, plot};
+use tern_tests::bench::plot;
 use tern_tests::core::Setup;
 use tern_tests::netns;
 
@@ -68,7 +69,7 @@ async fn main() -> Result<()> {
 }
 
 fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
-    let machine = cpu::machine()?;
+    let machine = machine::describe()?;
     let curve = |name, colour, of: fn(&Point) -> f64| {
         let points = points.iter().map(|point| (point.ues, of(point))).collect();
         plot::Curve { name, colour, points }
@@ -83,7 +84,7 @@ fn write(arguments: &Arguments, points: &[Point]) -> Result<()> {
     std::fs::write(arguments.output.join("registration.svg"), plot::svg(title, &machine, &curves))?;
     let report = serde_json::json!({
         "machine": machine,
-        "load_1_min": cpu::load()?,
+        "load_1_min": machine::load()?,
         "pinned": false,
         "ciphering": "NEA0",
         "core": arguments.core,

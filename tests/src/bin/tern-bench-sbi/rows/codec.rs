@@ -6,17 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
+use tern_figures::{Row, Spread, place::Pinned, ratio};
 use tern_sbi::npcf_sm::CreateSmPolicy;
 use tern_sbi::nudm_ueau::GenerateAuthData;
 use tern_sbi::{PathParams, Reply, Request, direct};
-use tern_tests::bench::Spread;
 
 use crate::Bench;
-use crate::goals::Row;
 use crate::message::{Exchanged, plain_sizes};
-use crate::place::Pinned;
 use crate::report::Report;
-use crate::turns::ratio;
 
 /// Messages written and read in one round.
 const MESSAGES: u32 = 2_000;

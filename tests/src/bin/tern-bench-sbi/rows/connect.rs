@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use sbi_shm::{ConnectOptions, Waiting};
+use tern_figures::{Bound, Row, place::Pinned, ratio};
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::peer::{Node, Peer};
-use crate::place::{Pinned, Placement};
+use crate::place::Placement;
 use crate::report::Report;
 use crate::serve::attach;
-use crate::turns::{Arm, Client, Figures, in_turn, note, ratio};
+use crate::turns::{Arm, Client, Figures, in_turn, note};
 
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for &placement in Placement::all(&bench.cores) {

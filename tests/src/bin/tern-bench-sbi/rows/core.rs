@@ -2,14 +2,12 @@
 //! the core with its SBI through shared memory, both up at the same time and loaded in turn.
 
 use anyhow::{Context as _, Result};
-use tern_tests::bench::Spread;
+use tern_figures::{Bound, Row, Spread, ratio};
 use tern_tests::bench::load::{Loaded, Point, Run};
 use tern_tests::core::{Sbi, Setup};
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::report::Report;
-use crate::turns::ratio;
 
 /// UEs at once.
 const POINTS: [u32; 3] = [4, 16, 64];

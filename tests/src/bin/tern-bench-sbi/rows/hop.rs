@@ -2,13 +2,13 @@
 //! and by direct rings.
 
 use anyhow::Result;
+use tern_figures::{Bound, Row, place::Pinned, ratio};
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::peer::{Node, Peer};
-use crate::place::{Pinned, Placement};
+use crate::place::Placement;
 use crate::report::Report;
-use crate::turns::{Arm, Figures, in_turn, note, ratio};
+use crate::turns::{Arm, Figures, in_turn, note};
 
 use super::stream::{OCTETS, shared_memory};
 

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
+use tern_figures::{Bound, Row};
 use tern_tests::bench::{Spread, cpu, load::Loaded};
 use tern_tests::core::{Sbi, Setup};
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::report::Report;
 
 /// What a core does after its start is over by then.

@@ -3,14 +3,14 @@
 
 use anyhow::Result;
 use sbi_shm::Waiting;
+use tern_figures::{Bound, Row, place::Pinned, ratio};
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::message::{self, Consumer, Kind, Way};
 use crate::peer::{Node, Peer};
-use crate::place::{Pinned, Placement};
+use crate::place::Placement;
 use crate::report::Report;
-use crate::turns::{Arm, Client, Figures, in_turn, note, ratio};
+use crate::turns::{Arm, Client, Figures, in_turn, note};
 
 const WAYS: [Way; 6] =
     [Way::JsonTcp, Way::TypedShm, Way::TernTcp, Way::TernShm, Way::PlainTcp, Way::TernPlainTcp];

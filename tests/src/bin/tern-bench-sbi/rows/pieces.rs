@@ -11,17 +11,14 @@ use anyhow::{Context as _, Result, anyhow};
 use criterion::Criterion;
 use sbi_shm::ring::{Consumer, Producer, Storage};
 use sbi_shm::{ConnectOptions, ListenOptions, ShmStream, Waiting};
-use serde_json::Value;
+use tern_figures::{Row, place::Pinned};
 use tern_sbi::direct;
 use tern_sbi::npcf_sm::CreateSmPolicy;
 use tern_sbi::nudm_ueau::GenerateAuthData;
-use tern_tests::bench::Spread;
 
 use crate::Bench;
-use crate::goals::Row;
 use crate::message::Exchanged;
 use crate::peer::Node;
-use crate::place::Pinned;
 use crate::report::Report;
 use crate::rows::stream::OCTETS;
 use crate::serve::{SHARED, attach};
@@ -41,7 +38,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for name in &pieces.measured {
         report.row(Row {
             what: name.clone(),
-            figure: estimate(&directory, name)?,
+            figure: tern_figures::criterion::estimate(&directory, name)?,
             unit: "ns",
             goal: None,
             must: None,
@@ -58,17 +55,6 @@ fn criterion(directory: &Path) -> Criterion {
         .warm_up_time(WARM_UP)
         .measurement_time(MEASURED)
         .sample_size(SAMPLES)
-}
-
-/// What Criterion has written of a piece: the median with its interval, in nanoseconds.
-fn estimate(directory: &Path, name: &str) -> Result<Spread> {
-    let path = directory.join(name).join("new/estimates.json");
-    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
-    let median = &serde_json::from_slice::<Value>(&text)?["median"];
-    let interval = &median["confidence_interval"];
-    let number = |value: &Value| value.as_f64().ok_or_else(|| anyhow!("{}: no median", path.display()));
-    let (min, max) = (number(&interval["lower_bound"])?, number(&interval["upper_bound"])?);
-    Ok(Spread { p50: number(&median["point_estimate"])?, p99: max, min, max })
 }
 
 struct Pieces {

@@ -5,16 +5,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use tern_figures::{Bound, Row, place::Pinned, ratio};
 use tern_tests::bench::cpu;
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::message::{self, Consumer, Kind, Way};
 use crate::peer::Node;
-use crate::place::{Pinned, Placement};
+use crate::place::Placement;
 use crate::report::Report;
 use crate::serve::waiting;
-use crate::turns::ratio;
 
 use super::message::start;
 

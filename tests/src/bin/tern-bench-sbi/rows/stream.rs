@@ -6,16 +6,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use anyhow::{Result, anyhow};
 use sbi_shm::{ConnectOptions, Waiting};
+use tern_figures::{Bound, Row, place::Pinned, ratio};
 use tern_tests::netns::Netns;
 use tern_types::Ipv4Prefix;
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::peer::{Node, Peer};
-use crate::place::{Pinned, Placement};
+use crate::place::Placement;
 use crate::report::Report;
 use crate::serve::attach;
-use crate::turns::{Arm, Blocking, Client, Figures, in_turn, note, ratio};
+use crate::turns::{Arm, Blocking, Client, Figures, in_turn, note};
 
 /// Octets each way.
 pub const OCTETS: usize = 1024;

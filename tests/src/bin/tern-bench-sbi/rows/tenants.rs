@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tern_tests::bench::Spread;
+use tern_figures::{Bound, Row, Spread, place::Pinned, ratio};
 
 use crate::Bench;
-use crate::goals::{Bound, Row};
 use crate::peer::{Node, Peer};
-use crate::place::{Pinned, Placement};
+use crate::place::Placement;
 use crate::report::Report;
-use crate::turns::{Rounds, ratio};
+use crate::turns::Rounds;
 
 use super::stream::{OCTETS, shared_memory};
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::spread::Spread;
 use serde::Serialize;
-use tern_tests::bench::Spread;
 
 /// What a figure should be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

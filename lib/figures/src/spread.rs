@@ -27,6 +27,11 @@ impl Spread {
     }
 }
 
+/// One series over another, round by round.
+pub fn ratio(over: &[f64], under: &[f64]) -> Spread {
+    Spread::of(over.iter().zip(under).map(|(over, under)| over / under).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
