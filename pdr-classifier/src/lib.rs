@@ -43,7 +43,7 @@ pub use classifier::{Classifier, SET_BOXES_MAX};
 pub use error::{ExpandError, InsertError};
 pub use ethernet::{EthernetFilter, MacAddresses, Tag};
 pub use expand::{BOXES_MAX, Rule};
-pub use hybrid::{Hybrid, PARTITION_BOXES_MIN, ROWS_AGAIN, ROWS_MAX, SCAN_AGAIN, SCAN_MAX, WIDE_LANES_MIN};
+pub use hybrid::{Crossovers, Hybrid, WIDE_LANES_MIN};
 pub use key::{ABSENT, Key, LANES, Lane, Side};
 pub use linked_list::LinkedList;
 pub use partition_sort::{GATHER_MAX, GATHER_UPDATES_MIN, PARTITIONS_MAX, PartitionSort, REORDER_MAX};

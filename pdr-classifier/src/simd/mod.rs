@@ -73,6 +73,15 @@ enum Kind {
     Avx512(avx512::Avx512),
 }
 
+/// How many lanes are compared at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    Sixteen,
+    Eight,
+    /// The compiler's choice.
+    Unknown,
+}
+
 impl Vectors {
     /// None but those that the compiler takes for granted.
     pub const PORTABLE: Self = Self(Kind::Portable(Portable));
@@ -112,6 +121,16 @@ impl Vectors {
             Kind::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "avx512",
+        }
+    }
+
+    pub(crate) const fn width(self) -> Width {
+        match self.0 {
+            Kind::Portable(_) => Width::Unknown,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => Width::Eight,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => Width::Sixteen,
         }
     }
 
