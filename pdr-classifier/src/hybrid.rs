@@ -36,7 +36,8 @@ impl Crossovers {
     pub const AVX2: Self = Self { scan_max: 160, scan_again: 112, ..Self::AVX512 };
 
     /// Where a scan has no vector instructions of its own, partitions are worth their time much sooner.
-    pub const PORTABLE: Self = Self { scan_max: 16, scan_again: 12, partition_boxes_min: 8, ..Self::AVX512 };
+    pub const PORTABLE: Self =
+        Self { rows_max: 4, rows_again: 2, scan_max: 8, scan_again: 6, partition_boxes_min: 8 };
 
     /// Those for these instructions.
     pub const fn of(vectors: Vectors) -> Self {
@@ -96,8 +97,8 @@ impl Hybrid {
         Crossovers::of(self.vectors)
     }
 
-    /// The set with these instructions. The rules stay where they are; the crossovers of the instructions
-    /// hold from the next update on.
+    /// The set with these instructions. Rules that it has stay where they are; give them to an empty set to
+    /// have the crossovers that were measured for them.
     #[must_use]
     pub fn with_vectors(self, vectors: Vectors) -> Self {
         let part = match self.part {

@@ -75,6 +75,7 @@ enum Kind {
 
 /// How many lanes are compared at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "all but the last are of x86-64"))]
 pub(crate) enum Width {
     Sixteen,
     Eight,
@@ -88,29 +89,27 @@ impl Vectors {
 
     /// All that the machine has, the best first.
     pub fn available() -> Vec<Self> {
-        let mut all = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(avx512::Avx512::detect().map(|evidence| Self(Kind::Avx512(evidence))));
-            all.extend(avx2::Avx2::detect().map(|evidence| Self(Kind::Avx2(evidence))));
-        }
-        all.push(Self::PORTABLE);
-        all
+        Self::detect().into_iter().flatten().chain([Self::PORTABLE]).collect()
     }
 
     /// The best that the machine has.
     pub fn best() -> Self {
-        // The standard library asks the processor once and remembers.
-        #[cfg(target_arch = "x86_64")]
-        {
-            if let Some(evidence) = avx512::Avx512::detect() {
-                return Self(Kind::Avx512(evidence));
-            }
-            if let Some(evidence) = avx2::Avx2::detect() {
-                return Self(Kind::Avx2(evidence));
-            }
-        }
-        Self::PORTABLE
+        Self::detect().into_iter().flatten().next().unwrap_or(Self::PORTABLE)
+    }
+
+    /// Those that not every machine has, the best first. The standard library asks the processor once and
+    /// remembers.
+    #[cfg(target_arch = "x86_64")]
+    fn detect() -> [Option<Self>; 2] {
+        [
+            avx512::Avx512::detect().map(|evidence| Self(Kind::Avx512(evidence))),
+            avx2::Avx2::detect().map(|evidence| Self(Kind::Avx2(evidence))),
+        ]
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    const fn detect() -> [Option<Self>; 0] {
+        []
     }
 
     /// `avx512`, `avx2` or `portable`.
