@@ -351,10 +351,13 @@ impl Default for Block {
 
 /// How many boxes a column leaves to values that are in one of them each, in sum.
 fn left_by(column: &Column, live: u32) -> u32 {
+    // A number for each box, as in the column, so that the compiler makes vectors of the sum.
+    let there: [u32; BLOCK] = std::array::from_fn(|slot| live >> slot & 1);
     let left = |slot: usize| {
-        let inside = column.low.iter().zip(&column.span).enumerate().map(|(at, (&low, &span))| {
-            u32::from(column.low[slot].wrapping_sub(low) <= span) & live >> at & 1
-        });
+        let value = column.low[slot];
+        let intervals = column.low.iter().zip(&column.span).zip(&there);
+        let inside =
+            intervals.map(|((&low, &span), &there)| u32::from(value.wrapping_sub(low) <= span) & there);
         inside.sum::<u32>()
     };
     bits(live).map(left).sum()

@@ -7,24 +7,47 @@ use crate::expand::Rule;
 use crate::key::Key;
 use crate::partition_sort::PartitionSort;
 use crate::pdi::{PdrId, Rank};
-use crate::simd::Vectors;
+use crate::simd::{Vectors, Width};
 use crate::sorted_vector::SortedVector;
 
-/// With more boxes than this a [`Hybrid`] does not compare them one after the other.
-pub const ROWS_MAX: usize = 8;
+/// The numbers of boxes at which a [`Hybrid`] goes from one search to another. They are measured, for each
+/// kind of vector instructions; the README has the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crossovers {
+    /// With more boxes than this they are not compared one after the other.
+    pub rows_max: usize,
+    /// With this many boxes or fewer they are again. This and `rows_max` are apart, as are the next two, so
+    /// that one rule that comes and goes does not move all the others each time.
+    pub rows_again: usize,
+    /// With more boxes than this there is a [`PartitionSort`].
+    pub scan_max: usize,
+    /// With this many boxes or fewer there is a [`BlockedScan`] again.
+    pub scan_again: usize,
+    /// The fewest boxes of a new partition. Fewer are found sooner by a scan.
+    pub partition_boxes_min: usize,
+}
 
-/// With this many boxes or fewer it does so again. This and [`ROWS_MAX`] are apart, as are the next two,
-/// so that one rule that comes and goes does not move all the others each time.
-pub const ROWS_AGAIN: usize = 5;
+impl Crossovers {
+    /// With AVX-512.
+    pub const AVX512: Self =
+        Self { rows_max: 8, rows_again: 5, scan_max: 256, scan_again: 192, partition_boxes_min: 64 };
 
-/// With more boxes than this it has a [`PartitionSort`].
-pub const SCAN_MAX: usize = 256;
+    /// With AVX2.
+    pub const AVX2: Self = Self { scan_max: 160, scan_again: 112, ..Self::AVX512 };
 
-/// With this many boxes or fewer it goes back to a [`BlockedScan`].
-pub const SCAN_AGAIN: usize = 192;
+    /// Where a scan has no vector instructions of its own, partitions are worth their time much sooner.
+    pub const PORTABLE: Self =
+        Self { rows_max: 4, rows_again: 2, scan_max: 8, scan_again: 6, partition_boxes_min: 8 };
 
-/// The fewest boxes of a new partition. Fewer are found sooner by a scan.
-pub const PARTITION_BOXES_MIN: usize = 64;
+    /// Those for these instructions.
+    pub const fn of(vectors: Vectors) -> Self {
+        match vectors.width() {
+            Width::Sixteen => Self::AVX512,
+            Width::Eight => Self::AVX2,
+            Width::Unknown => Self::PORTABLE,
+        }
+    }
+}
 
 /// Boxes that restrict at least so many lanes on average are searched in a [`PartitionSort`] even if they
 /// are few, if one partition holds all: a scan has to go through all these lanes.
@@ -59,16 +82,23 @@ impl Hybrid {
     /// A set of these rules, with all of them in view.
     pub fn build<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Result<Self, InsertError> {
         let vectors = Vectors::best();
-        let large = Part::empty_large(vectors).filled(rules, PARTITION_BOXES_MIN)?;
-        let mut set = Self { part: Part::large(large, SCAN_MAX + 1), vectors };
+        let Crossovers { scan_max, scan_again, partition_boxes_min, .. } = Crossovers::of(vectors);
+        let large = Part::empty_large(vectors).filled(rules, partition_boxes_min)?;
+        let mut set = Self { part: Part::large(large, scan_max + 1), vectors };
         set.fit();
         if let Part::Large { boxes_min, .. } = &mut set.part {
-            *boxes_min = (*boxes_min).min(SCAN_AGAIN + 1);
+            *boxes_min = (*boxes_min).min(scan_again + 1);
         }
         Ok(set)
     }
 
-    /// The set with these instructions.
+    /// When it goes from one search to another.
+    pub const fn crossovers(&self) -> Crossovers {
+        Crossovers::of(self.vectors)
+    }
+
+    /// The set with these instructions. Rules that it has stay where they are; give them to an empty set to
+    /// have the crossovers that were measured for them.
     #[must_use]
     pub fn with_vectors(self, vectors: Vectors) -> Self {
         let part = match self.part {
@@ -108,9 +138,10 @@ impl Hybrid {
 
     /// Moves the rules, if there are too many or too few boxes for where they are.
     fn fit(&mut self) {
+        let Crossovers { rows_max, rows_again, scan_max, .. } = self.crossovers();
         let (boxes, least, most) = match &self.part {
-            Part::Rows(rows) => (rows.boxes(), 0, ROWS_MAX),
-            Part::Scan(scan) => (scan.boxes(), ROWS_AGAIN + 1, SCAN_MAX),
+            Part::Rows(rows) => (rows.boxes(), 0, rows_max),
+            Part::Scan(scan) => (scan.boxes(), rows_again + 1, scan_max),
             Part::Large { set, boxes_min } => (set.boxes(), *boxes_min, usize::MAX),
         };
         if (least..=most).contains(&boxes) {
@@ -129,7 +160,7 @@ impl Part {
     }
 
     fn empty_large(vectors: Vectors) -> PartitionSort {
-        PartitionSort::gathering(PARTITION_BOXES_MIN).with_vectors(vectors)
+        PartitionSort::gathering(Crossovers::of(vectors).partition_boxes_min).with_vectors(vectors)
     }
 
     fn large(set: PartitionSort, boxes_min: usize) -> Self {
@@ -138,23 +169,27 @@ impl Part {
 
     /// The part for so many boxes, with these rules.
     fn of(rules: &[Rule], boxes: usize, vectors: Vectors) -> Result<Self, InsertError> {
-        if boxes > SCAN_MAX {
-            let large = Self::empty_large(vectors).filled(rules, PARTITION_BOXES_MIN)?;
-            return Ok(Self::large(large, SCAN_AGAIN + 1));
+        let crossovers = Crossovers::of(vectors);
+        if boxes > crossovers.scan_max {
+            let large = Self::empty_large(vectors).filled(rules, crossovers.partition_boxes_min)?;
+            return Ok(Self::large(large, crossovers.scan_again + 1));
+        }
+        if boxes <= crossovers.rows_max {
+            return Self::rows(vectors).with(rules);
         }
         let lanes: usize = rules.iter().map(Rule::lanes).sum();
-        if boxes > ROWS_MAX && lanes >= boxes * WIDE_LANES_MIN {
+        if lanes >= boxes * WIDE_LANES_MIN {
             let large = Self::empty_large(vectors).filled(rules, boxes)?;
             if large.overflow() == 0 {
-                return Ok(Self::large(large, ROWS_AGAIN + 1));
+                return Ok(Self::large(large, crossovers.rows_again + 1));
             }
         }
-        let mut part = match boxes {
-            0..=ROWS_MAX => Self::rows(vectors),
-            _ => Self::Scan(BlockedScan::new().with_vectors(vectors)),
-        };
-        rules.iter().try_for_each(|rule| part.set_mut().insert(rule))?;
-        Ok(part)
+        Self::Scan(BlockedScan::new().with_vectors(vectors)).with(rules)
+    }
+
+    fn with(mut self, rules: &[Rule]) -> Result<Self, InsertError> {
+        rules.iter().try_for_each(|rule| self.set_mut().insert(rule))?;
+        Ok(self)
     }
 
     /// The rules as they were inserted, in order: so blocks fill up.

@@ -49,7 +49,7 @@ pub use concurrent::{Change, Reader, Reading, Writer, shared};
 pub use error::{ExpandError, InsertError};
 pub use ethernet::{EthernetFilter, MacAddresses, Tag};
 pub use expand::{BOXES_MAX, Rule};
-pub use hybrid::{Hybrid, PARTITION_BOXES_MIN, ROWS_AGAIN, ROWS_MAX, SCAN_AGAIN, SCAN_MAX, WIDE_LANES_MIN};
+pub use hybrid::{Crossovers, Hybrid, WIDE_LANES_MIN};
 pub use key::{ABSENT, Key, LANES, Lane, Side};
 pub use layered::{LAYERS_MAX, Layer, Layered};
 pub use linked_list::LinkedList;

@@ -67,7 +67,7 @@ impl PartitionSort {
         }
         if self.extract(&rest, boxes_min) {
             for at in rest {
-                let stored = &self.boxes[at as usize];
+                let stored = &self.boxes[at];
                 if stored.partition.is_some() {
                     self.overflow.remove((stored.rank, at));
                 }
@@ -85,7 +85,7 @@ impl PartitionSort {
         let partition = self.partitions.remove(place as usize);
         self.order.change(place, partition.best(), None);
         for at in partition.boxes() {
-            let stored = &mut self.boxes[at as usize];
+            let stored = &mut self.boxes[at];
             stored.partition = None;
             self.overflow.insert((stored.rank, at), &stored.region);
         }

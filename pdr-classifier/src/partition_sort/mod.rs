@@ -1,5 +1,6 @@
 //! PartitionSort: a few trees, each of boxes that one order of lanes sorts.
 
+mod boxes;
 mod fields;
 mod gather;
 mod partition;
@@ -18,6 +19,7 @@ use crate::pdi::{PdrId, Rank};
 use crate::ranks::SearchOrder;
 use crate::region::Region;
 use crate::simd::{Compare, Search, Vectors};
+use boxes::{Boxes, Stored};
 use fields::{Sorted, by_specificity, select};
 use gather::Gathering;
 pub use gather::{GATHER_MAX, GATHER_UPDATES_MIN};
@@ -42,17 +44,6 @@ pub struct PartitionSort {
     vectors: Vectors,
     /// How new partitions come to be, if not with the first box that no other takes.
     gathering: Option<Gathering>,
-}
-
-type Boxes = Slab<Stored>;
-
-#[derive(Clone, Debug)]
-#[repr(C, align(64))]
-struct Stored {
-    region: Region,
-    /// Its partition; `None` in the overflow.
-    partition: Option<u32>,
-    rank: Rank,
 }
 
 impl PartitionSort {
@@ -90,10 +81,10 @@ impl PartitionSort {
             rest.extend(self.register(rule)?);
         }
         while !rest.is_empty() && self.extract(&rest, boxes_min) {
-            rest.retain(|&at| self.boxes[at as usize].partition.is_none());
+            rest.retain(|&at| self.boxes[at].partition.is_none());
         }
         // In order, blocks fill up.
-        rest.sort_unstable_by_key(|&at| (self.boxes[at as usize].rank, at));
+        rest.sort_unstable_by_key(|&at| (self.boxes[at].rank, at));
         for at in rest {
             self.place(at);
         }
@@ -112,7 +103,7 @@ impl PartitionSort {
 
     /// The rules as they were inserted, in no order.
     pub(crate) fn rules(&self) -> Vec<Rule> {
-        let region = |&at: &u32| self.boxes[at as usize].region.clone();
+        let region = |&at: &u32| self.boxes[at].region.clone();
         let rule = |&(rank, ref places): &(Rank, SmallVec<[u32; 2]>)| Rule {
             rank,
             regions: places.iter().map(region).collect(),
@@ -123,11 +114,9 @@ impl PartitionSort {
     /// Stores a rule's boxes, in no partition yet.
     fn register(&mut self, rule: &Rule) -> Result<SmallVec<[u32; 2]>, InsertError> {
         check_admits(&self.rules, self.boxes.len(), rule)?;
-        let store = |region: &Region| {
-            let stored = Stored { rank: rule.rank(), region: region.clone(), partition: None };
-            self.boxes.insert(stored) as u32
-        };
-        let places: SmallVec<[u32; 2]> = rule.regions.iter().map(store).collect();
+        let rank = rule.rank();
+        let places: SmallVec<[u32; 2]> =
+            rule.regions.iter().map(|region| self.boxes.insert(rank, region)).collect();
         self.rules.insert(rule.id(), (rule.rank(), places.clone()));
         Ok(places)
     }
@@ -138,7 +127,7 @@ impl PartitionSort {
         if self.partitions.len() >= PARTITIONS_MAX {
             return false;
         }
-        let regions: Vec<&Region> = rest.iter().map(|&at| &self.boxes[at as usize].region).collect();
+        let regions: Vec<&Region> = rest.iter().map(|&at| &self.boxes[at].region).collect();
         let Sorted { order, kept, different } = select(&regions);
         // Of boxes that are the same the first is found by a scan, too.
         if different < boxes_min {
@@ -147,7 +136,7 @@ impl PartitionSort {
         let mut kept: Vec<u32> = kept.iter().map(|&place| rest[place]).collect();
         // Sorted, each goes behind the last: nothing is moved.
         let first = usize::from(order[0]);
-        kept.sort_by_key(|&at| self.boxes[at as usize].region.low[first]);
+        kept.sort_by_key(|&at| self.boxes[at].region.low[first]);
         self.partition(order, &kept);
         true
     }
@@ -158,7 +147,7 @@ impl PartitionSort {
         let partition = Partition::new(order, first, others, &self.boxes);
         let place = self.partitions.vacant_key() as u32;
         for &at in members {
-            self.boxes[at as usize].partition = Some(place);
+            self.boxes[at].partition = Some(place);
         }
         self.order.change(place, None, partition.best());
         self.partitions.insert(partition);
@@ -173,7 +162,7 @@ impl PartitionSort {
             (partition.insert(at, boxes) || partition.reorder(at, boxes)).then_some((place, best))
         });
         let Some((place, best)) = taken else { return false };
-        self.boxes[at as usize].partition = Some(place as u32);
+        self.boxes[at].partition = Some(place as u32);
         self.order.change(place as u32, best, self.partitions[place].best());
         true
     }
@@ -183,7 +172,7 @@ impl PartitionSort {
         if self.adopt(at) {
             return;
         }
-        let Stored { rank, ref region, .. } = self.boxes[at as usize];
+        let Stored { rank, ref region, .. } = self.boxes[at];
         if self.gathering.is_none() && self.partitions.len() < PARTITIONS_MAX {
             self.partition(by_specificity(region), &[at]);
         } else {
@@ -196,19 +185,16 @@ impl PartitionSort {
 
     /// Takes a box out of its partition or of the overflow, and gives the partition.
     fn displace(&mut self, at: u32) -> Option<u32> {
-        let Stored { rank, partition, .. } = self.boxes[at as usize];
+        let Stored { rank, partition, .. } = self.boxes[at];
         let Some(place) = partition else {
             self.overflow.remove((rank, at));
             return None;
         };
-        self.boxes[at as usize].partition = None;
+        self.boxes[at].partition = None;
         let partition = &mut self.partitions[place as usize];
         let best = partition.best();
         let boxes = &self.boxes;
-        partition.remove(at, boxes, |rank, at| {
-            let stored = boxes.get(at as usize);
-            stored.is_some_and(|stored| stored.rank == rank && stored.partition == Some(place))
-        });
+        partition.remove(at, boxes, |rank, at| boxes[at].rank == rank && boxes[at].partition == Some(place));
         let left = partition.best();
         self.order.change(place, best, left);
         if left.is_none() {
@@ -257,7 +243,7 @@ impl Classifier for PartitionSort {
             if let Some(partition) = self.displace(at) {
                 self.dissolve(partition);
             }
-            self.boxes.remove(at as usize);
+            self.boxes.remove(at);
         }
         if self.gathering.is_none() {
             self.relieve();

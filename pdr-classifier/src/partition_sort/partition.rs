@@ -2,9 +2,10 @@
 
 use smallvec::SmallVec;
 
+use super::REORDER_MAX;
+use super::boxes::Boxes;
 use super::fields::{Order, order_of_all};
 use super::tree::Tree;
-use super::{Boxes, REORDER_MAX};
 use crate::key::Key;
 use crate::pdi::Rank;
 use crate::ranks::Front;
@@ -71,7 +72,7 @@ impl Partition {
     }
 
     fn count(&mut self, at: u32, boxes: &Boxes) {
-        let rank = boxes[at as usize].rank;
+        let rank = boxes[at].rank;
         self.front.add(rank, at);
         self.best = Some(self.best.map_or(rank, |best| best.min(rank)));
         self.len += 1;
@@ -87,8 +88,7 @@ impl Partition {
             return false;
         }
         let all = self.members.iter().chain(std::iter::once(&at));
-        let regions: SmallVec<[&Region; REORDER_MAX + 1]> =
-            all.map(|&at| &boxes[at as usize].region).collect();
+        let regions: SmallVec<[&Region; REORDER_MAX + 1]> = all.map(|&at| &boxes[at].region).collect();
         let Some(order) = order_of_all(&regions) else { return false };
         let mut tree = Tree::new(order, at);
         let sorted = self.members.iter().all(|&at| tree.insert(at, boxes));

@@ -3,7 +3,7 @@
 
 use slab::Slab;
 
-use super::Boxes;
+use super::boxes::Boxes;
 use super::fields::Order;
 use super::slots::{Place, Position, Slot, Slots};
 use crate::key::{Key, LANES};
@@ -79,7 +79,7 @@ impl Tree {
         loop {
             match below.kind() {
                 Kind::Box(at) => {
-                    let stored = &boxes[at as usize];
+                    let stored = &boxes[at];
                     return stored.region.verifies(key, compare).then_some(stored.rank);
                 }
                 Kind::Node(node) => match &self.nodes[node as usize] {
@@ -87,7 +87,7 @@ impl Tree {
                         below = branch.slots.find(key.lanes[usize::from(branch.lane) % LANES])?;
                     }
                     Node::Leaf(leaf) => {
-                        let mut stored = leaf.iter().map(|&at| &boxes[at as usize]);
+                        let mut stored = leaf.iter().map(|&at| &boxes[at]);
                         let matching = stored.find(|stored| stored.region.verifies(key, compare));
                         return matching.map(|stored| stored.rank);
                     }
@@ -98,7 +98,7 @@ impl Tree {
 
     /// Adds a box, unless the order does not sort it among the others.
     pub(super) fn insert(&mut self, new: u32, boxes: &Boxes) -> bool {
-        let region = &boxes[new as usize].region;
+        let region = &boxes[new].region;
         let (mut at, mut above, mut level) = (self.root, None, 0);
         loop {
             let node = match at.kind() {
@@ -141,7 +141,7 @@ impl Tree {
 
     /// Adds a box where another, `other`, is, with those that have its intervals.
     fn join(&mut self, at: Below, above: Above, level: usize, other: u32, new: u32, boxes: &Boxes) -> bool {
-        let (region, sample) = (&boxes[new as usize].region, &boxes[other as usize].region);
+        let (region, sample) = (&boxes[new].region, &boxes[other].region);
         let differs = |&level: &usize| {
             let lane = usize::from(self.order[level]);
             region.interval(lane) != sample.interval(lane)
@@ -169,7 +169,7 @@ impl Tree {
 
     /// Adds a box to those of the same intervals.
     fn join_leaf(&mut self, at: Below, above: Above, new: u32, boxes: &Boxes) {
-        let rank = |at: u32| boxes[at as usize].rank;
+        let rank = |at: u32| boxes[at].rank;
         match at.kind() {
             Kind::Box(other) => {
                 let pair = if rank(other) <= rank(new) { [other, new] } else { [new, other] };
@@ -217,7 +217,7 @@ impl Tree {
 
     /// Takes a box out; the tree has another that stays, or is dropped by the caller.
     pub(super) fn remove(&mut self, old: u32, boxes: &Boxes) {
-        let region = &boxes[old as usize].region;
+        let region = &boxes[old].region;
         let (mut at, mut above, mut above_that) = (self.root, None, None);
         while let Kind::Node(node) = at.kind() {
             match &mut self.nodes[node as usize] {
@@ -228,8 +228,8 @@ impl Tree {
                     at = branch.slots.below(position);
                 }
                 Node::Leaf(leaf) => {
-                    let rank = boxes[old as usize].rank;
-                    let first = leaf.partition_point(|&other| boxes[other as usize].rank < rank);
+                    let rank = boxes[old].rank;
+                    let first = leaf.partition_point(|&other| boxes[other].rank < rank);
                     let Some(place) = leaf[first..].iter().position(|&other| other == old) else { return };
                     leaf.remove(first + place);
                     if let [only] = leaf[..] {

@@ -73,35 +73,43 @@ enum Kind {
     Avx512(avx512::Avx512),
 }
 
+/// How many lanes are compared at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "all but the last are of x86-64"))]
+pub(crate) enum Width {
+    Sixteen,
+    Eight,
+    /// The compiler's choice.
+    Unknown,
+}
+
 impl Vectors {
     /// None but those that the compiler takes for granted.
     pub const PORTABLE: Self = Self(Kind::Portable(Portable));
 
     /// All that the machine has, the best first.
     pub fn available() -> Vec<Self> {
-        let mut all = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(avx512::Avx512::detect().map(|evidence| Self(Kind::Avx512(evidence))));
-            all.extend(avx2::Avx2::detect().map(|evidence| Self(Kind::Avx2(evidence))));
-        }
-        all.push(Self::PORTABLE);
-        all
+        Self::detect().into_iter().flatten().chain([Self::PORTABLE]).collect()
     }
 
     /// The best that the machine has.
     pub fn best() -> Self {
-        // The standard library asks the processor once and remembers.
-        #[cfg(target_arch = "x86_64")]
-        {
-            if let Some(evidence) = avx512::Avx512::detect() {
-                return Self(Kind::Avx512(evidence));
-            }
-            if let Some(evidence) = avx2::Avx2::detect() {
-                return Self(Kind::Avx2(evidence));
-            }
-        }
-        Self::PORTABLE
+        Self::detect().into_iter().flatten().next().unwrap_or(Self::PORTABLE)
+    }
+
+    /// Those that not every machine has, the best first. The standard library asks the processor once and
+    /// remembers.
+    #[cfg(target_arch = "x86_64")]
+    fn detect() -> [Option<Self>; 2] {
+        [
+            avx512::Avx512::detect().map(|evidence| Self(Kind::Avx512(evidence))),
+            avx2::Avx2::detect().map(|evidence| Self(Kind::Avx2(evidence))),
+        ]
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    const fn detect() -> [Option<Self>; 0] {
+        []
     }
 
     /// `avx512`, `avx2` or `portable`.
@@ -112,6 +120,16 @@ impl Vectors {
             Kind::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "avx512",
+        }
+    }
+
+    pub(crate) const fn width(self) -> Width {
+        match self.0 {
+            Kind::Portable(_) => Width::Unknown,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => Width::Eight,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => Width::Sixteen,
         }
     }
 

@@ -2,9 +2,8 @@
 
 use pdr_classifier::generate::{Family, Hits, Shape, rules, trace};
 use pdr_classifier::{
-    Classifier, Filters, GATHER_UPDATES_MIN, Hybrid, Key, Lane, PARTITION_BOXES_MIN, PARTITIONS_MAX,
-    PartitionSort, Pdi, Pdr, PdrId, ROWS_AGAIN, ROWS_MAX, Rule, SCAN_AGAIN, SCAN_MAX, Sdf, SdfFilter,
-    SortedVector, TupleSpaceSearch,
+    Classifier, Crossovers, Filters, GATHER_UPDATES_MIN, Hybrid, Key, Lane, PARTITIONS_MAX, PartitionSort,
+    Pdi, Pdr, PdrId, Rule, Sdf, SdfFilter, SortedVector, TupleSpaceSearch, Vectors,
 };
 
 fn compiled(shape: Shape, count: usize) -> Vec<Rule> {
@@ -126,10 +125,13 @@ fn when_the_first_order_does_not_sort_a_second_rule_then_another_order_is_found(
 
 #[test]
 fn when_a_rule_at_a_crossover_comes_and_goes_then_the_others_stay_where_they_are() {
-    for (most, again) in [(ROWS_MAX, ROWS_AGAIN), (SCAN_MAX, SCAN_AGAIN)] {
-        let beyond = |set: &Hybrid| if most == ROWS_MAX { !set.is_small() } else { set.is_large() };
+    let sets = Vectors::available().into_iter().map(|vectors| Hybrid::new().with_vectors(vectors));
+    for (set, first) in sets.flat_map(|set| [(set.clone(), true), (set, false)]) {
+        let Crossovers { rows_max, rows_again, scan_max, scan_again, .. } = set.crossovers();
+        let (most, again) = if first { (rows_max, rows_again) } else { (scan_max, scan_again) };
+        let beyond = |set: &Hybrid| if first { !set.is_small() } else { set.is_large() };
         let rules = compiled(Shape::Wildcards, most + 1);
-        let mut set = Hybrid::new();
+        let mut set = set;
         let (last, others) = rules.split_last().unwrap();
         others.iter().for_each(|rule| set.insert(rule).unwrap());
         assert!(!beyond(&set));
@@ -179,11 +181,17 @@ fn when_a_set_is_large_then_the_hybrid_has_only_partitions_of_many_boxes() {
         for mut set in hybrids(&rules) {
             let boxes: usize = rules.iter().map(Rule::boxes).sum();
             assert!(set.is_large() && set.partitions() > 0, "{shape:?}");
-            assert!(set.partitions() * PARTITION_BOXES_MIN <= boxes - set.scanned(), "{shape:?}");
+            assert!(
+                set.partitions() * set.crossovers().partition_boxes_min <= boxes - set.scanned(),
+                "{shape:?}"
+            );
             // What is left of a partition goes to the scan before a lookup in it is not worth its time.
             rules[..2800].iter().for_each(|rule| assert!(set.remove(rule.id())));
             let boxes: usize = rules[2800..].iter().map(Rule::boxes).sum();
-            assert!(set.partitions() * PARTITION_BOXES_MIN / 2 <= boxes - set.scanned(), "{shape:?}");
+            assert!(
+                set.partitions() * set.crossovers().partition_boxes_min / 2 <= boxes - set.scanned(),
+                "{shape:?}"
+            );
         }
     }
 }
@@ -206,7 +214,7 @@ fn when_boxes_that_are_scanned_make_a_partition_then_they_move_there_and_back_wh
     assert!(set.scanned() < 300 + GATHER_UPDATES_MIN, "{} of {}", set.scanned(), all.len());
     let keys = trace(&all, Hits::Uniform, 300, 5);
     same_answers(&set, &list, &keys);
-    let (left, gone) = sorted.split_at(20);
+    let (left, gone) = sorted.split_at(set.crossovers().partition_boxes_min / 2);
     for rule in gone {
         assert!(set.remove(rule.id()) && list.remove(rule.id()));
     }
@@ -216,11 +224,12 @@ fn when_boxes_that_are_scanned_make_a_partition_then_they_move_there_and_back_wh
 
 #[test]
 fn when_a_few_rules_ask_many_fields_and_one_order_sorts_them_then_the_hybrid_has_one_partition() {
-    let rules = compiled(Shape::OneTuple, ROWS_MAX + 1);
+    let Crossovers { rows_max, rows_again, .. } = Hybrid::new().crossovers();
+    let rules = compiled(Shape::OneTuple, rows_max + 1);
     for mut set in hybrids(&rules) {
         assert!(set.is_large());
         assert_eq!((set.partitions(), set.scanned()), (1, 0));
-        for rule in &rules[ROWS_AGAIN..] {
+        for rule in &rules[rows_again..] {
             assert!(set.is_large() && set.remove(rule.id()));
         }
         assert!(set.is_small());
