@@ -36,7 +36,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 fn scene(bench: &Bench, report: &mut Report, shape: Shape, name: &str, filling: Filling) -> Result<()> {
     let how = match filling {
         Filling::SessionBySession => "filled session by session",
-        Filling::RuleByRule => "filled rule by rule: nodes scattered",
+        Filling::RuleByRule => "filled rule by rule (nodes scattered)",
     };
     let first = shape == Shape::OneTuple && filling == Filling::SessionBySession;
     let rules = compiled(&rules(shape, Family::V4, COLD.rules, SEED))?;
