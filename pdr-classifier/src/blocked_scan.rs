@@ -32,6 +32,10 @@ impl BlockedScan {
         self
     }
 
+    pub(crate) const fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
     /// The rules as they were inserted, in no order.
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let mut regions: RuleMap<Vec<Region>> = RuleMap::default();

@@ -57,6 +57,12 @@ impl Blocks {
         self.blocks.len()
     }
 
+    /// The first box, and its place.
+    pub(crate) fn first_box(&self) -> Option<(Place, Region)> {
+        let block = &self.blocks.first()?.block;
+        block.boxes().next().map(|(place, slot)| (place, block.region(slot)))
+    }
+
     pub(crate) fn first(&self) -> Option<Place> {
         self.blocks.first()?.block.first()
     }

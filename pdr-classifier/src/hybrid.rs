@@ -7,6 +7,7 @@ use crate::expand::Rule;
 use crate::key::Key;
 use crate::partition_sort::PartitionSort;
 use crate::pdi::{PdrId, Rank};
+use crate::region::Region;
 use crate::simd::{Vectors, Width};
 use crate::sorted_vector::SortedVector;
 
@@ -53,12 +54,18 @@ impl Crossovers {
 /// are few, if one partition holds all: a scan has to go through all these lanes.
 pub const WIDE_LANES_MIN: usize = 16;
 
+/// A first rule that restricts no more lanes than this is looked at before all others.
+const HEAD_LANES_MAX: u32 = 1;
+
 /// A [`SortedVector`] while there are few boxes, then a [`BlockedScan`], and at last a [`PartitionSort`]
 /// with partitions of many boxes only; the rest is scanned.
 #[derive(Clone, Debug)]
 pub struct Hybrid {
     part: Part,
     vectors: Vectors,
+    /// A box of the first rule of all, if it restricts hardly anything: then it matches nearly every
+    /// packet, and no search is as short as a look at it.
+    head: Option<Box<(Rank, Region)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +83,7 @@ impl Hybrid {
     /// A set without rules.
     pub fn new() -> Self {
         let vectors = Vectors::best();
-        Self { part: Part::rows(vectors), vectors }
+        Self { part: Part::rows(vectors), vectors, head: None }
     }
 
     /// A set of these rules, with all of them in view.
@@ -84,8 +91,9 @@ impl Hybrid {
         let vectors = Vectors::best();
         let Crossovers { scan_max, scan_again, partition_boxes_min, .. } = Crossovers::of(vectors);
         let large = Part::empty_large(vectors).filled(rules, partition_boxes_min)?;
-        let mut set = Self { part: Part::large(large, scan_max + 1), vectors };
+        let mut set = Self { part: Part::large(large, scan_max + 1), vectors, head: None };
         set.fit();
+        set.head = set.part.first().and_then(head);
         if let Part::Large { boxes_min, .. } = &mut set.part {
             *boxes_min = (*boxes_min).min(scan_again + 1);
         }
@@ -106,7 +114,7 @@ impl Hybrid {
             Part::Scan(scan) => Part::Scan(scan.with_vectors(vectors)),
             Part::Large { set, boxes_min } => Part::large(set.with_vectors(vectors), boxes_min),
         };
-        Self { part, vectors }
+        Self { part, vectors, head: self.head }
     }
 
     /// Whether the boxes are compared one after the other now.
@@ -203,6 +211,27 @@ impl Part {
         rules
     }
 
+    /// The lowest rank of all boxes.
+    fn first_rank(&self) -> Option<Rank> {
+        match self {
+            Self::Rows(rows) => rows.first().map(|(rank, _)| rank),
+            Self::Scan(scan) => scan.blocks().first().map(|(rank, _)| rank),
+            Self::Large { set, .. } => set.first_rank(),
+        }
+    }
+
+    /// A box of the first rule that has one.
+    fn first(&self) -> Option<(Rank, Region)> {
+        match self {
+            Self::Rows(rows) => rows.first().map(|(rank, region)| (rank, region.clone())),
+            Self::Scan(scan) => scan.blocks().first_box().map(|((rank, _), region)| (rank, region)),
+            Self::Large { set, .. } => {
+                let rank = set.first_rank()?;
+                set.region_of(rank.id).map(|region| (rank, region.clone()))
+            }
+        }
+    }
+
     fn set(&self) -> &dyn Classifier {
         match self {
             Self::Rows(rows) => rows,
@@ -220,6 +249,12 @@ impl Part {
     }
 }
 
+/// The box as a head, if it is one.
+fn head((rank, region): (Rank, Region)) -> Option<Box<(Rank, Region)>> {
+    let is_wide = region.used.count_ones() <= HEAD_LANES_MAX && !region.irregular;
+    is_wide.then(|| Box::new((rank, region)))
+}
+
 impl Default for Hybrid {
     fn default() -> Self {
         Self::new()
@@ -229,17 +264,29 @@ impl Default for Hybrid {
 impl Classifier for Hybrid {
     fn insert(&mut self, rule: &Rule) -> Result<(), InsertError> {
         self.part.set_mut().insert(rule)?;
+        if self.part.first_rank() == Some(rule.rank()) {
+            self.head = rule.regions.first().and_then(|region| head((rule.rank(), region.clone())));
+        }
         self.fit();
         Ok(())
     }
 
     fn remove(&mut self, id: PdrId) -> bool {
+        let was_first = self.part.first_rank().is_some_and(|first| first.id == id);
         let removed = self.part.set_mut().remove(id);
+        if was_first {
+            self.head = self.part.first().and_then(head);
+        }
         self.fit();
         removed
     }
 
     fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
+        if let Some(head) = &self.head
+            && head.1.matches(key)
+        {
+            return below.is_none_or(|below| head.0 < below).then_some(head.0);
+        }
         match &self.part {
             Part::Rows(rows) => rows.find(key, below),
             Part::Scan(scan) => scan.find(key, below),

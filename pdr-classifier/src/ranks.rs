@@ -103,6 +103,11 @@ impl SearchOrder {
         best
     }
 
+    /// The lowest rank of all places.
+    pub(crate) fn first(&self) -> Option<Rank> {
+        self.places.first().map(|&(first, _)| first)
+    }
+
     pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
         self.places.iter().map(|&(_, place)| place as usize)
     }

@@ -47,6 +47,11 @@ impl SortedVector {
         self.ranks.values().map(rule).collect()
     }
 
+    /// The first box, and its rank.
+    pub(crate) fn first(&self) -> Option<(Rank, &Region)> {
+        self.boxes.first().map(|row| (row.rank, &row.region))
+    }
+
     fn first_of(&self, rank: Rank) -> usize {
         self.boxes.partition_point(|row| row.rank < rank)
     }

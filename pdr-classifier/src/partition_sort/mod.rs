@@ -101,6 +101,18 @@ impl PartitionSort {
         self.overflow.len()
     }
 
+    /// The lowest rank of all boxes.
+    pub(crate) fn first_rank(&self) -> Option<Rank> {
+        let scanned = self.overflow.first().map(|(rank, _)| rank);
+        self.order.first().into_iter().chain(scanned).min()
+    }
+
+    /// A box of the rule.
+    pub(crate) fn region_of(&self, id: PdrId) -> Option<&Region> {
+        let (_, places) = self.rules.get(&id)?;
+        places.first().map(|&at| &self.boxes[at].region)
+    }
+
     /// The rules as they were inserted, in no order.
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let region = |&at: &u32| self.boxes[at].region.clone();

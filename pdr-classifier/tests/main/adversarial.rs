@@ -175,6 +175,41 @@ fn when_ten_thousand_rules_ask_nothing_then_the_hybrid_scans_one_block() {
 }
 
 #[test]
+fn when_a_rule_that_asks_nothing_comes_first_and_goes_then_it_holds_as_long_as_it_is_there() {
+    for count in [1, 5, 100, 600] {
+        let rules = compiled(Shape::Firewall, count);
+        let keys = trace(&rules, Hits::Uniform, 100, 5);
+        // Before all, before the others but for the first, and behind all.
+        let wide = |id, precedence| Pdr { id: PdrId(id), precedence, pdi: Pdi::default() };
+        let middle = rules[count / 2].rank().precedence;
+        let wide = [(900_001, 0), (900_002, middle), (900_003, u32::MAX), (900_000, 0)]
+            .map(|(id, precedence)| wide(id, precedence).compile(&Filters::new()).unwrap());
+        for mut set in hybrids(&rules) {
+            let mut list = SortedVector::new();
+            rules.iter().for_each(|rule| list.insert(rule).unwrap());
+            let check = |set: &Hybrid, list: &SortedVector| {
+                for key in &keys {
+                    assert_eq!(set.classify(key), list.classify(key));
+                    let below = Some(rules[0].rank());
+                    assert_eq!(set.find(key, below), list.find(key, below));
+                }
+            };
+            for rule in wide.iter().chain(&rules[..1]) {
+                list.remove(rule.id());
+                set.remove(rule.id());
+                set.insert(rule).unwrap();
+                list.insert(rule).unwrap();
+                check(&set, &list);
+            }
+            for rule in [&wide[3], &rules[0], &wide[0], &wide[2], &wide[1]] {
+                assert!(set.remove(rule.id()) && list.remove(rule.id()));
+                check(&set, &list);
+            }
+        }
+    }
+}
+
+#[test]
 fn when_a_set_is_large_then_the_hybrid_has_only_partitions_of_many_boxes() {
     for shape in [Shape::Firewall, Shape::Gateway, Shape::Qos, Shape::EachItsTuple] {
         let rules = compiled(shape, 3000);
