@@ -61,9 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn filled<C: Classifier>(mut set: C, rules: &[Rule]) -> Result<C, pdr_classifier::InsertError> {
-    for rule in rules {
-        set.insert(rule)?;
-    }
+    set.insert_all(rules)?;
     Ok(set)
 }
 

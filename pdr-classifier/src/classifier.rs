@@ -16,6 +16,11 @@ pub trait Classifier {
     /// Adds a rule. To change one, remove it first.
     fn insert(&mut self, rule: &Rule) -> Result<(), InsertError>;
 
+    /// Adds rules, one after the other, up to the first that is refused.
+    fn insert_all(&mut self, rules: &[Rule]) -> Result<(), InsertError> {
+        rules.iter().try_for_each(|rule| self.insert(rule))
+    }
+
     /// Takes a rule out, and tells whether it was there.
     fn remove(&mut self, id: PdrId) -> bool;
 

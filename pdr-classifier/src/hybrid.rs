@@ -196,7 +196,7 @@ impl Part {
     }
 
     fn with(mut self, rules: &[Rule]) -> Result<Self, InsertError> {
-        rules.iter().try_for_each(|rule| self.set_mut().insert(rule))?;
+        self.set_mut().insert_all(rules)?;
         Ok(self)
     }
 

@@ -1,4 +1,4 @@
-//! IP multicast flows: TS 29.244 §5.25 and Table 7.5.2.2-4.
+//! IP multicast flows: TS 29.244 §5.25, Table 7.5.2.2-4 and §8.2.137.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -29,7 +29,7 @@ pub enum MulticastGroups {
     V6(RangeInclusive<Ipv6Addr>),
 }
 
-/// An IP Multicast Addressing Info IE. One that has groups of both IP versions is two of these.
+/// An IP Multicast Addressing Info IE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MulticastFlows {
     /// The packet's destination.

@@ -56,9 +56,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// A ratio without a bound, for information.
+    /// A figure without a bound, for information.
+    pub fn new(what: impl Into<String>, figure: Spread, unit: &'static str, note: impl Into<String>) -> Self {
+        Self { what: what.into(), figure, unit, goal: None, must: None, note: note.into() }
+    }
+
+    /// A ratio without a bound.
     pub fn ratio(what: impl Into<String>, figure: Spread, note: impl Into<String>) -> Self {
-        Self { what: what.into(), figure, unit: "×", goal: None, must: None, note: note.into() }
+        Self::new(what, figure, "×", note)
     }
 
     /// With what it should be.

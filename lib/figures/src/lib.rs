@@ -1,6 +1,7 @@
 //! What the benches say: figures with their spread beside what they should be, on which machine, and
 //! where the measuring threads are pinned.
 
+mod broken;
 pub mod criterion;
 mod goals;
 pub mod machine;
@@ -8,6 +9,7 @@ pub mod place;
 mod spread;
 mod table;
 
+pub use broken::{Broken, exit_code};
 pub use goals::{Bound, Row};
 pub use spread::{Spread, ratio};
 pub use table::{digits, goals_table, markdown};

@@ -81,14 +81,7 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
-    match bench(Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("pdr-classifier-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tern_figures::exit_code("pdr-classifier-bench", bench(Arguments::parse()))
 }
 
 /// Whether every measurement could be made.
@@ -112,12 +105,12 @@ fn bench(arguments: Arguments) -> Result<bool> {
     for &section in sections {
         let begun = Instant::now();
         if let Err(error) = section.measure(&bench, &mut report) {
-            report.broken(section, &error);
+            report.broken.add(section, &error);
         }
         report.took(section, begun.elapsed());
     }
     report.write(&bench, started.elapsed())?;
-    Ok(report.is_whole())
+    Ok(report.broken.is_empty())
 }
 
 impl Section {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
-use tern_figures::{Row, digits, goals_table, machine, markdown};
+use tern_figures::{Broken, Row, digits, goals_table, machine, markdown};
 
 use crate::turns::Series;
 use crate::{Bench, Section, plots};
@@ -31,7 +31,8 @@ pub struct Report {
     rows: Vec<Row>,
     series: Vec<Series>,
     took: Vec<Took>,
-    broken: Vec<String>,
+    /// Measurements that could not be made.
+    pub broken: Broken,
 }
 
 impl Report {
@@ -48,7 +49,7 @@ impl Report {
             rows: Vec::new(),
             series: Vec::new(),
             took: Vec::new(),
-            broken: Vec::new(),
+            broken: Broken::default(),
         })
     }
 
@@ -72,23 +73,11 @@ impl Report {
         self.took.push(Took { section: format!("{section:?}"), s: time.as_secs_f64() });
     }
 
-    /// A measurement that could not be made.
-    pub fn broken(&mut self, section: Section, error: &anyhow::Error) {
-        let text = format!("{section:?}: {error:#}");
-        eprintln!("broken: {text}");
-        self.broken.push(text);
-    }
-
-    /// Whether every measurement could be made.
-    pub fn is_whole(&self) -> bool {
-        self.broken.is_empty()
-    }
-
     /// Prints the tables and writes the files.
     pub fn write(&self, bench: &Bench, took: Duration) -> Result<()> {
         let tables = format!("{}\n{}", goals_table(&self.rows), self.series_tables());
         println!("{tables}");
-        self.broken.iter().for_each(|text| println!("broken: {text}"));
+        self.broken.print();
         let json = serde_json::json!({
             "machine": self.machine,
             "load_1_min_before": self.load_before,
@@ -123,7 +112,7 @@ impl Report {
             std::fs::write(bench.output.join(name), svg)?;
             writeln!(text, "\n![{name}]({name})")?;
         }
-        self.broken.iter().try_for_each(|broken| writeln!(text, "\nBroken: {broken}"))?;
+        text += &self.broken.markdown();
         std::fs::write(bench.output.join("classifier.md"), text)?;
         let sections = self.took.iter().map(|took| format!("{} {:.0} s", took.section, took.s));
         println!("{}; {:.0} s in all", sections.collect::<Vec<_>>().join(", "), took.as_secs_f64());

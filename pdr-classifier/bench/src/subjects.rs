@@ -134,7 +134,7 @@ impl<C: Classifier + Default + 'static> Constructor for OneByOne<C> {
 
     fn set(rules: &[Rule]) -> Result<C, InsertError> {
         let mut set = C::default();
-        rules.iter().try_for_each(|rule| Classifier::insert(&mut set, rule))?;
+        set.insert_all(rules)?;
         Ok(set)
     }
 }

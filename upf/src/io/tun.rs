@@ -108,22 +108,18 @@ impl TunQueue {
 
     fn read(&mut self) -> io::Result<bool> {
         (self.taken, self.count) = (0, 0);
-        loop {
-            match self.device.recv_multiple(&mut self.raw, &mut self.segments, &mut self.lengths, 0) {
-                Ok(0) => {}
-                Ok(count) => {
-                    self.count = count;
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                // Longer than a packet may be, or put together in a way that we do not know: that
-                // one is lost, as the kernel would drop it.
-                Err(error) if error.raw_os_error().is_none() => {
-                    tracing::debug!(network = self.network, %error, "a packet cannot be taken apart");
-                }
-                Err(error) => return Err(error),
+        match self.device.recv_multiple(&mut self.raw, &mut self.segments, &mut self.lengths, 0) {
+            Ok(count) => self.count = count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Longer than a packet may be, or put together in a way that we do not know. Without its
+            // octets it is a malformed one, dropped and counted as such.
+            Err(error) if error.raw_os_error().is_none() => {
+                tracing::debug!(network = self.network, %error, "a packet cannot be taken apart");
+                (self.lengths[0], self.count) = (0, 1);
             }
+            Err(error) => return Err(error),
         }
+        Ok(self.count > 0)
     }
 
     /// Sends a packet, now or with the next [`flush`](Self::flush).

@@ -96,6 +96,6 @@ impl Rules {
 }
 
 fn filled<C: Classifier>(mut set: C, rules: &[Rule]) -> Result<C, InsertError> {
-    rules.iter().try_for_each(|rule| set.insert(rule))?;
+    set.insert_all(rules)?;
     Ok(set)
 }

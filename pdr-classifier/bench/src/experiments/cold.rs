@@ -58,11 +58,11 @@ fn scene(bench: &Bench, report: &mut Report, shape: Shape, name: &str, filling: 
     check(&subjects, &order, &keys)?;
     let set = format!("cold, {name}, {} sessions, {how}", bench.sessions);
     let mut arms: Vec<Arm<'_>> =
-        subjects.iter().map(|(one, sessions)| singly(one, &**sessions, &order, &keys)).collect();
+        subjects.iter().map(|(one, sessions)| arm(one, &**sessions, &order, &keys, 1)).collect();
     let series = in_turn(&set, &mut arms, bench.rounds, bench.pass);
     drop(arms);
     let mut arms: Vec<Arm<'_>> =
-        subjects.iter().map(|(one, sessions)| in_bursts(one, &**sessions, &order, &keys)).collect();
+        subjects.iter().map(|(one, sessions)| arm(one, &**sessions, &order, &keys, BURST)).collect();
     let set = format!("{set}, bursts of {BURST}");
     let bursts = in_turn(&set, &mut arms, bench.rounds, bench.pass);
     let a_packet = |ns: &f64| ns / BURST as f64;
@@ -78,14 +78,12 @@ fn scene(bench: &Bench, report: &mut Report, shape: Shape, name: &str, filling: 
 }
 
 fn memory(name: &str, kib: f64) -> Row {
-    Row {
-        what: format!("memory of a session of {} rules, 20 fields: {name}", COLD.rules),
-        figure: Spread::of(vec![kib]),
-        unit: "KiB",
-        goal: None,
-        must: None,
-        note: "from the process's resident memory".to_owned(),
-    }
+    Row::new(
+        format!("memory of a session of {} rules, 20 fields: {name}", COLD.rules),
+        Spread::of(vec![kib]),
+        "KiB",
+        "from the process's resident memory",
+    )
 }
 
 fn rows(report: &mut Report, series: &[Series], what: &str, goal: bool) -> Result<()> {
@@ -101,32 +99,24 @@ fn rows(report: &mut Report, series: &[Series], what: &str, goal: bool) -> Resul
 
 type Subjects = [(&'static Implementation, Box<dyn Sessions>)];
 
-fn singly<'a>(
+/// Bursts of so many packets, a session for each and an item; of several packets in one call.
+fn arm<'a>(
     one: &'a Implementation,
     sessions: &'a dyn Sessions,
     order: &'a [u32],
     keys: &'a [Key],
+    burst: usize,
 ) -> Arm<'a> {
     let mut verdicts: Vec<Option<PdrId>> = vec![None; PACKETS];
-    let work = move |range: Range<usize>| {
-        sessions.one_by_one(&order[range.clone()], &keys[range.clone()], &mut verdicts[range]);
+    let work = move |items: Range<usize>| {
+        let packets = items.start * burst..items.end * burst;
+        let (order, keys, verdicts) = (&order[items], &keys[packets.clone()], &mut verdicts[packets]);
+        match burst {
+            1 => sessions.one_by_one(order, keys, verdicts),
+            _ => sessions.batches(order, keys, verdicts),
+        }
     };
-    Arm { name: one.name, rules: COLD.rules, items: PACKETS, work: Box::new(work) }
-}
-
-/// The same, with a burst an item: a session for each, and a call.
-fn in_bursts<'a>(
-    one: &'a Implementation,
-    sessions: &'a dyn Sessions,
-    order: &'a [u32],
-    keys: &'a [Key],
-) -> Arm<'a> {
-    let mut verdicts: Vec<Option<PdrId>> = vec![None; PACKETS];
-    let work = move |bursts: Range<usize>| {
-        let packets = bursts.start * BURST..bursts.end * BURST;
-        sessions.batches(&order[bursts], &keys[packets.clone()], &mut verdicts[packets]);
-    };
-    Arm { name: one.name, rules: COLD.rules, items: PACKETS / BURST, work: Box::new(work) }
+    Arm { name: one.name, rules: COLD.rules, items: PACKETS / burst, work: Box::new(work) }
 }
 
 /// All give the same answers.

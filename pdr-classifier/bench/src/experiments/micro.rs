@@ -44,14 +44,12 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             for value in [&mut figure.p50, &mut figure.p99, &mut figure.min, &mut figure.max] {
                 *value /= LOOKUPS as f64;
             }
-            report.row(Row {
-                what: format!("Criterion: warm lookup, 20 fields, {count} rules: {}", arm.name),
+            report.row(Row::new(
+                format!("Criterion: warm lookup, 20 fields, {count} rules: {}", arm.name),
                 figure,
-                unit: "ns",
-                goal: None,
-                must: None,
-                note: "median and its 95 % interval".to_owned(),
-            });
+                "ns",
+                "median and its 95 % interval",
+            ));
         }
     }
     Ok(())

@@ -67,26 +67,17 @@ fn latency(series: &[Series], report: &mut Report) -> Result<()> {
     for (published, arm) in PUBLISHED.iter().zip([LIST, TUPLES, SORT]) {
         for (rules, us) in published.us {
             let ours = find(series, arm, rules)?;
-            report.row(Row {
-                what: format!("lookup latency, {rules} PDRs, 20 IEs: {arm}"),
-                figure: ours.ns,
-                unit: "ns",
-                goal: None,
-                must: None,
-                note: format!("published: {} {us} µs, as a part of a UPF", published.name),
-            });
+            report.row(Row::new(
+                format!("lookup latency, {rules} PDRs, 20 IEs: {arm}"),
+                ours.ns,
+                "ns",
+                format!("published: {} {us} µs, as a part of a UPF", published.name),
+            ));
         }
     }
     let (rules, us) = PUBLISHED_WORST_US;
     let worst = find(series, WORST, rules)?;
-    report.row(Row {
-        what: format!("{WORST}, {rules} rules"),
-        figure: worst.ns,
-        unit: "ns",
-        goal: None,
-        must: None,
-        note: format!("published: {us} µs"),
-    });
+    report.row(Row::new(format!("{WORST}, {rules} rules"), worst.ns, "ns", format!("published: {us} µs")));
     for arm in [SORT, HYBRID] {
         let what = format!("shape: {LIST} ÷ {arm} at 100 rules");
         let row = compared(what, find(series, LIST, 100)?, find(series, arm, 100)?);
@@ -104,14 +95,15 @@ fn shapes(series: &[Series], report: &mut Report) -> Result<()> {
         let points: Vec<_> = list.iter().map(|one| (one.rules as f64, one.round_ns[round])).collect();
         linearity(&points)
     });
-    report.row(Row {
-        what: "shape: the list grows linearly".to_owned(),
-        figure: Spread::of(linear.collect()),
-        unit: "R²",
-        goal: None,
-        must: Some(Bound::AtLeast(shape::LINEAR_MIN)),
-        note: "of a straight line through its points; 0 if it does not rise".to_owned(),
-    });
+    report.row(
+        Row::new(
+            "shape: the list grows linearly",
+            Spread::of(linear.collect()),
+            "R²",
+            "of a straight line through its points; 0 if it does not rise",
+        )
+        .must(Bound::AtLeast(shape::LINEAR_MIN)),
+    );
     let growth = |what: &str, arm: &str, from: usize, bound: Bound| {
         let (many, few) = (find(series, arm, 100)?, find(series, arm, from)?);
         anyhow::Ok(compared(format!("shape: {arm} {what}, 100 rules ÷ {from}"), many, few).must(bound))
@@ -144,14 +136,8 @@ fn throughput(series: &[Series], report: &mut Report) -> Result<()> {
         let beside = published
             .get(name)
             .map_or(String::new(), |gbit_s| format!("; published: {gbit_s} of all of a UPF"));
-        report.row(Row {
-            what: format!("throughput of classification alone, 68 B, 100 PDRs: {arm}"),
-            figure: gbit_s(ours),
-            unit: "Gbit/s",
-            goal: None,
-            must: None,
-            note: format!("derived from ns a packet{beside}"),
-        });
+        let what = format!("throughput of classification alone, 68 B, 100 PDRs: {arm}");
+        report.row(Row::new(what, gbit_s(ours), "Gbit/s", format!("derived from ns a packet{beside}")));
     }
     let of = |name: &str| published.get(name).copied().context(name.to_owned());
     let (list, sort) = (find(series, LIST, 100)?, find(series, SORT, 100)?);

@@ -5,8 +5,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use pdr_classifier::generate::{Family, Rng, Shape, rules};
 use pdr_classifier::{PdrId, Rule};
-use tern_figures::{Bound, Row, Spread};
+use tern_figures::{Row, Spread};
 
+use super::at_most;
 use crate::Bench;
 use crate::goals::{Goal, PUBLISHED_UPDATE_US, UPDATE_P50_NS, UPDATE_P99_NS, UPDATE_RULES};
 use crate::report::Report;
@@ -87,13 +88,10 @@ fn single(
     }
     for (one, (insert, remove)) in ALL.iter().zip(rounds) {
         for (operation, rounds) in [("insert", insert), ("remove", remove)] {
-            let row = |percentile: &str, goal: Goal, rounds: &[f64]| Row {
-                what: format!("{operation}, {name}, {count} rules, {percentile}: {}", one.name),
-                figure: Spread::of(rounds.to_vec()),
-                unit: "ns",
-                goal: Some(Bound::AtMost(goal.aim)),
-                must: Some(Bound::AtMost(goal.must)),
-                note: format!("of {UPDATES} updates; median over the rounds"),
+            let row = |percentile: &str, goal: Goal, rounds: &[f64]| {
+                let what = format!("{operation}, {name}, {count} rules, {percentile}: {}", one.name);
+                let note = format!("of {UPDATES} updates; median over the rounds");
+                at_most(Row::new(what, Spread::of(rounds.to_vec()), "ns", note), goal)
             };
             if one.name == HYBRID || one.name == SORT {
                 report.row(row("p50", UPDATE_P50_NS, &rounds.p50));
@@ -149,17 +147,9 @@ fn mean_of_50(bench: &Bench, report: &mut Report) -> Result<()> {
     for (one, ns) in ALL.iter().zip(round_ns) {
         let published = PUBLISHED_UPDATE_US.iter().find(|(name, _)| *name == one.name);
         let note = published.map_or(String::new(), |(_, us)| format!("; published: {us} µs"));
-        report.row(Row {
-            what: format!(
-                "one update (remove and insert), mean of 50, {PUBLISHED_RULES} rules: {}",
-                one.name
-            ),
-            figure: Spread::of(ns),
-            unit: "ns",
-            goal: None,
-            must: None,
-            note: format!("20 fields{note}"),
-        });
+        let what =
+            format!("one update (remove and insert), mean of 50, {PUBLISHED_RULES} rules: {}", one.name);
+        report.row(Row::new(what, Spread::of(ns), "ns", format!("20 fields{note}")));
     }
     Ok(())
 }

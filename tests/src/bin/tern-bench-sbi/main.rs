@@ -108,14 +108,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(arguments)) => serve::main(&arguments).map(|()| true),
         None => bench(arguments),
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("tern-bench-sbi: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tern_figures::exit_code("tern-bench-sbi", outcome)
 }
 
 /// Whether every measurement could be made.
@@ -140,12 +133,12 @@ fn bench(arguments: Arguments) -> Result<bool> {
         let begun = Instant::now();
         if let Err(error) = section.measure(&bench, &mut report) {
             bench.stop.check()?;
-            report.broken(section, &error);
+            report.broken.add(section, &error);
         }
         println!("{section:?}: {:.0} s", begun.elapsed().as_secs_f64());
     }
     report.write(&bench, started.elapsed())?;
-    Ok(report.is_whole())
+    Ok(report.broken.is_empty())
 }
 
 impl Section {

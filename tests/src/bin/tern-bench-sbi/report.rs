@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Result;
-use tern_figures::{Row, Spread, goals_table, machine, markdown};
+use tern_figures::{Broken, Row, Spread, goals_table, machine, markdown};
 use tern_tests::bench::load::Point;
 use tern_tests::bench::plot;
 
+use crate::Bench;
 use crate::rows::idle::Busy;
 use crate::turns::Figures;
-use crate::{Bench, Section};
 
 /// What other commands show of the goals.
 const ELSEWHERE: &str = "Not measured here: paging (the simulator's UEs do not become idle); forged \
@@ -29,7 +29,8 @@ pub struct Report {
     pub points: BTreeMap<String, Vec<Point>>,
     /// Threads of the idle core.
     pub idle: Vec<Busy>,
-    broken: Vec<String>,
+    /// Measurements that could not be made.
+    pub broken: Broken,
 }
 
 impl Report {
@@ -45,7 +46,7 @@ impl Report {
             figures: Vec::new(),
             points: BTreeMap::new(),
             idle: Vec::new(),
-            broken: Vec::new(),
+            broken: Broken::default(),
         })
     }
 
@@ -60,22 +61,10 @@ impl Report {
         self.figures.extend(figures);
     }
 
-    /// A measurement that could not be made.
-    pub fn broken(&mut self, section: Section, error: &anyhow::Error) {
-        let text = format!("{section:?}: {error:#}");
-        eprintln!("broken: {text}");
-        self.broken.push(text);
-    }
-
-    /// Whether every measurement could be made.
-    pub fn is_whole(&self) -> bool {
-        self.broken.is_empty()
-    }
-
     /// Prints the table and writes the files.
     pub fn write(&self, bench: &Bench, took: Duration) -> Result<()> {
         println!("\n{}", goals_table(&self.rows));
-        self.broken.iter().for_each(|text| println!("broken: {text}"));
+        self.broken.print();
         let json = serde_json::json!({
             "machine": self.machine,
             "load_1_min_before": self.load_before,
@@ -118,9 +107,7 @@ impl Report {
             bench.runs,
             goals_table(&self.rows),
         );
-        for text_of_broken in &self.broken {
-            writeln!(text, "\nBroken: {text_of_broken}")?;
-        }
+        text += &self.broken.markdown();
         for plot in plots {
             writeln!(text, "\n![{plot}]({plot})")?;
         }

@@ -30,13 +30,8 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         let chosen = busy.iter().filter(|busy| (busy.thread == USRSCTP_TIMER) == timer);
         chosen.map(|busy| busy.percent_of_a_core).sum()
     };
-    let row = |what: &str, percent: f64, note: String| Row {
-        what: what.to_owned(),
-        figure: Spread::of(vec![percent]),
-        unit: "% of a core",
-        goal: None,
-        must: None,
-        note,
+    let row = |what: &str, percent: f64, note: String| {
+        Row::new(what, Spread::of(vec![percent]), "% of a core", note)
     };
     let most: Vec<String> = busy
         .iter()

@@ -36,14 +36,12 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     pieces.models::<GenerateAuthData>()?;
     pieces.models::<CreateSmPolicy>()?;
     for name in &pieces.measured {
-        report.row(Row {
-            what: name.clone(),
-            figure: tern_figures::criterion::estimate(&directory, name)?,
-            unit: "ns",
-            goal: None,
-            must: None,
-            note: "one thread, one core; median and its 95 % interval".to_owned(),
-        });
+        report.row(Row::new(
+            name.clone(),
+            tern_figures::criterion::estimate(&directory, name)?,
+            "ns",
+            "one thread, one core; median and its 95 % interval",
+        ));
     }
     Ok(())
 }
