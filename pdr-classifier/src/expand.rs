@@ -25,6 +25,13 @@ impl Rule {
         self.rank.id
     }
 
+    /// The rule under another name.
+    #[must_use]
+    pub fn named(mut self, id: PdrId) -> Self {
+        self.rank.id = id;
+        self
+    }
+
     /// Its place among others.
     pub const fn rank(&self) -> Rank {
         self.rank

@@ -4,22 +4,22 @@ use crate::blocked_scan::BlockedScan;
 use crate::classifier::Classifier;
 use crate::error::InsertError;
 use crate::expand::Rule;
+use crate::few::Few;
 use crate::key::Key;
 use crate::partition_sort::PartitionSort;
 use crate::pdi::{PdrId, Rank};
 use crate::region::Region;
 use crate::simd::{Vectors, Width};
-use crate::sorted_vector::SortedVector;
 
 /// The numbers of boxes at which a [`Hybrid`] goes from one search to another. They are measured, for each
 /// kind of vector instructions; the README has the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crossovers {
-    /// With more boxes than this they are not compared one after the other.
-    pub rows_max: usize,
-    /// With this many boxes or fewer they are again. This and `rows_max` are apart, as are the next two, so
+    /// With more boxes than this, or more rules, they are not compared all at once. No more than 8.
+    pub few_max: usize,
+    /// With this many boxes or fewer they are again. This and `few_max` are apart, as are the next two, so
     /// that one rule that comes and goes does not move all the others each time.
-    pub rows_again: usize,
+    pub few_again: usize,
     /// With more boxes than this there is a [`PartitionSort`].
     pub scan_max: usize,
     /// With this many boxes or fewer there is a [`BlockedScan`] again.
@@ -31,14 +31,14 @@ pub struct Crossovers {
 impl Crossovers {
     /// With AVX-512.
     pub const AVX512: Self =
-        Self { rows_max: 8, rows_again: 5, scan_max: 256, scan_again: 192, partition_boxes_min: 64 };
+        Self { few_max: 8, few_again: 5, scan_max: 256, scan_again: 192, partition_boxes_min: 64 };
 
     /// With AVX2.
     pub const AVX2: Self = Self { scan_max: 160, scan_again: 112, ..Self::AVX512 };
 
     /// Where a scan has no vector instructions of its own, partitions are worth their time much sooner.
     pub const PORTABLE: Self =
-        Self { rows_max: 4, rows_again: 2, scan_max: 8, scan_again: 6, partition_boxes_min: 8 };
+        Self { few_max: 4, few_again: 2, scan_max: 8, scan_again: 6, partition_boxes_min: 8 };
 
     /// Those for these instructions.
     pub const fn of(vectors: Vectors) -> Self {
@@ -57,7 +57,7 @@ pub const WIDE_LANES_MIN: usize = 16;
 /// A first rule that restricts no more lanes than this is looked at before all others.
 const HEAD_LANES_MAX: u32 = 1;
 
-/// A [`SortedVector`] while there are few boxes, then a [`BlockedScan`], and at last a [`PartitionSort`]
+/// A few boxes in one piece of memory, compared all at once; with more of them a [`BlockedScan`], and at last a [`PartitionSort`]
 /// with partitions of many boxes only; the rest is scanned.
 #[derive(Clone, Debug)]
 pub struct Hybrid {
@@ -70,8 +70,8 @@ pub struct Hybrid {
 
 #[derive(Clone, Debug)]
 enum Part {
-    Rows(SortedVector),
-    Scan(BlockedScan),
+    Few(Few),
+    Scan(Box<BlockedScan>),
     Large {
         set: Box<PartitionSort>,
         /// With fewer boxes another part is better.
@@ -83,13 +83,23 @@ impl Hybrid {
     /// A set without rules.
     pub fn new() -> Self {
         let vectors = Vectors::best();
-        Self { part: Part::rows(vectors), vectors, head: None }
+        Self { part: Part::Few(Few::new(vectors)), vectors, head: None }
     }
 
     /// A set of these rules, with all of them in view.
     pub fn build<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Result<Self, InsertError> {
         let vectors = Vectors::best();
-        let Crossovers { scan_max, scan_again, partition_boxes_min, .. } = Crossovers::of(vectors);
+        let Crossovers { few_max, scan_max, scan_again, partition_boxes_min, .. } = Crossovers::of(vectors);
+        let rules: Vec<&Rule> = rules.into_iter().collect();
+        let boxes: usize = rules.iter().map(|rule| rule.boxes()).sum();
+        if boxes.max(rules.len()) <= few_max {
+            let again = |(at, rule): (usize, &&Rule)| rules[..at].iter().any(|other| other.id() == rule.id());
+            if let Some(at) = rules.iter().enumerate().position(again) {
+                return Err(InsertError::Duplicate(rules[at].id()));
+            }
+            let few = Few::of(rules, vectors);
+            return Ok(Self { part: Part::Few(few), vectors, head: None });
+        }
         let large = Part::empty_large(vectors).filled(rules, partition_boxes_min)?;
         let mut set = Self { part: Part::large(large, scan_max + 1), vectors, head: None };
         set.fit();
@@ -110,16 +120,16 @@ impl Hybrid {
     #[must_use]
     pub fn with_vectors(self, vectors: Vectors) -> Self {
         let part = match self.part {
-            Part::Rows(rows) => Part::Rows(rows.with_vectors(vectors)),
-            Part::Scan(scan) => Part::Scan(scan.with_vectors(vectors)),
+            Part::Few(few) => Part::Few(few.with_vectors(vectors)),
+            Part::Scan(scan) => Part::Scan(Box::new(scan.with_vectors(vectors))),
             Part::Large { set, boxes_min } => Part::large(set.with_vectors(vectors), boxes_min),
         };
         Self { part, vectors, head: self.head }
     }
 
-    /// Whether the boxes are compared one after the other now.
+    /// Whether there are few boxes, which are compared all at once, now.
     pub const fn is_small(&self) -> bool {
-        matches!(self.part, Part::Rows(_))
+        matches!(self.part, Part::Few(_))
     }
 
     /// Whether the rules are in a [`PartitionSort`] now.
@@ -130,7 +140,7 @@ impl Hybrid {
     /// The number of partitions: what a lookup that finds nothing searches, beside the scan.
     pub fn partitions(&self) -> usize {
         match &self.part {
-            Part::Rows(_) | Part::Scan(_) => 0,
+            Part::Few(_) | Part::Scan(_) => 0,
             Part::Large { set, .. } => set.partitions(),
         }
     }
@@ -138,19 +148,30 @@ impl Hybrid {
     /// The number of boxes that are in no partition.
     pub fn scanned(&self) -> usize {
         match &self.part {
-            Part::Rows(rows) => rows.boxes(),
+            Part::Few(few) => few.boxes(),
             Part::Scan(scan) => scan.boxes(),
             Part::Large { set, .. } => set.overflow(),
         }
     }
 
+    /// Asks for the memory that a lookup needs first, if it is known where that is.
+    #[inline]
+    pub fn prefetch(&self) {
+        match &self.part {
+            Part::Few(few) => few.prefetch(),
+            Part::Scan(scan) => crate::simd::prefetch(&**scan),
+            Part::Large { set, .. } => crate::simd::prefetch(&**set),
+        }
+    }
+
     /// Moves the rules, if there are too many or too few boxes for where they are.
     fn fit(&mut self) {
-        let Crossovers { rows_max, rows_again, scan_max, .. } = self.crossovers();
+        let Crossovers { few_max, few_again, scan_max, .. } = self.crossovers();
+        // A rule without boxes weighs as one with a box: it has to be somewhere, too.
         let (boxes, least, most) = match &self.part {
-            Part::Rows(rows) => (rows.boxes(), 0, rows_max),
-            Part::Scan(scan) => (scan.boxes(), rows_again + 1, scan_max),
-            Part::Large { set, boxes_min } => (set.boxes(), *boxes_min, usize::MAX),
+            Part::Few(few) => (few.boxes().max(few.len()), 0, few_max),
+            Part::Scan(scan) => (scan.boxes().max(scan.len()), few_again + 1, scan_max),
+            Part::Large { set, boxes_min } => (set.boxes().max(set.len()), *boxes_min, usize::MAX),
         };
         if (least..=most).contains(&boxes) {
             return;
@@ -163,10 +184,6 @@ impl Hybrid {
 }
 
 impl Part {
-    fn rows(vectors: Vectors) -> Self {
-        Self::Rows(SortedVector::new().with_vectors(vectors))
-    }
-
     fn empty_large(vectors: Vectors) -> PartitionSort {
         PartitionSort::gathering(Crossovers::of(vectors).partition_boxes_min).with_vectors(vectors)
     }
@@ -182,28 +199,25 @@ impl Part {
             let large = Self::empty_large(vectors).filled(rules, crossovers.partition_boxes_min)?;
             return Ok(Self::large(large, crossovers.scan_again + 1));
         }
-        if boxes <= crossovers.rows_max {
-            return Self::rows(vectors).with(rules);
+        if boxes <= crossovers.few_max {
+            return Ok(Self::Few(Few::of(rules, vectors)));
         }
         let lanes: usize = rules.iter().map(Rule::lanes).sum();
         if lanes >= boxes * WIDE_LANES_MIN {
             let large = Self::empty_large(vectors).filled(rules, boxes)?;
             if large.overflow() == 0 {
-                return Ok(Self::large(large, crossovers.rows_again + 1));
+                return Ok(Self::large(large, crossovers.few_again + 1));
             }
         }
-        Self::Scan(BlockedScan::new().with_vectors(vectors)).with(rules)
-    }
-
-    fn with(mut self, rules: &[Rule]) -> Result<Self, InsertError> {
-        self.set_mut().insert_all(rules)?;
-        Ok(self)
+        let mut scan = BlockedScan::new().with_vectors(vectors);
+        scan.insert_all(rules)?;
+        Ok(Self::Scan(Box::new(scan)))
     }
 
     /// The rules as they were inserted, in order: so blocks fill up.
     fn rules(&self) -> Vec<Rule> {
         let mut rules = match self {
-            Self::Rows(rows) => rows.rules(),
+            Self::Few(few) => few.rules(),
             Self::Scan(scan) => scan.rules(),
             Self::Large { set, .. } => set.rules(),
         };
@@ -214,7 +228,7 @@ impl Part {
     /// The lowest rank of all boxes.
     fn first_rank(&self) -> Option<Rank> {
         match self {
-            Self::Rows(rows) => rows.first().map(|(rank, _)| rank),
+            Self::Few(few) => few.first_rank(),
             Self::Scan(scan) => scan.blocks().first().map(|(rank, _)| rank),
             Self::Large { set, .. } => set.first_rank(),
         }
@@ -223,7 +237,8 @@ impl Part {
     /// A box of the first rule that has one.
     fn first(&self) -> Option<(Rank, Region)> {
         match self {
-            Self::Rows(rows) => rows.first().map(|(rank, region)| (rank, region.clone())),
+            // A look at the first is not shorter than one at all.
+            Self::Few(_) => None,
             Self::Scan(scan) => scan.blocks().first_box().map(|((rank, _), region)| (rank, region)),
             Self::Large { set, .. } => {
                 let rank = set.first_rank()?;
@@ -234,16 +249,16 @@ impl Part {
 
     fn set(&self) -> &dyn Classifier {
         match self {
-            Self::Rows(rows) => rows,
-            Self::Scan(scan) => scan,
+            Self::Few(few) => few,
+            Self::Scan(scan) => &**scan,
             Self::Large { set, .. } => &**set,
         }
     }
 
     fn set_mut(&mut self) -> &mut dyn Classifier {
         match self {
-            Self::Rows(rows) => rows,
-            Self::Scan(scan) => scan,
+            Self::Few(few) => few,
+            Self::Scan(scan) => &mut **scan,
             Self::Large { set, .. } => &mut **set,
         }
     }
@@ -263,9 +278,24 @@ impl Default for Hybrid {
 
 impl Classifier for Hybrid {
     fn insert(&mut self, rule: &Rule) -> Result<(), InsertError> {
-        self.part.set_mut().insert(rule)?;
+        match &mut self.part {
+            Part::Few(few) if !Few::holds(few.boxes() + rule.boxes(), few.len() + 1) => {
+                if few.contains(rule.id()) {
+                    return Err(InsertError::Duplicate(rule.id()));
+                }
+                let mut rules = few.rules();
+                rules.push(rule.clone());
+                rules.sort_unstable_by_key(Rule::rank);
+                let boxes = few.boxes() + rule.boxes();
+                self.part = Part::of(&rules, boxes.max(rules.len()), self.vectors)?;
+            }
+            _ => self.part.set_mut().insert(rule)?,
+        }
         if self.part.first_rank() == Some(rule.rank()) {
-            self.head = rule.regions.first().and_then(|region| head((rule.rank(), region.clone())));
+            self.head = match self.part {
+                Part::Few(_) => None,
+                _ => rule.regions.first().and_then(|region| head((rule.rank(), region.clone()))),
+            };
         }
         self.fit();
         Ok(())
@@ -281,6 +311,7 @@ impl Classifier for Hybrid {
         removed
     }
 
+    #[inline]
     fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
         if let Some(head) = &self.head
             && head.1.matches(key)
@@ -288,7 +319,7 @@ impl Classifier for Hybrid {
             return below.is_none_or(|below| head.0 < below).then_some(head.0);
         }
         match &self.part {
-            Part::Rows(rows) => rows.find(key, below),
+            Part::Few(few) => few.find(key, below),
             Part::Scan(scan) => scan.find(key, below),
             Part::Large { set, .. } => set.find(key, below),
         }

@@ -130,6 +130,7 @@ pub struct Key {
 
 impl Key {
     /// A packet of the access side of which nothing is known.
+    #[inline]
     pub const fn new() -> Self {
         const OPTIONAL: [Lane; 11] = [
             Lane::SourceInterfaceType,
@@ -154,16 +155,19 @@ impl Key {
     }
 
     /// The lane's value.
+    #[inline]
     pub const fn get(&self, lane: Lane) -> u32 {
         self.lanes[lane as usize]
     }
 
     /// Sets a lane.
+    #[inline]
     pub const fn set(&mut self, lane: Lane, value: u32) {
         self.lanes[lane as usize] = value;
     }
 
     /// The key with this lane set.
+    #[inline]
     #[must_use]
     pub const fn with(mut self, lane: Lane, value: u32) -> Self {
         self.set(lane, value);
@@ -171,6 +175,7 @@ impl Key {
     }
 
     /// The key with an address, and the IP version that it is of.
+    #[inline]
     #[must_use]
     pub fn with_address(mut self, side: Side, address: IpAddr) -> Self {
         let first = side.first_lane();
@@ -179,6 +184,7 @@ impl Key {
     }
 
     /// The key of a packet that came through this tunnel.
+    #[inline]
     #[must_use]
     pub const fn with_tunnel(self, address: NonZeroU32, teid: u32) -> Self {
         self.with(Lane::TunnelAddress, address.get()).with(Lane::Teid, teid)
@@ -203,6 +209,7 @@ impl Default for Key {
 }
 
 /// The lanes of an address.
+#[inline]
 pub(crate) fn address_lanes(address: IpAddr) -> [u32; 4] {
     match address {
         IpAddr::V4(address) => [address.to_bits(), 0, 0, 0],

@@ -27,6 +27,7 @@ mod concurrent;
 mod error;
 mod ethernet;
 mod expand;
+mod few;
 pub mod generate;
 mod hybrid;
 mod key;
@@ -60,7 +61,7 @@ pub use pdi::{
 };
 pub use region::Masked;
 pub use sdf::{Address, FILTERS_MAX, Filters, Prefix, Sdf, SdfFilter};
-pub use simd::Vectors;
+pub use simd::{Vectors, prefetch};
 pub use sorted_vector::SortedVector;
 pub use tuple_space::TupleSpaceSearch;
 

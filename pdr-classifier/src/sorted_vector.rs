@@ -38,20 +38,6 @@ impl SortedVector {
         self
     }
 
-    /// The rules as they were inserted, in no order.
-    pub(crate) fn rules(&self) -> Vec<Rule> {
-        let rule = |&rank: &Rank| {
-            let boxes = self.boxes[self.first_of(rank)..].iter().take_while(|row| row.rank == rank);
-            Rule { rank, regions: boxes.map(|row| row.region.clone()).collect() }
-        };
-        self.ranks.values().map(rule).collect()
-    }
-
-    /// The first box, and its rank.
-    pub(crate) fn first(&self) -> Option<(Rank, &Region)> {
-        self.boxes.first().map(|row| (row.rank, &row.region))
-    }
-
     fn first_of(&self, rank: Rank) -> usize {
         self.boxes.partition_point(|row| row.rank < rank)
     }

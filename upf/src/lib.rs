@@ -11,6 +11,10 @@ mod path;
 mod pfcp;
 #[cfg(test)]
 mod testing;
+mod user_plane;
 
-pub use config::{Config, DataPathKind, N3Config, N4Config, N6Config, WORKERS_MAX};
+pub use config::{ClassifierKind, Config, DataPathKind, N3Config, N4Config, N6Config, WORKERS_MAX};
+pub use io::{BURST, PacketIo};
 pub use net::run;
+pub use path::{PACKET_MAX, Packet, Side, Worker};
+pub use user_plane::UserPlane;

@@ -287,7 +287,7 @@ impl Workers {
             Self { commands: Vec::new(), wakers: Vec::new(), threads: Vec::new(), stop: Arc::default() };
         let origin = std::time::Instant::now();
         for index in 0..config.workers {
-            let queues = networks.iter_mut().enumerate();
+            let queues = (0..).zip(&mut networks);
             let queues = queues.filter_map(|(network, device)| device.take_queue(network)).collect();
             let io = KernelIo::bind(config.n3_at(), queues)
                 .with_context(|| format!("cannot bind N3 to {}", config.n3_at()))?;

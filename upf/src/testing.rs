@@ -216,7 +216,9 @@ impl Bench {
             events: &sink,
             error_indications: &mut self.allowance,
         };
-        let verdict = process(&mut context, &mut packet);
+        let mut verdict = None;
+        process(&mut context, std::slice::from_mut(&mut packet), |_, is| verdict = Some(is));
+        let verdict = verdict.expect("a verdict");
         for event in events.into_inner() {
             self.core.handle_event(self.now, event);
         }

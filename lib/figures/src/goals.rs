@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::spread::Spread;
 use serde::Serialize;
+
+use crate::spread::Spread;
+use crate::table::digits;
 
 /// What a figure should be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -78,6 +80,14 @@ impl Row {
     pub fn must(mut self, must: Bound) -> Self {
         self.must = Some(must);
         self
+    }
+
+    /// As a line of its own, for those who watch.
+    pub fn line(&self) -> String {
+        let met = [("aim", self.goal), ("must", self.must)].map(|(name, bound)| {
+            bound.map_or(String::new(), |bound| format!(", {name} {bound} {}", self.verdict(Some(bound))))
+        });
+        format!("{} = {} {}{} ({})", self.what, digits(self.figure.p50), self.unit, met.concat(), self.note)
     }
 
     /// `met`, `short` or nothing, for a bound.

@@ -8,6 +8,7 @@ pub mod machine;
 pub mod place;
 mod spread;
 mod table;
+pub mod turns;
 
 pub use broken::{Broken, exit_code};
 pub use goals::{Bound, Row};

@@ -1,11 +1,13 @@
 //! Eight lanes at a time.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_loadu_si256, _mm256_max_epu32,
-    _mm256_min_epu32, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi32, _mm256_sub_epi32,
+    __m256i, _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_loadu_si128, _mm_min_epu32, _mm_movemask_ps,
+    _mm_set1_epi32, _mm_sub_epi32, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
+    _mm256_loadu_si256, _mm256_max_epu32, _mm256_min_epu32, _mm256_movemask_epi8, _mm256_movemask_ps,
+    _mm256_set1_epi32, _mm256_sub_epi32,
 };
 
-use super::{Column, Compare, Search};
+use super::{Column, Compare, EIGHT, FOUR, Search};
 use crate::key::{Key, LANES};
 
 /// Evidence that the machine has AVX2.
@@ -31,6 +33,18 @@ impl Compare for Avx2 {
     }
 
     #[inline(always)]
+    fn among_four(self, value: u32, column: &[u32; 2 * FOUR]) -> u32 {
+        // SAFETY: the value is evidence that the machine has the instructions.
+        unsafe { among_four(value, column) }
+    }
+
+    #[inline(always)]
+    fn among_eight(self, value: u32, column: &[u32; 2 * EIGHT]) -> u32 {
+        // SAFETY: the value is evidence that the machine has the instructions.
+        unsafe { among_eight(value, column) }
+    }
+
+    #[inline(always)]
     fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool {
         // SAFETY: the value is evidence that the machine has the instructions.
         unsafe { between(key, low, high) }
@@ -51,6 +65,27 @@ fn inside(key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 
         }
     }
     inside
+}
+
+/// A bit for each of four boxes that has the value.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn among_four(value: u32, column: &[u32; 2 * FOUR]) -> u32 {
+    let [low, span] = [0, FOUR].map(|at| {
+        // SAFETY: four numbers from `at` on are in the array; the load asks for no alignment.
+        unsafe { _mm_loadu_si128(column.as_ptr().add(at).cast()) }
+    });
+    let behind = _mm_sub_epi32(_mm_set1_epi32(value.cast_signed()), low);
+    let inside = _mm_cmpeq_epi32(_mm_min_epu32(behind, span), behind);
+    _mm_movemask_ps(_mm_castsi128_ps(inside)).cast_unsigned()
+}
+
+/// A bit for each of eight boxes that has the value.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn among_eight(value: u32, column: &[u32; 2 * EIGHT]) -> u32 {
+    let value = _mm256_set1_epi32(value.cast_signed());
+    bits(within(value, load::<0, _>(column), load::<EIGHT, _>(column)))
 }
 
 #[inline]

@@ -5,24 +5,25 @@ use std::arch::x86_64::{
     _mm512_sub_epi32,
 };
 
-use super::{Column, Compare, Search};
+use super::{Column, Compare, EIGHT, FOUR, Search, avx2};
 use crate::key::{Key, LANES};
 
 /// After so many columns there is a look whether a box is left; after the first column too, since that one
 /// leaves none in most blocks of a large set.
 const LOOK: usize = 2;
 
-/// Evidence that the machine has AVX-512F.
+/// Evidence that the machine has AVX-512F, and AVX2 for what is narrower.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Avx512(());
 
 impl Avx512 {
     pub(super) fn detect() -> Option<Self> {
-        is_x86_feature_detected!("avx512f").then_some(Self(()))
+        let both = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2");
+        both.then_some(Self(()))
     }
 }
 
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx2")]
 pub(super) fn run<S: Search>(search: S, evidence: Avx512) -> S::Found {
     search.run(evidence)
 }
@@ -32,6 +33,18 @@ impl Compare for Avx512 {
     fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32 {
         // SAFETY: the value is evidence that the machine has the instructions.
         unsafe { inside(key, lanes, columns, live) }
+    }
+
+    #[inline(always)]
+    fn among_four(self, value: u32, column: &[u32; 2 * FOUR]) -> u32 {
+        // SAFETY: the value is evidence that the machine has the instructions.
+        unsafe { avx2::among_four(value, column) }
+    }
+
+    #[inline(always)]
+    fn among_eight(self, value: u32, column: &[u32; 2 * EIGHT]) -> u32 {
+        // SAFETY: the value is evidence that the machine has the instructions.
+        unsafe { avx2::among_eight(value, column) }
     }
 
     #[inline(always)]

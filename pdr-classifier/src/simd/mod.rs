@@ -13,6 +13,11 @@ mod portable;
 use crate::key::{Key, LANES};
 use portable::Portable;
 
+/// The boxes of a small column: the lows of four, then their spans.
+pub(crate) const FOUR: usize = 4;
+/// The same with eight of each.
+pub(crate) const EIGHT: usize = 8;
+
 /// The boxes whose intervals in one lane a [`Column`] has.
 pub(crate) const BLOCK: usize = 16;
 
@@ -36,6 +41,12 @@ pub(crate) trait Compare: Copy {
     /// Which of the boxes in `live`, a bit each, have the key in all columns. Each column is of the lane
     /// at its place in `lanes`.
     fn inside(self, key: &Key, lanes: &[u8; LANES], columns: &[Column], live: u32) -> u32;
+
+    /// Which of four boxes have the value, a bit each: lows, then spans.
+    fn among_four(self, value: u32, column: &[u32; 2 * FOUR]) -> u32;
+
+    /// Which of eight boxes have the value.
+    fn among_eight(self, value: u32, column: &[u32; 2 * EIGHT]) -> u32;
 
     /// Whether each of the key's lanes is between its two bounds.
     fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool;
@@ -146,6 +157,34 @@ impl Vectors {
             Kind::Avx512(evidence) => unsafe { avx512::run(search, evidence) },
         }
     }
+}
+
+/// Octets that come into the caches together.
+const LINE: usize = 64;
+
+/// Asks for a value's memory, so that it may be near when it is needed. Where there is no instruction for
+/// that, nothing happens.
+#[inline(always)]
+pub fn prefetch<T>(value: &T) {
+    prefetch_octets(std::ptr::from_ref(value).cast(), size_of::<T>());
+}
+
+/// [`prefetch`] of numbers.
+#[inline(always)]
+pub(crate) fn prefetch_all(numbers: &[u32]) {
+    prefetch_octets(numbers.as_ptr().cast(), size_of_val(numbers));
+}
+
+#[inline(always)]
+fn prefetch_octets(first: *const i8, octets: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..octets).step_by(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 has the instruction, and it may be given any address; these are of a value.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(at)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (first, octets, LINE);
 }
 
 impl Default for Vectors {

@@ -1,6 +1,6 @@
 //! Plain loops over arrays, which the compiler may turn into vector instructions.
 
-use super::{BLOCK, Column, Compare};
+use super::{BLOCK, Column, Compare, EIGHT, FOUR};
 use crate::key::{Key, LANES};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,16 @@ impl Compare for Portable {
     }
 
     #[inline(always)]
+    fn among_four(self, value: u32, column: &[u32; 2 * FOUR]) -> u32 {
+        among::<FOUR>(value, column)
+    }
+
+    #[inline(always)]
+    fn among_eight(self, value: u32, column: &[u32; 2 * EIGHT]) -> u32 {
+        among::<EIGHT>(value, column)
+    }
+
+    #[inline(always)]
     fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool {
         let mut outside = 0;
         for ((value, low), high) in key.lanes.iter().zip(low).zip(high) {
@@ -34,4 +44,12 @@ impl Compare for Portable {
         }
         outside == 0
     }
+}
+
+/// A bit for each of so many boxes that has the value.
+#[inline(always)]
+fn among<const BOXES: usize>(value: u32, column: &[u32]) -> u32 {
+    let (lows, spans) = column.split_at(BOXES);
+    let inside = lows.iter().zip(spans).map(|(low, span)| u32::from(value.wrapping_sub(*low) <= *span));
+    (0..).zip(inside).map(|(at, inside)| inside << at).sum()
 }

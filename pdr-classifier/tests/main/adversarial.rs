@@ -127,8 +127,8 @@ fn when_the_first_order_does_not_sort_a_second_rule_then_another_order_is_found(
 fn when_a_rule_at_a_crossover_comes_and_goes_then_the_others_stay_where_they_are() {
     let sets = Vectors::available().into_iter().map(|vectors| Hybrid::new().with_vectors(vectors));
     for (set, first) in sets.flat_map(|set| [(set.clone(), true), (set, false)]) {
-        let Crossovers { rows_max, rows_again, scan_max, scan_again, .. } = set.crossovers();
-        let (most, again) = if first { (rows_max, rows_again) } else { (scan_max, scan_again) };
+        let Crossovers { few_max, few_again, scan_max, scan_again, .. } = set.crossovers();
+        let (most, again) = if first { (few_max, few_again) } else { (scan_max, scan_again) };
         let beyond = |set: &Hybrid| if first { !set.is_small() } else { set.is_large() };
         let rules = compiled(Shape::Wildcards, most + 1);
         let mut set = set;
@@ -259,12 +259,12 @@ fn when_boxes_that_are_scanned_make_a_partition_then_they_move_there_and_back_wh
 
 #[test]
 fn when_a_few_rules_ask_many_fields_and_one_order_sorts_them_then_the_hybrid_has_one_partition() {
-    let Crossovers { rows_max, rows_again, .. } = Hybrid::new().crossovers();
-    let rules = compiled(Shape::OneTuple, rows_max + 1);
+    let Crossovers { few_max, few_again, .. } = Hybrid::new().crossovers();
+    let rules = compiled(Shape::OneTuple, few_max + 1);
     for mut set in hybrids(&rules) {
         assert!(set.is_large());
         assert_eq!((set.partitions(), set.scanned()), (1, 0));
-        for rule in &rules[rows_again..] {
+        for rule in &rules[few_again..] {
             assert!(set.is_large() && set.remove(rule.id()));
         }
         assert!(set.is_small());

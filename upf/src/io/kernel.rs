@@ -110,8 +110,8 @@ impl PacketIo for KernelIo {
         self.n3.send(packet.bytes(), to);
     }
 
-    fn send_network(&mut self, packet: &Packet, network: usize) {
-        match self.networks.get_mut(network) {
+    fn send_network(&mut self, packet: &Packet, network: u16) {
+        match self.networks.get_mut(usize::from(network)) {
             Some(queue) => queue.send(packet.bytes()),
             None => self.nowhere += 1,
         }

@@ -14,17 +14,17 @@ use std::time::Duration;
 use crate::path::Packet;
 
 /// Packets that are received and sent at once.
-pub(crate) const BURST: usize = 64;
+pub const BURST: usize = 64;
 
 /// The packet interfaces of one worker.
-pub(crate) trait PacketIo: Send {
+pub trait PacketIo: Send {
     /// Waits until a packet is there or the time is over; fills packets from the front and
     /// returns how many.
     fn receive(&mut self, packets: &mut [Packet], wait: Duration) -> std::io::Result<usize>;
     /// Sends to a peer on N3, or holds the packet back until the end of the burst.
     fn send_access(&mut self, packet: &Packet, to: SocketAddrV4);
     /// Sends to the data network of this index, or holds the packet back until the end of the burst.
-    fn send_network(&mut self, packet: &Packet, network: usize);
+    fn send_network(&mut self, packet: &Packet, network: u16);
     /// Sends what is held back, at the end of a burst; how many packets were not taken since the last
     /// time.
     fn flush(&mut self) -> usize;

@@ -26,7 +26,7 @@ const READ_MAX: usize = VIRTIO_NET_HDR_LEN + 65_535;
 /// those that are to be written together.
 pub(crate) struct TunQueue {
     device: SyncDevice,
-    network: usize,
+    network: u16,
     raw: Vec<u8>,
     segments: Vec<Vec<u8>>,
     lengths: [usize; SEGMENTS_MAX],
@@ -71,13 +71,13 @@ impl TunDevice {
     }
 
     /// The next queue that nobody has yet; its packets come from the data network of this index.
-    pub(crate) fn take_queue(&mut self, network: usize) -> Option<TunQueue> {
+    pub(crate) fn take_queue(&mut self, network: u16) -> Option<TunQueue> {
         self.queues.pop().map(|device| TunQueue::new(device, network, self.mtu))
     }
 }
 
 impl TunQueue {
-    fn new(device: SyncDevice, network: usize, mtu: usize) -> Self {
+    fn new(device: SyncDevice, network: u16, mtu: usize) -> Self {
         // A packet that comes alone may be longer than the MTU was; segments are of its length.
         let segment = |at| vec![0; if at == 0 { PACKET_MAX } else { mtu.max(SEGMENT_ROOM_MIN) }];
         Self {

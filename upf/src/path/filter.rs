@@ -149,7 +149,7 @@ mod tests {
         let pdr = Pdr { id: PdrId(1), precedence: 1, pdi };
         let mut rules = LinkedList::new();
         rules.insert(&pdr.compile(&Filters::new()).expect("compiles")).expect("there is room");
-        let key = if uplink { uplink_key(flow, 1, None) } else { downlink_key(flow) };
+        let key = if uplink { uplink_key(flow, 1, None) } else { downlink_key(flow, 0) };
         rules.classify(&key).is_some()
     }
 

@@ -2,16 +2,17 @@
 //! §5.4 (QoS).
 
 use std::net::SocketAddrV4;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tern_gtpu::{GpduHeader, PduSessionContainer};
+use smallvec::SmallVec;
+use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
 use super::flow::Flow;
 use super::lookup::{downlink_key, uplink_key};
 use super::meter::conforms;
 use super::signalling;
 use super::{Action, DropReason, Event, Packet, PathCounters, Pdr, Session, Side, Tables, Tunnel};
+use crate::io::BURST;
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(crate) enum Verdict {
     /// Send its octets by N3.
     ToAccess(SocketAddrV4),
     /// Send its octets to a data network.
-    ToNetwork(usize),
+    ToNetwork(u16),
     /// It waits in its session.
     Buffered,
     /// It was for us and needs no answer.
@@ -39,63 +40,163 @@ pub(crate) struct Context<'a> {
     pub(crate) error_indications: &'a mut signalling::Allowance,
 }
 
-/// Decides about a packet and rewrites it for where it goes.
-#[inline]
-pub(crate) fn process(context: &mut Context<'_>, packet: &mut Packet) -> Verdict {
-    let verdict = match packet.side {
-        Side::Access => from_access(context, packet),
-        Side::Network(_) => from_network(context, packet),
-    };
-    match verdict {
-        Ok(verdict) => verdict,
-        Err(reason) => {
-            context.counters.dropped(reason);
-            Verdict::Drop(reason)
+/// What the first look at a packet shows, before anything is known of its session.
+enum Look {
+    /// A user packet in a tunnel.
+    Tunnelled { teid: u32, qfi: Option<u8>, front: usize, flow: Result<Flow, DropReason> },
+    /// A packet of the data network of this index.
+    Plain { network: u16, flow: Flow },
+    /// GTP-U that carries no user packet.
+    Message,
+    /// What claims to be GTP-U.
+    Unreadable(DecodeError),
+    /// What claims to be IP.
+    Unsound(DropReason),
+}
+
+impl Look {
+    #[inline]
+    fn at(packet: &Packet) -> Self {
+        match packet.side {
+            Side::Access => match tern_gtpu::Packet::parse(packet.bytes()) {
+                Ok(parsed) if parsed.is_g_pdu() => Self::Tunnelled {
+                    teid: parsed.teid,
+                    qfi: parsed.container.map(|container| container.qfi),
+                    front: parsed.header_length,
+                    flow: Flow::parse(parsed.payload),
+                },
+                Ok(_) => Self::Message,
+                Err(error) => Self::Unreadable(error),
+            },
+            Side::Network(network) => match Flow::parse(packet.bytes()) {
+                Ok(flow) => Self::Plain { network, flow },
+                Err(reason) => Self::Unsound(reason),
+            },
+        }
+    }
+
+    #[inline]
+    fn session<'t>(&self, tables: &'t Tables) -> Option<&'t Session> {
+        match self {
+            Self::Tunnelled { teid, .. } => tables.by_teid(*teid),
+            Self::Plain { flow, .. } => tables.by_address(flow.destination),
+            Self::Message | Self::Unreadable(_) | Self::Unsound(_) => None,
+        }
+    }
+
+    #[inline]
+    const fn is_uplink(&self) -> bool {
+        !matches!(self, Self::Plain { .. })
+    }
+}
+
+/// What a burst adds to the counters that all workers share.
+#[derive(Default)]
+struct Forwarded {
+    uplink: [u64; 2],
+    downlink: [u64; 2],
+}
+
+impl Forwarded {
+    fn add(&mut self, uplink: bool, octets: usize) {
+        let [packets, total] = if uplink { &mut self.uplink } else { &mut self.downlink };
+        *packets += 1;
+        *total += octets as u64;
+    }
+
+    fn settle(self, counters: &PathCounters) {
+        let both = [
+            (self.uplink, &counters.uplink_packets, &counters.uplink_octets),
+            (self.downlink, &counters.downlink_packets, &counters.downlink_octets),
+        ];
+        for ([packets, octets], all_packets, all_octets) in both {
+            if packets > 0 {
+                all_packets.fetch_add(packets, Ordering::Relaxed);
+                all_octets.fetch_add(octets, Ordering::Relaxed);
+            }
         }
     }
 }
 
-fn from_access(context: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
-    let parsed = match tern_gtpu::Packet::parse(packet.bytes()) {
-        Ok(parsed) => parsed,
-        Err(error) => return signalling::on_unreadable(packet, error),
-    };
-    if !parsed.is_g_pdu() {
-        return signalling::on_message(context, packet);
+/// Decides about packets, in order, and rewrites each for where it goes.
+///
+/// What the packets of a burst need of tables and sessions is asked for before any of it is used, so that
+/// the packets wait for memory together and not one after the other.
+#[inline]
+pub(crate) fn process(
+    context: &mut Context<'_>,
+    packets: &mut [Packet],
+    mut done: impl FnMut(&Packet, Verdict),
+) {
+    let tables = context.tables;
+    for burst in packets.chunks_mut(BURST) {
+        // Filled where they stay: a move of them would cost more than they do.
+        let mut looks: SmallVec<[Look; BURST]> = SmallVec::new();
+        burst.iter().for_each(|packet| looks.push(Look::at(packet)));
+        let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
+        for look in &looks {
+            let session = look.session(tables);
+            session.iter().for_each(|session| session.prefetch(look.is_uplink()));
+            sessions.push(session);
+        }
+        for (session, look) in sessions.iter().zip(&looks) {
+            session.iter().for_each(|session| session.prefetch_rest(look.is_uplink()));
+        }
+        let mut forwarded = Forwarded::default();
+        for ((packet, look), session) in burst.iter_mut().zip(&looks).zip(&sessions) {
+            let verdict = decide(context, &mut forwarded, packet, look, *session).unwrap_or_else(|reason| {
+                context.counters.dropped(reason);
+                Verdict::Drop(reason)
+            });
+            done(packet, verdict);
+        }
+        forwarded.settle(context.counters);
     }
-    let Some(session) = context.tables.by_teid(parsed.teid) else {
-        return signalling::on_unknown_teid(context, packet);
-    };
-    let flow = Flow::parse(parsed.payload)?;
-    if !session.ue_addresses.is_empty() && !session.ue_addresses.contains(&flow.source) {
-        return Err(DropReason::SpoofedSource);
-    }
-    let key = uplink_key(&flow, parsed.teid, parsed.container.map(|container| container.qfi));
-    let rule = session.uplink.find(&key).ok_or(DropReason::NoRule)?;
-    let front = parsed.header_length;
-    packet.narrow(front, flow.total_length);
-    enforce(context, session, rule, true, packet)
 }
 
-fn from_network(context: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
-    let flow = Flow::parse(packet.bytes())?;
-    let session = context.tables.by_address(flow.destination).ok_or(DropReason::UnknownUe)?;
-    let key = downlink_key(&flow);
-    let rule = session.downlink.find(&key).ok_or(DropReason::NoRule)?;
-    packet.narrow(0, flow.total_length);
-    enforce(context, session, rule, false, packet)
+#[inline]
+fn decide(
+    context: &mut Context<'_>,
+    forwarded: &mut Forwarded,
+    packet: &mut Packet,
+    look: &Look,
+    session: Option<&Session>,
+) -> Result<Verdict, DropReason> {
+    match *look {
+        Look::Tunnelled { teid, qfi, front, flow } => {
+            let Some(session) = session else { return signalling::on_unknown_teid(context, packet) };
+            let flow = flow?;
+            if !session.ue_addresses.is_empty() && !session.ue_addresses.contains(&flow.source) {
+                return Err(DropReason::SpoofedSource);
+            }
+            let rule = session.uplink.find(&uplink_key(&flow, teid, qfi)).ok_or(DropReason::NoRule)?;
+            packet.narrow(front, flow.total_length);
+            enforce(context, forwarded, session, rule, packet)
+        }
+        Look::Plain { network, flow } => {
+            let session = session.ok_or(DropReason::UnknownUe)?;
+            let rule = session.downlink.find(&downlink_key(&flow, network)).ok_or(DropReason::NoRule)?;
+            packet.narrow(0, flow.total_length);
+            enforce(context, forwarded, session, rule, packet)
+        }
+        Look::Message => signalling::on_message(context, packet),
+        Look::Unreadable(error) => signalling::on_unreadable(packet, error),
+        Look::Unsound(reason) => Err(reason),
+    }
 }
 
 /// Gates, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
 /// and what waits is metered when it leaves.
 fn enforce(
     context: &Context<'_>,
-    session: &Arc<Session>,
+    forwarded: &mut Forwarded,
+    session: &Session,
     rule: &Pdr,
-    uplink: bool,
     packet: &mut Packet,
 ) -> Result<Verdict, DropReason> {
-    if rule.qers.iter().any(|qer| !qer.is_open(uplink)) {
+    let uplink = packet.side == Side::Access;
+    let qers = rule.qers.of(&session.qers);
+    if qers.clone().any(|qer| !qer.is_open(uplink)) {
         return Err(DropReason::GateClosed);
     }
     match rule.action {
@@ -105,53 +206,57 @@ fn enforce(
         Action::ToAccess(_) | Action::ToNetwork(_) => {}
     }
     let octets = packet.bytes().len();
-    if rule.usages.iter().any(|(_, usage)| usage.is_exhausted()) {
+    if rule.usages.of(&session.usages).any(|measured| measured.usage.is_exhausted()) {
         return Err(DropReason::QuotaExhausted);
     }
-    if !conforms(&rule.qers, uplink, octets, context.now_ns) {
+    if !conforms(qers, uplink, octets, context.now_ns) {
         return Err(DropReason::RateExceeded);
     }
-    session.state.touch(context.now_ns);
+    if session.is_watched {
+        session.state.touch(context.now_ns);
+    }
     count(context, session, rule, uplink, octets);
     match rule.action {
         Action::ToNetwork(network) => {
-            context.counters.uplink_packets.fetch_add(1, Ordering::Relaxed);
-            context.counters.uplink_octets.fetch_add(octets as u64, Ordering::Relaxed);
+            forwarded.add(true, octets);
             Ok(Verdict::ToNetwork(network))
         }
         Action::ToAccess(tunnel) => {
-            context.counters.downlink_packets.fetch_add(1, Ordering::Relaxed);
-            context.counters.downlink_octets.fetch_add(octets as u64, Ordering::Relaxed);
-            encapsulate(rule, tunnel, packet)
+            forwarded.add(false, octets);
+            encapsulate(session, rule, tunnel, packet)
         }
         Action::Drop | Action::Buffer { .. } | Action::Nowhere => Err(DropReason::NoWay),
     }
 }
 
-fn encapsulate(rule: &Pdr, tunnel: Tunnel, packet: &mut Packet) -> Result<Verdict, DropReason> {
+fn encapsulate(
+    session: &Session,
+    rule: &Pdr,
+    tunnel: Tunnel,
+    packet: &mut Packet,
+) -> Result<Verdict, DropReason> {
     let length = packet.bytes().len();
-    let header = GpduHeader { teid: tunnel.teid, container: container(rule) };
+    let header = GpduHeader { teid: tunnel.teid, container: container(session, rule) };
     let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
     header.write(room, length);
     Ok(Verdict::ToAccess(tunnel.peer))
 }
 
-/// The PDU Session Container of downlink packets: from the QER that has a QFI.
-fn container(rule: &Pdr) -> Option<PduSessionContainer> {
-    let qer = rule.qers.iter().find(|qer| qer.qfi.is_some())?;
-    let qfi = qer.qfi?;
+/// The PDU Session Container of downlink packets: from the first QER that has a QFI.
+fn container(session: &Session, rule: &Pdr) -> Option<PduSessionContainer> {
+    let (qfi, qer) = rule.qers.of(&session.qers).find_map(|qer| Some((qer.qfi?, qer)))?;
     Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi })
 }
 
 fn count(context: &Context<'_>, session: &Session, rule: &Pdr, uplink: bool, octets: usize) {
-    for (urr_id, usage) in &rule.usages {
-        let (threshold, quota) = usage.count(uplink, octets);
+    for measured in rule.usages.of(&session.usages) {
+        let (threshold, quota) = measured.usage.count(uplink, octets);
         if !threshold && !quota {
             continue;
         }
-        let event = Event::UsageReached { seid: session.seid, urr_id: *urr_id, quota };
+        let event = Event::UsageReached { seid: session.seid, urr_id: measured.urr_id, quota };
         if (context.events)(event) && !quota {
-            usage.silence();
+            measured.usage.silence();
         }
     }
 }
@@ -163,9 +268,15 @@ fn buffer(
     notify: bool,
     packet: &Packet,
 ) -> Result<Verdict, DropReason> {
-    let kept = session.state.push(packet.bytes());
+    let network = match packet.side {
+        Side::Network(network) => network,
+        // An uplink packet comes back as one of the first data network.
+        Side::Access => 0,
+    };
+    let kept = session.state.push(network, packet.bytes());
     if notify && session.state.must_notify() {
-        let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi: rule.qfi() };
+        let qfi = container(session, rule).map(|container| container.qfi);
+        let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi };
         if !(context.events)(event) {
             session.state.notify_again();
         }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use pdr_classifier::{
     Classifier, Hybrid, InsertError, Key, Lane, LinkedList, PartitionSort, PdrId, Rule, Side,
-    SourceInterface, TupleSpaceSearch,
+    SourceInterface, TupleSpaceSearch, prefetch,
 };
 
 use super::flow::Flow;
@@ -21,8 +21,13 @@ pub(crate) fn uplink_key(flow: &Flow, teid: u32, qfi: Option<u8>) -> Key {
 }
 
 /// What a packet of a data network shows to the rules.
-pub(crate) fn downlink_key(flow: &Flow) -> Key {
-    key(flow, SourceInterface::Core)
+pub(crate) fn downlink_key(flow: &Flow, network: u16) -> Key {
+    key(flow, SourceInterface::Core).with(Lane::NetworkInstance, network_instance(network).get())
+}
+
+/// The number of a data network in the rules, from its index.
+pub(crate) fn network_instance(network: u16) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(u32::from(network))
 }
 
 fn key(flow: &Flow, from: SourceInterface) -> Key {
@@ -45,8 +50,8 @@ fn key(flow: &Flow, from: SourceInterface) -> Key {
 /// The rules of one session and direction.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// By PDR ID.
-    rules: Vec<Pdr>,
+    /// In the order of their PDR IDs. What the set calls a rule is its place here.
+    rules: Box<[Pdr]>,
     set: Set,
 }
 
@@ -54,39 +59,50 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 enum Set {
     Hybrid(Hybrid),
-    PartitionSort(PartitionSort),
-    TupleSpaceSearch(TupleSpaceSearch),
-    LinkedList(LinkedList),
+    PartitionSort(Box<PartitionSort>),
+    TupleSpaceSearch(Box<TupleSpaceSearch>),
+    LinkedList(Box<LinkedList>),
 }
 
 impl Rules {
     /// Rules, each with what it detects. Of rules with equal precedence the one with the lower PDR ID
     /// comes first, which the specification leaves open and we keep deterministic.
-    pub(crate) fn new(kind: ClassifierKind, rules: Vec<(Pdr, Rule)>) -> Result<Self, InsertError> {
-        let (mut rules, compiled): (Vec<Pdr>, Vec<Rule>) = rules.into_iter().unzip();
-        rules.sort_by_key(|rule| rule.id);
+    pub(crate) fn new(kind: ClassifierKind, mut rules: Vec<(Pdr, Rule)>) -> Result<Self, InsertError> {
+        rules.sort_by_key(|(rule, _)| rule.id);
+        let named = (0..).zip(rules).map(|(place, (rule, compiled))| (rule, compiled.named(PdrId(place))));
+        let (rules, compiled): (Vec<Pdr>, Vec<Rule>) = named.unzip();
         let set = match kind {
             ClassifierKind::Hybrid => Set::Hybrid(Hybrid::build(&compiled)?),
-            ClassifierKind::PartitionSort => Set::PartitionSort(PartitionSort::build(&compiled)?),
+            ClassifierKind::PartitionSort => Set::PartitionSort(Box::new(PartitionSort::build(&compiled)?)),
             ClassifierKind::TupleSpaceSearch => {
-                Set::TupleSpaceSearch(filled(TupleSpaceSearch::new(), &compiled)?)
+                Set::TupleSpaceSearch(Box::new(filled(TupleSpaceSearch::new(), &compiled)?))
             }
-            ClassifierKind::LinkedList => Set::LinkedList(filled(LinkedList::new(), &compiled)?),
+            ClassifierKind::LinkedList => Set::LinkedList(Box::new(filled(LinkedList::new(), &compiled)?)),
         };
-        Ok(Self { rules, set })
+        Ok(Self { rules: rules.into(), set })
     }
 
     /// The matching rule that comes first in precedence.
     #[inline]
     pub(crate) fn find(&self, key: &Key) -> Option<&Pdr> {
-        let PdrId(id) = match &self.set {
+        let PdrId(place) = match &self.set {
             Set::Hybrid(set) => set.classify(key),
             Set::PartitionSort(set) => set.classify(key),
             Set::TupleSpaceSearch(set) => set.classify(key),
             Set::LinkedList(set) => set.classify(key),
         }?;
-        let at = self.rules.binary_search_by_key(&id, |rule| u32::from(rule.id)).ok()?;
-        self.rules.get(at)
+        self.rules.get(place as usize)
+    }
+
+    /// Asks for what finds a rule, and for the rules.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        if let Set::Hybrid(set) = &self.set {
+            set.prefetch();
+        }
+        if let Some(few) = self.rules.first_chunk::<2>() {
+            prefetch(few);
+        }
     }
 
     /// All rules.

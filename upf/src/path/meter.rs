@@ -3,32 +3,47 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The meters' unit of time: at high rates a small packet takes only a few nanoseconds.
+const TICKS_PER_NS: u64 = 64;
+
 /// How far ahead of its rate a flow may run: bursts of this length pass.
-const BURST_NS: u64 = 100_000_000;
+const BURST_TICKS: u64 = 100_000_000 * TICKS_PER_NS;
 
 /// What a burst may always hold, so that slow rates let a full packet pass.
 const BURST_OCTETS_MIN: u64 = 3_000;
+
+/// Bits behind the point of a meter's ticks for one octet.
+const FRACTION_BITS: u32 = 16;
 
 /// A token bucket in the form of a theoretical arrival time, shared by the workers.
 #[derive(Debug)]
 pub(crate) struct Meter {
     kbps: u64,
-    /// When the packets so far would have been sent at the rate, ns.
-    arrival_ns: AtomicU64,
+    /// What an octet takes at the rate: ticks, with [`FRACTION_BITS`]. 0 at no rate at all.
+    ticks_per_octet: u64,
+    /// When the packets so far would have been sent at the rate, in ticks.
+    arrival: AtomicU64,
 }
 
 impl Meter {
     pub(crate) fn new(kbps: u64) -> Self {
-        Self { kbps, arrival_ns: AtomicU64::new(0) }
+        Self::with(kbps, 0)
     }
 
-    pub(crate) fn kbps(&self) -> u64 {
-        self.kbps
+    fn with(kbps: u64, arrival: u64) -> Self {
+        // A kilobit is 1000 bits, so an octet takes 8,000,000 / kbps ns.
+        let ticks_per_octet = ((8_000_000 * TICKS_PER_NS) << FRACTION_BITS).checked_div(kbps);
+        Self { kbps, ticks_per_octet: ticks_per_octet.unwrap_or(0), arrival: AtomicU64::new(arrival) }
     }
 
-    fn cost_ns(&self, octets: usize) -> u64 {
-        // Kilobits are 1000 bits: octets * 8 bits / (kbps * 1000 bit/s) in ns.
-        (octets as u64).saturating_mul(8_000_000) / self.kbps
+    /// A meter of this rate: as this one is, if the rate is the same.
+    fn at(&self, kbps: u64) -> Self {
+        let arrival = if kbps == self.kbps { self.arrival.load(Ordering::Relaxed) } else { 0 };
+        Self::with(kbps, arrival)
+    }
+
+    fn ticks(&self, octets: u64) -> u64 {
+        octets.saturating_mul(self.ticks_per_octet) >> FRACTION_BITS
     }
 
     /// Takes the packet into account if it conforms.
@@ -37,41 +52,61 @@ impl Meter {
         if self.kbps == 0 {
             return false;
         }
-        let cost = self.cost_ns(octets);
-        let burst = BURST_NS.max(self.cost_ns(BURST_OCTETS_MIN as usize));
-        self.arrival_ns
+        let now = now_ns.saturating_mul(TICKS_PER_NS);
+        let cost = self.ticks(octets as u64);
+        let latest = now.saturating_add(BURST_TICKS.max(self.ticks(BURST_OCTETS_MIN)));
+        self.arrival
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |arrival| {
-                let next = arrival.max(now_ns).saturating_add(cost);
-                (next <= now_ns.saturating_add(burst)).then_some(next)
+                let next = arrival.max(now).saturating_add(cost);
+                (next <= latest).then_some(next)
             })
             .is_ok()
     }
 
     /// Gives back what was taken for a packet that another meter refused.
     fn give_back(&self, octets: usize) {
-        if self.kbps != 0 {
-            let cost = self.cost_ns(octets);
-            let back = |arrival: u64| Some(arrival.saturating_sub(cost));
-            let _ = self.arrival_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
-        }
+        let cost = self.ticks(octets as u64);
+        let back = |arrival: u64| Some(arrival.saturating_sub(cost));
+        let _ = self.arrival.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 }
 
-/// One QER. Its meters outlive changes of other rules, and of itself if the rate stays.
+/// The maximum bit rates of a QER.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    pub(crate) uplink: Meter,
+    pub(crate) downlink: Meter,
+}
+
+impl Meters {
+    /// Uplink and downlink.
+    pub(crate) fn kbps(&self) -> (u64, u64) {
+        (self.uplink.kbps, self.downlink.kbps)
+    }
+
+    /// Meters of these rates; where a rate stays, what has passed counts on.
+    pub(crate) fn at(&self, uplink_kbps: u64, downlink_kbps: u64) -> Self {
+        Self { uplink: self.uplink.at(uplink_kbps), downlink: self.downlink.at(downlink_kbps) }
+    }
+}
+
+/// One QER. Its meters outlive changes of other rules, and of itself if the rates stay.
 #[derive(Clone, Debug)]
 pub(crate) struct Qer {
+    pub(crate) id: u32,
     pub(crate) uplink_open: bool,
     pub(crate) downlink_open: bool,
-    pub(crate) uplink: Option<Arc<Meter>>,
-    pub(crate) downlink: Option<Arc<Meter>>,
     pub(crate) qfi: Option<u8>,
     pub(crate) rqi: bool,
     pub(crate) ppi: Option<u8>,
+    /// Unless the rates are not limited.
+    pub(crate) meters: Option<Arc<Meters>>,
 }
 
 impl Qer {
     fn meter(&self, uplink: bool) -> Option<&Meter> {
-        if uplink { self.uplink.as_deref() } else { self.downlink.as_deref() }
+        let meters = self.meters.as_deref()?;
+        Some(if uplink { &meters.uplink } else { &meters.downlink })
     }
 
     pub(crate) fn is_open(&self, uplink: bool) -> bool {
@@ -81,13 +116,16 @@ impl Qer {
 
 /// Whether the packet conforms to the rates of all QERs; a refused one uses up none of them.
 #[inline]
-pub(crate) fn conforms(qers: &[Arc<Qer>], uplink: bool, octets: usize, now_ns: u64) -> bool {
-    for (index, qer) in qers.iter().enumerate() {
+pub(crate) fn conforms<'a>(
+    qers: impl Iterator<Item = &'a Qer> + Clone,
+    uplink: bool,
+    octets: usize,
+    now_ns: u64,
+) -> bool {
+    for (index, qer) in qers.clone().enumerate() {
         if qer.meter(uplink).is_some_and(|meter| !meter.take(octets, now_ns)) {
-            for taken in &qers[..index] {
-                if let Some(meter) = taken.meter(uplink) {
-                    meter.give_back(octets);
-                }
+            for meter in qers.take(index).filter_map(|taken| taken.meter(uplink)) {
+                meter.give_back(octets);
             }
             return false;
         }

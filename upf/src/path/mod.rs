@@ -22,13 +22,14 @@ mod worker;
 
 pub(crate) use drops::{DropReason, PathCounters};
 pub(crate) use filter::{FilterError, sdf_filter};
-pub(crate) use lookup::{N3, Rules};
-pub(crate) use meter::{Meter, Qer};
-pub(crate) use packet::{PACKET_MAX, Packet, Side};
-pub(crate) use session::{Action, Pdr, Session, SessionState, Tunnel};
+pub(crate) use lookup::{N3, Rules, network_instance};
+pub(crate) use meter::{Meter, Meters, Qer};
+pub use packet::{PACKET_MAX, Packet, Side};
+pub(crate) use session::{Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel};
 pub(crate) use tables::Tables;
 pub(crate) use usage::{Limits, Usage};
-pub(crate) use worker::{Worker, WorkerConfig};
+pub use worker::Worker;
+pub(crate) use worker::WorkerConfig;
 #[cfg(test)]
 pub(crate) use {
     forward::{Context, Verdict, process},

@@ -6,23 +6,24 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 pub(crate) const HEADROOM: usize = 64;
 
 /// The longest packet that is received; longer ones are cut by the kernel and then dropped.
-pub(crate) const PACKET_MAX: usize = 9_216;
+pub const PACKET_MAX: usize = 9_216;
 
 /// Which interface a packet came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
     /// N3: GTP-U.
     Access,
     /// N6: the data network of this index.
-    Network(usize),
+    Network(u16),
 }
 
 /// One packet and where it came from.
 #[derive(Debug)]
-pub(crate) struct Packet {
+pub struct Packet {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Where it came from.
     pub(crate) side: Side,
     /// Sender, of packets from N3.
     pub(crate) from: SocketAddrV4,
@@ -30,7 +31,7 @@ pub(crate) struct Packet {
 
 impl Packet {
     /// An empty buffer.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             buffer: vec![0; HEADROOM + PACKET_MAX].into_boxed_slice(),
             start: HEADROOM,
@@ -41,20 +42,21 @@ impl Packet {
     }
 
     /// Says where the packet came from; the sender matters on N3.
-    pub(crate) fn came(&mut self, side: Side, from: SocketAddrV4) {
+    pub fn came(&mut self, side: Side, from: SocketAddrV4) {
         (self.side, self.from) = (side, from);
     }
 
     /// The packet becomes these octets, cut to what fits.
-    pub(crate) fn set(&mut self, bytes: &[u8]) {
+    pub fn set(&mut self, bytes: &[u8]) {
         let length = bytes.len().min(PACKET_MAX);
         self.start = HEADROOM;
         self.end = HEADROOM + length;
         self.buffer[self.start..self.end].copy_from_slice(&bytes[..length]);
     }
 
+    /// What is sent, or what was received.
     #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 

@@ -5,7 +5,13 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use pdr_classifier::prefetch;
+use smallvec::SmallVec;
+
 use super::{Qer, Rules, Usage};
+
+/// QERs, and URRs, of one PDR.
+pub(crate) const REFERENCES_MAX: usize = 7;
 
 /// A remote tunnel endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub(crate) enum Action {
     /// Into a tunnel towards the access side.
     ToAccess(Tunnel),
     /// To a data network, by its index in the configuration.
-    ToNetwork(usize),
+    ToNetwork(u16),
     /// The FAR forwards, but names no way that we have.
     Nowhere,
 }
@@ -35,23 +41,52 @@ pub(crate) enum Action {
 pub(crate) struct Pdr {
     pub(crate) id: u16,
     pub(crate) action: Action,
-    pub(crate) qers: Vec<Arc<Qer>>,
-    pub(crate) usages: Vec<(u32, Arc<Usage>)>,
+    /// Of [`Session::qers`].
+    pub(crate) qers: Places,
+    /// Of [`Session::usages`].
+    pub(crate) usages: Places,
 }
 
-impl Pdr {
-    /// The first QFI among its QERs, for the PDU Session Container.
-    pub(crate) fn qfi(&self) -> Option<u8> {
-        self.qers.iter().find_map(|qer| qer.qfi)
+/// Some of a session's QERs or URRs, by their places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    count: u8,
+    places: [u8; REFERENCES_MAX],
+}
+
+impl Places {
+    /// `None` if there are too many.
+    pub(crate) fn new(places: &[u8]) -> Option<Self> {
+        let mut all = [0; REFERENCES_MAX];
+        all.get_mut(..places.len())?.copy_from_slice(places);
+        Some(Self { count: places.len() as u8, places: all })
+    }
+
+    /// What is at these places.
+    #[inline]
+    pub(crate) fn of<'a, T>(&'a self, all: &'a [T]) -> impl Iterator<Item = &'a T> + Clone {
+        let places = self.places.iter().take(usize::from(self.count));
+        places.filter_map(move |&place| all.get(usize::from(place)))
     }
 }
+
+/// A usage reporting rule as the data path sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    pub(crate) urr_id: u32,
+    pub(crate) usage: Arc<Usage>,
+}
+
+/// Downlink packets in the order in which they came, each with its data network's index.
+pub(crate) type Waiting = VecDeque<(u16, Box<[u8]>)>;
 
 /// What of a session lives on when its rules change.
 #[derive(Debug)]
 pub(crate) struct SessionState {
-    /// Downlink packets that wait; a lock that only buffering takes.
-    buffer: Mutex<VecDeque<Vec<u8>>>,
-    buffer_max: usize,
+    /// Downlink packets that wait, and the data network that each came from; a lock that only buffering
+    /// takes. Most sessions never have any.
+    buffer: Mutex<Option<Box<Waiting>>>,
+    buffer_max: u32,
     /// The CP function knows that packets wait.
     notified: AtomicBool,
     /// When the last packet passed, ns of the workers' clock.
@@ -62,31 +97,32 @@ impl SessionState {
     pub(crate) fn new(buffer_max: usize) -> Self {
         Self {
             buffer: Mutex::default(),
-            buffer_max,
+            buffer_max: u32::try_from(buffer_max).unwrap_or(u32::MAX),
             notified: AtomicBool::new(false),
             last_packet_ns: AtomicU64::new(0),
         }
     }
 
-    /// Keeps a packet; false if there is no room.
-    pub(crate) fn push(&self, packet: &[u8]) -> bool {
+    /// Keeps a packet of a data network; false if there is no room.
+    pub(crate) fn push(&self, network: u16, packet: &[u8]) -> bool {
         let mut buffer = self.lock();
-        let room = buffer.len() < self.buffer_max;
+        let buffer = buffer.get_or_insert_default();
+        let room = buffer.len() < self.buffer_max as usize;
         if room {
-            buffer.push_back(packet.to_vec());
+            buffer.push_back((network, packet.into()));
         }
         room
     }
 
     /// Whether packets wait.
     pub(crate) fn has_waiting(&self) -> bool {
-        !self.lock().is_empty()
+        self.lock().as_ref().is_some_and(|buffer| !buffer.is_empty())
     }
 
     /// All packets that wait.
-    pub(crate) fn take(&self) -> VecDeque<Vec<u8>> {
+    pub(crate) fn take(&self) -> Waiting {
         self.notified.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *self.lock())
+        self.lock().take().map(|waiting| *waiting).unwrap_or_default()
     }
 
     /// True for the one caller that has to notify.
@@ -108,21 +144,29 @@ impl SessionState {
         self.last_packet_ns.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Vec<u8>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Waiting>>> {
         self.buffer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 /// A session's rules, as they are published.
+///
+/// A packet needs little of it, but of a session that no cache has. What it needs is here, in two or three
+/// lines of memory that follow each other, or one step away, so that it can be asked for before it is needed.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Session {
+    pub(crate) qers: SmallVec<[Qer; 1]>,
+    pub(crate) usages: SmallVec<[Measured; 1]>,
+    /// Whether the state is to say when the last packet passed.
+    pub(crate) is_watched: bool,
+    pub(crate) ue_addresses: SmallVec<[Ipv4Addr; 2]>,
+    pub(crate) uplink: Rules,
+    pub(crate) downlink: Rules,
     pub(crate) seid: u64,
     /// Grows with each publication.
     pub(crate) generation: u64,
-    pub(crate) ue_addresses: Vec<Ipv4Addr>,
-    pub(crate) teids: Vec<u32>,
-    pub(crate) uplink: Rules,
-    pub(crate) downlink: Rules,
+    pub(crate) teids: SmallVec<[u32; 2]>,
     pub(crate) state: Arc<SessionState>,
 }
 
@@ -130,5 +174,32 @@ impl Session {
     /// Whether some downlink rule still buffers.
     pub(crate) fn buffers(&self) -> bool {
         self.downlink.all().iter().any(|rule| matches!(rule.action, Action::Buffer { .. }))
+    }
+
+    /// The rules for packets of this direction.
+    #[inline]
+    fn rules(&self, uplink: bool) -> &Rules {
+        if uplink { &self.uplink } else { &self.downlink }
+    }
+
+    /// Asks for what of the session itself a packet of this direction needs.
+    #[inline]
+    pub(crate) fn prefetch(&self, uplink: bool) {
+        prefetch(&self.qers);
+        prefetch(self.rules(uplink));
+    }
+
+    /// Asks for the rest of it, when the session itself is near.
+    #[inline]
+    pub(crate) fn prefetch_rest(&self, uplink: bool) {
+        self.rules(uplink).prefetch();
+        if let [qer, ..] = &self.qers[..]
+            && let Some(meters) = &qer.meters
+        {
+            prefetch(&**meters);
+        }
+        if let [measured, ..] = &self.usages[..] {
+            measured.usage.prefetch();
+        }
     }
 }

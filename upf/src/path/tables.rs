@@ -51,13 +51,13 @@ impl Tables {
     }
 
     #[inline]
-    pub(crate) fn by_teid(&self, teid: u32) -> Option<&Arc<Session>> {
-        self.by_teid.get(&teid)
+    pub(crate) fn by_teid(&self, teid: u32) -> Option<&Session> {
+        self.by_teid.get(&teid).map(Arc::as_ref)
     }
 
     #[inline]
-    pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<&Arc<Session>> {
-        self.by_address.get(&u32::from(address))
+    pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<&Session> {
+        self.by_address.get(&u32::from(address)).map(Arc::as_ref)
     }
 }
 

@@ -1,17 +1,24 @@
 //! Usage counting: what the workers count, and when they call.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use pdr_classifier::prefetch;
 
 const RELAXED: Ordering = Ordering::Relaxed;
 
 /// Octets and packets of one URR, and the values at which the PFCP core wants to know.
 /// Counts only grow while the rule lives; reports are differences that the core takes.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Usage {
     uplink: AtomicU64,
     downlink: AtomicU64,
     uplink_packets: AtomicU64,
     downlink_packets: AtomicU64,
+    /// Whether there is a quota, and whether a threshold: without them nobody looks for their values, which
+    /// are in another line of memory.
+    has_quota: AtomicBool,
+    has_threshold: AtomicBool,
     threshold: AtomicLimits,
     quota: AtomicLimits,
 }
@@ -71,6 +78,8 @@ impl Default for Usage {
             downlink: zero(),
             uplink_packets: zero(),
             downlink_packets: zero(),
+            has_quota: AtomicBool::new(false),
+            has_threshold: AtomicBool::new(false),
             threshold: AtomicLimits::never(),
             quota: AtomicLimits::never(),
         }
@@ -90,16 +99,24 @@ impl Usage {
 
     pub(crate) fn set_threshold(&self, limits: Limits) {
         self.threshold.set(limits);
+        self.has_threshold.store(limits != Limits::NEVER, RELAXED);
     }
 
     pub(crate) fn set_quota(&self, limits: Limits) {
         self.quota.set(limits);
+        self.has_quota.store(limits != Limits::NEVER, RELAXED);
+    }
+
+    /// Asks for what counting needs.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.uplink);
     }
 
     /// Whether the quota is used up, so that no packet passes.
     #[inline]
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.quota.reached(&self.counts())
+        self.has_quota.load(RELAXED) && self.quota.reached(&self.counts())
     }
 
     /// Counts a packet. Says whether the threshold, and whether the quota, is reached.
@@ -112,12 +129,16 @@ impl Usage {
         };
         volume.fetch_add(octets as u64, RELAXED);
         packets.fetch_add(1, RELAXED);
+        let (threshold, quota) = (self.has_threshold.load(RELAXED), self.has_quota.load(RELAXED));
+        if !threshold && !quota {
+            return (false, false);
+        }
         let counts = self.counts();
-        (self.threshold.reached(&counts), self.quota.reached(&counts))
+        (threshold && self.threshold.reached(&counts), quota && self.quota.reached(&counts))
     }
 
     /// After a threshold was told, it is not told again until the core sets the next one.
     pub(crate) fn silence(&self) {
-        self.threshold.set(Limits::NEVER);
+        self.set_threshold(Limits::NEVER);
     }
 }

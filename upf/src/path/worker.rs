@@ -33,7 +33,7 @@ pub(crate) struct WorkerConfig {
 }
 
 /// One worker thread's own things.
-pub(crate) struct Worker<I> {
+pub struct Worker<I> {
     config: WorkerConfig,
     io: I,
     tables: Tables,
@@ -49,33 +49,43 @@ impl<I: PacketIo> Worker<I> {
     }
 
     /// Works until told to stop.
-    pub(crate) fn run(mut self) {
+    pub fn run(mut self) {
         while !self.config.stop.load(Ordering::Relaxed) {
-            let received = match self.io.receive(&mut self.packets, WAIT) {
-                Ok(received) => received,
-                Err(error) => {
-                    tracing::warn!(worker = self.config.index, %error, "cannot receive packets");
-                    std::thread::sleep(PAUSE);
-                    0
-                }
-            };
-            // After receiving, so that a packet never meets rules older than itself.
-            self.obey();
-            let now_ns = self.now_ns();
-            for index in 0..received {
-                self.handle(index, now_ns);
-            }
-            for _ in 0..self.io.flush() {
-                self.config.counters.dropped(DropReason::SendFailed);
-            }
+            self.turn();
         }
+    }
+
+    /// Waits for packets, and works on one burst of them.
+    pub fn turn(&mut self) {
+        let received = match self.io.receive(&mut self.packets, WAIT) {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::warn!(worker = self.config.index, %error, "cannot receive packets");
+                std::thread::sleep(PAUSE);
+                0
+            }
+        };
+        // After receiving, so that a packet never meets rules older than itself.
+        self.obey();
+        let now_ns = self.now_ns();
+        let mut packets = std::mem::take(&mut self.packets);
+        self.handle(&mut packets[..received], now_ns);
+        self.packets = packets;
+        for _ in 0..self.io.flush() {
+            self.config.counters.dropped(DropReason::SendFailed);
+        }
+    }
+
+    /// The packet interfaces.
+    pub fn io_mut(&mut self) -> &mut I {
+        &mut self.io
     }
 
     fn now_ns(&self) -> u64 {
         u64::try_from(self.config.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn handle(&mut self, index: usize, now_ns: u64) {
+    fn handle(&mut self, packets: &mut [Packet], now_ns: u64) {
         let mut context = Context {
             tables: &self.tables,
             now_ns,
@@ -83,12 +93,12 @@ impl<I: PacketIo> Worker<I> {
             events: &self.config.events,
             error_indications: &mut self.allowance,
         };
-        let packet = &mut self.packets[index];
-        match process(&mut context, packet) {
-            Verdict::ToAccess(peer) => self.io.send_access(packet, peer),
-            Verdict::ToNetwork(network) => self.io.send_network(packet, network),
+        let io = &mut self.io;
+        process(&mut context, packets, |packet, verdict| match verdict {
+            Verdict::ToAccess(peer) => io.send_access(packet, peer),
+            Verdict::ToNetwork(network) => io.send_network(packet, network),
             Verdict::Buffered | Verdict::Consumed | Verdict::Drop(_) => {}
-        }
+        });
     }
 
     /// Takes every command that waits. Packets that wait leave after the last one, so that they go
@@ -118,14 +128,11 @@ impl<I: PacketIo> Worker<I> {
     /// Sends what waited, by the rules of now.
     fn release(&mut self, session: &Session) {
         let now_ns = self.now_ns();
-        for bytes in session.state.take() {
-            // Not one of the burst that is being worked on: its packets are still to be looked at.
-            let mut packet = Packet::new();
+        let mut packet = Packet::new();
+        for (network, bytes) in session.state.take() {
             packet.set(&bytes);
-            packet.side = Side::Network(0);
-            self.packets.push(packet);
-            self.handle(self.packets.len() - 1, now_ns);
-            self.packets.pop();
+            packet.side = Side::Network(network);
+            self.handle(std::slice::from_mut(&mut packet), now_ns);
         }
     }
 
@@ -159,7 +166,7 @@ mod tests {
             self.0.push(to);
         }
 
-        fn send_network(&mut self, _: &Packet, _: usize) {}
+        fn send_network(&mut self, _: &Packet, _: u16) {}
 
         fn flush(&mut self) -> usize {
             0
@@ -186,7 +193,7 @@ mod tests {
         let mut worker = Worker::new(config, Sent::default());
         commands.send(Command::Publish(before.clone())).unwrap();
         commands.send(Command::Publish(buffering.clone())).unwrap();
-        assert!(buffering.state.push(&udp(SERVER, UE, (53, 4000), 60)));
+        assert!(buffering.state.push(0, &udp(SERVER, UE, (53, 4000), 60)));
         worker.obey();
         assert!(worker.io.0.is_empty());
         commands.send(Command::Publish(after.clone())).unwrap();

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use pdr_classifier::{
     ExpandError, Filters, InsertError, PdrId as RuleId, QfiSet, Rule, Sdf, Side, SourceInterface, UeIp,
 };
+use smallvec::SmallVec;
 use tern_pfcp::*;
 
 use super::rules::{Refusal, RuleSet};
 use super::urr::Urr;
 use crate::config::{ClassifierKind, N6Config};
 use crate::path::{
-    Action, FilterError, Meter, N3, Pdr, Qer, Rules, Session, SessionState, Tunnel, Usage, sdf_filter,
+    Action, FilterError, Measured, Meter, Meters, N3, Pdr, Places, Qer, REFERENCES_MAX, Rules, Session,
+    SessionState, Tunnel, network_instance, sdf_filter,
 };
 
 const TOO_MANY_ALTERNATIVES: &str = "the session's rules have too many alternatives";
@@ -29,31 +31,26 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) networks: &'a [N6Config],
     pub(crate) classifier: ClassifierKind,
     pub(crate) state: &'a Arc<SessionState>,
-    /// Meters that go on, if their rates stay.
-    pub(crate) old_qers: &'a BTreeMap<QerId, Arc<Qer>>,
+    /// Whether there is an inactivity timer.
+    pub(crate) is_watched: bool,
+    /// The QERs before, whose meters go on if their rates stay; by ID.
+    pub(crate) old_qers: &'a [Qer],
     pub(crate) urrs: &'a BTreeMap<UrrId, Urr>,
 }
 
-/// The result.
-pub(crate) struct Compiled {
-    pub(crate) session: Arc<Session>,
-    pub(crate) qers: BTreeMap<QerId, Arc<Qer>>,
-    /// URRs that are new; they count from now on.
-    pub(crate) usages: BTreeMap<UrrId, Arc<Usage>>,
-}
-
-/// Compiles all rules, or names the one that cannot be.
-pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Compiled, Refusal> {
-    let qers: BTreeMap<QerId, Arc<Qer>> = rules
-        .qers
-        .iter()
-        .map(|(id, rule)| (*id, Arc::new(compile_qer(rule, around.old_qers.get(id).map(Arc::as_ref)))))
-        .collect();
-    let usages: BTreeMap<UrrId, Arc<Usage>> = rules
-        .urrs
-        .keys()
-        .map(|id| (*id, around.urrs.get(id).map(|urr| urr.usage.clone()).unwrap_or_default()))
-        .collect();
+/// Compiles all rules, or names the one that cannot be. URRs that are new count from now on.
+pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Session, Refusal> {
+    let old_qer = |id: u32| {
+        let at = around.old_qers.binary_search_by_key(&id, |qer| qer.id).ok()?;
+        around.old_qers.get(at)
+    };
+    // Both are in the order of their IDs, and are found by these.
+    let qers = rules.qers.values().map(|rule| compile_qer(rule, old_qer(rule.qer_id.0))).collect();
+    let usages = rules.urrs.keys().map(|id| Measured {
+        urr_id: id.0,
+        usage: around.urrs.get(id).map(|urr| urr.usage.clone()).unwrap_or_default(),
+    });
+    let parts = Parts { qers, usages: usages.collect() };
     let filters_by_id: BTreeMap<u32, &SdfFilter> = rules
         .pdrs
         .values()
@@ -65,7 +62,7 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Comp
     let (mut uplink, mut downlink) = (Vec::new(), Vec::new());
     let mut alternatives = 0;
     for pdr in rules.pdrs.values() {
-        let compiled = compile_pdr(pdr, rules, around, &qers, &usages, &filters_by_id, ue)?;
+        let compiled = compile_pdr(pdr, rules, around, &parts, &filters_by_id, ue)?;
         alternatives += compiled.1.boxes();
         if alternatives > ALTERNATIVES_MAX {
             return Err(Refusal {
@@ -78,36 +75,77 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Comp
             _ => downlink.push(compiled),
         }
     }
-    let mut addresses: Vec<Ipv4Addr> =
+    let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> =
         rules.pdrs.values().flat_map(|pdr| &pdr.pdi.ue_ip_addresses).filter_map(|ue| ue.ipv4).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    let mut teids: Vec<u32> = rules.teids().collect();
+    ue_addresses.sort_unstable();
+    ue_addresses.dedup();
+    let mut teids: SmallVec<[u32; 2]> = rules.teids().collect();
     teids.sort_unstable();
     teids.dedup();
-    let session = Arc::new(Session {
+    // A session of many rules is one of thousands; what grew on the way is given back.
+    ue_addresses.shrink_to_fit();
+    teids.shrink_to_fit();
+    Ok(Session {
         seid: around.seid,
         generation: around.generation,
-        ue_addresses: addresses,
+        ue_addresses,
         teids,
         uplink: Rules::new(around.classifier, uplink).map_err(too_many)?,
         downlink: Rules::new(around.classifier, downlink).map_err(too_many)?,
+        qers: parts.qers,
+        usages: parts.usages,
         state: around.state.clone(),
-    });
-    Ok(Compiled { session, qers, usages })
+        is_watched: around.is_watched,
+    })
+}
+
+/// What PDRs refer to.
+struct Parts {
+    /// By ID.
+    qers: SmallVec<[Qer; 1]>,
+    /// By ID.
+    usages: SmallVec<[Measured; 1]>,
+}
+
+impl Parts {
+    fn qers(&self, pdr: &CreatePdr) -> Result<Places, Refusal> {
+        let place = |id: &QerId| self.qers.binary_search_by_key(&id.0, |qer| qer.id).ok();
+        places(pdr.qer_ids.iter().map(place), pdr.pdr_id, 109, "the PDR's QER does not exist")
+    }
+
+    fn usages(&self, pdr: &CreatePdr) -> Result<Places, Refusal> {
+        let place = |id: &UrrId| self.usages.binary_search_by_key(&id.0, |measured| measured.urr_id).ok();
+        places(pdr.urr_ids.iter().map(place), pdr.pdr_id, 81, "the PDR's URR does not exist")
+    }
+}
+
+fn places(
+    found: impl Iterator<Item = Option<usize>>,
+    pdr: PdrId,
+    ie: u16,
+    missing: &'static str,
+) -> Result<Places, Refusal> {
+    let failed = FailedRuleId::Pdr(pdr);
+    let mut places: SmallVec<[u8; REFERENCES_MAX]> = SmallVec::new();
+    for place in found {
+        let place = place.and_then(|place| u8::try_from(place).ok());
+        places.push(place.ok_or(Refusal::rule(failed, ie, missing))?);
+    }
+    Places::new(&places).ok_or(Refusal {
+        cause: Cause::NO_RESOURCES_AVAILABLE,
+        ..Refusal::rule(failed, ie, "the PDR refers to too many rules of one kind")
+    })
 }
 
 fn too_many(_: InsertError) -> Refusal {
     Refusal::new(Cause::NO_RESOURCES_AVAILABLE, TOO_MANY_ALTERNATIVES)
 }
 
-#[allow(clippy::too_many_arguments)]
 fn compile_pdr(
     pdr: &CreatePdr,
     rules: &RuleSet,
     around: &Surroundings<'_>,
-    qers: &BTreeMap<QerId, Arc<Qer>>,
-    usages: &BTreeMap<UrrId, Arc<Usage>>,
+    parts: &Parts,
     filters_by_id: &BTreeMap<u32, &SdfFilter>,
     ue: Option<Ipv4Addr>,
 ) -> Result<(Pdr, Rule), Refusal> {
@@ -119,13 +157,7 @@ fn compile_pdr(
         ..refuse(108, "the PDR has no FAR ID")
     })?;
     let far = rules.fars.get(&far_id).ok_or_else(|| refuse(108, "the PDR's FAR does not exist"))?;
-    let find = |id: &QerId| qers.get(id).cloned().ok_or_else(|| refuse(109, "the PDR's QER does not exist"));
-    let pdr_qers = pdr.qer_ids.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    let find = |id: &UrrId| {
-        let usage = usages.get(id).cloned().ok_or_else(|| refuse(81, "the PDR's URR does not exist"))?;
-        Ok((id.0, usage))
-    };
-    let pdr_usages = pdr.urr_ids.iter().map(find).collect::<Result<Vec<_>, Refusal>>()?;
+    let (pdr_qers, pdr_usages) = (parts.qers(pdr)?, parts.usages(pdr)?);
     let uplink = pdr.pdi.source_interface == Interface::Access;
     let mut filters = Vec::new();
     for filter in &pdr.pdi.sdf_filters {
@@ -164,6 +196,11 @@ fn compile_pdr(
             v6: None,
         }),
         sdf_filters: filters,
+        // There is one N3, by whatever name.
+        network_instance: (!uplink)
+            .then(|| pdr.pdi.network_instance.as_ref().and_then(|name| named(name, around)))
+            .flatten()
+            .map(network_instance),
         qfis: QfiSet::new(&qfis).map_err(|_| refuse(124, "a QFI has 6 bits"))?,
         ..pdr_classifier::Pdi::default()
     };
@@ -249,29 +286,32 @@ fn compile_far(far: &CreateFar, around: &Surroundings<'_>) -> Result<Action, Ref
 }
 
 /// The data network that the FAR's network instance names, else the session's DNN, else the first.
-fn network(instance: Option<&Name>, around: &Surroundings<'_>) -> usize {
-    [instance, around.dnn]
-        .into_iter()
-        .flatten()
-        .find_map(|name| {
-            around.networks.iter().position(|network| network.dnn.to_string().eq_ignore_ascii_case(&name.0))
-        })
-        .unwrap_or(0)
+fn network(instance: Option<&Name>, around: &Surroundings<'_>) -> u16 {
+    [instance, around.dnn].into_iter().flatten().find_map(|name| named(name, around)).unwrap_or(0)
+}
+
+/// The data network of this name. An SMF may have names that are none of ours: they restrict nothing.
+fn named(name: &Name, around: &Surroundings<'_>) -> Option<u16> {
+    let is_it = |network: &N6Config| network.dnn.to_string().eq_ignore_ascii_case(&name.0);
+    around.networks.iter().position(is_it).and_then(|at| u16::try_from(at).ok())
 }
 
 fn compile_qer(rule: &CreateQer, old: Option<&Qer>) -> Qer {
-    let meter = |kbps: Option<u64>, old: Option<&Arc<Meter>>| {
-        let kbps = kbps?;
-        let same = old.filter(|old| old.kbps() == kbps).cloned();
-        Some(same.unwrap_or_else(|| Arc::new(Meter::new(kbps))))
-    };
+    let old = old.and_then(|qer| qer.meters.as_ref());
+    let meters = rule.mbr.map(|mbr| match old {
+        Some(old) if old.kbps() == (mbr.uplink_kbps, mbr.downlink_kbps) => old.clone(),
+        Some(old) => Arc::new(old.at(mbr.uplink_kbps, mbr.downlink_kbps)),
+        None => {
+            Arc::new(Meters { uplink: Meter::new(mbr.uplink_kbps), downlink: Meter::new(mbr.downlink_kbps) })
+        }
+    });
     Qer {
+        id: rule.qer_id.0,
         uplink_open: !rule.gate_status.uplink_closed,
         downlink_open: !rule.gate_status.downlink_closed,
-        uplink: meter(rule.mbr.map(|mbr| mbr.uplink_kbps), old.and_then(|old| old.uplink.as_ref())),
-        downlink: meter(rule.mbr.map(|mbr| mbr.downlink_kbps), old.and_then(|old| old.downlink.as_ref())),
         qfi: rule.qfi.map(|qfi| qfi.0),
         rqi: rule.rqi.is_some_and(|rqi| rqi.0),
         ppi: rule.paging_policy_indicator.map(|ppi| ppi.0),
+        meters,
     }
 }

@@ -8,11 +8,11 @@ use tern_n4::Request;
 use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
-use super::compile::{Compiled, Surroundings, compile};
+use super::compile::{Surroundings, compile};
 use super::rules::{Refusal, RuleSet};
 use super::urr::Urr;
 use super::{Core, SessionContext};
-use crate::path::{Command, SessionState};
+use crate::path::{Command, Measured, SessionState};
 
 impl Core {
     pub(super) fn on_establishment(
@@ -44,6 +44,7 @@ impl Core {
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
         let created_pdr = rules.allocate(None, address, &mut self.teids)?;
+        let inactivity = body.user_plane_inactivity_timer.map(inactivity).unwrap_or_default();
         let around = Surroundings {
             seid,
             generation: 0,
@@ -51,20 +52,20 @@ impl Core {
             networks: &self.config.n6,
             classifier: self.config.classifier,
             state: &state,
-            old_qers: &BTreeMap::new(),
+            is_watched: inactivity.is_some(),
+            old_qers: &[],
             urrs: &BTreeMap::new(),
         };
-        let Compiled { session, qers, usages } =
-            compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created_pdr))?;
-        let measured = |(id, rule): (&UrrId, &CreateUrr)| {
-            (*id, Urr::new(rule.clone(), usages.get(id).cloned().unwrap_or_default(), now))
+        let session =
+            Arc::new(compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created_pdr))?);
+        let measured = |((id, rule), measured): ((&UrrId, &CreateUrr), &Measured)| {
+            (*id, Urr::new(rule.clone(), measured.usage.clone(), now))
         };
-        let urrs: BTreeMap<UrrId, Urr> = rules.urrs.iter().map(measured).collect();
+        let urrs: BTreeMap<UrrId, Urr> = rules.urrs.iter().zip(&session.usages).map(measured).collect();
         for tunnel in rules.tunnels() {
             self.by_tunnel.insert(tunnel, seid);
         }
         self.by_cp.insert((smf, body.cp_f_seid.seid), seid);
-        let inactivity = body.user_plane_inactivity_timer.map(inactivity).unwrap_or_default();
         tracing::info!(
             seid,
             %smf,
@@ -81,7 +82,6 @@ impl Core {
             smf,
             dnn: body.apn_dnn,
             rules,
-            qers,
             urrs,
             inactivity,
             inactivity_deadline: None,

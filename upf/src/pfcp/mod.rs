@@ -21,7 +21,7 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
-use crate::path::{Command, Event, Qer, Session, SessionState};
+use crate::path::{Command, Event, Session, SessionState};
 use rules::{Refusal, RuleSet};
 use teid::Teids;
 use urr::Urr;
@@ -70,7 +70,6 @@ struct SessionContext {
     smf: IpAddr,
     dnn: Option<Name>,
     rules: RuleSet,
-    qers: BTreeMap<QerId, Arc<Qer>>,
     urrs: BTreeMap<UrrId, Urr>,
     inactivity: Option<Duration>,
     inactivity_deadline: Option<Instant>,

@@ -1,17 +1,18 @@
 //! PFCP session modification: TS 29.244 §6.3.3. All of it, or nothing.
 
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 use tern_n4::Request;
 use tern_pfcp::*;
 use tern_types::Instant;
 
-use super::compile::{Compiled, Surroundings, compile};
+use super::compile::{Surroundings, compile};
 use super::establishment::inactivity;
 use super::rules::{Effects, Refusal, RuleSet};
 use super::urr::Urr;
 use super::{Core, Due};
-use crate::path::{Command, Tunnel};
+use crate::path::{Command, Session, Tunnel};
 
 impl Core {
     pub(super) fn on_modification(
@@ -54,7 +55,8 @@ impl Core {
             networks: &self.config.n6,
             classifier: self.config.classifier,
             state: &session.state,
-            old_qers: &session.qers,
+            is_watched: body.user_plane_inactivity_timer.map_or(session.inactivity, inactivity).is_some(),
+            old_qers: &session.published.qers,
             urrs: &session.urrs,
         };
         let compiled = compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created))?;
@@ -80,13 +82,12 @@ impl Core {
         now: Instant,
         seid: u64,
         rules: RuleSet,
-        compiled: Compiled,
+        published: Session,
         body: &SessionModificationRequest,
     ) -> Vec<UsageReport> {
         let Some(session) = self.sessions.get_mut(&seid) else { return Vec::new() };
-        let Compiled { session: published, qers, usages } = compiled;
+        let published = Arc::new(published);
         let old = std::mem::replace(&mut session.rules, rules);
-        session.qers = qers;
         session.published = published.clone();
         if let Some(f_seid) = body.cp_f_seid {
             self.by_cp.remove(&(session.smf, session.cp.seid));
@@ -115,9 +116,9 @@ impl Core {
             stays
         });
         let all = body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::QAURR));
-        for (id, rule) in &session.rules.urrs {
-            let usage = usages.get(id).cloned().unwrap_or_default();
-            let urr = session.urrs.entry(*id).or_insert_with(|| Urr::new(rule.clone(), usage, now));
+        for ((id, rule), measured) in session.rules.urrs.iter().zip(&published.usages) {
+            let new = || Urr::new(rule.clone(), measured.usage.clone(), now);
+            let urr = session.urrs.entry(*id).or_insert_with(new);
             urr.update(rule);
             if all || body.query_urr.iter().any(|query| query.urr_id == *id) {
                 let mut report = urr.report(now, UsageReportTrigger::IMMER);

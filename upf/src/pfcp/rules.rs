@@ -7,8 +7,10 @@ use tern_pfcp::*;
 
 use super::teid::Teids;
 
-/// Rules of one kind in one session.
-const RULES_MAX: usize = 256;
+/// PDRs in one session.
+const PDRS_MAX: usize = 1_024;
+/// Rules of any other kind in one session: the data path counts them with eight bits.
+const OTHERS_MAX: usize = 1 << u8::BITS;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,8 @@ fn insert<K: Ord + Copy, V>(
     failed: FailedRuleId,
     ie: u16,
 ) -> Result<(), Refusal> {
-    if map.len() >= RULES_MAX {
+    let max = if matches!(failed, FailedRuleId::Pdr(_)) { PDRS_MAX } else { OTHERS_MAX };
+    if map.len() >= max {
         let refusal = Refusal::rule(failed, ie, "too many rules in one session");
         return Err(Refusal { cause: Cause::NO_RESOURCES_AVAILABLE, ..refusal });
     }

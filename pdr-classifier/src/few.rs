@@ -1,0 +1,263 @@
+//! A handful of boxes in one piece of memory.
+
+use crate::classifier::Classifier;
+use crate::error::InsertError;
+use crate::expand::Rule;
+use crate::key::{Key, LANES};
+use crate::pdi::{PdrId, Rank};
+use crate::region::{Beyond, Region};
+use crate::simd::{Compare, FOUR, Search, Vectors};
+
+/// The most boxes.
+pub(crate) const FEW_MAX: usize = 8;
+
+/// At most [`FEW_MAX`] boxes in precedence order, all compared with a packet at once, lane by lane.
+///
+/// It is made anew with each change, and as small as it can be: a session has one of these, and there are
+/// millions of sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Few {
+    /// For each of the `common` lanes: low, span. For each of the lanes `apart`: the boxes' lows, then their
+    /// spans, each filled up to four or eight. Then the boxes' ranks: precedence, ID. Then the ranks of
+    /// rules without boxes.
+    words: Box<[u32]>,
+    /// What words cannot say, by boxes, if there is any.
+    beyond: Option<Box<[Beyond]>>,
+    /// Lanes that all boxes restrict in the same way, a bit each.
+    common: u32,
+    /// Other lanes that a box restricts.
+    apart: u32,
+    boxes: u8,
+    vectors: Vectors,
+}
+
+/// Where a value may be in a lane: at most `span` behind `low`, round the end of the numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Interval {
+    low: u32,
+    span: u32,
+}
+
+impl Interval {
+    const ALL: Self = Self { low: 0, span: u32::MAX };
+
+    fn of(region: &Region, lane: usize) -> Self {
+        let (low, high) = region.interval(lane);
+        Self { low, span: high - low }
+    }
+}
+
+impl Few {
+    pub(crate) fn new(vectors: Vectors) -> Self {
+        Self { words: Box::default(), beyond: None, common: 0, apart: 0, boxes: 0, vectors }
+    }
+
+    /// Whether so many boxes, and so many rules, are few.
+    pub(crate) fn holds(boxes: usize, rules: usize) -> bool {
+        boxes <= FEW_MAX && rules <= FEW_MAX
+    }
+
+    /// The set with these instructions.
+    pub(crate) fn with_vectors(self, vectors: Vectors) -> Self {
+        Self { vectors, ..self }
+    }
+
+    /// These rules, of distinct IDs; [`Few::holds`] them.
+    pub(crate) fn of<'a>(rules: impl IntoIterator<Item = &'a Rule>, vectors: Vectors) -> Self {
+        let mut all: Vec<(Rank, &Region)> = Vec::new();
+        let mut without: Vec<Rank> = Vec::new();
+        for rule in rules {
+            all.extend(rule.regions.iter().map(|region| (rule.rank, region)));
+            if rule.regions.is_empty() {
+                without.push(rule.rank);
+            }
+        }
+        all.sort_by_key(|(rank, _)| *rank);
+        let width = width(all.len());
+        let (mut shared, mut columns) = (Vec::new(), Vec::new());
+        let (mut common, mut apart) = (0, 0);
+        let used = all.iter().fold(0, |used, (_, region)| used | region.used);
+        for lane in (0..LANES).filter(|lane| used >> lane & 1 == 1) {
+            let intervals = || all.iter().map(|(_, region)| Interval::of(region, lane));
+            match intervals().next() {
+                Some(first) if intervals().all(|interval| interval == first) => {
+                    common |= 1 << lane;
+                    shared.extend([first.low, first.span]);
+                }
+                _ => {
+                    apart |= 1 << lane;
+                    let filled = intervals().chain(std::iter::repeat(Interval::ALL)).take(width);
+                    columns.extend(filled.clone().map(|interval| interval.low));
+                    columns.extend(filled.map(|interval| interval.span));
+                }
+            }
+        }
+        let irregular = all.iter().any(|(_, region)| region.irregular);
+        let ranks = all.iter().map(|(rank, _)| *rank).chain(without);
+        let ranks = ranks.flat_map(|rank| [rank.precedence, rank.id.0]);
+        Self {
+            words: shared.into_iter().chain(columns).chain(ranks).collect(),
+            beyond: irregular.then(|| all.iter().map(|(_, region)| region.beyond.clone()).collect()),
+            common,
+            apart,
+            boxes: all.len() as u8,
+            vectors,
+        }
+    }
+
+    /// The rules, in order; those without boxes last.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for (at, rank) in self.ranks().enumerate() {
+            let region = (at < usize::from(self.boxes)).then(|| self.region(at));
+            match rules.last_mut() {
+                Some(rule) if rule.rank == rank => rule.regions.extend(region),
+                _ => rules.push(Rule { rank, regions: region.into_iter().collect() }),
+            }
+        }
+        rules
+    }
+
+    fn region(&self, at: usize) -> Region {
+        let width = width(self.boxes.into());
+        let (shared, columns, _) = self.parts();
+        let common = lanes(self.common).zip(shared.chunks_exact(2)).map(|(lane, two)| (lane, two[0], two[1]));
+        let apart = lanes(self.apart)
+            .zip(columns.chunks_exact(2 * width))
+            .map(|(lane, column)| (lane, column[at], column[width + at]));
+        let mut region = common
+            .chain(apart)
+            .fold(Region::ALL, |region, (lane, low, span)| region.between(lane, low, low.wrapping_add(span)));
+        if let Some(beyond) = self.beyond.as_ref().and_then(|beyond| beyond.get(at)) {
+            region.irregular = *beyond != Beyond::NOTHING;
+            region.beyond = beyond.clone();
+        }
+        region
+    }
+
+    /// Of the boxes in order, then of rules without boxes.
+    fn ranks(&self) -> impl Iterator<Item = Rank> {
+        self.parts().2.chunks_exact(2).map(|two| Rank { precedence: two[0], id: PdrId(two[1]) })
+    }
+
+    /// The lowest rank of all boxes.
+    pub(crate) fn first_rank(&self) -> Option<Rank> {
+        self.ranks().next().filter(|_| self.boxes > 0)
+    }
+
+    /// Common lanes, columns, ranks.
+    #[inline(always)]
+    fn parts(&self) -> (&[u32], &[u32], &[u32]) {
+        let shared = 2 * self.common.count_ones() as usize;
+        let columns = 2 * width(self.boxes.into()) * self.apart.count_ones() as usize;
+        let (shared, rest) = self.words.split_at(shared.min(self.words.len()));
+        let (columns, ranks) = rest.split_at(columns.min(rest.len()));
+        (shared, columns, ranks)
+    }
+
+    /// Asks for the memory that a lookup needs.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        crate::simd::prefetch_all(&self.words);
+    }
+}
+
+/// Numbers of a column's halves.
+const fn width(boxes: usize) -> usize {
+    if boxes <= FOUR { FOUR } else { FEW_MAX }
+}
+
+/// The lanes of these bits.
+fn lanes(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lane = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (lane < u32::BITS).then_some(lane as usize)
+    })
+}
+
+struct Find<'a>(&'a Few, &'a Key);
+
+impl Search for Find<'_> {
+    type Found = Option<Rank>;
+
+    #[inline(always)]
+    fn run(self, compare: impl Compare) -> Option<Rank> {
+        let Self(set, key) = self;
+        let (shared, columns, ranks) = set.parts();
+        let (pairs, _) = shared.as_chunks::<2>();
+        let mut outside = false;
+        for (lane, [low, span]) in lanes(set.common).zip(pairs) {
+            outside |= key.lanes[lane % LANES].wrapping_sub(*low) > *span;
+        }
+        if outside {
+            return None;
+        }
+        let mut live = (1u32 << set.boxes) - 1;
+        if usize::from(set.boxes) <= FOUR {
+            let (columns, _) = columns.as_chunks::<{ 2 * FOUR }>();
+            for (lane, column) in lanes(set.apart).zip(columns) {
+                live &= compare.among_four(key.lanes[lane % LANES], column);
+            }
+        } else {
+            let (columns, _) = columns.as_chunks::<{ 2 * FEW_MAX }>();
+            for (lane, column) in lanes(set.apart).zip(columns) {
+                live &= compare.among_eight(key.lanes[lane % LANES], column);
+            }
+        }
+        if let Some(beyond) = &set.beyond {
+            for (at, beyond) in beyond.iter().enumerate() {
+                if live >> at & 1 == 1 && !beyond.matches(key) {
+                    live &= !(1 << at);
+                }
+            }
+        }
+        let (ranks, _) = ranks.as_chunks::<2>();
+        let [precedence, id] = *ranks.get(live.trailing_zeros() as usize)?;
+        (live != 0).then_some(Rank { precedence, id: PdrId(id) })
+    }
+}
+
+impl Classifier for Few {
+    fn insert(&mut self, rule: &Rule) -> Result<(), InsertError> {
+        if self.contains(rule.id()) {
+            return Err(InsertError::Duplicate(rule.id()));
+        }
+        if !Self::holds(self.boxes() + rule.boxes(), self.len() + 1) {
+            return Err(InsertError::Full);
+        }
+        *self = Self::of(self.rules().iter().chain([rule]), self.vectors);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: PdrId) -> bool {
+        let mut rules = self.rules();
+        let before = rules.len();
+        rules.retain(|rule| rule.id() != id);
+        let removed = rules.len() < before;
+        if removed {
+            *self = Self::of(&rules, self.vectors);
+        }
+        removed
+    }
+
+    #[inline]
+    fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
+        let found = self.vectors.run(Find(self, key))?;
+        below.is_none_or(|below| found < below).then_some(found)
+    }
+
+    fn contains(&self, id: PdrId) -> bool {
+        self.ranks().any(|rank| rank.id == id)
+    }
+
+    fn boxes(&self) -> usize {
+        self.boxes.into()
+    }
+
+    fn len(&self) -> usize {
+        let mut ranks: Vec<Rank> = self.ranks().collect();
+        ranks.dedup();
+        ranks.len()
+    }
+}

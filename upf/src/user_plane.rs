@@ -1,0 +1,108 @@
+//! The user plane without sockets, for those who bring packets of their own: benches, simulations.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+
+use tern_types::{Instant, Random};
+
+use crate::config::Config;
+use crate::io::PacketIo;
+use crate::path::{Command, Event, PathCounters, Worker, WorkerConfig};
+use crate::pfcp::{Core, Output};
+
+/// Events of the workers that may wait for the next datagram.
+const EVENTS_MAX: usize = 4_096;
+
+/// PFCP sessions and the workers that forward by them. N4 are the datagrams that it is given and those that
+/// it gives back; nothing is sent again.
+pub struct UserPlane {
+    config: Config,
+    core: Core,
+    workers: Vec<Sender<Command>>,
+    counters: Arc<PathCounters>,
+    events: Receiver<Event>,
+    events_sender: SyncSender<Event>,
+    origin: std::time::Instant,
+    stop: Arc<AtomicBool>,
+}
+
+impl UserPlane {
+    /// Without sessions and workers. TEIDs and SEIDs follow from `random`.
+    pub fn new(config: &Config, now: Instant, random: Random) -> Self {
+        let (events_sender, events) = sync_channel(EVENTS_MAX);
+        Self {
+            config: config.clone(),
+            core: Core::new(config, now, random),
+            workers: Vec::new(),
+            counters: Arc::default(),
+            events,
+            events_sender,
+            origin: std::time::Instant::now(),
+            stop: Arc::default(),
+        }
+    }
+
+    /// A worker for a thread of its own, which knows the sessions that are established from now on.
+    pub fn worker<I: PacketIo>(&mut self, io: I) -> Worker<I> {
+        let (sender, commands) = channel();
+        let events = self.events_sender.clone();
+        let config = WorkerConfig {
+            index: self.workers.len(),
+            n3_address: self.config.n3_advertised(),
+            origin: self.origin,
+            commands,
+            events: Box::new(move |event| events.try_send(event).is_ok()),
+            counters: self.counters.clone(),
+            stop: self.stop.clone(),
+        };
+        self.workers.push(sender);
+        Worker::new(config, io)
+    }
+
+    /// Takes a datagram of an SMF and what the workers have to tell; the datagrams that this causes are
+    /// added to `answers`.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+        answers: &mut Vec<Vec<u8>>,
+    ) {
+        self.core.handle_datagram(now, from, datagram);
+        while let Ok(event) = self.events.try_recv() {
+            self.core.handle_event(now, event);
+        }
+        while let Some(output) = self.core.next_output() {
+            match output {
+                Output::Transmit { bytes, .. } => answers.push(bytes),
+                // A worker that has ended stops nobody else.
+                Output::Path(command) => {
+                    self.workers.iter().for_each(|worker| _ = worker.send(command.clone()))
+                }
+            }
+        }
+    }
+
+    /// The number of PFCP sessions.
+    pub fn sessions(&self) -> usize {
+        self.core.session_count()
+    }
+
+    /// Packets and octets forwarded, and packets dropped by reason, of all workers.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.counters.snapshot()
+    }
+
+    /// Ends the workers after the burst that each is at; a worker's [`PacketIo`] may set it as well.
+    pub fn stop(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+}
+
+impl Drop for UserPlane {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
