@@ -216,6 +216,18 @@ messages! {
 }
 
 impl Message {
+    /// The IEs alone, of any length: for keeping what a message says, not for sending it.
+    pub fn to_ies(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+
+    /// Reads what [`Message::to_ies`] wrote of a message of this type.
+    pub fn from_ies(kind: MessageType, ies: &[u8]) -> Result<Self, DecodeError> {
+        Self::read(kind, &mut Cursor::new(0, ies, 0))
+    }
+
     /// The cause of a response that has one.
     pub fn cause(&self) -> Option<Cause> {
         match self {

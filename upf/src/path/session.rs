@@ -176,6 +176,15 @@ impl Session {
         self.downlink.all().iter().any(|rule| matches!(rule.action, Action::Buffer { .. }))
     }
 
+    /// Remote tunnels: by these an error indication finds the session.
+    pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
+        let rules = self.uplink.all().iter().chain(self.downlink.all());
+        rules.filter_map(|rule| match rule.action {
+            Action::ToAccess(tunnel) => Some((*tunnel.peer.ip(), tunnel.teid)),
+            _ => None,
+        })
+    }
+
     /// The rules for packets of this direction.
     #[inline]
     fn rules(&self, uplink: bool) -> &Rules {

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use tern_pfcp::*;
 
 use super::rules::{Refusal, RuleSet};
-use super::urr::Urr;
+use super::urr::Urrs;
 use crate::config::{ClassifierKind, N6Config};
 use crate::path::{
     Action, FilterError, Measured, Meter, Meters, N3, Pdr, Places, Qer, REFERENCES_MAX, Rules, Session,
@@ -35,7 +35,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) is_watched: bool,
     /// The QERs before, whose meters go on if their rates stay; by ID.
     pub(crate) old_qers: &'a [Qer],
-    pub(crate) urrs: &'a BTreeMap<UrrId, Urr>,
+    pub(crate) urrs: &'a Urrs,
 }
 
 /// Compiles all rules, or names the one that cannot be. URRs that are new count from now on.
@@ -48,7 +48,7 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Sess
     let qers = rules.qers.values().map(|rule| compile_qer(rule, old_qer(rule.qer_id.0))).collect();
     let usages = rules.urrs.keys().map(|id| Measured {
         urr_id: id.0,
-        usage: around.urrs.get(id).map(|urr| urr.usage.clone()).unwrap_or_default(),
+        usage: around.urrs.get(*id).map(|urr| urr.usage.clone()).unwrap_or_default(),
     });
     let parts = Parts { qers, usages: usages.collect() };
     let filters_by_id: BTreeMap<u32, &SdfFilter> = rules

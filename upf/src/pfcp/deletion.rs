@@ -16,7 +16,7 @@ impl Core {
         let seid = session.seid;
         let Some(mut session) = self.remove_session(seid) else { return };
         let usage_report =
-            session.urrs.values_mut().map(|urr| urr.report(now, UsageReportTrigger::TERMR)).collect();
+            session.urrs.iter_mut().map(|urr| urr.report(now, UsageReportTrigger::TERMR)).collect();
         tracing::info!(seid, smf = %session.smf, ue = ?session.published.ue_addresses, "PFCP session deleted");
         let response =
             SessionDeletionResponse { cause: Cause::REQUEST_ACCEPTED, usage_report, ..Default::default() };

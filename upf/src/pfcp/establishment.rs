@@ -1,6 +1,5 @@
 //! PFCP session establishment: TS 29.244 §6.3.2.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,9 +9,9 @@ use tern_types::{Duration, Instant};
 
 use super::compile::{Surroundings, compile};
 use super::rules::{Refusal, RuleSet};
-use super::urr::Urr;
+use super::urr::Urrs;
 use super::{Core, SessionContext};
-use crate::path::{Command, Measured, SessionState};
+use crate::path::{Command, SessionState};
 
 impl Core {
     pub(super) fn on_establishment(
@@ -43,7 +42,7 @@ impl Core {
         let mut rules = RuleSet::establish(&body)?;
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
-        let created_pdr = rules.allocate(None, address, &mut self.teids)?;
+        let created_pdr = rules.allocate(&[], address, &mut self.teids)?;
         let inactivity = body.user_plane_inactivity_timer.map(inactivity).unwrap_or_default();
         let around = Surroundings {
             seid,
@@ -54,15 +53,12 @@ impl Core {
             state: &state,
             is_watched: inactivity.is_some(),
             old_qers: &[],
-            urrs: &BTreeMap::new(),
+            urrs: &Urrs::default(),
         };
         let session =
             Arc::new(compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created_pdr))?);
-        let measured = |((id, rule), measured): ((&UrrId, &CreateUrr), &Measured)| {
-            (*id, Urr::new(rule.clone(), measured.usage.clone(), now))
-        };
-        let urrs: BTreeMap<UrrId, Urr> = rules.urrs.iter().zip(&session.usages).map(measured).collect();
-        for tunnel in rules.tunnels() {
+        let urrs = Urrs::new(rules.urrs.values(), &session.usages, Urrs::default(), now);
+        for tunnel in session.tunnels() {
             self.by_tunnel.insert(tunnel, seid);
         }
         self.by_cp.insert((smf, body.cp_f_seid.seid), seid);
@@ -75,13 +71,13 @@ impl Core {
             "PFCP session established"
         );
         self.path(Command::Publish(session.clone()));
-        let urr_ids: Vec<UrrId> = urrs.keys().copied().collect();
+        let urr_ids: Vec<UrrId> = rules.urrs.keys().copied().collect();
         let context = SessionContext {
             seid,
             cp: body.cp_f_seid,
             smf,
             dnn: body.apn_dnn,
-            rules,
+            rules: rules.pack(),
             urrs,
             inactivity,
             inactivity_deadline: None,

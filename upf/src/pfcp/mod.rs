@@ -22,9 +22,9 @@ use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
 use crate::path::{Command, Event, Session, SessionState};
-use rules::{Refusal, RuleSet};
+use rules::{PackedRules, Refusal};
 use teid::Teids;
-use urr::Urr;
+use urr::Urrs;
 
 /// Seconds between the epochs of NTP (1900) and Unix (1970).
 const NTP_OFFSET_S: u64 = 2_208_988_800;
@@ -69,8 +69,8 @@ struct SessionContext {
     /// The SMF whose association it belongs to.
     smf: IpAddr,
     dnn: Option<Name>,
-    rules: RuleSet,
-    urrs: BTreeMap<UrrId, Urr>,
+    rules: PackedRules,
+    urrs: Urrs,
     inactivity: Option<Duration>,
     inactivity_deadline: Option<Instant>,
     state: Arc<SessionState>,
@@ -253,15 +253,15 @@ impl Core {
     fn remove_session(&mut self, seid: u64) -> Option<SessionContext> {
         let session = self.sessions.remove(&seid)?;
         self.by_cp.remove(&(session.smf, session.cp.seid));
-        for tunnel in session.rules.tunnels() {
+        for tunnel in session.published.tunnels() {
             self.by_tunnel.remove(&tunnel);
         }
-        for teid in session.rules.teids() {
-            self.teids.free(teid);
+        for teid in &session.published.teids {
+            self.teids.free(*teid);
         }
-        for (urr_id, urr) in &session.urrs {
+        for urr in session.urrs.iter() {
             if let Some(at) = urr.deadline {
-                self.deadlines.remove(&(at, Due::Urr(seid, *urr_id)));
+                self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
             }
         }
         if let Some(at) = session.inactivity_deadline {
@@ -326,7 +326,7 @@ impl Core {
     }
 
     fn set_urr_deadline(&mut self, seid: u64, urr_id: UrrId) {
-        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(&urr_id)) else {
+        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         if let Some(before) = urr.deadline {

@@ -10,7 +10,7 @@ use tern_types::Instant;
 use super::compile::{Surroundings, compile};
 use super::establishment::inactivity;
 use super::rules::{Effects, Refusal, RuleSet};
-use super::urr::Urr;
+use super::urr::Urrs;
 use super::{Core, Due};
 use crate::path::{Command, Session, Tunnel};
 
@@ -45,9 +45,9 @@ impl Core {
         let gone = || Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
         let address = self.config.n3_advertised();
         let session = self.sessions.get(&seid).ok_or_else(gone)?;
-        let mut rules = session.rules.clone();
+        let mut rules = session.rules.unpack(session.urrs.rules())?;
         let mut effects = rules.modify(body)?;
-        let created = rules.allocate(Some(&session.rules), address, &mut self.teids)?;
+        let created = rules.allocate(&session.published.teids, address, &mut self.teids)?;
         let around = Surroundings {
             seid,
             generation: session.published.generation + 1,
@@ -87,49 +87,42 @@ impl Core {
     ) -> Vec<UsageReport> {
         let Some(session) = self.sessions.get_mut(&seid) else { return Vec::new() };
         let published = Arc::new(published);
-        let old = std::mem::replace(&mut session.rules, rules);
-        session.published = published.clone();
+        let old = std::mem::replace(&mut session.published, published.clone());
         if let Some(f_seid) = body.cp_f_seid {
             self.by_cp.remove(&(session.smf, session.cp.seid));
             session.cp = f_seid;
             self.by_cp.insert((session.smf, f_seid.seid), seid);
         }
-        let teids: Vec<u32> = session.rules.teids().collect();
-        for teid in old.teids().filter(|teid| !teids.contains(teid)) {
-            self.teids.free(teid);
+        for teid in old.teids.iter().filter(|teid| !published.teids.contains(teid)) {
+            self.teids.free(*teid);
         }
         for tunnel in old.tunnels() {
             self.by_tunnel.remove(&tunnel);
         }
-        for tunnel in session.rules.tunnels() {
+        for tunnel in published.tunnels() {
             self.by_tunnel.insert(tunnel, seid);
         }
         let mut reports = Vec::new();
-        session.urrs.retain(|id, urr| {
-            let stays = session.rules.urrs.contains_key(id);
-            if !stays {
-                reports.push(urr.report(now, UsageReportTrigger::TERMR));
-                if let Some(at) = urr.deadline {
-                    self.deadlines.remove(&(at, Due::Urr(seid, *id)));
-                }
-            }
-            stays
-        });
-        let all = body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::QAURR));
-        for ((id, rule), measured) in session.rules.urrs.iter().zip(&published.usages) {
-            let new = || Urr::new(rule.clone(), measured.usage.clone(), now);
-            let urr = session.urrs.entry(*id).or_insert_with(new);
-            urr.update(rule);
-            if all || body.query_urr.iter().any(|query| query.urr_id == *id) {
-                let mut report = urr.report(now, UsageReportTrigger::IMMER);
-                report.query_urr_reference = body.query_urr_reference;
-                reports.push(report);
+        for mut urr in session.urrs.take_others(&rules.urrs) {
+            reports.push(urr.report(now, UsageReportTrigger::TERMR));
+            if let Some(at) = urr.deadline {
+                self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
             }
         }
+        let before = std::mem::take(&mut session.urrs);
+        session.urrs = Urrs::new(rules.urrs.values(), &published.usages, before, now);
+        let all = body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::QAURR));
+        let is_asked = |id| all || body.query_urr.iter().any(|query| query.urr_id == id);
+        for urr in session.urrs.iter_mut().filter(|urr| is_asked(urr.rule.urr_id)) {
+            let mut report = urr.report(now, UsageReportTrigger::IMMER);
+            report.query_urr_reference = body.query_urr_reference;
+            reports.push(report);
+        }
+        let urr_ids: Vec<UrrId> = rules.urrs.keys().copied().collect();
+        session.rules = rules.pack();
         if body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::DROBU)) {
             drop(session.state.take());
         }
-        let urr_ids: Vec<UrrId> = session.urrs.keys().copied().collect();
         if let Some(timer) = body.user_plane_inactivity_timer {
             session.inactivity = inactivity(timer);
             let deadline = session.inactivity.map(|after| now + after);

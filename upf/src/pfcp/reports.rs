@@ -30,7 +30,7 @@ impl Core {
     }
 
     pub(super) fn on_usage_reached(&mut self, now: Instant, seid: u64, urr_id: UrrId, quota: bool) {
-        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(&urr_id)) else {
+        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         // Several workers may have asked; the first report has begun a new measurement.
@@ -42,7 +42,7 @@ impl Core {
     }
 
     pub(super) fn on_urr_deadline(&mut self, now: Instant, at: Instant, seid: u64, urr_id: UrrId) {
-        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(&urr_id)) else {
+        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         if urr.deadline != Some(at) {

@@ -249,10 +249,11 @@ impl RuleSet {
         Ok(())
     }
 
-    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it.
+    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it. `before` are those that
+    /// the session has.
     pub(crate) fn allocate(
         &mut self,
-        before: Option<&Self>,
+        before: &[u32],
         address: Ipv4Addr,
         teids: &mut Teids,
     ) -> Result<Vec<CreatedPdr>, Refusal> {
@@ -284,16 +285,44 @@ impl RuleSet {
         })
     }
 
-    /// Remote tunnels: by these an error indication finds the session.
-    pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
-        self.fars.values().filter_map(|far| tunnel_of(far).map(|(teid, address)| (address, teid)))
+    /// The rules for keeping, without the URRs.
+    pub(crate) fn pack(self) -> PackedRules {
+        let request = SessionModificationRequest {
+            create_pdr: self.pdrs.into_values().collect(),
+            create_far: self.fars.into_values().collect(),
+            create_qer: self.qers.into_values().collect(),
+            create_bar: self.bars.into_values().collect(),
+            ..Default::default()
+        };
+        PackedRules(Message::from(request).to_ies().into())
+    }
+}
+
+/// A session's rules but the URRs, as the IEs that create them: a tenth of what they take as values. They are
+/// needed again when the session is modified.
+#[derive(Debug)]
+pub(crate) struct PackedRules(Box<[u8]>);
+
+impl PackedRules {
+    /// The rules, with these URRs.
+    pub(crate) fn unpack<'a>(&self, urrs: impl Iterator<Item = &'a CreateUrr>) -> Result<RuleSet, Refusal> {
+        let broken = || Refusal::new(Cause::SYSTEM_FAILURE, "the session's rules cannot be read again");
+        let request = Message::from_ies(MessageType::SessionModificationRequest, &self.0);
+        let Ok(Message::SessionModificationRequest(request)) = request else { return Err(broken()) };
+        Ok(RuleSet {
+            pdrs: request.create_pdr.into_iter().map(|rule| (rule.pdr_id, rule)).collect(),
+            fars: request.create_far.into_iter().map(|rule| (rule.far_id, rule)).collect(),
+            qers: request.create_qer.into_iter().map(|rule| (rule.qer_id, rule)).collect(),
+            urrs: urrs.map(|rule| (rule.urr_id, rule.clone())).collect(),
+            bars: request.create_bar.into_iter().map(|rule| (rule.bar_id, rule)).collect(),
+        })
     }
 }
 
 /// The TEID for a PDR that asks for one.
 fn choose(
     pdr: &CreatePdr,
-    before: Option<&RuleSet>,
+    before: &[u32],
     shared: &mut BTreeMap<u8, u32>,
     teids: &mut Teids,
 ) -> Result<Option<u32>, Refusal> {
@@ -316,7 +345,7 @@ fn choose(
         }
         // One that we allocated in this session may be repeated; any other is not ours.
         Some(FTeid::Assigned { teid, .. }) => {
-            if before.is_some_and(|before| before.teids().any(|known| known == teid)) {
+            if before.contains(&teid) {
                 return Ok(None);
             }
             let refusal = Refusal::rule(failed, 21, "F-TEIDs are allocated by the UPF alone");

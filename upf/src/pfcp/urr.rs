@@ -1,12 +1,13 @@
 //! A usage reporting rule at work: TS 29.244 §5.2.2.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
 use super::ntp_seconds;
-use crate::path::{Limits, Usage};
+use crate::path::{Limits, Measured, Usage};
 
 /// The state of one URR.
 #[derive(Debug)]
@@ -22,6 +23,67 @@ pub(crate) struct Urr {
     quota: Limits,
     /// Of the period and of the time threshold, the earlier one.
     pub(crate) deadline: Option<Instant>,
+}
+
+/// The URRs of one session, in the order of their IDs.
+#[derive(Debug, Default)]
+pub(crate) struct Urrs(Vec<Urr>);
+
+impl Urrs {
+    /// These rules measure from now on, each into what the data path counts in; both are in the order of the
+    /// IDs. Measurements of `before` go on.
+    pub(crate) fn new<'a>(
+        rules: impl ExactSizeIterator<Item = &'a CreateUrr>,
+        usages: &[Measured],
+        mut before: Self,
+        now: Instant,
+    ) -> Self {
+        let mut urrs = Vec::with_capacity(rules.len());
+        for (rule, measured) in rules.zip(usages) {
+            let known = before.place(rule.urr_id).map(|at| before.0.remove(at));
+            urrs.push(match known {
+                Some(mut urr) => {
+                    urr.update(rule);
+                    urr
+                }
+                None => Urr::new(rule.clone(), measured.usage.clone(), now),
+            });
+        }
+        Self(urrs)
+    }
+
+    fn place(&self, id: UrrId) -> Option<usize> {
+        self.0.binary_search_by_key(&id, |urr| urr.rule.urr_id).ok()
+    }
+
+    pub(crate) fn get(&self, id: UrrId) -> Option<&Urr> {
+        self.place(id).and_then(|at| self.0.get(at))
+    }
+
+    pub(crate) fn get_mut(&mut self, id: UrrId) -> Option<&mut Urr> {
+        self.place(id).and_then(|at| self.0.get_mut(at))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Urr> {
+        self.0.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Urr> {
+        self.0.iter_mut()
+    }
+
+    /// The rules themselves.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &CreateUrr> {
+        self.0.iter().map(|urr| &urr.rule)
+    }
+
+    /// Takes out those that are not among these rules.
+    pub(crate) fn take_others(&mut self, rules: &BTreeMap<UrrId, CreateUrr>) -> Vec<Urr> {
+        let (stay, others) =
+            std::mem::take(&mut self.0).into_iter().partition(|urr| rules.contains_key(&urr.rule.urr_id));
+        self.0 = stay;
+        others
+    }
 }
 
 impl Urr {
