@@ -6,7 +6,7 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier stress mutations fmt
+.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf stress mutations fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,10 @@ bench-sbi: ## the SBI through shared memory against its goals, in under 10 minut
 bench-classifier: ## classifiers of packets against their goals; FILTERS=path adds a ClassBench file
 	@scripts/setup build
 	@scripts/bench-classifier $(if $(FILTERS),--filters "$(FILTERS)")
+
+bench-upf: ## the user plane in process against its goals
+	@scripts/setup build dpdk
+	@scripts/bench-upf
 
 mutations: ## each patch of tests/mutations must make its named test fail
 	@scripts/setup build run

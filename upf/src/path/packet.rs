@@ -76,3 +76,9 @@ impl Packet {
         Some(&mut self.buffer[start..end])
     }
 }
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -5,7 +5,7 @@ use tern_gtpu::{Elements, element, message_type};
 use tern_pfcp::*;
 use tern_types::Duration;
 
-use super::{DropReason, Side, Verdict};
+use super::{DropReason, Meter, REFERENCES_MAX, Side, Verdict};
 use crate::config::ClassifierKind;
 use crate::testing::*;
 
@@ -208,6 +208,50 @@ fn when_a_pdr_names_qfis_then_only_these_match() {
     let no_rule = Verdict::Drop(DropReason::NoRule);
     assert_eq!(bench.uplink(&gtpu(teid, Some(8), &packet)).0, no_rule);
     assert_eq!(bench.uplink(&gtpu(teid, None, &packet)).0, no_rule);
+}
+
+#[test]
+fn when_a_pdr_names_a_network_instance_then_packets_of_other_networks_do_not_match() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_pdr[1].pdi.network_instance = Some(Name::from("IMS"));
+    bench.session_of(request);
+    let packet = udp(SERVER, UE, (53, 4000), 60);
+    assert_eq!(bench.packet(Side::Network(1), &packet).0, TO_GNB);
+    assert_eq!(bench.packet(Side::Network(0), &packet).0, Verdict::Drop(DropReason::NoRule));
+}
+
+#[test]
+fn when_a_network_instance_is_none_of_ours_then_it_restricts_nothing() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.create_pdr[1].pdi.network_instance = Some(Name::from("core-side"));
+    bench.session_of(request);
+    assert_eq!(bench.packet(Side::Network(1), &udp(SERVER, UE, (53, 4000), 60)).0, TO_GNB);
+}
+
+#[test]
+fn when_a_pdr_refers_to_too_many_qers_then_it_is_refused() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    let more = 2..=REFERENCES_MAX as u32 + 1;
+    request.create_qer.extend(more.map(|id| CreateQer { qer_id: QerId(id), ..Default::default() }));
+    request.create_pdr[0].qer_ids = request.create_qer.iter().map(|qer| qer.qer_id).collect();
+    let response = bench.establish(request.clone());
+    assert_eq!(response.cause, Cause::NO_RESOURCES_AVAILABLE);
+    assert_eq!(response.failed_rule_id, Some(FailedRuleId::Pdr(PdrId(1))));
+    request.create_pdr[0].qer_ids.pop();
+    bench.session_of(request);
+}
+
+#[test]
+fn when_a_meter_runs_at_a_high_rate_then_small_packets_are_not_rounded_away() {
+    // 100 Gbit/s: 64 octets take 5.12 ns.
+    let meter = Meter::new(100_000_000);
+    let now_ns = 1_000_000_000;
+    let passed = (0..50_000_000).take_while(|_| meter.take(64, now_ns)).count();
+    // 100 ms at that rate, within 1 %.
+    assert!((19_335_000..=19_727_000).contains(&passed), "{passed}");
 }
 
 #[test]

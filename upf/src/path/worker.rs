@@ -149,10 +149,10 @@ impl<I: PacketIo> Worker<I> {
 mod tests {
     use std::net::SocketAddrV4;
 
-    use tern_pfcp::ApplyAction;
+    use tern_pfcp::{ApplyAction, Name};
 
     use super::*;
-    use crate::testing::{Bench, GNB, SERVER, UE, forward_update, udp};
+    use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
 
     #[derive(Default)]
     struct Sent(Vec<SocketAddrV4>);
@@ -176,7 +176,9 @@ mod tests {
     #[test]
     fn when_a_worker_finds_rules_of_before_then_what_waits_goes_by_the_newest() {
         let mut bench = Bench::new();
-        let (seid, _) = bench.session();
+        let mut request = establishment();
+        request.create_pdr[1].pdi.network_instance = Some(Name::from("ims"));
+        let (seid, _) = bench.session_of(request);
         bench.modify(seid, forward_update(ApplyAction::BUFF));
         bench.modify(seid, forward_update(ApplyAction::FORW));
         let [before, buffering, after] = &bench.published[..] else { panic!("three publications") };
@@ -193,7 +195,7 @@ mod tests {
         let mut worker = Worker::new(config, Sent::default());
         commands.send(Command::Publish(before.clone())).unwrap();
         commands.send(Command::Publish(buffering.clone())).unwrap();
-        assert!(buffering.state.push(0, &udp(SERVER, UE, (53, 4000), 60)));
+        assert!(buffering.state.push(1, &udp(SERVER, UE, (53, 4000), 60)));
         worker.obey();
         assert!(worker.io.0.is_empty());
         commands.send(Command::Publish(after.clone())).unwrap();
