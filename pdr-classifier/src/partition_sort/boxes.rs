@@ -19,6 +19,8 @@ pub(super) struct Stored {
     pub(super) region: Region,
     /// Its partition; `None` if it has none or went.
     pub(super) partition: Option<u32>,
+    /// Its number in its partition's [`Front`](crate::ranks::Front), if it has a partition.
+    pub(super) front: u32,
     pub(super) rank: Rank,
 }
 
@@ -30,7 +32,7 @@ impl Boxes {
     /// Adds a box that has no partition yet, and gives its number.
     pub(super) fn insert(&mut self, rank: Rank, region: &Region) -> u32 {
         let Some(at) = self.free.pop() else {
-            self.stored.push(Stored { region: region.clone(), partition: None, rank });
+            self.stored.push(Stored { region: region.clone(), partition: None, front: 0, rank });
             return self.stored.len() as u32 - 1;
         };
         let stored = &mut self[at];

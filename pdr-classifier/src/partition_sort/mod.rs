@@ -156,7 +156,7 @@ impl PartitionSort {
     /// Makes a partition of boxes that the order sorts.
     fn partition(&mut self, order: fields::Order, members: &[u32]) {
         let Some((&first, others)) = members.split_first() else { return };
-        let partition = Partition::new(order, first, others, &self.boxes);
+        let partition = Partition::new(order, first, others, &mut self.boxes);
         let place = self.partitions.vacant_key() as u32;
         for &at in members {
             self.boxes[at].partition = Some(place);
@@ -167,7 +167,7 @@ impl PartitionSort {
 
     /// Puts a stored box into the first partition that takes it, if one does.
     fn adopt(&mut self, at: u32) -> bool {
-        let boxes = &self.boxes;
+        let boxes = &mut self.boxes;
         let taken = self.order.places().find_map(|place| {
             let partition = &mut self.partitions[place];
             let best = partition.best();
@@ -205,8 +205,7 @@ impl PartitionSort {
         self.boxes[at].partition = None;
         let partition = &mut self.partitions[place as usize];
         let best = partition.best();
-        let boxes = &self.boxes;
-        partition.remove(at, boxes, |rank, at| boxes[at].rank == rank && boxes[at].partition == Some(place));
+        partition.remove(at, &self.boxes);
         let left = partition.best();
         self.order.change(place, best, left);
         if left.is_none() {

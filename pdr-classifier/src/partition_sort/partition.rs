@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::REORDER_MAX;
-use super::boxes::Boxes;
+use super::boxes::{Boxes, Stored};
 use super::fields::{Order, order_of_all};
 use super::tree::Tree;
 use crate::key::Key;
@@ -27,7 +27,7 @@ pub(super) struct Partition {
 impl Partition {
     /// A partition of these boxes, one at least, which the order sorts; they are in order in its first
     /// lane, so that each goes behind the last and nothing is moved.
-    pub(super) fn new(order: Order, first: u32, others: &[u32], boxes: &Boxes) -> Self {
+    pub(super) fn new(order: Order, first: u32, others: &[u32], boxes: &mut Boxes) -> Self {
         let tree = Tree::new(order, first);
         let mut partition =
             Self { tree, front: Front::default(), best: None, members: SmallVec::new(), len: 0, begun: 0 };
@@ -63,7 +63,7 @@ impl Partition {
     }
 
     /// Adds a box, unless the order does not sort it.
-    pub(super) fn insert(&mut self, at: u32, boxes: &Boxes) -> bool {
+    pub(super) fn insert(&mut self, at: u32, boxes: &mut Boxes) -> bool {
         let inserted = self.tree.insert(at, boxes);
         if inserted {
             self.count(at, boxes);
@@ -71,9 +71,10 @@ impl Partition {
         inserted
     }
 
-    fn count(&mut self, at: u32, boxes: &Boxes) {
-        let rank = boxes[at].rank;
-        self.front.add(rank, at);
+    fn count(&mut self, at: u32, boxes: &mut Boxes) {
+        let stored = &mut boxes[at];
+        let rank = stored.rank;
+        stored.front = self.front.add(rank);
         self.best = Some(self.best.map_or(rank, |best| best.min(rank)));
         self.len += 1;
         if self.len <= REORDER_MAX {
@@ -82,7 +83,7 @@ impl Partition {
     }
 
     /// Sorts the partition anew in an order that takes the box too, if it is small and there is one.
-    pub(super) fn reorder(&mut self, at: u32, boxes: &Boxes) -> bool {
+    pub(super) fn reorder(&mut self, at: u32, boxes: &mut Boxes) -> bool {
         // Once it has been larger, not all its boxes are known here.
         if self.len > REORDER_MAX || self.members.len() != self.len {
             return false;
@@ -90,6 +91,7 @@ impl Partition {
         let all = self.members.iter().chain(std::iter::once(&at));
         let regions: SmallVec<[&Region; REORDER_MAX + 1]> = all.map(|&at| &boxes[at].region).collect();
         let Some(order) = order_of_all(&regions) else { return false };
+        drop(regions);
         let mut tree = Tree::new(order, at);
         let sorted = self.members.iter().all(|&at| tree.insert(at, boxes));
         debug_assert!(sorted, "the order sorts all");
@@ -100,12 +102,15 @@ impl Partition {
         sorted
     }
 
-    /// Takes a box out, which its entry in `boxes` does not have in the partition any more; `is_there`
-    /// tells of others.
-    pub(super) fn remove(&mut self, at: u32, boxes: &Boxes, is_there: impl Fn(Rank, u32) -> bool) {
+    /// Takes a box out.
+    pub(super) fn remove(&mut self, at: u32, boxes: &Boxes) {
         self.tree.remove(at, boxes);
         self.members.retain(|member| *member != at);
         self.len -= 1;
-        self.best = self.front.best(self.len, is_there);
+        let Stored { rank, front, .. } = boxes[at];
+        self.front.take(front);
+        if self.best == Some(rank) {
+            self.best = (self.len > 0).then(|| self.front.best());
+        }
     }
 }
