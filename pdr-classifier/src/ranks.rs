@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::pdi::{PdrId, Rank};
+use crate::simd::prefetch;
 
 /// A multiset: boxes of one rule share a rank.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +95,14 @@ impl Front {
 
     fn least(group: &[u64]) -> u64 {
         group.iter().fold(Self::NOTHING, |least, &rank| least.min(rank))
+    }
+
+    /// Brings what [`take`](Self::take) needs near.
+    pub(crate) fn approach(&self, number: u32) {
+        let group = number as usize & !(Self::GROUP - 1);
+        if let Some(ranks) = self.levels.first().and_then(|ranks| ranks.get(group..number as usize + 1)) {
+            prefetch(ranks);
+        }
     }
 
     /// Takes the box of this number out.

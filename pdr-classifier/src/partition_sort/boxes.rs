@@ -4,6 +4,7 @@ use std::ops::{Index, IndexMut};
 
 use crate::pdi::Rank;
 use crate::region::Region;
+use crate::simd::prefetch;
 
 /// Boxes at numbers that stay. The number of one that went is given to another; till then its place is
 /// not touched, since that would cost an update as much as all the rest.
@@ -39,6 +40,13 @@ impl Boxes {
         stored.region.clone_from(region);
         (stored.partition, stored.rank) = (None, rank);
         at
+    }
+
+    /// Brings near what a removal of the box needs.
+    pub(super) fn approach(&self, at: u32) {
+        let Stored { region, partition, .. } = &self[at];
+        prefetch(&region.low);
+        prefetch(partition);
     }
 
     /// Takes a box out that is in no partition.

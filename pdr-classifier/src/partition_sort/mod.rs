@@ -1,6 +1,7 @@
 //! PartitionSort: a few trees, each of boxes that one order of lanes sorts.
 
 mod boxes;
+mod chunk;
 mod fields;
 mod gather;
 mod partition;
@@ -32,6 +33,9 @@ pub const PARTITIONS_MAX: usize = 64;
 /// Up to this many boxes a partition may find another order when its own does not sort a new box.
 pub const REORDER_MAX: usize = 10;
 
+/// Of a rule's boxes.
+type Numbers = SmallVec<[u32; 2]>;
+
 /// PartitionSort, with a partition's lanes branched on only where its rules differ.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionSort {
@@ -40,7 +44,7 @@ pub struct PartitionSort {
     order: SearchOrder,
     /// Boxes that no partition takes, lowest rank first.
     overflow: Blocks,
-    rules: RuleMap<(Rank, SmallVec<[u32; 2]>)>,
+    rules: RuleMap<(Rank, Numbers)>,
     vectors: Vectors,
     /// How new partitions come to be, if not with the first box that no other takes.
     gathering: Option<Gathering>,
@@ -116,7 +120,7 @@ impl PartitionSort {
     /// The rules as they were inserted, in no order.
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let region = |&at: &u32| self.boxes[at].region.clone();
-        let rule = |&(rank, ref places): &(Rank, SmallVec<[u32; 2]>)| Rule {
+        let rule = |&(rank, ref places): &(Rank, Numbers)| Rule {
             rank,
             regions: places.iter().map(region).collect(),
         };
@@ -124,11 +128,10 @@ impl PartitionSort {
     }
 
     /// Stores a rule's boxes, in no partition yet.
-    fn register(&mut self, rule: &Rule) -> Result<SmallVec<[u32; 2]>, InsertError> {
+    fn register(&mut self, rule: &Rule) -> Result<Numbers, InsertError> {
         check_admits(&self.rules, self.boxes.len(), rule)?;
         let rank = rule.rank();
-        let places: SmallVec<[u32; 2]> =
-            rule.regions.iter().map(|region| self.boxes.insert(rank, region)).collect();
+        let places: Numbers = rule.regions.iter().map(|region| self.boxes.insert(rank, region)).collect();
         self.rules.insert(rule.id(), (rule.rank(), places.clone()));
         Ok(places)
     }
@@ -251,6 +254,7 @@ impl Classifier for PartitionSort {
     fn remove(&mut self, id: PdrId) -> bool {
         let Some((_, places)) = self.rules.remove(&id) else { return false };
         for &at in &places {
+            self.boxes.approach(at);
             if let Some(partition) = self.displace(at) {
                 self.dissolve(partition);
             }

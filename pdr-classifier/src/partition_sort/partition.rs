@@ -104,10 +104,11 @@ impl Partition {
 
     /// Takes a box out.
     pub(super) fn remove(&mut self, at: u32, boxes: &Boxes) {
+        let Stored { rank, front, .. } = boxes[at];
+        self.front.approach(front);
         self.tree.remove(at, boxes);
         self.members.retain(|member| *member != at);
         self.len -= 1;
-        let Stored { rank, front, .. } = boxes[at];
         self.front.take(front);
         if self.best == Some(rank) {
             self.best = (self.len > 0).then(|| self.front.best());

@@ -20,7 +20,7 @@ pub(super) struct Tree {
 }
 
 /// A box alone, or a node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Below(u32);
 
 enum Kind {
@@ -84,7 +84,7 @@ impl Tree {
                 }
                 Kind::Node(node) => match &self.nodes[node as usize] {
                     Node::Branch(branch) => {
-                        below = branch.slots.find(key.lanes[usize::from(branch.lane) % LANES])?;
+                        below = branch.slots.find(key.lanes[usize::from(branch.lane) % LANES], compare)?;
                     }
                     Node::Leaf(leaf) => {
                         let mut stored = leaf.iter().map(|&at| &boxes[at]);
@@ -130,10 +130,10 @@ impl Tree {
                     branch.slots.insert(position, Slot { low, high, below: Below::one(new) });
                     return true;
                 }
-                Place::Same(position) => {
+                Place::Same(position, below) => {
                     level = usize::from(branch.level) + 1;
                     above = Some((node, position));
-                    at = branch.slots.below(position);
+                    at = below;
                 }
             }
         }
@@ -223,9 +223,9 @@ impl Tree {
             match &mut self.nodes[node as usize] {
                 Node::Branch(branch) => {
                     let (low, _) = region.interval(usize::from(branch.lane));
-                    let Some(position) = branch.slots.position(low) else { return };
+                    let Some((position, below)) = branch.slots.position(low) else { return };
                     (above_that, above) = (above, Some((node, position)));
-                    at = branch.slots.below(position);
+                    at = below;
                 }
                 Node::Leaf(leaf) => {
                     let rank = boxes[old].rank;
