@@ -137,7 +137,8 @@ impl Front {
 /// What is searched in turn, by the best rank in it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SearchOrder {
-    places: Vec<(Rank, u32)>,
+    /// Few are in the order itself.
+    places: SmallVec<[(Rank, u32); 2]>,
 }
 
 impl SearchOrder {

@@ -25,6 +25,7 @@ use fields::{Sorted, by_specificity, select};
 use gather::Gathering;
 pub use gather::{GATHER_MAX, GATHER_UPDATES_MIN};
 use partition::Partition;
+use tree::Trees;
 
 /// The most partitions. Boxes that none of them takes are scanned as [`BlockedScan`](crate::BlockedScan)
 /// does it, so that a set made to need a partition for each rule costs no more than that beyond these.
@@ -41,6 +42,7 @@ type Numbers = SmallVec<[u32; 2]>;
 pub struct PartitionSort {
     boxes: Boxes,
     partitions: Slab<Partition>,
+    trees: Trees,
     order: SearchOrder,
     /// Boxes that no partition takes, lowest rank first.
     overflow: Blocks,
@@ -159,8 +161,8 @@ impl PartitionSort {
     /// Makes a partition of boxes that the order sorts.
     fn partition(&mut self, order: fields::Order, members: &[u32]) {
         let Some((&first, others)) = members.split_first() else { return };
-        let partition = Partition::new(order, first, others, &mut self.boxes);
         let place = self.partitions.vacant_key() as u32;
+        let partition = Partition::new(place, order, (first, others), &mut self.boxes, &mut self.trees);
         for &at in members {
             self.boxes[at].partition = Some(place);
         }
@@ -170,11 +172,12 @@ impl PartitionSort {
 
     /// Puts a stored box into the first partition that takes it, if one does.
     fn adopt(&mut self, at: u32) -> bool {
-        let boxes = &mut self.boxes;
+        let (boxes, trees) = (&mut self.boxes, &mut self.trees);
         let taken = self.order.places().find_map(|place| {
             let partition = &mut self.partitions[place];
             let best = partition.best();
-            (partition.insert(at, boxes) || partition.reorder(at, boxes)).then_some((place, best))
+            let taken = partition.insert(at, boxes, trees) || partition.reorder(at, boxes, trees);
+            taken.then_some((place, best))
         });
         let Some((place, best)) = taken else { return false };
         self.boxes[at].partition = Some(place as u32);
@@ -208,7 +211,7 @@ impl PartitionSort {
         self.boxes[at].partition = None;
         let partition = &mut self.partitions[place as usize];
         let best = partition.best();
-        partition.remove(at, &self.boxes);
+        partition.remove(at, &self.boxes, &mut self.trees);
         let left = partition.best();
         self.order.change(place, best, left);
         if left.is_none() {
@@ -237,7 +240,7 @@ impl Search for Find<'_> {
     #[inline(always)]
     fn run(self, compare: impl Compare) -> Option<Rank> {
         let Self(set, key, below) = self;
-        let best = set.order.search(below, |place| set.partitions[place].find(key, &set.boxes, compare));
+        let best = set.order.search(below, |place| set.trees.find(place, key, &set.boxes, compare));
         set.overflow.find(key, best.or(below), compare).or(best)
     }
 }
