@@ -4,7 +4,9 @@ use super::tree::Below;
 use crate::simd::{BLOCK, Compare, prefetch};
 
 /// The most slots of a chunk.
-pub(super) const CHUNK: usize = 4 * BLOCK;
+pub(super) const CHUNK: usize = GROUPS * BLOCK;
+
+const GROUPS: usize = 4;
 
 /// An interval and what is below it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,9 @@ pub(super) struct Slot {
 pub(super) struct Chunk {
     groups: Vec<Group>,
     len: usize,
+    /// The first value of each group, so that a search needs the memory of one group only; the highest
+    /// number where there is none.
+    firsts: [u32; GROUPS],
 }
 
 /// The parts of slots beside each other: what a search compares is in one cache line for all of them,
@@ -86,7 +91,7 @@ impl Chunk {
     /// Of these slots, one at least, which are in order and not too many.
     pub(super) fn new(slots: impl IntoIterator<Item = Slot>) -> Self {
         // Most chunks have a few slots only, so there is no room for more from the beginning.
-        let mut chunk = Self { groups: Vec::with_capacity(1), len: 0 };
+        let mut chunk = Self { groups: Vec::with_capacity(1), len: 0, firsts: [u32::MAX; GROUPS] };
         slots.into_iter().for_each(|slot| chunk.insert(chunk.len, slot));
         chunk
     }
@@ -96,8 +101,8 @@ impl Chunk {
     }
 
     /// The lowest value of all.
-    pub(super) fn low(&self) -> u32 {
-        self.groups.first().map_or(u32::MAX, |group| group.lows[0])
+    pub(super) const fn low(&self) -> u32 {
+        self.firsts[0]
     }
 
     pub(super) fn slot(&self, at: usize) -> Option<Slot> {
@@ -109,19 +114,39 @@ impl Chunk {
         prefetch(&self.groups[..]);
     }
 
+    /// The group where an interval with this value would be.
+    #[inline(always)]
+    fn group_of(&self, value: u32) -> usize {
+        if self.groups.len() <= 1 {
+            return 0;
+        }
+        let behind = self.firsts[1..].iter().map(|&first| usize::from(first <= value));
+        // Where there is no group counts as well, if the value is the highest number.
+        behind.fold(0, usize::wrapping_add).min(self.groups.len() - 1)
+    }
+
+    /// How many intervals of a group begin at the value or before.
+    #[inline(always)]
+    fn not_above_in(&self, group: usize, value: u32, compare: impl Compare) -> usize {
+        let Some(Group { lows, .. }) = self.groups.get(group) else { return 0 };
+        (compare.not_above(value, lows) as usize).min(self.len - group * BLOCK)
+    }
+
     /// How many intervals begin at the value or before.
     #[inline(always)]
     pub(super) fn not_above(&self, value: u32, compare: impl Compare) -> usize {
-        let count = self.groups.iter().map(|group| compare.not_above(value, &group.lows) as usize);
-        // What is behind the last counts as well, if the value is the highest number.
-        count.fold(0, usize::wrapping_add).min(self.len)
+        let group = self.group_of(value);
+        group * BLOCK + self.not_above_in(group, value, compare)
     }
 
     /// What is below the interval that the value is in.
     #[inline(always)]
     pub(super) fn find(&self, value: u32, compare: impl Compare) -> Option<Below> {
-        let at = self.not_above(value, compare).checked_sub(1)?;
-        let group = &self.groups[at / BLOCK];
+        let place = self.group_of(value);
+        let group = self.groups.get(place)?;
+        prefetch(&group.highs);
+        prefetch(&group.belows);
+        let at = self.not_above_in(place, value, compare).checked_sub(1)?;
         (value <= group.highs[at % BLOCK]).then_some(group.belows[at % BLOCK])
     }
 
@@ -136,8 +161,10 @@ impl Chunk {
         }
         self.len += 1;
         let (mut begin, mut carried) = (at % BLOCK, slot);
-        for group in &mut self.groups[at / BLOCK..] {
+        let from = at / BLOCK;
+        for (group, first) in self.groups[from..].iter_mut().zip(&mut self.firsts[from..]) {
             carried = group.push_in(begin, carried);
+            *first = group.lows[0];
             begin = 0;
         }
     }
@@ -147,6 +174,7 @@ impl Chunk {
         for group in at / BLOCK..self.groups.len() {
             let behind = self.groups.get(group + 1).map_or(Group::EMPTY.slot(0), |next| next.slot(0));
             self.groups[group].pull_out(begin, behind);
+            self.firsts[group] = self.groups[group].lows[0];
             begin = 0;
         }
         self.len -= 1;
