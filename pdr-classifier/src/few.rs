@@ -6,7 +6,7 @@ use crate::expand::Rule;
 use crate::key::{Key, LANES};
 use crate::pdi::{PdrId, Rank};
 use crate::region::{Beyond, Region};
-use crate::simd::{Compare, FOUR, Search, Vectors};
+use crate::simd::{Compare, FOUR, Search, Vectors, prefetch};
 
 /// The most boxes.
 pub(crate) const FEW_MAX: usize = 8;
@@ -158,7 +158,7 @@ impl Few {
     /// Asks for the memory that a lookup needs.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        crate::simd::prefetch_all(&self.words);
+        prefetch(&self.words[..]);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
-use tern_figures::{Broken, Row, digits, goals_table, machine, markdown};
+use tern_figures::{Broken, Row, goals_table, machine, markdown};
 
 use crate::turns::Series;
 use crate::{Bench, Section, plots};
@@ -55,10 +55,7 @@ impl Report {
 
     /// A line of the table.
     pub fn row(&mut self, row: Row) {
-        let met = [("aim", row.goal), ("must", row.must)].map(|(name, bound)| {
-            bound.map_or(String::new(), |bound| format!(", {name} {bound} {}", row.verdict(Some(bound))))
-        });
-        println!("  {} = {} {}{} ({})", row.what, digits(row.figure.p50), row.unit, met.concat(), row.note);
+        println!("  {}", row.line());
         self.rows.push(row);
     }
 

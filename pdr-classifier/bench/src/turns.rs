@@ -1,13 +1,12 @@
-//! What is compared is measured in turn: A B C, B C A, …. What disturbs the machine for a while disturbs
-//! all, and one is compared with another round by round.
+//! Arms that work on numbered items, measured in turn.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use pdr_classifier::{Key, PdrId};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tern_figures::Spread;
+use tern_figures::turns::{self, timed};
 
 use crate::subjects::Subject;
 
@@ -81,27 +80,11 @@ pub fn in_turn(set: &str, arms: &mut [Arm<'_>], rounds: usize, pass: Duration) -
             ((pass.as_nanos() as f64 / trial_ns.max(1.0)) as usize).max(TRIAL)
         })
         .collect();
-    let mut round_ns = vec![Vec::new(); arms.len()];
-    for round in 0..rounds {
-        for turn in 0..arms.len() {
-            let at = (round + turn) % arms.len();
-            let (arm, count) = (&mut arms[at], counts[at]);
-            let approach = count / APPROACH;
-            let first = round * count;
-            arm.run(first, approach);
-            round_ns[at].push(timed(|| arm.run(first + approach, count)) / count as f64);
-        }
-    }
+    let mut counted: Vec<_> = arms.iter_mut().zip(counts).collect();
+    let round_ns = turns::in_turn(&mut counted, rounds, |(arm, count), round| {
+        let (approach, first) = (*count / APPROACH, round * *count);
+        arm.run(first, approach);
+        timed(|| arm.run(first + approach, *count)) / *count as f64
+    });
     arms.iter().zip(round_ns).map(|(arm, ns)| Series::new(set, arm.name, arm.rules, ns)).collect()
-}
-
-/// Nanoseconds of the thread's processor time: what other threads take meanwhile is not in it.
-pub fn timed(work: impl FnOnce()) -> f64 {
-    let now = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-    };
-    let started = now();
-    work();
-    now() - started
 }

@@ -84,7 +84,7 @@ impl PartitionSort {
         }
         let partition = self.partitions.remove(place as usize);
         self.order.change(place, partition.best(), None);
-        for at in partition.boxes() {
+        for at in self.trees.clear(place as usize) {
             let stored = &mut self.boxes[at];
             stored.partition = None;
             self.overflow.insert((stored.rank, at), &stored.region);

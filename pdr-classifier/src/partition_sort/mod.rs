@@ -1,6 +1,7 @@
 //! PartitionSort: a few trees, each of boxes that one order of lanes sorts.
 
 mod boxes;
+mod chunk;
 mod fields;
 mod gather;
 mod partition;
@@ -24,6 +25,7 @@ use fields::{Sorted, by_specificity, select};
 use gather::Gathering;
 pub use gather::{GATHER_MAX, GATHER_UPDATES_MIN};
 use partition::Partition;
+use tree::Trees;
 
 /// The most partitions. Boxes that none of them takes are scanned as [`BlockedScan`](crate::BlockedScan)
 /// does it, so that a set made to need a partition for each rule costs no more than that beyond these.
@@ -32,15 +34,19 @@ pub const PARTITIONS_MAX: usize = 64;
 /// Up to this many boxes a partition may find another order when its own does not sort a new box.
 pub const REORDER_MAX: usize = 10;
 
+/// Of a rule's boxes.
+type Numbers = SmallVec<[u32; 2]>;
+
 /// PartitionSort, with a partition's lanes branched on only where its rules differ.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionSort {
     boxes: Boxes,
     partitions: Slab<Partition>,
+    trees: Trees,
     order: SearchOrder,
     /// Boxes that no partition takes, lowest rank first.
     overflow: Blocks,
-    rules: RuleMap<(Rank, SmallVec<[u32; 2]>)>,
+    rules: RuleMap<(Rank, Numbers)>,
     vectors: Vectors,
     /// How new partitions come to be, if not with the first box that no other takes.
     gathering: Option<Gathering>,
@@ -116,7 +122,7 @@ impl PartitionSort {
     /// The rules as they were inserted, in no order.
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let region = |&at: &u32| self.boxes[at].region.clone();
-        let rule = |&(rank, ref places): &(Rank, SmallVec<[u32; 2]>)| Rule {
+        let rule = |&(rank, ref places): &(Rank, Numbers)| Rule {
             rank,
             regions: places.iter().map(region).collect(),
         };
@@ -124,11 +130,10 @@ impl PartitionSort {
     }
 
     /// Stores a rule's boxes, in no partition yet.
-    fn register(&mut self, rule: &Rule) -> Result<SmallVec<[u32; 2]>, InsertError> {
+    fn register(&mut self, rule: &Rule) -> Result<Numbers, InsertError> {
         check_admits(&self.rules, self.boxes.len(), rule)?;
         let rank = rule.rank();
-        let places: SmallVec<[u32; 2]> =
-            rule.regions.iter().map(|region| self.boxes.insert(rank, region)).collect();
+        let places: Numbers = rule.regions.iter().map(|region| self.boxes.insert(rank, region)).collect();
         self.rules.insert(rule.id(), (rule.rank(), places.clone()));
         Ok(places)
     }
@@ -156,8 +161,8 @@ impl PartitionSort {
     /// Makes a partition of boxes that the order sorts.
     fn partition(&mut self, order: fields::Order, members: &[u32]) {
         let Some((&first, others)) = members.split_first() else { return };
-        let partition = Partition::new(order, first, others, &self.boxes);
         let place = self.partitions.vacant_key() as u32;
+        let partition = Partition::new(place, order, (first, others), &mut self.boxes, &mut self.trees);
         for &at in members {
             self.boxes[at].partition = Some(place);
         }
@@ -167,11 +172,12 @@ impl PartitionSort {
 
     /// Puts a stored box into the first partition that takes it, if one does.
     fn adopt(&mut self, at: u32) -> bool {
-        let boxes = &self.boxes;
+        let (boxes, trees) = (&mut self.boxes, &mut self.trees);
         let taken = self.order.places().find_map(|place| {
             let partition = &mut self.partitions[place];
             let best = partition.best();
-            (partition.insert(at, boxes) || partition.reorder(at, boxes)).then_some((place, best))
+            let taken = partition.insert(at, boxes, trees) || partition.reorder(at, boxes, trees);
+            taken.then_some((place, best))
         });
         let Some((place, best)) = taken else { return false };
         self.boxes[at].partition = Some(place as u32);
@@ -205,8 +211,7 @@ impl PartitionSort {
         self.boxes[at].partition = None;
         let partition = &mut self.partitions[place as usize];
         let best = partition.best();
-        let boxes = &self.boxes;
-        partition.remove(at, boxes, |rank, at| boxes[at].rank == rank && boxes[at].partition == Some(place));
+        partition.remove(at, &self.boxes, &mut self.trees);
         let left = partition.best();
         self.order.change(place, best, left);
         if left.is_none() {
@@ -235,7 +240,7 @@ impl Search for Find<'_> {
     #[inline(always)]
     fn run(self, compare: impl Compare) -> Option<Rank> {
         let Self(set, key, below) = self;
-        let best = set.order.search(below, |place| set.partitions[place].find(key, &set.boxes, compare));
+        let best = set.order.search(below, |place| set.trees.find(place, key, &set.boxes, compare));
         set.overflow.find(key, best.or(below), compare).or(best)
     }
 }
@@ -252,6 +257,7 @@ impl Classifier for PartitionSort {
     fn remove(&mut self, id: PdrId) -> bool {
         let Some((_, places)) = self.rules.remove(&id) else { return false };
         for &at in &places {
+            self.boxes.approach(at);
             if let Some(partition) = self.displace(at) {
                 self.dissolve(partition);
             }

@@ -2,6 +2,7 @@
 //! where they do not.
 
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::boxes::Boxes;
 use super::fields::Order;
@@ -11,16 +12,28 @@ use crate::pdi::Rank;
 use crate::region::{Region, Relation, relation};
 use crate::simd::Compare;
 
-/// Boxes that one order of lanes sorts: any two are disjoint in the first lane in which they differ.
-#[derive(Clone, Debug)]
-pub(super) struct Tree {
-    order: Order,
+/// The trees of all partitions. What a lookup goes through is here and in the boxes: it would wait for
+/// memory once more for each thing that is a partition's own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trees {
+    /// Those of few partitions are in the set itself.
+    roots: SmallVec<[Below; ROOTS]>,
     nodes: Slab<Node>,
-    root: Below,
+}
+
+const ROOTS: usize = 4;
+
+/// The tree of a partition: boxes that one order of lanes sorts. Any two are disjoint in the first lane
+/// in which they differ.
+#[derive(Debug)]
+pub(super) struct Tree<'a> {
+    order: &'a Order,
+    nodes: &'a mut Slab<Node>,
+    root: &'a mut Below,
 }
 
 /// A box alone, or a node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Below(u32);
 
 enum Kind {
@@ -66,16 +79,58 @@ impl Below {
     }
 }
 
-impl Tree {
-    /// A tree of one box.
-    pub(super) const fn new(order: Order, at: u32) -> Self {
-        Self { order, nodes: Slab::new(), root: Below::one(at) }
+impl Trees {
+    /// Makes a tree of one box. It has no other: what is there is gone or was given to
+    /// [`clear`](Self::clear).
+    pub(super) fn plant(&mut self, place: usize, at: u32) {
+        if self.roots.len() <= place {
+            self.roots.resize(place + 1, Below::one(0));
+        }
+        self.roots[place] = Below::one(at);
+    }
+
+    /// A tree, to be changed.
+    pub(super) fn tree<'a>(&'a mut self, place: usize, order: &'a Order) -> Tree<'a> {
+        Tree { order, nodes: &mut self.nodes, root: &mut self.roots[place] }
+    }
+
+    /// Sorts a tree anew, of these boxes, if the order sorts them.
+    pub(super) fn regrow(&mut self, place: usize, order: &Order, boxes: &Boxes, all: &[u32]) -> bool {
+        let Some((&first, others)) = all.split_first() else { return false };
+        let mut root = Below::one(first);
+        let mut tree = Tree { order, nodes: &mut self.nodes, root: &mut root };
+        let sorted = others.iter().all(|&at| tree.insert(at, boxes));
+        debug_assert!(sorted, "the order sorts all");
+        if sorted {
+            std::mem::swap(&mut self.roots[place], &mut root);
+        }
+        self.fell(root);
+        sorted
+    }
+
+    /// Takes a tree away, and gives its boxes, in no order.
+    pub(super) fn clear(&mut self, place: usize) -> Vec<u32> {
+        self.fell(self.roots[place])
+    }
+
+    fn fell(&mut self, root: Below) -> Vec<u32> {
+        let (mut found, mut rest) = (Vec::new(), vec![root]);
+        while let Some(below) = rest.pop() {
+            match below.kind() {
+                Kind::Box(at) => found.push(at),
+                Kind::Node(node) => match self.nodes.remove(node as usize) {
+                    Node::Branch(branch) => rest.extend(branch.slots.iter().map(|slot| slot.below)),
+                    Node::Leaf(leaf) => found.extend(leaf),
+                },
+            }
+        }
+        found
     }
 
     /// The rank of the box that is lowest of those that the key is in.
     #[inline(always)]
-    pub(super) fn find(&self, key: &Key, boxes: &Boxes, compare: impl Compare) -> Option<Rank> {
-        let mut below = self.root;
+    pub(super) fn find(&self, place: usize, key: &Key, boxes: &Boxes, compare: impl Compare) -> Option<Rank> {
+        let mut below = self.roots[place];
         loop {
             match below.kind() {
                 Kind::Box(at) => {
@@ -84,7 +139,7 @@ impl Tree {
                 }
                 Kind::Node(node) => match &self.nodes[node as usize] {
                     Node::Branch(branch) => {
-                        below = branch.slots.find(key.lanes[usize::from(branch.lane) % LANES])?;
+                        below = branch.slots.find(key.lanes[usize::from(branch.lane) % LANES], compare)?;
                     }
                     Node::Leaf(leaf) => {
                         let mut stored = leaf.iter().map(|&at| &boxes[at]);
@@ -95,11 +150,13 @@ impl Tree {
             }
         }
     }
+}
 
+impl Tree<'_> {
     /// Adds a box, unless the order does not sort it among the others.
     pub(super) fn insert(&mut self, new: u32, boxes: &Boxes) -> bool {
         let region = &boxes[new].region;
-        let (mut at, mut above, mut level) = (self.root, None, 0);
+        let (mut at, mut above, mut level) = (*self.root, None, 0);
         loop {
             let node = match at.kind() {
                 Kind::Box(other) => return self.join(at, above, level, other, new, boxes),
@@ -130,10 +187,10 @@ impl Tree {
                     branch.slots.insert(position, Slot { low, high, below: Below::one(new) });
                     return true;
                 }
-                Place::Same(position) => {
+                Place::Same(position, below) => {
                     level = usize::from(branch.level) + 1;
                     above = Some((node, position));
-                    at = branch.slots.below(position);
+                    at = below;
                 }
             }
         }
@@ -206,7 +263,7 @@ impl Tree {
     /// Lets a slot, or the root, lead there.
     fn put(&mut self, above: Above, below: Below) {
         match above {
-            None => self.root = below,
+            None => *self.root = below,
             Some((node, position)) => {
                 if let Node::Branch(branch) = &mut self.nodes[node as usize] {
                     branch.slots.set_below(position, below);
@@ -218,14 +275,14 @@ impl Tree {
     /// Takes a box out; the tree has another that stays, or is dropped by the caller.
     pub(super) fn remove(&mut self, old: u32, boxes: &Boxes) {
         let region = &boxes[old].region;
-        let (mut at, mut above, mut above_that) = (self.root, None, None);
+        let (mut at, mut above, mut above_that) = (*self.root, None, None);
         while let Kind::Node(node) = at.kind() {
             match &mut self.nodes[node as usize] {
                 Node::Branch(branch) => {
                     let (low, _) = region.interval(usize::from(branch.lane));
-                    let Some(position) = branch.slots.position(low) else { return };
+                    let Some((position, below)) = branch.slots.position(low) else { return };
                     (above_that, above) = (above, Some((node, position)));
-                    at = branch.slots.below(position);
+                    at = below;
                 }
                 Node::Leaf(leaf) => {
                     let rank = boxes[old].rank;
@@ -257,20 +314,5 @@ impl Tree {
             branch.common = [&old.common, &[(only.low, only.high)][..], &branch.common].concat().into();
         }
         self.put(above, only.below);
-    }
-
-    /// All boxes, in no order.
-    pub(super) fn boxes(&self) -> Vec<u32> {
-        let (mut found, mut rest) = (Vec::new(), vec![self.root]);
-        while let Some(below) = rest.pop() {
-            match below.kind() {
-                Kind::Box(at) => found.push(at),
-                Kind::Node(node) => match &self.nodes[node as usize] {
-                    Node::Branch(branch) => rest.extend(branch.slots.iter().map(|slot| slot.below)),
-                    Node::Leaf(leaf) => found.extend(leaf),
-                },
-            }
-        }
-        found
     }
 }

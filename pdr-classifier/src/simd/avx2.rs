@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_sub_epi32,
 };
 
-use super::{Column, Compare, EIGHT, FOUR, Search};
+use super::{BLOCK, Column, Compare, EIGHT, FOUR, Search};
 use crate::key::{Key, LANES};
 
 /// Evidence that the machine has AVX2.
@@ -48,6 +48,12 @@ impl Compare for Avx2 {
     fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool {
         // SAFETY: the value is evidence that the machine has the instructions.
         unsafe { between(key, low, high) }
+    }
+
+    #[inline(always)]
+    fn not_above(self, value: u32, numbers: &[u32; BLOCK]) -> u32 {
+        // SAFETY: the value is evidence that the machine has the instructions.
+        unsafe { not_above(value, numbers) }
     }
 }
 
@@ -97,6 +103,14 @@ fn between(key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool {
     let last = clamped::<24>(key, low, high);
     let all = _mm256_and_si256(_mm256_and_si256(first, second), _mm256_and_si256(third, last));
     _mm256_movemask_epi8(all) == -1
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn not_above(value: u32, numbers: &[u32; BLOCK]) -> u32 {
+    let value = _mm256_set1_epi32(value.cast_signed());
+    let not_above = |numbers| bits(_mm256_cmpeq_epi32(_mm256_max_epu32(numbers, value), value));
+    (not_above(load::<0, _>(numbers)) | not_above(load::<8, _>(numbers)) << 8).count_ones()
 }
 
 /// All ones in each lane whose value stays as it is when it is brought between its bounds.

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm512_sub_epi32,
 };
 
-use super::{Column, Compare, EIGHT, FOUR, Search, avx2};
+use super::{BLOCK, Column, Compare, EIGHT, FOUR, Search, avx2};
 use crate::key::{Key, LANES};
 
 /// After so many columns there is a look whether a box is left; after the first column too, since that one
@@ -52,6 +52,12 @@ impl Compare for Avx512 {
         // SAFETY: the value is evidence that the machine has the instructions.
         unsafe { between(key, low, high) }
     }
+
+    #[inline(always)]
+    fn not_above(self, value: u32, numbers: &[u32; BLOCK]) -> u32 {
+        // SAFETY: the value is evidence that the machine has the instructions.
+        unsafe { not_above(value, numbers) }
+    }
 }
 
 #[inline]
@@ -89,6 +95,13 @@ fn within(key: &Key, lane: u8, column: &Column) -> u16 {
 #[target_feature(enable = "avx512f")]
 fn between(key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool {
     half::<0>(key, low, high) & half::<16>(key, low, high) == u16::MAX
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn not_above(value: u32, numbers: &[u32; BLOCK]) -> u32 {
+    let value = _mm512_set1_epi32(value.cast_signed());
+    _mm512_cmple_epu32_mask(load::<0, _>(numbers), value).count_ones()
 }
 
 /// A bit for each of sixteen lanes.

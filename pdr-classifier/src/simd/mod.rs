@@ -11,7 +11,7 @@ mod avx512;
 mod portable;
 
 use crate::key::{Key, LANES};
-use portable::Portable;
+pub(crate) use portable::Portable;
 
 /// The boxes of a small column: the lows of four, then their spans.
 pub(crate) const FOUR: usize = 4;
@@ -20,6 +20,10 @@ pub(crate) const EIGHT: usize = 8;
 
 /// The boxes whose intervals in one lane a [`Column`] has.
 pub(crate) const BLOCK: usize = 16;
+
+/// Bytes that memory gives at once.
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
 
 /// An interval for each box of a block, in one lane: a value is in it if it is at most `span` behind
 /// `low`, round the end of the numbers.
@@ -50,6 +54,9 @@ pub(crate) trait Compare: Copy {
 
     /// Whether each of the key's lanes is between its two bounds.
     fn between(self, key: &Key, low: &[u32; LANES], high: &[u32; LANES]) -> bool;
+
+    /// How many of the numbers are not above the value.
+    fn not_above(self, value: u32, numbers: &[u32; BLOCK]) -> u32;
 }
 
 /// A search that any kind of instructions can do.
@@ -92,6 +99,24 @@ pub(crate) enum Width {
     Eight,
     /// The compiler's choice.
     Unknown,
+}
+
+/// Asks for the cache lines of what is needed soon, so that they come at once and not one after the
+/// other. Where there is no instruction for that, nothing happens.
+#[inline(always)]
+pub fn prefetch<T: ?Sized>(wanted: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let first = std::ptr::from_ref(wanted).cast::<i8>();
+        for at in (0..size_of_val(wanted)).step_by(CACHE_LINE) {
+            // SAFETY: the address is in the value; all x86-64 processors have the instruction, which reads
+            // nothing that the program sees.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(first.add(at)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = wanted;
 }
 
 impl Vectors {
@@ -157,34 +182,6 @@ impl Vectors {
             Kind::Avx512(evidence) => unsafe { avx512::run(search, evidence) },
         }
     }
-}
-
-/// Octets that come into the caches together.
-const LINE: usize = 64;
-
-/// Asks for a value's memory, so that it may be near when it is needed. Where there is no instruction for
-/// that, nothing happens.
-#[inline(always)]
-pub fn prefetch<T>(value: &T) {
-    prefetch_octets(std::ptr::from_ref(value).cast(), size_of::<T>());
-}
-
-/// [`prefetch`] of numbers.
-#[inline(always)]
-pub(crate) fn prefetch_all(numbers: &[u32]) {
-    prefetch_octets(numbers.as_ptr().cast(), size_of_val(numbers));
-}
-
-#[inline(always)]
-fn prefetch_octets(first: *const i8, octets: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for at in (0..octets).step_by(LINE) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 has the instruction, and it may be given any address; these are of a value.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(at)) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (first, octets, LINE);
 }
 
 impl Default for Vectors {

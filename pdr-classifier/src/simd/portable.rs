@@ -4,7 +4,7 @@ use super::{BLOCK, Column, Compare, EIGHT, FOUR};
 use crate::key::{Key, LANES};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Portable;
+pub(crate) struct Portable;
 
 impl Compare for Portable {
     #[inline(always)]
@@ -43,6 +43,11 @@ impl Compare for Portable {
             outside |= u32::from(value.wrapping_sub(*low) > high.wrapping_sub(*low));
         }
         outside == 0
+    }
+
+    #[inline(always)]
+    fn not_above(self, value: u32, numbers: &[u32; BLOCK]) -> u32 {
+        numbers.iter().fold(0_u32, |count, &number| count.wrapping_add(u32::from(number <= value)))
     }
 }
 

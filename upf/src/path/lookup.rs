@@ -11,6 +11,9 @@ use super::flow::Flow;
 use super::session::Pdr;
 use crate::config::ClassifierKind;
 
+/// So many rules are asked for before it is known which one is needed.
+const FEW: usize = 4;
+
 /// Our N3 address, as a number: there is one.
 pub(crate) const N3: NonZeroU32 = NonZeroU32::MIN;
 
@@ -100,9 +103,7 @@ impl Rules {
         if let Set::Hybrid(set) = &self.set {
             set.prefetch();
         }
-        if let Some(few) = self.rules.first_chunk::<2>() {
-            prefetch(few);
-        }
+        prefetch(&self.rules[..self.rules.len().min(FEW)]);
     }
 
     /// All rules.

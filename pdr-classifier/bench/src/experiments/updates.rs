@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use pdr_classifier::generate::{Family, Rng, Shape, rules};
 use pdr_classifier::{PdrId, Rule};
+use tern_figures::turns::timed;
 use tern_figures::{Row, Spread};
 
 use super::at_most;
@@ -13,7 +14,7 @@ use crate::goals::{Goal, PUBLISHED_UPDATE_US, UPDATE_P50_NS, UPDATE_P99_NS, UPDA
 use crate::report::Report;
 use crate::scene::{SEED, compiled};
 use crate::subjects::{ALL, HYBRID, SORT, Subject};
-use crate::turns::{Series, timed};
+use crate::turns::Series;
 
 /// Updates of a set in one round.
 const UPDATES: usize = 200;
