@@ -11,15 +11,16 @@ use crate::simd::{Compare, FOUR, Search, Vectors, prefetch};
 /// The most boxes.
 pub(crate) const FEW_MAX: usize = 8;
 
-/// At most [`FEW_MAX`] boxes in precedence order, all compared with a packet at once, lane by lane.
+/// At most [`FEW_MAX`] boxes in precedence order. They are compared with a packet all at once, lane by lane,
+/// or, if they restrict many lanes, all lanes at once, box by box.
 ///
 /// It is made anew with each change, and as small as it can be: a session has one of these, and there are
 /// millions of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Few {
-    /// For each of the `common` lanes: low, span. For each of the lanes `apart`: the boxes' lows, then their
-    /// spans, each filled up to four or eight. Then the boxes' ranks: precedence, ID. Then the ranks of
-    /// rules without boxes.
+    /// Lane by lane: for each of the `common` lanes low and span, for each of the lanes `apart` the boxes'
+    /// lows, then their spans, each filled up to four or eight. Box by box: the lows of all lanes, then the
+    /// highs. Then the boxes' ranks: precedence, ID. Then the ranks of rules without boxes.
     words: Box<[u32]>,
     /// What words cannot say, by boxes, if there is any.
     beyond: Option<Box<[Beyond]>>,
@@ -28,6 +29,7 @@ pub(crate) struct Few {
     /// Other lanes that a box restricts.
     apart: u32,
     boxes: u8,
+    box_by_box: bool,
     vectors: Vectors,
 }
 
@@ -49,7 +51,15 @@ impl Interval {
 
 impl Few {
     pub(crate) fn new(vectors: Vectors) -> Self {
-        Self { words: Box::default(), beyond: None, common: 0, apart: 0, boxes: 0, vectors }
+        Self {
+            words: Box::default(),
+            beyond: None,
+            common: 0,
+            apart: 0,
+            boxes: 0,
+            box_by_box: false,
+            vectors,
+        }
     }
 
     /// Whether so many boxes, and so many rules, are few.
@@ -76,8 +86,12 @@ impl Few {
         let width = width(all.len());
         let (mut shared, mut columns) = (Vec::new(), Vec::new());
         let (mut common, mut apart) = (0, 0);
-        let used = all.iter().fold(0, |used, (_, region)| used | region.used);
-        for lane in (0..LANES).filter(|lane| used >> lane & 1 == 1) {
+        let used = all.iter().fold(0u32, |used, (_, region)| used | region.used);
+        let box_by_box = used.count_ones() as usize > LANES_MORE + all.len() * LANES_A_BOX;
+        if box_by_box {
+            shared.extend(all.iter().flat_map(|(_, region)| region.low.into_iter().chain(region.high)));
+        }
+        for lane in lanes(if box_by_box { 0 } else { used }) {
             let intervals = || all.iter().map(|(_, region)| Interval::of(region, lane));
             match intervals().next() {
                 Some(first) if intervals().all(|interval| interval == first) => {
@@ -101,6 +115,7 @@ impl Few {
             common,
             apart,
             boxes: all.len() as u8,
+            box_by_box,
             vectors,
         }
     }
@@ -121,13 +136,20 @@ impl Few {
     fn region(&self, at: usize) -> Region {
         let width = width(self.boxes.into());
         let (shared, columns, _) = self.parts();
+        if self.box_by_box {
+            return self.with_beyond(at, row_of(&shared[at * ROW..(at + 1) * ROW]));
+        }
         let common = lanes(self.common).zip(shared.chunks_exact(2)).map(|(lane, two)| (lane, two[0], two[1]));
         let apart = lanes(self.apart)
             .zip(columns.chunks_exact(2 * width))
             .map(|(lane, column)| (lane, column[at], column[width + at]));
-        let mut region = common
+        let region = common
             .chain(apart)
             .fold(Region::ALL, |region, (lane, low, span)| region.between(lane, low, low.wrapping_add(span)));
+        self.with_beyond(at, region)
+    }
+
+    fn with_beyond(&self, at: usize, mut region: Region) -> Region {
         if let Some(beyond) = self.beyond.as_ref().and_then(|beyond| beyond.get(at)) {
             region.irregular = *beyond != Beyond::NOTHING;
             region.beyond = beyond.clone();
@@ -145,10 +167,13 @@ impl Few {
         self.ranks().next().filter(|_| self.boxes > 0)
     }
 
-    /// Common lanes, columns, ranks.
+    /// Common lanes or whole boxes, columns, ranks.
     #[inline(always)]
     fn parts(&self) -> (&[u32], &[u32], &[u32]) {
-        let shared = 2 * self.common.count_ones() as usize;
+        let shared = match self.box_by_box {
+            true => ROW * usize::from(self.boxes),
+            false => 2 * self.common.count_ones() as usize,
+        };
         let columns = 2 * width(self.boxes.into()) * self.apart.count_ones() as usize;
         let (shared, rest) = self.words.split_at(shared.min(self.words.len()));
         let (columns, ranks) = rest.split_at(columns.min(rest.len()));
@@ -160,6 +185,19 @@ impl Few {
     pub(crate) fn prefetch(&self) {
         prefetch(&self.words[..]);
     }
+}
+
+/// The numbers of a whole box.
+const ROW: usize = 2 * LANES;
+/// With more restricted lanes than this, and so many more for each box, a packet is compared box by box.
+const LANES_MORE: usize = 4;
+const LANES_A_BOX: usize = 3;
+
+/// The box of these numbers.
+fn row_of(row: &[u32]) -> Region {
+    let (lows, highs) = row.split_at(LANES);
+    let bounds = (0..LANES).zip(lows).zip(highs);
+    bounds.fold(Region::ALL, |region, ((lane, low), high)| region.between(lane, *low, *high))
 }
 
 /// Numbers of a column's halves.
@@ -176,6 +214,13 @@ fn lanes(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
+/// The rank of the box at this place.
+#[inline(always)]
+fn rank_at(ranks: &[u32], at: usize) -> Option<Rank> {
+    let (ranks, _) = ranks.as_chunks::<2>();
+    ranks.get(at).map(|&[precedence, id]| Rank { precedence, id: PdrId(id) })
+}
+
 struct Find<'a>(&'a Few, &'a Key);
 
 impl Search for Find<'_> {
@@ -185,6 +230,15 @@ impl Search for Find<'_> {
     fn run(self, compare: impl Compare) -> Option<Rank> {
         let Self(set, key) = self;
         let (shared, columns, ranks) = set.parts();
+        if set.box_by_box {
+            let (rows, _) = shared.as_chunks::<ROW>();
+            let at = rows.iter().enumerate().position(|(at, row)| {
+                let (Some(low), Some(high)) = (row.first_chunk(), row.last_chunk()) else { return false };
+                let regular = compare.between(key, low, high);
+                regular && set.beyond.as_ref().is_none_or(|beyond| beyond[at].matches(key))
+            })?;
+            return rank_at(ranks, at);
+        }
         let (pairs, _) = shared.as_chunks::<2>();
         let mut outside = false;
         for (lane, [low, span]) in lanes(set.common).zip(pairs) {
@@ -212,9 +266,10 @@ impl Search for Find<'_> {
                 }
             }
         }
-        let (ranks, _) = ranks.as_chunks::<2>();
-        let [precedence, id] = *ranks.get(live.trailing_zeros() as usize)?;
-        (live != 0).then_some(Rank { precedence, id: PdrId(id) })
+        if live == 0 {
+            return None;
+        }
+        rank_at(ranks, live.trailing_zeros() as usize)
     }
 }
 

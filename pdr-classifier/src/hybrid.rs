@@ -164,6 +164,11 @@ impl Hybrid {
         }
     }
 
+    fn take(&mut self, part: Part) {
+        self.part = part;
+        self.head = self.part.first().and_then(head);
+    }
+
     /// Moves the rules, if there are too many or too few boxes for where they are.
     fn fit(&mut self) {
         let Crossovers { few_max, few_again, scan_max, .. } = self.crossovers();
@@ -178,7 +183,7 @@ impl Hybrid {
         }
         // They were taken once, so they are distinct and not too many, and are taken again.
         if let Ok(part) = Part::of(&self.part.rules(), boxes, self.vectors) {
-            self.part = part;
+            self.take(part);
         }
     }
 }
@@ -287,7 +292,8 @@ impl Classifier for Hybrid {
                 rules.push(rule.clone());
                 rules.sort_unstable_by_key(Rule::rank);
                 let boxes = few.boxes() + rule.boxes();
-                self.part = Part::of(&rules, boxes.max(rules.len()), self.vectors)?;
+                let part = Part::of(&rules, boxes.max(rules.len()), self.vectors)?;
+                self.take(part);
             }
             _ => self.part.set_mut().insert(rule)?,
         }

@@ -256,8 +256,8 @@ impl Classifier for PartitionSort {
 
     fn remove(&mut self, id: PdrId) -> bool {
         let Some((_, places)) = self.rules.remove(&id) else { return false };
+        places.iter().for_each(|&at| self.boxes.approach(at));
         for &at in &places {
-            self.boxes.approach(at);
             if let Some(partition) = self.displace(at) {
                 self.dissolve(partition);
             }
