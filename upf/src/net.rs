@@ -296,6 +296,7 @@ impl Workers {
             let events = events.clone();
             let worker = WorkerConfig {
                 index,
+                alone: config.workers == 1,
                 n3_address: config.n3_advertised(),
                 origin,
                 commands: receiver,

@@ -32,6 +32,8 @@ pub(crate) struct Bench {
     pub(crate) reports: Vec<SessionReportRequest>,
     pub(crate) report_cause: Cause,
     allowance: Allowance,
+    /// Whether the worker is the only one.
+    pub(crate) alone: bool,
     origin: Instant,
 }
 
@@ -66,6 +68,7 @@ impl Bench {
             reports: Vec::new(),
             report_cause: Cause::REQUEST_ACCEPTED,
             allowance: Allowance::new(config.n3_advertised()),
+            alone: config.workers == 1,
             origin: now,
         };
         bench.settle();
@@ -212,6 +215,7 @@ impl Bench {
         let mut context = Context {
             tables: &self.tables,
             now_ns: u64::try_from(self.now.since(self.origin).as_nanos()).expect("a test is short"),
+            alone: self.alone,
             counters: &self.counters,
             events: &sink,
             error_indications: &mut self.allowance,

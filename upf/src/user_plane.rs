@@ -44,12 +44,14 @@ impl UserPlane {
         }
     }
 
-    /// A worker for a thread of its own, which knows the sessions that are established from now on.
+    /// A worker for a thread of its own, which knows the sessions that are established from now on. There are
+    /// as many as the configuration says, at most.
     pub fn worker<I: PacketIo>(&mut self, io: I) -> Worker<I> {
         let (sender, commands) = channel();
         let events = self.events_sender.clone();
         let config = WorkerConfig {
             index: self.workers.len(),
+            alone: self.config.workers == 1,
             n3_address: self.config.n3_advertised(),
             origin: self.origin,
             commands,

@@ -49,7 +49,12 @@ impl Shape {
 
     /// The user plane's configuration for it.
     pub fn config(&self) -> Config {
-        Config { sessions_max: self.sessions.max(1), classifier: self.classifier, ..Config::default() }
+        Config {
+            workers: 1,
+            sessions_max: self.sessions.max(1),
+            classifier: self.classifier,
+            ..Config::default()
+        }
     }
 
     /// The request that establishes the session of this number, with as many rules as a request holds.

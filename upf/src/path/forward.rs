@@ -4,6 +4,7 @@
 use std::net::SocketAddrV4;
 use std::sync::atomic::Ordering;
 
+use pdr_classifier::prefetch;
 use smallvec::SmallVec;
 use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
@@ -33,6 +34,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Context<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) now_ns: u64,
+    /// Whether no other worker counts for the sessions, so that counting needs no locked instruction.
+    pub(crate) alone: bool,
     pub(crate) counters: &'a PathCounters,
     /// Tells the PFCP core; false if it cannot take more now.
     pub(crate) events: &'a dyn Fn(Event) -> bool,
@@ -81,6 +84,18 @@ impl Look {
             Self::Tunnelled { teid, .. } => tables.by_teid(*teid),
             Self::Plain { flow, .. } => tables.by_address(flow.destination),
             Self::Message | Self::Unreadable(_) | Self::Unsound(_) => None,
+        }
+    }
+
+    /// The session's rule that the packet matches.
+    #[inline]
+    fn rule<'s>(&self, session: &'s Session) -> Option<&'s Pdr> {
+        match self {
+            Self::Tunnelled { teid, qfi, flow: Ok(flow), .. } => {
+                session.uplink.find(&uplink_key(flow, *teid, *qfi))
+            }
+            Self::Plain { network, flow } => session.downlink.find(&downlink_key(flow, *network)),
+            _ => None,
         }
     }
 
@@ -142,9 +157,16 @@ pub(crate) fn process(
         for (session, look) in sessions.iter().zip(&looks) {
             session.iter().for_each(|session| session.prefetch_rest(look.is_uplink()));
         }
+        let mut rules: SmallVec<[Option<&Pdr>; BURST]> = SmallVec::new();
+        for (session, look) in sessions.iter().zip(&looks) {
+            let rule = session.and_then(|session| look.rule(session));
+            rule.iter().for_each(|rule| prefetch(*rule));
+            rules.push(rule);
+        }
         let mut forwarded = Forwarded::default();
-        for ((packet, look), session) in burst.iter_mut().zip(&looks).zip(&sessions) {
-            let verdict = decide(context, &mut forwarded, packet, look, *session).unwrap_or_else(|reason| {
+        for (((packet, look), session), rule) in burst.iter_mut().zip(&looks).zip(sessions).zip(rules) {
+            let verdict = decide(context, &mut forwarded, packet, look, session, rule);
+            let verdict = verdict.unwrap_or_else(|reason| {
                 context.counters.dropped(reason);
                 Verdict::Drop(reason)
             });
@@ -161,21 +183,22 @@ fn decide(
     packet: &mut Packet,
     look: &Look,
     session: Option<&Session>,
+    rule: Option<&Pdr>,
 ) -> Result<Verdict, DropReason> {
     match *look {
-        Look::Tunnelled { teid, qfi, front, flow } => {
+        Look::Tunnelled { front, flow, .. } => {
             let Some(session) = session else { return signalling::on_unknown_teid(context, packet) };
             let flow = flow?;
             if !session.ue_addresses.is_empty() && !session.ue_addresses.contains(&flow.source) {
                 return Err(DropReason::SpoofedSource);
             }
-            let rule = session.uplink.find(&uplink_key(&flow, teid, qfi)).ok_or(DropReason::NoRule)?;
+            let rule = rule.ok_or(DropReason::NoRule)?;
             packet.narrow(front, flow.total_length);
             enforce(context, forwarded, session, rule, packet)
         }
-        Look::Plain { network, flow } => {
+        Look::Plain { flow, .. } => {
             let session = session.ok_or(DropReason::UnknownUe)?;
-            let rule = session.downlink.find(&downlink_key(&flow, network)).ok_or(DropReason::NoRule)?;
+            let rule = rule.ok_or(DropReason::NoRule)?;
             packet.narrow(0, flow.total_length);
             enforce(context, forwarded, session, rule, packet)
         }
@@ -209,7 +232,7 @@ fn enforce(
     if rule.usages.of(&session.usages).any(|measured| measured.usage.is_exhausted()) {
         return Err(DropReason::QuotaExhausted);
     }
-    if !conforms(qers, uplink, octets, context.now_ns) {
+    if !conforms(qers, uplink, octets, context.now_ns, context.alone) {
         return Err(DropReason::RateExceeded);
     }
     if session.is_watched {
@@ -250,7 +273,7 @@ fn container(session: &Session, rule: &Pdr) -> Option<PduSessionContainer> {
 
 fn count(context: &Context<'_>, session: &Session, rule: &Pdr, uplink: bool, octets: usize) {
     for measured in rule.usages.of(&session.usages) {
-        let (threshold, quota) = measured.usage.count(uplink, octets);
+        let (threshold, quota) = measured.usage.count(uplink, octets, context.alone);
         if !threshold && !quota {
             continue;
         }

@@ -4,15 +4,12 @@ use std::num::NonZeroU32;
 
 use pdr_classifier::{
     Classifier, Hybrid, InsertError, Key, Lane, LinkedList, PartitionSort, PdrId, Rule, Side,
-    SourceInterface, TupleSpaceSearch, prefetch,
+    SourceInterface, TupleSpaceSearch,
 };
 
 use super::flow::Flow;
 use super::session::Pdr;
 use crate::config::ClassifierKind;
-
-/// So many rules are asked for before it is known which one is needed.
-const FEW: usize = 4;
 
 /// Our N3 address, as a number: there is one.
 pub(crate) const N3: NonZeroU32 = NonZeroU32::MIN;
@@ -97,13 +94,12 @@ impl Rules {
         self.rules.get(place as usize)
     }
 
-    /// Asks for what finds a rule, and for the rules.
+    /// Asks for what finds a rule.
     #[inline]
     pub(crate) fn prefetch(&self) {
         if let Set::Hybrid(set) = &self.set {
             set.prefetch();
         }
-        prefetch(&self.rules[..self.rules.len().min(FEW)]);
     }
 
     /// All rules.

@@ -46,21 +46,27 @@ impl Meter {
         octets.saturating_mul(self.ticks_per_octet) >> FRACTION_BITS
     }
 
-    /// Takes the packet into account if it conforms.
+    /// Takes the packet into account if it conforms; `alone` if no other thread asks this meter.
     #[inline]
-    pub(crate) fn take(&self, octets: usize, now_ns: u64) -> bool {
+    pub(crate) fn take(&self, octets: usize, now_ns: u64, alone: bool) -> bool {
         if self.kbps == 0 {
             return false;
         }
         let now = now_ns.saturating_mul(TICKS_PER_NS);
         let cost = self.ticks(octets as u64);
         let latest = now.saturating_add(BURST_TICKS.max(self.ticks(BURST_OCTETS_MIN)));
-        self.arrival
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |arrival| {
-                let next = arrival.max(now).saturating_add(cost);
-                (next <= latest).then_some(next)
-            })
-            .is_ok()
+        let after = |arrival: u64| {
+            let next = arrival.max(now).saturating_add(cost);
+            (next <= latest).then_some(next)
+        };
+        if !alone {
+            return self.arrival.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).is_ok();
+        }
+        let next = after(self.arrival.load(Ordering::Relaxed));
+        if let Some(next) = next {
+            self.arrival.store(next, Ordering::Relaxed);
+        }
+        next.is_some()
     }
 
     /// Gives back what was taken for a packet that another meter refused.
@@ -121,9 +127,10 @@ pub(crate) fn conforms<'a>(
     uplink: bool,
     octets: usize,
     now_ns: u64,
+    alone: bool,
 ) -> bool {
     for (index, qer) in qers.clone().enumerate() {
-        if qer.meter(uplink).is_some_and(|meter| !meter.take(octets, now_ns)) {
+        if qer.meter(uplink).is_some_and(|meter| !meter.take(octets, now_ns, alone)) {
             for meter in qers.take(index).filter_map(|taken| taken.meter(uplink)) {
                 meter.give_back(octets);
             }

@@ -249,7 +249,7 @@ fn when_a_meter_runs_at_a_high_rate_then_small_packets_are_not_rounded_away() {
     // 100 Gbit/s: 64 octets take 5.12 ns.
     let meter = Meter::new(100_000_000);
     let now_ns = 1_000_000_000;
-    let passed = (0..50_000_000).take_while(|_| meter.take(64, now_ns)).count();
+    let passed = (0..50_000_000).take_while(|_| meter.take(64, now_ns, true)).count();
     // 100 ms at that rate, within 1 %.
     assert!((19_335_000..=19_727_000).contains(&passed), "{passed}");
 }
@@ -280,13 +280,18 @@ fn passed(bench: &mut Bench, packet: &[u8], kbps: usize) -> usize {
 
 #[test]
 fn when_more_comes_than_the_mbr_then_the_mbr_passes() {
-    let mut bench = Bench::new();
-    let mut request = establishment();
-    request.create_qer[0].mbr = Some(BitRate { uplink_kbps: 1, downlink_kbps: 1_000 });
-    bench.session_of(request);
-    let octets = passed(&mut bench, &udp(SERVER, UE, (1, 2), 1250), 1_000);
-    // 1 Mbit/s for 10 s is 1,250,000 octets; the burst adds 12,500.
-    assert!((1_250_000..=1_270_000).contains(&octets), "{octets}");
+    // Alone, and with other workers, a meter and a counter are written in two ways.
+    for workers in [1, 2] {
+        let mut bench = Bench::with(|config| config.workers = workers);
+        let mut request = establishment();
+        request.create_qer[0].mbr = Some(BitRate { uplink_kbps: 1, downlink_kbps: 1_000 });
+        let (seid, _) = bench.session_of(request);
+        let octets = passed(&mut bench, &udp(SERVER, UE, (1, 2), 1250), 1_000);
+        // 1 Mbit/s for 10 s is 1,250,000 octets; the burst adds 12,500.
+        assert!((1_250_000..=1_270_000).contains(&octets), "{octets}");
+        let volume = bench.delete(seid).usage_report[0].volume.expect("volume");
+        assert_eq!(volume.downlink, Some(octets as u64));
+    }
 }
 
 #[test]

@@ -119,16 +119,22 @@ impl Usage {
         self.has_quota.load(RELAXED) && self.quota.reached(&self.counts())
     }
 
-    /// Counts a packet. Says whether the threshold, and whether the quota, is reached.
+    /// Counts a packet; `alone` if no other thread does. Says whether the threshold, and whether the quota, is
+    /// reached.
     #[inline]
-    pub(crate) fn count(&self, uplink: bool, octets: usize) -> (bool, bool) {
+    pub(crate) fn count(&self, uplink: bool, octets: usize, alone: bool) -> (bool, bool) {
         let (volume, packets) = if uplink {
             (&self.uplink, &self.uplink_packets)
         } else {
             (&self.downlink, &self.downlink_packets)
         };
-        volume.fetch_add(octets as u64, RELAXED);
-        packets.fetch_add(1, RELAXED);
+        if alone {
+            volume.store(volume.load(RELAXED).wrapping_add(octets as u64), RELAXED);
+            packets.store(packets.load(RELAXED).wrapping_add(1), RELAXED);
+        } else {
+            volume.fetch_add(octets as u64, RELAXED);
+            packets.fetch_add(1, RELAXED);
+        }
         let (threshold, quota) = (self.has_threshold.load(RELAXED), self.has_quota.load(RELAXED));
         if !threshold && !quota {
             return (false, false);

@@ -24,6 +24,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) index: usize,
     /// Our N3 address, as peers see it.
     pub(crate) n3_address: Ipv4Addr,
+    /// Whether it is the only one.
+    pub(crate) alone: bool,
     /// The origin of the data path's clock.
     pub(crate) origin: Instant,
     pub(crate) commands: Receiver<Command>,
@@ -89,6 +91,7 @@ impl<I: PacketIo> Worker<I> {
         let mut context = Context {
             tables: &self.tables,
             now_ns,
+            alone: self.config.alone,
             counters: &self.config.counters,
             events: &self.config.events,
             error_indications: &mut self.allowance,
@@ -185,6 +188,7 @@ mod tests {
         let (commands, receiver) = std::sync::mpsc::channel();
         let config = WorkerConfig {
             index: 0,
+            alone: true,
             n3_address: Ipv4Addr::LOCALHOST,
             origin: Instant::now(),
             commands: receiver,

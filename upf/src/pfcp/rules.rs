@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use smallvec::SmallVec;
 use tern_pfcp::*;
 
 use super::teid::Teids;
 
 /// PDRs in one session.
-const PDRS_MAX: usize = 1_024;
+pub(crate) const PDRS_MAX: usize = 1_024;
 /// Rules of any other kind in one session: the data path counts them with eight bits.
 const OTHERS_MAX: usize = 1 << u8::BITS;
 
@@ -287,35 +288,44 @@ impl RuleSet {
 
     /// The rules for keeping, without the URRs.
     pub(crate) fn pack(self) -> PackedRules {
-        let request = SessionModificationRequest {
-            create_pdr: self.pdrs.into_values().collect(),
+        let others = SessionModificationRequest {
             create_far: self.fars.into_values().collect(),
             create_qer: self.qers.into_values().collect(),
             create_bar: self.bars.into_values().collect(),
             ..Default::default()
         };
-        PackedRules(Message::from(request).to_ies().into())
+        let mut pdrs: Vec<CreatePdr> = self.pdrs.into_values().collect();
+        let more = pdrs.split_off(pdrs.len().min(IE_REPEATS_MAX));
+        let first = SessionModificationRequest { create_pdr: pdrs, ..others };
+        let more = more
+            .chunks(IE_REPEATS_MAX)
+            .map(|pdrs| SessionModificationRequest { create_pdr: pdrs.to_vec(), ..Default::default() });
+        let octets = |request| Message::from(request).to_ies().into();
+        PackedRules(std::iter::once(first).chain(more).map(octets).collect())
     }
 }
 
 /// A session's rules but the URRs, as the IEs that create them: a tenth of what they take as values. They are
-/// needed again when the session is modified.
+/// needed again when the session is modified. Nearly all sessions have one piece.
 #[derive(Debug)]
-pub(crate) struct PackedRules(Box<[u8]>);
+pub(crate) struct PackedRules(SmallVec<[Box<[u8]>; 1]>);
 
 impl PackedRules {
     /// The rules, with these URRs.
     pub(crate) fn unpack<'a>(&self, urrs: impl Iterator<Item = &'a CreateUrr>) -> Result<RuleSet, Refusal> {
-        let broken = || Refusal::new(Cause::SYSTEM_FAILURE, "the session's rules cannot be read again");
-        let request = Message::from_ies(MessageType::SessionModificationRequest, &self.0);
-        let Ok(Message::SessionModificationRequest(request)) = request else { return Err(broken()) };
-        Ok(RuleSet {
-            pdrs: request.create_pdr.into_iter().map(|rule| (rule.pdr_id, rule)).collect(),
-            fars: request.create_far.into_iter().map(|rule| (rule.far_id, rule)).collect(),
-            qers: request.create_qer.into_iter().map(|rule| (rule.qer_id, rule)).collect(),
-            urrs: urrs.map(|rule| (rule.urr_id, rule.clone())).collect(),
-            bars: request.create_bar.into_iter().map(|rule| (rule.bar_id, rule)).collect(),
-        })
+        let mut rules =
+            RuleSet { urrs: urrs.map(|rule| (rule.urr_id, rule.clone())).collect(), ..RuleSet::default() };
+        for ies in &self.0 {
+            let request = Message::from_ies(MessageType::SessionModificationRequest, ies);
+            let Ok(Message::SessionModificationRequest(request)) = request else {
+                return Err(Refusal::new(Cause::SYSTEM_FAILURE, "the session's rules cannot be read again"));
+            };
+            rules.pdrs.extend(request.create_pdr.into_iter().map(|rule| (rule.pdr_id, rule)));
+            rules.fars.extend(request.create_far.into_iter().map(|rule| (rule.far_id, rule)));
+            rules.qers.extend(request.create_qer.into_iter().map(|rule| (rule.qer_id, rule)));
+            rules.bars.extend(request.create_bar.into_iter().map(|rule| (rule.bar_id, rule)));
+        }
+        Ok(rules)
     }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tern_pfcp::*;
 use tern_types::Duration;
 
+use super::rules::PDRS_MAX;
 use crate::path::{DropReason, Verdict};
 use crate::testing::*;
 
@@ -270,6 +271,37 @@ fn when_the_smf_uses_an_endpoint_again_then_the_old_session_is_replaced() {
 fn when_only_some_smfs_may_associate_then_others_are_refused() {
     let bench = Bench::with(|config| config.n4.smfs = vec![[192, 0, 2, 9].into()]);
     assert!(bench.core.smfs().is_empty());
+}
+
+#[test]
+fn when_a_session_has_as_many_pdrs_as_may_be_then_each_is_kept_and_one_more_is_refused() {
+    let mut bench = Bench::new();
+    let (seid, teid) = bench.session();
+    let pdrs = |range: std::ops::RangeInclusive<u16>| {
+        let filter = |id| SdfFilter::flow(&format!("permit out 17 from any {id} to assigned"));
+        let pdr = |id| {
+            let mut pdr = downlink_pdr(id, u32::from(id), 2);
+            pdr.pdi.sdf_filters = vec![filter(id)];
+            pdr
+        };
+        SessionModificationRequest { create_pdr: range.map(pdr).collect(), ..Default::default() }
+    };
+    let last = PDRS_MAX as u16;
+    for first in (3..=last).step_by(256) {
+        let added = bench.modify(seid, pdrs(first..=last.min(first + 255)));
+        assert_eq!(added.cause, Cause::REQUEST_ACCEPTED);
+    }
+    let refused = bench.modify(seid, pdrs(last + 1..=last + 1));
+    assert_eq!(refused.cause, Cause::NO_RESOURCES_AVAILABLE);
+    // Each still holds after the changes behind it.
+    bench.modify(seid, forward_update(ApplyAction::DROP));
+    for id in [3, 600, last] {
+        let (verdict, _) = bench.downlink(&udp(SERVER, UE, (id, 1), 60));
+        assert_eq!(verdict, Verdict::Drop(DropReason::FarDrop), "{id}");
+    }
+    assert_eq!(bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 60))).0, TO_N6);
+    let session = bench.published.last().expect("published");
+    assert_eq!(session.uplink.all().len() + session.downlink.all().len(), PDRS_MAX);
 }
 
 #[test]
