@@ -6,11 +6,13 @@ pub mod criterion;
 mod goals;
 pub mod machine;
 pub mod place;
+mod report;
 mod spread;
 mod table;
 pub mod turns;
 
 pub use broken::{Broken, exit_code};
 pub use goals::{Bound, Row};
+pub use report::{Page, Report};
 pub use spread::{Spread, ratio};
 pub use table::{digits, goals_table, markdown};

@@ -99,7 +99,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
         cores,
     };
     std::fs::create_dir_all(&bench.output)?;
-    let mut report = Report::new(&bench)?;
+    let mut report = Report::new(bench.core, &bench.cores)?;
     let _pinned = Pinned::to(bench.core)?;
     let sections = if arguments.only.is_empty() { Section::value_variants() } else { &arguments.only };
     for &section in sections {
@@ -109,7 +109,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
         }
         report.took(section, begun.elapsed());
     }
-    report.write(&bench, started.elapsed())?;
+    report::write(&report, &bench, started.elapsed())?;
     Ok(report.broken.is_empty())
 }
 

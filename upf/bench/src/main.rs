@@ -83,7 +83,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
         cores,
     };
     std::fs::create_dir_all(&bench.output)?;
-    let mut report = Report::new(&bench)?;
+    let mut report = Report::new(bench.core, &bench.cores)?;
     let sections = if arguments.only.is_empty() { Section::value_variants() } else { &arguments.only };
     for &section in sections {
         let begun = Instant::now();
@@ -92,7 +92,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
         }
         report.took(section, begun.elapsed());
     }
-    report.write(&bench, started.elapsed())?;
+    report::write(&report, &bench, started.elapsed())?;
     Ok(report.broken.is_empty())
 }
 

@@ -9,7 +9,7 @@ use tern_upf::{BURST, ClassifierKind, Packet, PacketIo as _, Worker};
 
 use crate::Bench;
 use crate::floor::Floor;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::scene::{Scene, Shape};
 use crate::source::{Direction, Source, Trace};
 
@@ -150,7 +150,7 @@ pub fn by_sessions(bench: &Bench, report: &mut Report) -> Result<()> {
                 report.row(row.goal(Bound::AtLeast(*aim)).must(Bound::AtLeast(*must)));
             }
         }
-        report.series(&series);
+        report::add(report, &series);
         last = series;
     }
     for pair in last.chunks_exact(2) {
@@ -176,7 +176,7 @@ pub fn by_rules(bench: &Bench, report: &mut Report) -> Result<()> {
     for (pdrs, sessions) in SIZES {
         for (classifier, name) in KINDS {
             let shape = Shape { classifier, ..Shape::new(sessions, pdrs) };
-            report.series(&measure(bench, name, &shape, &[BURST])?);
+            report::add(report, &measure(bench, name, &shape, &[BURST])?);
         }
     }
     let with = |qer, urr| {
@@ -197,8 +197,8 @@ pub fn by_rules(bench: &Bench, report: &mut Report) -> Result<()> {
                 Row::ratio(format!("{}, with {what} ÷ without", one.direction), added, "10,000 sessions");
             report.row(row.goal(Bound::AtMost(ADDED_AIM)).must(Bound::AtMost(ADDED_MUST)));
         }
-        report.series(&series);
+        report::add(report, &series);
     }
-    report.series(&neither);
+    report::add(report, &neither);
     Ok(())
 }

@@ -40,7 +40,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         let what = format!("{name}, {} rules: {HYBRID} ÷ {part}", pdrs.len());
         let hybrid = find(&series, HYBRID, pdrs.len())?;
         report.row(compared(what, hybrid, better).must(Bound::AtMost(HYBRID_TO_PARTS_MAX)));
-        report.series(series);
+        report.series.extend(series);
     }
     Ok(())
 }

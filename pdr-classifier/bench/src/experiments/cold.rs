@@ -72,8 +72,8 @@ fn scene(bench: &Bench, report: &mut Report, shape: Shape, name: &str, filling: 
         .collect();
     rows(report, &series, &format!("cold, {name}, {how}"), shape == Shape::OneTuple)?;
     rows(report, &bursts, &format!("cold, {name}, {how}, bursts of {BURST} in a batch"), false)?;
-    report.series(series);
-    report.series(bursts);
+    report.series.extend(series);
+    report.series.extend(bursts);
     Ok(())
 }
 

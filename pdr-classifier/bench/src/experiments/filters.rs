@@ -40,6 +40,6 @@ pub fn measure(bench: &Bench, report: &mut Report, path: &Path) -> Result<()> {
     report.row(compared(format!("{set}: {HYBRID} ÷ {LIST}"), hybrid, list));
     let row = compared(format!("{set}: {HYBRID} ÷ {part}"), hybrid, better);
     report.row(row.must(Bound::AtMost(HYBRID_TO_PARTS_MAX)));
-    report.series(series);
+    report.series.extend(series);
     Ok(())
 }

@@ -38,10 +38,15 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     latency(&series, report)?;
     shapes(&series, report)?;
     throughput(&series, report)?;
-    report.series(series);
+    report.series.extend(series);
     // What the others do with the rules that hurt a tuple space.
     let mut arms: Vec<Arm<'_>> = worst.iter().flat_map(Scene::arms).collect();
-    report.series(in_turn("20 IEs, each rule its tuple, the last hit", &mut arms, bench.rounds, bench.pass));
+    report.series.extend(in_turn(
+        "20 IEs, each rule its tuple, the last hit",
+        &mut arms,
+        bench.rounds,
+        bench.pass,
+    ));
     Ok(())
 }
 

@@ -100,7 +100,7 @@ fn single(
             }
             for (percentile, values) in [("p50", rounds.p50), ("p99", rounds.p99)] {
                 let set = format!("{operation}, {name}, {percentile}");
-                report.series(vec![Series::new(&set, one.name, count, values)]);
+                report.series.extend(vec![Series::new(&set, one.name, count, values)]);
             }
         }
     }

@@ -26,6 +26,6 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             report.row(at_most(compared(what, over, under), goal));
         }
     }
-    report.series(series);
+    report.series.extend(series);
     Ok(())
 }
