@@ -15,14 +15,13 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
 use crate::io::{KernelIo, TunDevice, Waker};
-use crate::path::{Command, DataPath, DropReason, Event, NoDataPath, PathCounters, Worker, WorkerConfig};
+use crate::path::{
+    Command, DataPath, DropReason, EVENTS_MAX, Event, NoDataPath, PathCounters, Worker, WorkerConfig,
+};
 use crate::pfcp::{Core, Output};
 
 /// The longest PFCP message.
 const PFCP_MESSAGE_MAX: usize = 65_536;
-
-/// Events of the data path that may wait for the PFCP core.
-const EVENTS_MAX: usize = 4_096;
 
 /// How often the data path's counters become the NF's.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);

@@ -9,11 +9,8 @@ use tern_types::{Instant, Random};
 
 use crate::config::Config;
 use crate::io::PacketIo;
-use crate::path::{Command, Event, PathCounters, Worker, WorkerConfig};
+use crate::path::{Command, EVENTS_MAX, Event, PathCounters, Worker, WorkerConfig};
 use crate::pfcp::{Core, Output};
-
-/// Events of the workers that may wait for the next datagram.
-const EVENTS_MAX: usize = 4_096;
 
 /// PFCP sessions and the workers that forward by them. N4 are the datagrams that it is given and those that
 /// it gives back; nothing is sent again.

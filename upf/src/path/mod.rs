@@ -50,6 +50,9 @@ pub(crate) enum Command {
     EndMarker(Tunnel),
 }
 
+/// Events that may wait for the PFCP core.
+pub(crate) const EVENTS_MAX: usize = 4_096;
+
 /// What the data path tells the PFCP core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
