@@ -6,10 +6,10 @@ use crate::expand::Rule;
 use crate::key::{Key, LANES};
 use crate::pdi::{PdrId, Rank};
 use crate::region::{Beyond, Region};
-use crate::simd::{Compare, FOUR, Search, Vectors, prefetch};
+use crate::simd::{Compare, EIGHT, FOUR, Search, Vectors, prefetch};
 
 /// The most boxes.
-pub(crate) const FEW_MAX: usize = 8;
+pub(crate) const FEW_MAX: usize = EIGHT;
 
 /// At most [`FEW_MAX`] boxes in precedence order. They are compared with a packet all at once, lane by lane,
 /// or, if they restrict many lanes, all lanes at once, box by box.
@@ -202,7 +202,7 @@ fn row_of(row: &[u32]) -> Region {
 
 /// Numbers of a column's halves.
 const fn width(boxes: usize) -> usize {
-    if boxes <= FOUR { FOUR } else { FEW_MAX }
+    if boxes <= FOUR { FOUR } else { EIGHT }
 }
 
 /// The lanes of these bits.
@@ -254,7 +254,7 @@ impl Search for Find<'_> {
                 live &= compare.among_four(key.lanes[lane % LANES], column);
             }
         } else {
-            let (columns, _) = columns.as_chunks::<{ 2 * FEW_MAX }>();
+            let (columns, _) = columns.as_chunks::<{ 2 * EIGHT }>();
             for (lane, column) in lanes(set.apart).zip(columns) {
                 live &= compare.among_eight(key.lanes[lane % LANES], column);
             }

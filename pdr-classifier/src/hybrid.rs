@@ -57,8 +57,8 @@ pub const WIDE_LANES_MIN: usize = 16;
 /// A first rule that restricts no more lanes than this is looked at before all others.
 const HEAD_LANES_MAX: u32 = 1;
 
-/// A few boxes in one piece of memory, compared all at once; with more of them a [`BlockedScan`], and at last a [`PartitionSort`]
-/// with partitions of many boxes only; the rest is scanned.
+/// A few boxes in one piece of memory, compared all at once; with more of them a [`BlockedScan`], and at last
+/// a [`PartitionSort`] with partitions of many boxes only; the rest is scanned.
 #[derive(Clone, Debug)]
 pub struct Hybrid {
     part: Part,
@@ -164,7 +164,8 @@ impl Hybrid {
         }
     }
 
-    fn take(&mut self, part: Part) {
+    /// Goes on with this part, which has the same rules, or one more.
+    fn become_part(&mut self, part: Part) {
         self.part = part;
         self.head = self.part.first().and_then(head);
     }
@@ -183,7 +184,7 @@ impl Hybrid {
         }
         // They were taken once, so they are distinct and not too many, and are taken again.
         if let Ok(part) = Part::of(&self.part.rules(), boxes, self.vectors) {
-            self.take(part);
+            self.become_part(part);
         }
     }
 }
@@ -293,7 +294,7 @@ impl Classifier for Hybrid {
                 rules.sort_unstable_by_key(Rule::rank);
                 let boxes = few.boxes() + rule.boxes();
                 let part = Part::of(&rules, boxes.max(rules.len()), self.vectors)?;
-                self.take(part);
+                self.become_part(part);
             }
             _ => self.part.set_mut().insert(rule)?,
         }

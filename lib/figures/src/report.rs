@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -83,10 +83,21 @@ impl<Series: Serialize> Report<Series> {
         self.rows.push(row);
     }
 
-    /// How long a section took.
-    pub fn took(&mut self, section: impl fmt::Debug, time: Duration) {
-        println!("{section:?}: {:.0} s\n", time.as_secs_f64());
-        self.took.push(Took { section: format!("{section:?}"), s: time.as_secs_f64() });
+    /// Measures the sections one after the other. What of one cannot be measured does not stop the others.
+    pub fn measure<S: Copy + fmt::Debug>(
+        &mut self,
+        sections: &[S],
+        mut measure: impl FnMut(S, &mut Self) -> Result<()>,
+    ) {
+        for &section in sections {
+            let begun = Instant::now();
+            if let Err(error) = measure(section, self) {
+                self.broken.add(section, &error);
+            }
+            let s = begun.elapsed().as_secs_f64();
+            println!("{section:?}: {s:.0} s\n");
+            self.took.push(Took { section: format!("{section:?}"), s });
+        }
     }
 
     /// Prints the tables and writes the files.

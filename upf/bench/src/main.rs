@@ -85,13 +85,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
     std::fs::create_dir_all(&bench.output)?;
     let mut report = Report::new(bench.core, &bench.cores)?;
     let sections = if arguments.only.is_empty() { Section::value_variants() } else { &arguments.only };
-    for &section in sections {
-        let begun = Instant::now();
-        if let Err(error) = section.measure(&bench, &mut report) {
-            report.broken.add(section, &error);
-        }
-        report.took(section, begun.elapsed());
-    }
+    report.measure(sections, |section, report| section.measure(&bench, report));
     report::write(&report, &bench, started.elapsed())?;
     Ok(report.broken.is_empty())
 }
