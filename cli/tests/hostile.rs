@@ -25,9 +25,9 @@ use ue_ransim::load;
 
 use crate::world::{NFS, World, isolated, sbi};
 
-/// What a network function may grow by while it is attacked: what its bounds allow it to hold,
-/// and what the allocator keeps.
-const GROWTH_KIB: u64 = 48 * 1024;
+/// What a network function may grow by while it is attacked: what its bounds allow it to hold, in
+/// pages that are not full.
+const GROWTH_KIB: u64 = 32 * 1024;
 /// Associations that one peer may have, as the AMF's configuration has it.
 const ASSOCIATIONS_PER_PEER: usize = 64;
 /// UEs that may register at a time, as the AMF's configuration has it.
