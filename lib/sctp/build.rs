@@ -1,6 +1,5 @@
 //! Finds usrsctp, the static library of Debian's and Ubuntu's `libusrsctp-dev`, and has its receive
-//! threads hand their packets to `tern_usrsctp_input` (`src/usrsctp/stack.rs`); or says what is
-//! missing.
+//! threads call us where [`OURS`] says (`src/usrsctp/stack.rs`); or says what is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +13,11 @@ const DIRECTORIES: [&str; 6] = [
     "/usr/lib",
 ];
 const ARCHIVE: &str = "libusrsctp.a";
-/// The object whose threads read the sockets, and what it calls with each packet.
+/// The object whose threads read the sockets.
 const RECEIVER: &str = "user_recv_thread";
-const INPUT: &str = "sctp_common_input_processing=tern_usrsctp_input";
+/// What it calls with each packet, and to prepare its sockets; and what it calls in their place.
+const OURS: [&str; 2] =
+    ["sctp_common_input_processing=tern_usrsctp_input", "setsockopt=tern_usrsctp_setsockopt"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -50,7 +51,9 @@ fn redirect(archive: &Path) -> Result<(), String> {
         .find(|name| name.contains(RECEIVER))
         .ok_or("it holds no object of its receive threads")?;
     run(&out, "ar", &["x", &copy, receiver])?;
-    run(&out, "objcopy", &["--redefine-sym", INPUT, receiver])?;
+    for ours in OURS {
+        run(&out, "objcopy", &["--redefine-sym", ours, receiver])?;
+    }
     run(&out, "ar", &["r", &copy, receiver])?;
     println!("cargo::rustc-link-search=native={}", out.display());
     println!("cargo::rustc-link-lib=static=tern_usrsctp");

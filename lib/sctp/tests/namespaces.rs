@@ -40,6 +40,47 @@ fn this_test(wrapper: &str, test: &str, role: &str) -> Command {
 }
 
 #[test]
+fn when_no_packet_comes_then_the_receive_threads_sleep() {
+    const TEST: &str = "namespaces::when_no_packet_comes_then_the_receive_threads_sleep";
+    if std::env::var(CHILD).is_ok() {
+        return receive_threads_sleep();
+    }
+    if !may_make_namespaces() {
+        return skip(&format!("tern-sctp {TEST}"));
+    }
+    let status = this_test("unshare --net", TEST, "idle").status();
+    assert!(status.expect("unshare").success());
+}
+
+fn receive_threads_sleep() {
+    /// Long enough for two of the ten wake-ups a second that usrsctp has by itself.
+    const WINDOW: Duration = Duration::from_millis(250);
+    let _stack = UsrsctpBackend::start(Encapsulation::Raw).expect("stack");
+    // The first window may see them start.
+    let slept = (0..8).any(|_| {
+        let before = times_slept("SCTP/");
+        std::thread::sleep(WINDOW);
+        before.len() >= 2 && before == times_slept("SCTP/")
+    });
+    assert!(slept, "{:?}", times_slept("SCTP/"));
+}
+
+/// How often each thread of this process whose name begins so has gone to sleep.
+fn times_slept(name: &str) -> Vec<(String, String)> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("threads");
+    let of_task = |task: std::io::Result<std::fs::DirEntry>| {
+        let status = std::fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        let thread = field("Name:\t")?.to_owned();
+        let switches = field("voluntary_ctxt_switches:\t")?.to_owned();
+        thread.starts_with(name).then_some((thread, switches))
+    };
+    let mut all: Vec<_> = tasks.filter_map(of_task).collect();
+    all.sort();
+    all
+}
+
+#[test]
 fn raw_conformance() {
     if std::env::var(CHILD).is_ok() {
         return raw_conformance_inside();

@@ -4,6 +4,7 @@
 //! packet wakes the socket, or the listener, that another one is closing, and writes into freed
 //! memory. So [`hold`] stands before every entrance: the calls of `socket.rs`, the timers here, and
 //! the packets of the stack's receive threads, which `build.rs` has led to [`tern_usrsctp_input`].
+//! Those threads sleep until a packet comes: [`tern_usrsctp_setsockopt`].
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use libc::{c_int, c_void, sockaddr};
+use libc::{c_int, c_void, sockaddr, socklen_t};
 use tokio::sync::Notify;
 
 use super::ffi::{self, UsrSocket};
@@ -160,6 +161,27 @@ unsafe extern "C" fn tern_usrsctp_input(
             udp_port,
         );
     }
+}
+
+/// Prepares a socket of the stack's receive threads. They ask to be woken ten times a second to see
+/// whether the stack has ended; this one never ends, and an idle thread uses no CPU.
+///
+/// # Safety
+///
+/// For the library alone, whose `setsockopt` it stands for: the same arguments.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tern_usrsctp_setsockopt(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *const c_void,
+    len: socklen_t,
+) -> c_int {
+    if (level, name) == (libc::SOL_SOCKET, libc::SO_RCVTIMEO) {
+        return 0;
+    }
+    // SAFETY: the arguments are the library's own for this very function.
+    unsafe { libc::setsockopt(fd, level, name, value, len) }
 }
 
 /// What the stack does with packets of no association here.
