@@ -14,16 +14,16 @@ help: ## this list
 setup: ## install what the distribution has and this machine lacks
 	@scripts/setup build run
 
-demo: ## a UE pings through a complete core, from nothing; SBI=shm or SBI=tcp says how the SBI travels
-	@scripts/setup build run
-	@scripts/demo release $(SBI)
+demo: ## a UE pings through a complete core, from nothing; SBI=shm or tcp: how the SBI travels; UPF_IO=kernel or dpdk
+	@scripts/setup build run $(if $(filter dpdk,$(UPF_IO)),dpdk)
+	@scripts/demo release $(or $(SBI),shm) $(or $(UPF_IO),kernel)
 
 test: ## everything that decides whether main is good
-	@scripts/setup build run oracle
+	@scripts/setup build run oracle dpdk
 	@scripts/test
 
 lint: ## rustfmt, clippy, cargo deny, the style gates
-	@scripts/setup build lint
+	@scripts/setup build lint dpdk
 	@scripts/lint
 
 bench: ## measurements: always two arms in turn in one run

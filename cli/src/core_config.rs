@@ -36,6 +36,9 @@ pub struct CoreConfig {
     pub n3: Ipv4Addr,
     /// TUN device towards the data network; [`NO_DATA_PATH`] leaves user data out.
     pub n6: String,
+    /// Ports of DPDK for user data, in the place of sockets and the TUN device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpdk: Option<DpdkPorts>,
     /// Worker threads of the UPF.
     pub upf_workers: usize,
     /// PDU session establishments that the AMF has in progress at the same time.
@@ -62,6 +65,19 @@ pub struct CoreConfig {
     pub sbi_tap: Option<PathBuf>,
     /// The last octet of the first SBI address: the NRF is at 127.0.0.`sbi_base`, the others follow.
     pub sbi_base: u8,
+}
+
+/// The UPF's ports of DPDK.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DpdkPorts {
+    /// Towards the gNBs; its address is `n3`.
+    pub n3: tern_upf::LinkConfig,
+    /// Towards all data networks.
+    pub n6: tern_upf::LinkConfig,
+    /// Memory, buffers, idle workers.
+    #[serde(default)]
+    pub options: tern_upf::DpdkConfig,
 }
 
 /// A data network, the same in every slice.
@@ -110,6 +126,7 @@ impl Default for CoreConfig {
             sctp: tern_sctp::SctpMode::Auto,
             n3: Ipv4Addr::new(127, 0, 0, 18),
             n6: "tern-n6".to_owned(),
+            dpdk: None,
             upf_workers: 2,
             sessions_establishing_max: NonZeroUsize::new(tern_amf::Limits::default().sessions_establishing)
                 .expect("invariant: the AMF's default establishes sessions"),

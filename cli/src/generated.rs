@@ -86,17 +86,31 @@ fn upf(core: &CoreConfig) -> Value {
         .map(|(index, dnn)| {
             // The first device has the plain name.
             let tun = if index == 0 { core.n6.clone() } else { format!("{}-{index}", core.n6) };
-            json!({ "dnn": dnn.name, "tun": tun, "address": dnn.gateway(), "mtu": dnn.mtu })
+            let mut network =
+                json!({ "dnn": dnn.name, "tun": tun, "address": dnn.gateway(), "mtu": dnn.mtu });
+            if let Some(ports) = &core.dpdk {
+                network["link"] = json!(ports.n6);
+            }
+            network
         })
         .collect();
-    json!({
-        "data_path": if core.has_data_path() { "kernel" } else { "none" },
+    let mut file = json!({
+        "data_path": match &core.dpdk {
+            _ if !core.has_data_path() => "none",
+            Some(_) => "dpdk",
+            None => "kernel",
+        },
         "n4": { "address": core.address(Nf::Upf) },
         "n3": { "address": core.n3 },
         "n6": n6,
         "slices": slices(core),
         "workers": core.upf_workers,
-    })
+    });
+    if let Some(ports) = &core.dpdk {
+        file["n3"]["link"] = json!(ports.n3);
+        file["dpdk"] = json!(ports.options);
+    }
+    file
 }
 
 #[cfg(test)]

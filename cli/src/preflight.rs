@@ -23,7 +23,7 @@ pub fn check(config: &CoreConfig) -> Result<()> {
     for nf in Nf::ALL {
         free(nf, config.sbi(nf).at())?;
     }
-    if config.has_data_path() {
+    if config.has_data_path() && config.dpdk.is_none() {
         let admin = std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_net_admin(&status));
         data_path(&config.n6, Path::new(TUN).exists(), admin)?;
     }

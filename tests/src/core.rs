@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::netns::Netns;
 use crate::process::Process;
-use crate::topology::{N2_CORE, N2_GNB, N3_CORE, N3_GNB, Topology};
+use crate::topology::{DN_ADDRESS, N2_CORE, N2_GNB, N3_CORE, N3_GNB, N3_MTU, N6_CORE, Topology};
 
 /// How long the core may take until each network function is registered, or has stopped.
 const CORE_TIME: Duration = Duration::from_secs(30);
@@ -33,6 +33,16 @@ pub enum Sbi {
     Tcp,
 }
 
+/// How the UPF's packets move.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum UpfIo {
+    /// By sockets and TUN devices.
+    #[default]
+    Kernel,
+    /// By DPDK, on devices of the kernel that the topology has left to it.
+    Dpdk,
+}
+
 /// The binary under test and where its files go.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -44,6 +54,8 @@ pub struct Setup {
     pub echo: bool,
     /// How the SBI travels.
     pub sbi: Sbi,
+    /// How the UPF's packets move.
+    pub upf_io: UpfIo,
     /// Where network functions keep what they say over the SBI, for a capture; made when the core
     /// starts.
     pub sbi_tap: Option<PathBuf>,
@@ -53,7 +65,7 @@ impl Setup {
     /// A core as it is by itself, and silent.
     pub fn new(tern: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
         let (tern, directory) = (tern.into(), directory.into());
-        Self { tern, directory, echo: false, sbi: Sbi::default(), sbi_tap: None }
+        Self { tern, directory, echo: false, sbi: Sbi::default(), upf_io: UpfIo::default(), sbi_tap: None }
     }
 
     /// The core's one small file. NEA0 lets a capture be read; elsewhere the default is NEA2.
@@ -72,6 +84,15 @@ impl Setup {
             Sbi::Auto => {}
             Sbi::Shm => text += "sbi: shm\n",
             Sbi::Tcp => text += "sbi: tcp\n",
+        }
+        if self.upf_io == UpfIo::Dpdk {
+            writeln!(
+                text,
+                "upf_workers: 1\n\
+                 dpdk:\n  \
+                   n3: {{ device: \"net_af_packet0,iface=n3\", address: {N3_CORE}/24, mtu: {N3_MTU} }}\n  \
+                   n6: {{ device: \"net_af_packet1,iface=n6\", address: {N6_CORE}/24, gateway: {DN_ADDRESS} }}"
+            )?;
         }
         if let Some(tap) = &self.sbi_tap {
             writeln!(text, "sbi_tap: {}", std::path::absolute(tap)?.display())?;

@@ -78,6 +78,13 @@ impl Netns {
         run(self.command("sysctl").args(["-q", "-w", &format!("{name}={value}")]))
     }
 
+    /// Has the kernel make frames of a cable's end whole, with their checksums and no longer than the MTU:
+    /// what reads them here may not be a kernel.
+    pub fn whole_frames(&self, link: &str) -> Result<()> {
+        let off = ["tx", "off", "sg", "off", "tso", "off", "gso", "off", "gro", "off"];
+        run(self.command("ethtool").args(["-K", link]).args(off))
+    }
+
     /// A command that runs inside.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("ip");

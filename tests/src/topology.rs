@@ -22,10 +22,11 @@ pub const N2_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 2);
 pub const N3_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 1);
 /// The gNBs' side of N3.
 pub const N3_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 2);
-const N6_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 1);
+/// The UPF's side of N6.
+pub const N6_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 1);
 const UES: Ipv4Prefix = Ipv4Prefix { address: Ipv4Addr::new(10, 45, 0, 0), length: 16 };
 /// Room for a GTP-U header around a packet of 1,500 octets.
-const N3_MTU: &str = "1600";
+pub const N3_MTU: u16 = 1600;
 
 /// The namespaces and their cables; removed when dropped.
 pub struct Topology {
@@ -54,11 +55,25 @@ impl Topology {
         core.connect("n3", link(N3_CORE), &gnb, link(N3_GNB))?;
         core.connect("n6", link(N6_CORE), &dn, link(DN_ADDRESS))?;
         for netns in [&core, &gnb] {
-            netns.ip(&["link", "set", "n3", "mtu", N3_MTU])?;
+            netns.ip(&["link", "set", "n3", "mtu", &N3_MTU.to_string()])?;
         }
         core.sysctl("net.ipv4.ip_forward", "1")?;
         dn.route(UES, N6_CORE)?;
         Ok(Self { gnb, core, dn })
+    }
+}
+
+impl Topology {
+    /// Leaves the core's ends of N3 and N6 to a UPF that reads and writes their frames: the kernel has no
+    /// address there. A frame must be whole then, with its checksums, so no end leaves them to a device.
+    pub fn leave_to_upf(&self) -> Result<()> {
+        for (far, link) in [(&self.gnb, "n3"), (&self.dn, "n6")] {
+            self.core.ip(&["addr", "flush", "dev", link])?;
+            for netns in [&self.core, far] {
+                netns.whole_frames(link)?;
+            }
+        }
+        self.core.sysctl("net.ipv4.ip_forward", "0")
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Config {
     /// How packets move.
     #[serde(default)]
     pub data_path: DataPathKind,
+    /// With `data_path: dpdk`.
+    #[serde(default)]
+    pub dpdk: DpdkConfig,
     /// Threads that move packets.
     #[serde(default = "default_workers")]
     pub workers: usize,
@@ -78,6 +81,62 @@ pub struct N3Config {
     /// Address that gNBs are told, if it is another (behind NAT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advertise: Option<Ipv4Addr>,
+    /// The port of `data_path: dpdk`; its address is `address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkConfig>,
+}
+
+/// A port of DPDK, or a VLAN on it, and the IPv4 link there. Several that name the same port and VLAN are one
+/// link, and alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkConfig {
+    /// A PCI address (`0000:01:00.0`), or a virtual device as DPDK writes it
+    /// (`net_af_packet0,iface=eth1`).
+    pub device: String,
+    /// Our address, with the prefix of the link.
+    pub address: Ipv4Prefix,
+    /// Next hop to all that is not on the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Ipv4Addr>,
+    /// VLAN, 1 to 4094; frames without a tag otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// MTU of the link; longer packets are fragmented, or their sender is told.
+    #[serde(default = "default_link_mtu")]
+    pub mtu: u16,
+}
+
+/// `dpdk:`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DpdkConfig {
+    /// What buffers are made of.
+    #[serde(default)]
+    pub memory: MemoryKind,
+    /// Mebibytes of memory for buffers.
+    #[serde(default = "default_memory_mib")]
+    pub memory_mib: u32,
+    /// Buffers, each for one packet.
+    #[serde(default = "default_buffers")]
+    pub buffers: u32,
+    /// Microseconds that a worker sleeps between two looks at its ports when none has a packet; 0 to look all
+    /// the time, which takes a whole CPU.
+    #[serde(default = "default_idle_sleep_us")]
+    pub idle_sleep_us: u32,
+}
+
+/// What DPDK's buffers are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryKind {
+    /// Huge pages where enough of them are free, ordinary ones otherwise.
+    #[default]
+    Auto,
+    /// Huge pages, or no start.
+    Huge,
+    /// Ordinary pages.
+    Ordinary,
 }
 
 /// One of `n6:`, a data network.
@@ -99,6 +158,9 @@ pub struct N6Config {
     /// are fragmented or answered with ICMP by the kernel.
     #[serde(default = "default_mtu")]
     pub mtu: u16,
+    /// The port of `data_path: dpdk` towards the data network, in the place of the TUN device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkConfig>,
 }
 
 /// How packets move.
@@ -108,6 +170,9 @@ pub enum DataPathKind {
     /// UDP sockets and TUN devices of the kernel.
     #[default]
     Kernel,
+    /// Ports of DPDK, which `n3.link` and the `link` of each network name. `tern` must be built with the
+    /// feature `dpdk`.
+    Dpdk,
     /// Not at all: PFCP alone, for simulations.
     None,
 }
@@ -127,6 +192,8 @@ pub enum ClassifierKind {
     LinkedList,
 }
 
+/// The longest packet of a link: a buffer holds it.
+pub const LINK_MTU_MAX: u16 = 9_000;
 /// The most worker threads.
 pub const WORKERS_MAX: usize = 64;
 
@@ -159,6 +226,36 @@ impl Config {
             );
             anyhow::ensure!(network.mtu >= 576, "n6.mtu: expected at least 576, got {}", network.mtu);
         }
+        if self.data_path == DataPathKind::Dpdk { self.validate_links() } else { Ok(()) }
+    }
+
+    /// What DPDK's ports need.
+    fn validate_links(&self) -> anyhow::Result<()> {
+        use anyhow::Context as _;
+        let needed = "expected the port that `data_path: dpdk` uses";
+        let n3 = self.n3.link.as_ref().with_context(|| format!("n3.link: {needed}"))?;
+        let address = n3.address.address;
+        anyhow::ensure!(
+            address == self.n3.address,
+            "n3.link.address: expected n3.address ({}), got {address}",
+            self.n3.address
+        );
+        let mut links = vec![("n3.link", n3)];
+        for network in &self.n6 {
+            let link =
+                network.link.as_ref().with_context(|| format!("n6.link of {}: {needed}", network.dnn))?;
+            links.push(("n6.link", link));
+        }
+        for (at, (field, link)) in links.iter().enumerate() {
+            link.validate().with_context(|| format!("{field} ({})", link.device))?;
+            let alike = |other: &LinkConfig| (other.port(), other.vlan) == (link.port(), link.vlan);
+            let other = links[..at].iter().find(|(_, other)| alike(other) && other != link);
+            anyhow::ensure!(
+                other.is_none(),
+                "{field}: the port {} and its VLAN are another link's too, and those must be alike",
+                link.port()
+            );
+        }
         Ok(())
     }
 
@@ -178,6 +275,47 @@ impl Config {
     }
 }
 
+impl LinkConfig {
+    /// Name of the port: the device without its arguments.
+    pub fn port(&self) -> &str {
+        self.device.split(',').next().unwrap_or_default()
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.port().is_empty(), "device: expected a PCI address or a virtual device");
+        anyhow::ensure!(
+            self.vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
+            "vlan: expected 1 to 4094, got {}",
+            self.vlan.unwrap_or_default()
+        );
+        anyhow::ensure!(
+            (576..=LINK_MTU_MAX).contains(&self.mtu),
+            "mtu: expected 576 to {LINK_MTU_MAX}, got {}",
+            self.mtu
+        );
+        let (address, gateway) = (self.address.address, self.gateway);
+        anyhow::ensure!(!address.is_unspecified(), "address: expected an address of a host, got {address}");
+        anyhow::ensure!(
+            gateway.is_none_or(|gateway| gateway != address && self.address.contains(gateway)),
+            "gateway: expected another address of {}, got {}",
+            self.address,
+            gateway.unwrap_or(address)
+        );
+        Ok(())
+    }
+}
+
+impl Default for DpdkConfig {
+    fn default() -> Self {
+        Self {
+            memory: MemoryKind::default(),
+            memory_mib: default_memory_mib(),
+            buffers: default_buffers(),
+            idle_sleep_us: default_idle_sleep_us(),
+        }
+    }
+}
+
 impl Default for Config {
     /// On one machine, as `tern up` starts it.
     fn default() -> Self {
@@ -188,6 +326,7 @@ impl Default for Config {
             n6: default_n6(),
             slices: default_slices(),
             data_path: DataPathKind::default(),
+            dpdk: DpdkConfig::default(),
             workers: default_workers(),
             sessions_max: default_sessions_max(),
             classifier: ClassifierKind::default(),
@@ -210,13 +349,19 @@ impl Default for N4Config {
 
 impl Default for N3Config {
     fn default() -> Self {
-        Self { address: default_n3_address(), port: default_n3_port(), advertise: None }
+        Self { address: default_n3_address(), port: default_n3_port(), advertise: None, link: None }
     }
 }
 
 impl Default for N6Config {
     fn default() -> Self {
-        Self { dnn: default_dnn(), tun: default_tun(), address: default_pool(), mtu: default_mtu() }
+        Self {
+            dnn: default_dnn(),
+            tun: default_tun(),
+            address: default_pool(),
+            mtu: default_mtu(),
+            link: None,
+        }
     }
 }
 
@@ -268,6 +413,22 @@ fn default_mtu() -> u16 {
     1400
 }
 
+fn default_link_mtu() -> u16 {
+    1500
+}
+
+fn default_memory_mib() -> u32 {
+    256
+}
+
+fn default_buffers() -> u32 {
+    16_384
+}
+
+fn default_idle_sleep_us() -> u32 {
+    50
+}
+
 fn default_slices() -> Vec<Snssai> {
     vec![Snssai::new(1, None)]
 }
@@ -314,7 +475,31 @@ mod tests {
         for text in ["{foo: 1}", "{n6: [{address: 10.45.0.1}]}", "{n6: [{address: 10.45.0.1/33}]}"] {
             assert!(tern_config::parse::<Config>("upf.yaml", text).is_err(), "{text}");
         }
-        for text in ["{workers: 0}", "{n6: []}", "{n3: {address: 0.0.0.0}}", "{n6: [{mtu: 100}]}"] {
+        let link = |more: &str| format!("{{device: \"net_null0\", address: 10.9.9.9/24{more}}}");
+        let ports = |n3: &str, n6: &str| {
+            format!("{{data_path: dpdk, n3: {{address: 10.9.9.9, link: {n3}}}, n6: [{{link: {n6}}}]}}")
+        };
+        let dpdk: Config = tern_config::parse("upf.yaml", &ports(&link(""), &link(""))).expect("parses");
+        dpdk.validate().expect("valid");
+        for (n3, n6, what) in [
+            (link(", vlan: 4095"), link(""), "vlan"),
+            (link(", mtu: 100"), link(""), "mtu"),
+            (link(", gateway: 10.9.8.1"), link(""), "gateway"),
+            (link(", mtu: 1600"), link(""), "alike"),
+            (link("").replace("10.9.9.9", "10.9.9.8"), link(""), "n3.address"),
+            (link("").replace("net_null0", ""), link(""), "device"),
+        ] {
+            let config: Config = tern_config::parse("upf.yaml", &ports(&n3, &n6)).expect("parses");
+            let error = format!("{:#}", config.validate().expect_err(what));
+            assert!(error.contains(what), "{error}");
+        }
+        for text in [
+            "{data_path: dpdk}",
+            "{workers: 0}",
+            "{n6: []}",
+            "{n3: {address: 0.0.0.0}}",
+            "{n6: [{mtu: 100}]}",
+        ] {
             let config: Config = tern_config::parse("upf.yaml", text).expect("parses");
             assert!(config.validate().is_err(), "{text}");
         }

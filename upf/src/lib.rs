@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the whole of it. Inside, `pfcp` is the control side without I/O: sessions and their
 //! rules, compiled and published to `path`, the data path, whose workers move packets through
-//! what `io` gives them: sockets and TUN devices of the kernel.
+//! what `io` gives them: sockets and TUN devices of the kernel, or ports of DPDK.
 
 mod config;
 mod io;
@@ -12,9 +12,13 @@ mod pfcp;
 #[cfg(test)]
 mod testing;
 mod user_plane;
+mod workers;
 
-pub use config::{ClassifierKind, Config, DataPathKind, N3Config, N4Config, N6Config, WORKERS_MAX};
+pub use config::{
+    ClassifierKind, Config, DataPathKind, DpdkConfig, LinkConfig, MemoryKind, N3Config, N4Config, N6Config,
+    WORKERS_MAX,
+};
 pub use io::{BURST, PacketIo};
 pub use net::run;
-pub use path::{PACKET_MAX, Packet, Side, Worker};
+pub use path::{DropReason, PACKET_MAX, Packet, Side, Worker};
 pub use user_plane::UserPlane;

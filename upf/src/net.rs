@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use tern_nf::{Datagram, Env, Nf, ProfileSeed, Routes, Shutdown};
@@ -14,11 +12,9 @@ use tern_types::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
-use crate::io::{KernelIo, TunDevice, Waker};
-use crate::path::{
-    Command, DataPath, DropReason, EVENTS_MAX, Event, NoDataPath, PathCounters, Worker, WorkerConfig,
-};
+use crate::path::{DataPath, DropReason, EVENTS_MAX, Event, NoDataPath, PathCounters};
 use crate::pfcp::{Core, Output};
+use crate::workers::Workers;
 
 /// The longest PFCP message.
 const PFCP_MESSAGE_MAX: usize = 65_536;
@@ -36,8 +32,8 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let counters = Arc::new(PathCounters::default());
     let (events_sender, events) = mpsc::channel(EVENTS_MAX);
     let mut workers = match config.data_path {
-        DataPathKind::Kernel => Some(Workers::start(&config, &events_sender, &counters)?),
         DataPathKind::None => None,
+        _ => Some(Workers::start(&config, &events_sender, &counters)?),
     };
     let path: Box<dyn DataPath> = match &workers {
         Some(workers) => Box::new(workers.path()),
@@ -234,102 +230,6 @@ impl Complaints {
             std::array::from_fn(|index| drops[index] - self.said[index]);
         tracing::warn!(malformed, unknown_message, unknown_teid, "packets dropped that came on N3");
         (self.said, self.next) = (drops, Some(now + COMPLAINT_PAUSE));
-    }
-}
-
-/// The threads of the kernel's data path.
-struct Workers {
-    commands: Vec<Sender<Command>>,
-    wakers: Vec<Waker>,
-    threads: Vec<JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
-}
-
-/// Publishes to every worker.
-struct WorkersPath {
-    commands: Vec<Sender<Command>>,
-    /// Of the first worker, which sends what is not an answer to a packet.
-    first: Option<Waker>,
-}
-
-impl DataPath for WorkersPath {
-    fn apply(&self, command: Command) {
-        // A worker that waits for packets looks at its commands when one comes. Only what makes
-        // it send by itself is worth waking it.
-        let wake = match &command {
-            Command::Publish(session) => !session.buffers() && session.state.has_waiting(),
-            Command::Remove(_) => false,
-            Command::EndMarker(_) => true,
-        };
-        for worker in &self.commands {
-            // A worker that has ended stops nobody else.
-            let _ = worker.send(command.clone());
-        }
-        if let (true, Some(first)) = (wake, &self.first) {
-            first.wake();
-        }
-    }
-}
-
-impl Workers {
-    fn start(
-        config: &Config,
-        events: &mpsc::Sender<Event>,
-        counters: &Arc<PathCounters>,
-    ) -> anyhow::Result<Self> {
-        let mut networks = config
-            .n6
-            .iter()
-            .map(|network| TunDevice::create(network, config.workers))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut workers =
-            Self { commands: Vec::new(), wakers: Vec::new(), threads: Vec::new(), stop: Arc::default() };
-        let origin = std::time::Instant::now();
-        for index in 0..config.workers {
-            let queues = (0..).zip(&mut networks);
-            let queues = queues.filter_map(|(network, device)| device.take_queue(network)).collect();
-            let io = KernelIo::bind(config.n3_at(), queues)
-                .with_context(|| format!("cannot bind N3 to {}", config.n3_at()))?;
-            workers.wakers.push(io.waker());
-            let (sender, receiver) = std::sync::mpsc::channel();
-            let events = events.clone();
-            let worker = WorkerConfig {
-                index,
-                alone: config.workers == 1,
-                n3_address: config.n3_advertised(),
-                origin,
-                commands: receiver,
-                events: Box::new(move |event| events.try_send(event).is_ok()),
-                counters: counters.clone(),
-                stop: workers.stop.clone(),
-            };
-            let thread = std::thread::Builder::new()
-                .name(format!("upf-worker-{index}"))
-                .spawn(move || Worker::new(worker, io).run())
-                .context("cannot start a worker thread")?;
-            workers.commands.push(sender);
-            workers.threads.push(thread);
-        }
-        Ok(workers)
-    }
-
-    fn path(&self) -> WorkersPath {
-        WorkersPath { commands: self.commands.clone(), first: self.wakers.first().cloned() }
-    }
-
-    fn stop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.wakers.iter().for_each(Waker::wake);
-        for thread in self.threads.drain(..) {
-            // A panic in it ended the process.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -15,6 +15,14 @@ pub struct Ipv4Prefix {
     pub length: u8,
 }
 
+impl Ipv4Prefix {
+    /// Whether an address has the same prefix.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.length)).unwrap_or(0);
+        (address.to_bits() ^ self.address.to_bits()) & mask == 0
+    }
+}
+
 impl FromStr for Ipv4Prefix {
     type Err = ParseError;
 
@@ -51,7 +59,7 @@ impl Ipv4Network {
 
     /// Whether the network holds `address`.
     pub fn contains(self, address: Ipv4Addr) -> bool {
-        u32::from(address) & !self.hosts() == u32::from(self.first())
+        self.0.contains(address)
     }
 
     /// Whether an address is in both.

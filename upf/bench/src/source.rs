@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tern_gtpu::{GpduHeader, PduSessionContainer};
 use tern_types::Random;
-use tern_upf::{Packet, PacketIo, Side};
+use tern_upf::{DropReason, Packet, PacketIo, Side};
 
 use crate::scene::{DEFAULT_PORT, End, FIRST_PORT, SERVER, Shape};
 
@@ -155,7 +155,5 @@ impl PacketIo for Source {
         self.sent += u64::from(!packet.bytes().is_empty());
     }
 
-    fn flush(&mut self) -> usize {
-        0
-    }
+    fn flush(&mut self, _: &mut dyn FnMut(DropReason, usize)) {}
 }

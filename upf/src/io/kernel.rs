@@ -2,16 +2,15 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::PacketIo;
 use super::n3::N3Socket;
 use super::tun::TunQueue;
-use crate::path::Packet;
+use super::{PacketIo, Wake, Waker};
+use crate::path::{DropReason, Packet};
 
 /// One worker's socket and queues.
 pub(crate) struct KernelIo {
@@ -19,42 +18,21 @@ pub(crate) struct KernelIo {
     networks: Vec<TunQueue>,
     /// Packets to a network without a device.
     nowhere: usize,
-    wake: Waker,
+    wake: Wake,
     /// Whether the last look brought packets: then there are probably more, and asking the kernel
     /// which source has some is a system call too many.
     busy: bool,
 }
 
-/// Ends a worker's wait.
-#[derive(Clone)]
-pub(crate) struct Waker(Arc<OwnedFd>);
-
-impl Waker {
-    fn new() -> io::Result<Self> {
-        let fd = rustix::event::eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Self(Arc::new(fd)))
-    }
-
-    /// Ends the wait that is going on, or the next one.
-    pub(crate) fn wake(&self) {
-        // It fails only if it was woken 2^64 times without looking.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
-    }
-
-    fn clear(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-}
-
 impl KernelIo {
     /// Binds a socket of its own to N3.
     pub(crate) fn bind(at: SocketAddrV4, networks: Vec<TunQueue>) -> io::Result<Self> {
-        Ok(Self { n3: N3Socket::bind(at)?, networks, nowhere: 0, wake: Waker::new()?, busy: false })
+        Ok(Self { n3: N3Socket::bind(at)?, networks, nowhere: 0, wake: Wake::new()?, busy: false })
     }
 
     /// Ends the waits of this worker.
     pub(crate) fn waker(&self) -> Waker {
-        self.wake.clone()
+        Waker::Descriptor(self.wake.clone())
     }
 
     fn receive_now(&mut self, packets: &mut [Packet]) -> io::Result<usize> {
@@ -84,7 +62,7 @@ impl PacketIo for KernelIo {
         }
         let mut sources = vec![
             PollFd::from_borrowed_fd(self.n3.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.wake.0.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN),
         ];
         sources
             .extend(self.networks.iter().map(|queue| PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN)));
@@ -117,8 +95,9 @@ impl PacketIo for KernelIo {
         }
     }
 
-    fn flush(&mut self) -> usize {
+    fn flush(&mut self, dropped: &mut dyn FnMut(DropReason, usize)) {
         let networks: usize = self.networks.iter_mut().map(TunQueue::flush).sum();
-        self.n3.flush() + networks + std::mem::take(&mut self.nowhere)
+        let refused = self.n3.flush() + networks + std::mem::take(&mut self.nowhere);
+        dropped(DropReason::SendFailed, refused);
     }
 }

@@ -1,17 +1,25 @@
 //! Packet I/O in bursts. What is behind the trait, sockets and TUN devices or a DPDK port, is of
 //! no concern to the data path.
 
+mod dpdk;
+// Without a port there is nothing that uses it, but its tests.
+#[cfg_attr(not(feature = "dpdk"), allow(dead_code))]
+mod ethernet;
 mod kernel;
 mod n3;
 mod tun;
+mod wake;
 
-pub(crate) use kernel::{KernelIo, Waker};
+pub(crate) use dpdk::dpdk_workers;
+pub(crate) use kernel::KernelIo;
 pub(crate) use tun::TunDevice;
+use wake::Wake;
+pub(crate) use wake::Waker;
 
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use crate::path::Packet;
+use crate::path::{DropReason, Packet};
 
 /// Packets that are received and sent at once.
 pub const BURST: usize = 64;
@@ -25,7 +33,7 @@ pub trait PacketIo: Send {
     fn send_access(&mut self, packet: &Packet, to: SocketAddrV4);
     /// Sends to the data network of this index, or holds the packet back until the end of the burst.
     fn send_network(&mut self, packet: &Packet, network: u16);
-    /// Sends what is held back, at the end of a burst; how many packets were not taken since the last
-    /// time.
-    fn flush(&mut self) -> usize;
+    /// Sends what is held back, at the end of a burst; tells how many packets were dropped since the last
+    /// time, and why.
+    fn flush(&mut self, dropped: &mut dyn FnMut(DropReason, usize));
 }

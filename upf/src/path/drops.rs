@@ -6,7 +6,7 @@ macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// Why a packet was dropped; each has a counter of its own.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum DropReason {
+        pub enum DropReason {
             $($(#[$doc])* $name,)*
         }
 
@@ -52,8 +52,20 @@ reasons! {
     NoWay = "no_way",
     /// The buffer of the session is full.
     BufferFull = "buffer_full",
-    /// The socket or the TUN device did not take it.
+    /// The socket, the TUN device or the port did not take it.
     SendFailed = "send_failed",
+    /// Longer than the way takes, and not to be fragmented. Its sender is told.
+    TooLong = "too_long",
+    /// A fragment of a GTP-U packet: they are not put together again.
+    OuterFragment = "outer_fragment",
+    /// The next hop's Ethernet address is not known, or there is no next hop.
+    NoNeighbour = "no_neighbour",
+    /// A frame that holds no sound IPv4 packet.
+    MalformedFrame = "malformed_frame",
+    /// A frame for another host, or of a protocol that is not spoken here.
+    NotForUs = "not_for_us",
+    /// The port has no buffer for it.
+    NoBuffer = "no_buffer",
 }
 
 /// Counters of the data path.
@@ -72,7 +84,13 @@ pub(crate) struct PathCounters {
 
 impl PathCounters {
     pub(crate) fn dropped(&self, reason: DropReason) {
-        self.drops[reason as usize].fetch_add(1, Ordering::Relaxed);
+        self.dropped_many(reason, 1);
+    }
+
+    pub(crate) fn dropped_many(&self, reason: DropReason, count: u64) {
+        if count > 0 {
+            self.drops[reason as usize].fetch_add(count, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn drops(&self, reason: DropReason) -> u64 {

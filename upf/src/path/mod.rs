@@ -20,21 +20,20 @@ mod tests;
 mod usage;
 mod worker;
 
-pub(crate) use drops::{DropReason, PathCounters};
+pub use drops::DropReason;
+pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filter};
+#[cfg(test)]
+pub(crate) use forward::{Context, Verdict, process};
 pub(crate) use lookup::{N3, Rules, network_instance};
 pub(crate) use meter::{Meter, Meters, Qer};
 pub use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use session::{Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel};
+pub(crate) use signalling::Allowance;
 pub(crate) use tables::Tables;
 pub(crate) use usage::{Limits, Usage};
 pub use worker::Worker;
 pub(crate) use worker::WorkerConfig;
-#[cfg(test)]
-pub(crate) use {
-    forward::{Context, Verdict, process},
-    signalling::Allowance,
-};
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

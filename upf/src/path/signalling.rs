@@ -7,11 +7,11 @@ use tern_gtpu::{DecodeError, Elements, element, message_type};
 use super::forward::{Context, Verdict};
 use super::{DropReason, Event, Packet};
 
-/// Error indications in one second, of one worker.
-const ERROR_INDICATIONS_PER_SECOND: u32 = 100;
+/// Error indications in one second, of one worker; and as many errors of ICMP.
+const ERRORS_PER_SECOND: u32 = 100;
 
-/// How many error indications may still be sent in this second: a flood of packets with unknown
-/// TEIDs must not make us flood the peers.
+/// How many errors may still be told in this second: a flood of packets with unknown TEIDs must not make
+/// us flood the peers.
 #[derive(Debug, Default)]
 pub(crate) struct Allowance {
     second: u64,
@@ -25,13 +25,14 @@ impl Allowance {
         Self { second: 0, used: 0, address: Some(address) }
     }
 
-    fn take(&mut self, now_ns: u64) -> bool {
+    /// Whether one more may be told now.
+    pub(crate) fn take(&mut self, now_ns: u64) -> bool {
         let second = now_ns / 1_000_000_000;
         if second != self.second {
             (self.second, self.used) = (second, 0);
         }
         self.used += 1;
-        self.used <= ERROR_INDICATIONS_PER_SECOND
+        self.used <= ERRORS_PER_SECOND
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
 use super::signalling::Allowance;
-use super::{Command, DropReason, Event, Packet, PathCounters, Session, Side, Tables, Tunnel};
+use super::{Command, Event, Packet, PathCounters, Session, Side, Tables, Tunnel};
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -73,9 +73,8 @@ impl<I: PacketIo> Worker<I> {
         let mut packets = std::mem::take(&mut self.packets);
         self.handle(&mut packets[..received], now_ns);
         self.packets = packets;
-        for _ in 0..self.io.flush() {
-            self.config.counters.dropped(DropReason::SendFailed);
-        }
+        let counters = &self.config.counters;
+        self.io.flush(&mut |reason, count| counters.dropped_many(reason, count as u64));
     }
 
     /// The packet interfaces.
@@ -154,6 +153,7 @@ mod tests {
 
     use tern_pfcp::{ApplyAction, Name};
 
+    use super::super::DropReason;
     use super::*;
     use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
 
@@ -171,9 +171,7 @@ mod tests {
 
         fn send_network(&mut self, _: &Packet, _: u16) {}
 
-        fn flush(&mut self) -> usize {
-            0
-        }
+        fn flush(&mut self, _: &mut dyn FnMut(DropReason, usize)) {}
     }
 
     #[test]

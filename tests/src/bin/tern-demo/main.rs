@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
 use tern_tests::capture::{self, Capture};
-use tern_tests::core::{Core, Sbi, Setup, Sim};
+use tern_tests::core::{Core, Sbi, Setup, Sim, UpfIo};
 use tern_tests::netns;
 use tern_tests::process::Process;
 use tern_tests::timeline;
@@ -43,6 +43,9 @@ struct Arguments {
     /// How the SBI travels; through shared memory it is tapped for the capture.
     #[arg(long, value_enum, default_value_t = Sbi::Auto)]
     sbi: Sbi,
+    /// How the UPF's packets move; for `dpdk` the binary must be built with that feature.
+    #[arg(long, value_enum, default_value_t = UpfIo::Kernel)]
+    upf_io: UpfIo,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -105,6 +108,9 @@ async fn demonstrate(arguments: &Arguments) -> Result<()> {
 async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     netns::remove_orphans()?;
     let topology = report.step("namespaces made", async { Topology::create() }).await?;
+    if arguments.upf_io == UpfIo::Dpdk {
+        topology.leave_to_upf()?;
+    }
     let directory = arguments.output.join("core");
     let tap = (arguments.sbi == Sbi::Shm).then(|| directory.join("tap"));
     let capture_file = arguments.output.join("demo.pcap");
@@ -116,7 +122,12 @@ async fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         .step("capture begun", Capture::start(&topology.core, &["lo", "n2", "n3"], "", &wire_file))
         .await?;
 
-    let setup = Setup { sbi: arguments.sbi, sbi_tap: tap.clone(), ..Setup::new(&arguments.tern, directory) };
+    let setup = Setup {
+        sbi: arguments.sbi,
+        upf_io: arguments.upf_io,
+        sbi_tap: tap.clone(),
+        ..Setup::new(&arguments.tern, directory)
+    };
     let core = report.step("core up", Core::start(setup, &topology.core)).await?;
     report.step("subscriber added", core.add_subscribers(&topology.core, 1)).await?;
     let server = start_server(&topology).await?;

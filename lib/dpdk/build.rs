@@ -1,0 +1,58 @@
+//! Finds DPDK, of a version that this was made for, and compiles the shim against its headers; or says
+//! what is missing. Without the feature `dpdk` it does nothing.
+
+use std::process::Command;
+
+/// Versions whose ports behave as the shim expects: those of Debian 12 and Ubuntu 24.04.
+const VERSIONS: [&str; 2] = ["22.11", "23.11"];
+/// What the shim calls. Drivers are not among them: DPDK loads them by itself.
+const LIBRARIES: [&str; 6] = ["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_net"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=shim");
+    if std::env::var_os("CARGO_FEATURE_DPDK").is_none() {
+        return;
+    }
+    if let Err(why) = build() {
+        println!("cargo::error={why}");
+    }
+}
+
+fn build() -> Result<(), String> {
+    let version = pkg_config("--modversion")?;
+    let known = |known: &&str| version == **known || version.starts_with(&format!("{known}."));
+    if !VERSIONS.iter().any(|version| known(&version)) {
+        return Err(format!(
+            "DPDK {version} is installed; tern is made for DPDK {} (feature `dpdk`)",
+            VERSIONS.join(" and ")
+        ));
+    }
+    let mut shim = cc::Build::new();
+    shim.file("shim/shim.c").warnings_into_errors(true).extra_warnings(false);
+    for flag in pkg_config("--cflags")?.split_whitespace() {
+        // Its headers are not ours to be warned of.
+        match flag.strip_prefix("-I") {
+            Some(path) => shim.flag("-isystem").flag(path),
+            None => shim.flag(flag),
+        };
+    }
+    shim.try_compile("tern_dpdk_shim").map_err(|error| error.to_string())?;
+    println!("cargo::rustc-link-search=native={}", pkg_config("--variable=libdir")?);
+    for library in LIBRARIES {
+        println!("cargo::rustc-link-lib=dylib={library}");
+    }
+    Ok(())
+}
+
+/// What pkg-config says of DPDK.
+fn pkg_config(question: &str) -> Result<String, String> {
+    let asked = Command::new("pkg-config").args([question, "libdpdk"]).output();
+    let output = asked.map_err(|error| format!("pkg-config: {error}"))?;
+    if !output.status.success() {
+        return Err("DPDK is missing: install the packages `dpdk-dev` and `libdpdk-dev` \
+             (`scripts/setup dpdk`), or build without the feature `dpdk`"
+            .to_owned());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,158 @@
+/* DPDK's inline functions, called for a burst at a time. */
+#include "shim.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+
+/* Frames of one call: the arrays here are of this length. */
+#define BURST_MAX 64
+
+int tern_eal_init(int argc, char **argv)
+{
+    return rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+}
+
+int tern_thread_register(void)
+{
+    return rte_thread_register() < 0 ? -rte_errno : 0;
+}
+
+void tern_thread_unregister(void)
+{
+    rte_thread_unregister();
+}
+
+const char *tern_error(int code)
+{
+    return rte_strerror(-code);
+}
+
+int tern_pool_create(const char *name, uint32_t buffers, uint16_t room, void **pool)
+{
+    *pool = rte_pktmbuf_pool_create(name, buffers, BURST_MAX * 2, 0, RTE_PKTMBUF_HEADROOM + room,
+                                    (int)rte_socket_id());
+    return *pool == NULL ? -rte_errno : 0;
+}
+
+int tern_port_find(const char *name, uint16_t *port)
+{
+    return rte_eth_dev_get_port_by_name(name, port);
+}
+
+int tern_port_about(uint16_t port, struct tern_port *about)
+{
+    struct rte_eth_dev_info info;
+    struct rte_ether_addr mac;
+    int failed = rte_eth_dev_info_get(port, &info);
+    if (failed == 0)
+        failed = rte_eth_macaddr_get(port, &mac);
+    if (failed != 0)
+        return failed;
+    memcpy(about->mac, mac.addr_bytes, sizeof about->mac);
+    about->queues_max = RTE_MIN(info.max_rx_queues, info.max_tx_queues);
+    about->mtu_max = info.max_mtu;
+    return 0;
+}
+
+int tern_port_start(uint16_t port, uint16_t queues, uint16_t mtu, void *pool)
+{
+    struct rte_eth_dev_info info;
+    struct rte_eth_conf conf;
+    uint16_t receive_descriptors = 1024, send_descriptors = 1024;
+    int failed = rte_eth_dev_info_get(port, &info);
+    if (failed != 0)
+        return failed;
+    memset(&conf, 0, sizeof conf);
+    if (queues > 1 && info.flow_type_rss_offloads != 0) {
+        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        conf.rx_adv_conf.rss_conf.rss_hf =
+            (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP) & info.flow_type_rss_offloads;
+    }
+    failed = rte_eth_dev_configure(port, queues, queues, &conf);
+    if (failed == 0)
+        failed = rte_eth_dev_adjust_nb_rx_tx_desc(port, &receive_descriptors, &send_descriptors);
+    for (uint16_t queue = 0; failed == 0 && queue < queues; queue++) {
+        failed = rte_eth_rx_queue_setup(port, queue, receive_descriptors,
+                                        (unsigned int)rte_eth_dev_socket_id(port), NULL, pool);
+        if (failed == 0)
+            failed = rte_eth_tx_queue_setup(port, queue, send_descriptors,
+                                            (unsigned int)rte_eth_dev_socket_id(port), NULL);
+    }
+    /* A device of the kernel has the MTU that its operator gave it, and may have no say in it. */
+    if (failed == 0) {
+        failed = rte_eth_dev_set_mtu(port, mtu);
+        if (failed == -ENOTSUP)
+            failed = 0;
+    }
+    return failed == 0 ? rte_eth_dev_start(port) : failed;
+}
+
+void tern_port_stop(uint16_t port)
+{
+    (void)rte_eth_dev_stop(port);
+    (void)rte_eth_dev_close(port);
+}
+
+/* One row of octets, whatever the device made of it. */
+static int describe(struct rte_mbuf *mbuf, struct tern_frame *frame)
+{
+    if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0)
+        return -1;
+    frame->mbuf = mbuf;
+    frame->octets = rte_pktmbuf_mtod(mbuf, uint8_t *);
+    frame->length = rte_pktmbuf_data_len(mbuf);
+    frame->room = frame->length + rte_pktmbuf_tailroom(mbuf);
+    return 0;
+}
+
+uint16_t tern_receive(uint16_t port, uint16_t queue, struct tern_frame *frames, uint16_t most)
+{
+    struct rte_mbuf *mbufs[BURST_MAX];
+    uint16_t got = rte_eth_rx_burst(port, queue, mbufs, RTE_MIN(most, BURST_MAX)), kept = 0;
+    for (uint16_t at = 0; at < got; at++) {
+        if (at + 4 < got)
+            rte_prefetch0(rte_pktmbuf_mtod(mbufs[at + 4], void *));
+        if (describe(mbufs[at], &frames[kept]) == 0)
+            kept++;
+        else
+            rte_pktmbuf_free(mbufs[at]);
+    }
+    return kept;
+}
+
+uint16_t tern_allocate(void *pool, struct tern_frame *frames, uint16_t count)
+{
+    struct rte_mbuf *mbufs[BURST_MAX];
+    if (count > BURST_MAX || rte_pktmbuf_alloc_bulk(pool, mbufs, count) != 0)
+        return 0;
+    for (uint16_t at = 0; at < count; at++)
+        (void)describe(mbufs[at], &frames[at]);
+    return count;
+}
+
+uint16_t tern_send(uint16_t port, uint16_t queue, struct tern_frame *frames, uint16_t count)
+{
+    struct rte_mbuf *mbufs[BURST_MAX];
+    uint16_t wanted = RTE_MIN(count, BURST_MAX), sent;
+    for (uint16_t at = 0; at < wanted; at++) {
+        mbufs[at] = frames[at].mbuf;
+        mbufs[at]->data_len = (uint16_t)frames[at].length;
+        mbufs[at]->pkt_len = frames[at].length;
+    }
+    sent = rte_eth_tx_burst(port, queue, mbufs, wanted);
+    if (sent < wanted)
+        rte_pktmbuf_free_bulk(&mbufs[sent], wanted - sent);
+    return sent;
+}
+
+void tern_free(struct tern_frame *frames, uint16_t count)
+{
+    for (uint16_t at = 0; at < count; at++)
+        rte_pktmbuf_free(frames[at].mbuf);
+}

@@ -1,0 +1,41 @@
+/* What src/ffi.rs declares: DPDK in bursts, so that no structure of DPDK's is known in Rust. */
+#ifndef TERN_DPDK_SHIM_H
+#define TERN_DPDK_SHIM_H
+
+#include <stdint.h>
+
+/* One frame: its buffer, and the octets in it. */
+struct tern_frame {
+    void *mbuf;
+    uint8_t *octets;
+    uint32_t length;
+    /* Octets that would fit behind `octets`. */
+    uint32_t room;
+};
+
+/* What a port is. */
+struct tern_port {
+    uint8_t mac[6];
+    uint16_t queues_max;
+    uint16_t mtu_max;
+};
+
+/* Each gives 0 or a negative errno, if it says nothing else. */
+int tern_eal_init(int argc, char **argv);
+int tern_thread_register(void);
+void tern_thread_unregister(void);
+const char *tern_error(int code);
+int tern_pool_create(const char *name, uint32_t buffers, uint16_t room, void **pool);
+int tern_port_find(const char *name, uint16_t *port);
+int tern_port_about(uint16_t port, struct tern_port *about);
+int tern_port_start(uint16_t port, uint16_t queues, uint16_t mtu, void *pool);
+void tern_port_stop(uint16_t port);
+/* How many frames have come, at most `most`. */
+uint16_t tern_receive(uint16_t port, uint16_t queue, struct tern_frame *frames, uint16_t most);
+/* How many of `count` buffers there were: all or none. */
+uint16_t tern_allocate(void *pool, struct tern_frame *frames, uint16_t count);
+/* Sends frames as long as they say; how many were taken. The others are freed. */
+uint16_t tern_send(uint16_t port, uint16_t queue, struct tern_frame *frames, uint16_t count);
+void tern_free(struct tern_frame *frames, uint16_t count);
+
+#endif

@@ -1,0 +1,50 @@
+//! `shim/shim.h`.
+#![expect(unsafe_code, reason = "DPDK is a C library")]
+
+use std::ffi::{c_char, c_int, c_void};
+
+/// One frame: its buffer, and the octets in it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Frame {
+    pub(crate) mbuf: *mut c_void,
+    pub(crate) octets: *mut u8,
+    pub(crate) length: u32,
+    /// Octets that would fit behind `octets`.
+    pub(crate) room: u32,
+}
+
+impl Frame {
+    pub(crate) const NONE: Self =
+        Self { mbuf: std::ptr::null_mut(), octets: std::ptr::null_mut(), length: 0, room: 0 };
+}
+
+/// What a port is.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct About {
+    pub(crate) mac: [u8; 6],
+    pub(crate) queues_max: u16,
+    pub(crate) mtu_max: u16,
+}
+
+unsafe extern "C" {
+    pub(crate) fn tern_eal_init(argc: c_int, argv: *mut *mut c_char) -> c_int;
+    pub(crate) fn tern_thread_register() -> c_int;
+    pub(crate) fn tern_thread_unregister();
+    pub(crate) fn tern_error(code: c_int) -> *const c_char;
+    pub(crate) fn tern_pool_create(
+        name: *const c_char,
+        buffers: u32,
+        room: u16,
+        pool: *mut *mut c_void,
+    ) -> c_int;
+    pub(crate) fn tern_port_find(name: *const c_char, port: *mut u16) -> c_int;
+    pub(crate) fn tern_port_about(port: u16, about: *mut About) -> c_int;
+    pub(crate) fn tern_port_start(port: u16, queues: u16, mtu: u16, pool: *mut c_void) -> c_int;
+    pub(crate) fn tern_port_stop(port: u16);
+    pub(crate) fn tern_receive(port: u16, queue: u16, frames: *mut Frame, most: u16) -> u16;
+    pub(crate) fn tern_allocate(pool: *mut c_void, frames: *mut Frame, count: u16) -> u16;
+    pub(crate) fn tern_send(port: u16, queue: u16, frames: *mut Frame, count: u16) -> u16;
+    pub(crate) fn tern_free(frames: *mut Frame, count: u16);
+}

@@ -1,0 +1,17 @@
+//! Ports of DPDK for one data path: start its environment, open ports, receive and send frames in bursts.
+//!
+//! A shim in C stands between: it is compiled against the headers that are installed, so nothing here depends
+//! on the version of DPDK, and nothing is generated. Frames are octets in buffers of DPDK's; who receives one
+//! sees it until the call returns, who sends one writes it in place.
+//!
+//! Without the feature `dpdk` the crate is empty.
+#![cfg(feature = "dpdk")]
+
+mod eal;
+mod error;
+mod ffi;
+mod port;
+
+pub use eal::{Eal, Memory, Options};
+pub use error::DpdkError;
+pub use port::{BURST, Port, Queue};
