@@ -27,7 +27,7 @@ const HONEST_SESSION: u8 = 200;
 const HONEST_SEQUENCE: u32 = 1 << 20;
 
 /// A UPF with one worker, and two SMFs.
-pub struct Scene {
+struct Scene {
     plane: UserPlane,
     worker: Worker<Wire>,
     now: Instant,
@@ -42,7 +42,7 @@ pub struct Scene {
 
 impl Scene {
     /// Nobody is associated.
-    pub fn new() -> Self {
+    fn new() -> Self {
         let config =
             Config { workers: 1, sessions_max: SESSIONS_MAX, buffer_packets_max: 4, ..Config::default() };
         let now = Instant::from_micros(1_700_000_000_000_000);

@@ -86,10 +86,10 @@ impl Scene {
         let mut answers = Vec::new();
         self.plane.handle_datagram(self.now, SMF_AT, &frame.encode().expect("a valid message"), &mut answers);
         self.worker.turn();
-        let frames =
+        let mut frames =
             answers.iter().map(|octets| Frame::decode(octets).expect("what the UPF sends can be read"));
         // Reports come besides the answer.
-        frames.filter(|frame| !frame.message.kind().is_request()).last().expect("an answer").message
+        frames.rfind(|frame| !frame.message.kind().is_request()).expect("an answer").message
     }
 
     /// The packet's way: what leaves because of it.
