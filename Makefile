@@ -6,7 +6,7 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf stress mutations fmt
+.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf stress fuzz mutations fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,10 @@ mutations: ## each patch of tests/mutations must make its named test fail
 stress: ## the long forms of the tests
 	@scripts/setup build run oracle
 	@scripts/stress
+
+fuzz: ## the fuzz targets of N4 and N3, SECONDS=20 each; TARGETS="upf_n4 …" names some
+	@scripts/setup build
+	@scripts/fuzz $(or $(SECONDS),20) $(TARGETS)
 
 fmt: ## format the code
 	@$(CARGO) fmt --all

@@ -240,6 +240,15 @@ impl Bench {
         }
     }
 
+    /// The UPF's answer, or none, to the request that waits longest; other outputs before it are forgotten.
+    pub fn answer_n4(&mut self, answer: Option<Message>) {
+        while let Some(output) = self.outputs.pop_front() {
+            if let Output::N4 { token, .. } = output {
+                return self.input(Input::N4(token, answer));
+            }
+        }
+    }
+
     pub fn answer4(&mut self, expected: Token) -> (u64, Cause) {
         match self.outputs.pop_front() {
             Some(Output::Answer4 { token, seid, message }) if token == expected => (seid, message.cause),

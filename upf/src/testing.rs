@@ -114,18 +114,37 @@ impl Bench {
                         self.smf.handle_datagram(self.now, self.upf_address, &bytes);
                     }
                     Output::Transmit { .. } => {}
-                    Output::Path(Command::Publish(session)) => {
-                        self.tables.publish(&session);
-                        self.published.push(session);
-                    }
-                    Output::Path(Command::Remove(session)) => self.tables.remove(&session),
-                    Output::Path(Command::EndMarker(tunnel)) => self.end_markers.push(tunnel),
+                    Output::Path(command) => self.obey(command),
                 }
             }
             if idle {
                 return responses;
             }
         }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Publish { session, before } => {
+                self.tables.publish(&session, before.as_deref());
+                self.published.push(session);
+            }
+            Command::Remove(session) => self.tables.remove(&session),
+            Command::EndMarker(tunnel) => self.end_markers.push(tunnel),
+        }
+    }
+
+    /// Gives the UPF a datagram as it is; what it sends to anybody.
+    pub(crate) fn give(&mut self, from: SocketAddr, datagram: &[u8]) -> Vec<Frame> {
+        self.core.handle_datagram(self.now, from, datagram);
+        let mut sent = Vec::new();
+        while let Some(output) = self.core.next_output() {
+            match output {
+                Output::Transmit { bytes, .. } => sent.push(Frame::decode(&bytes).expect("can be read")),
+                Output::Path(command) => self.obey(command),
+            }
+        }
+        sent
     }
 
     fn on_report(&mut self, request: &Request, message: Message) {

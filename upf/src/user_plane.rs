@@ -13,7 +13,7 @@ use crate::path::{Command, EVENTS_MAX, Event, PathCounters, Worker, WorkerConfig
 use crate::pfcp::{Core, Output};
 
 /// PFCP sessions and the workers that forward by them. N4 are the datagrams that it is given and those that
-/// it gives back; nothing is sent again.
+/// it gives back.
 pub struct UserPlane {
     config: Config,
     core: Core,
@@ -70,6 +70,21 @@ impl UserPlane {
         answers: &mut Vec<Vec<u8>>,
     ) {
         self.core.handle_datagram(now, from, datagram);
+        self.take_events(now, answers);
+    }
+
+    /// Does what is due at `now`, and takes what the workers have to tell.
+    pub fn handle_deadline(&mut self, now: Instant, answers: &mut Vec<Vec<u8>>) {
+        self.core.handle_deadline(now);
+        self.take_events(now, answers);
+    }
+
+    /// When to call [`UserPlane::handle_deadline`].
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.core.next_deadline()
+    }
+
+    fn take_events(&mut self, now: Instant, answers: &mut Vec<Vec<u8>>) {
         while let Ok(event) = self.events.try_recv() {
             self.core.handle_event(now, event);
         }
@@ -87,6 +102,12 @@ impl UserPlane {
     /// The number of PFCP sessions.
     pub fn sessions(&self) -> usize {
         self.core.session_count()
+    }
+
+    /// What the control side keeps for its sessions besides them: TEIDs, endpoints, tunnels, deadlines,
+    /// reports without answer. Nothing, where there is no session and no association.
+    pub fn kept(&self) -> usize {
+        self.core.kept()
     }
 
     /// Packets and octets forwarded, and packets dropped by reason, of all workers.

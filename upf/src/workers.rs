@@ -32,7 +32,7 @@ impl DataPath for WorkersPath {
         // A worker that waits for packets looks at its commands when one comes. Only what makes
         // it send by itself is worth waking it.
         let wake = match &command {
-            Command::Publish(session) => !session.buffers() && session.state.has_waiting(),
+            Command::Publish { session, .. } => !session.buffers() && session.state.has_waiting(),
             Command::Remove(_) => false,
             Command::EndMarker(_) => true,
         };

@@ -13,6 +13,7 @@ pub(crate) enum Waker {
     /// It waits for descriptors.
     Descriptor(Wake),
     /// It looks at its ports again and again.
+    #[cfg_attr(not(feature = "dpdk"), allow(dead_code))]
     Flag(Arc<AtomicBool>),
 }
 

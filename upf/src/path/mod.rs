@@ -10,6 +10,8 @@ mod filter;
 mod flow;
 mod forward;
 mod lookup;
+#[cfg(test)]
+mod malformed;
 mod meter;
 mod packet;
 mod session;
@@ -41,8 +43,13 @@ use std::sync::Arc;
 /// What the PFCP core tells the data path, in order.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    /// A session is new, or its rules have changed.
-    Publish(Arc<Session>),
+    /// A session is new, or its rules have changed: then the one before goes.
+    Publish {
+        /// As it is from now on.
+        session: Arc<Session>,
+        /// As it was; it may have had other TEIDs and addresses.
+        before: Option<Arc<Session>>,
+    },
     /// A session is gone.
     Remove(Arc<Session>),
     /// Send an End Marker into a tunnel that is no longer used.

@@ -70,15 +70,16 @@ pub(crate) fn on_message(context: &Context<'_>, packet: &mut Packet) -> Result<V
         }
         message_type::ERROR_INDICATION => {
             let elements = Elements::new(parsed.payload);
-            let teid = elements.find(element::TEID_DATA_I).and_then(<[u8]>::first_chunk);
-            let address = elements.find(element::GTPU_PEER_ADDRESS).and_then(|value| value.first_chunk());
+            let four = |kind| elements.find(kind).and_then(|value| <[u8; 4]>::try_from(value).ok());
+            // An IPv6 address is none of our peers'.
+            let (teid, address) = (four(element::TEID_DATA_I), four(element::GTPU_PEER_ADDRESS));
             let (Some(teid), Some(address)) = (teid, address) else {
                 return Err(DropReason::MalformedGtpu);
             };
-            let peer = Ipv4Addr::from(*address);
+            let peer = Ipv4Addr::from(address);
             // Only a peer itself may say that it has no tunnel.
             if peer == *packet.from.ip() {
-                (context.events)(Event::ErrorIndication { peer, teid: u32::from_be_bytes(*teid) });
+                (context.events)(Event::ErrorIndication { peer, teid: u32::from_be_bytes(teid) });
             }
             Ok(Verdict::Consumed)
         }

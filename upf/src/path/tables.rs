@@ -15,17 +15,10 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Puts a session in, in place of its older self.
-    pub(crate) fn publish(&mut self, session: &Arc<Session>) {
-        let old = session
-            .teids
-            .first()
-            .and_then(|teid| self.by_teid.get(teid))
-            .or_else(|| session.ue_addresses.first().and_then(|ue| self.by_address.get(&u32::from(*ue))))
-            .filter(|old| old.seid == session.seid)
-            .cloned();
-        if let Some(old) = old {
-            self.remove(&old);
+    /// Puts a session in, in place of what it was before.
+    pub(crate) fn publish(&mut self, session: &Arc<Session>, before: Option<&Session>) {
+        if let Some(before) = before {
+            self.remove(before);
         }
         for teid in &session.teids {
             self.by_teid.insert(*teid, session.clone());
@@ -48,6 +41,11 @@ impl Tables {
                 self.by_address.remove(&address);
             }
         }
+    }
+
+    /// TEIDs and addresses that lead to a session.
+    pub(crate) fn len(&self) -> usize {
+        self.by_teid.len() + self.by_address.len()
     }
 
     #[inline]

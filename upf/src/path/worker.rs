@@ -77,6 +77,11 @@ impl<I: PacketIo> Worker<I> {
         self.io.flush(&mut |reason, count| counters.dropped_many(reason, count as u64));
     }
 
+    /// TEIDs and UE addresses by which packets find a session.
+    pub fn reachable(&self) -> usize {
+        self.tables.len()
+    }
+
     /// The packet interfaces.
     pub fn io_mut(&mut self) -> &mut I {
         &mut self.io
@@ -109,8 +114,8 @@ impl<I: PacketIo> Worker<I> {
         let mut published = BTreeMap::new();
         while let Ok(command) = self.config.commands.try_recv() {
             match command {
-                Command::Publish(session) => {
-                    self.tables.publish(&session);
+                Command::Publish { session, before } => {
+                    self.tables.publish(&session, before.as_deref());
                     published.insert(session.seid, session);
                 }
                 Command::Remove(session) => {
@@ -195,12 +200,16 @@ mod tests {
             stop: Arc::default(),
         };
         let mut worker = Worker::new(config, Sent::default());
-        commands.send(Command::Publish(before.clone())).unwrap();
-        commands.send(Command::Publish(buffering.clone())).unwrap();
+        let publish = |session: &Arc<Session>, before: Option<&Arc<Session>>| {
+            let command = Command::Publish { session: session.clone(), before: before.cloned() };
+            commands.send(command).unwrap();
+        };
+        publish(before, None);
+        publish(buffering, Some(before));
         assert!(buffering.state.push(1, &udp(SERVER, UE, (53, 4000), 60)));
         worker.obey();
         assert!(worker.io.0.is_empty());
-        commands.send(Command::Publish(after.clone())).unwrap();
+        publish(after, Some(buffering));
         worker.obey();
         assert_eq!(worker.io.0, [GNB]);
     }

@@ -1,6 +1,5 @@
 //! PFCP session establishment: TS 29.244 §6.3.2.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tern_n4::Request;
@@ -37,7 +36,11 @@ impl Core {
         body: SessionEstablishmentRequest,
     ) -> Result<SessionEstablishmentResponse, Refusal> {
         let smf = request.from.ip();
-        self.make_room(smf, body.cp_f_seid.seid)?;
+        // One that the SMF has forgotten, if it gives its endpoint again.
+        let forgotten = self.by_cp.get(&(smf, body.cp_f_seid.seid)).copied();
+        if self.sessions.len() - usize::from(forgotten.is_some()) >= self.config.sessions_max {
+            return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
+        }
         let seid = self.free_seid();
         let mut rules = RuleSet::establish(&body)?;
         let address = self.config.n3_advertised();
@@ -58,6 +61,11 @@ impl Core {
         let session =
             Arc::new(compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created_pdr))?);
         let urrs = Urrs::new(rules.urrs.values(), &session.usages, Urrs::default(), now);
+        // Not before nothing can be refused any more.
+        if let Some(old) = forgotten {
+            tracing::warn!(seid = old, %smf, "PFCP session replaced by one of the same endpoint");
+            self.remove_session(old);
+        }
         for tunnel in session.tunnels() {
             self.by_tunnel.insert(tunnel, seid);
         }
@@ -70,7 +78,7 @@ impl Core {
             pdrs = rules.pdrs.len(),
             "PFCP session established"
         );
-        self.path(Command::Publish(session.clone()));
+        self.path(Command::Publish { session: session.clone(), before: None });
         let urr_ids: Vec<UrrId> = rules.urrs.keys().copied().collect();
         let context = SessionContext {
             seid,
@@ -81,6 +89,7 @@ impl Core {
             urrs,
             inactivity,
             inactivity_deadline: None,
+            error_report: None,
             state,
             published: session,
         };
@@ -96,19 +105,6 @@ impl Core {
             created_pdr,
             ..Default::default()
         })
-    }
-
-    /// Removes a session that the SMF has forgotten, if it gives its endpoint again, and refuses
-    /// one too many.
-    fn make_room(&mut self, smf: IpAddr, cp_seid: u64) -> Result<(), Refusal> {
-        if let Some(old) = self.by_cp.get(&(smf, cp_seid)).copied() {
-            tracing::warn!(seid = old, %smf, "PFCP session replaced by one of the same endpoint");
-            self.remove_session(old);
-        }
-        if self.sessions.len() >= self.config.sessions_max {
-            return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
-        }
-        Ok(())
     }
 
     fn free_seid(&mut self) -> u64 {

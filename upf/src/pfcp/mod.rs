@@ -4,6 +4,8 @@
 mod compile;
 mod deletion;
 mod establishment;
+#[cfg(test)]
+mod malformed;
 mod modification;
 mod reports;
 mod rules;
@@ -73,6 +75,8 @@ struct SessionContext {
     urrs: Urrs,
     inactivity: Option<Duration>,
     inactivity_deadline: Option<Instant>,
+    /// The report of an error indication that waits for its answer: until then there is no other one.
+    error_report: Option<Token>,
     state: Arc<SessionState>,
     published: Arc<Session>,
 }
@@ -140,6 +144,12 @@ impl Core {
         self.sessions.len()
     }
 
+    /// Entries that sessions have in indexes, their deadlines, and their reports that wait for answers.
+    pub(crate) fn kept(&self) -> usize {
+        let deadlines = self.deadlines.iter().filter(|(_, due)| !matches!(due, Due::Retention(_))).count();
+        self.by_cp.len() + self.by_tunnel.len() + self.teids.len() + deadlines + self.reports.len()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
@@ -200,7 +210,7 @@ impl Core {
                 }
                 N4Output::Response { token, message, .. } => self.on_report_response(token, message),
                 N4Output::TimedOut { token, peer } => {
-                    if let Some(seid) = self.reports.remove(&token) {
+                    if let Some(seid) = self.report_ended(token) {
                         self.counts.reports_lost += 1;
                         tracing::warn!(seid, %peer, "session report was not answered");
                     }
@@ -252,9 +262,9 @@ impl Core {
     /// Forgets a session and what is indexed by it.
     fn remove_session(&mut self, seid: u64) -> Option<SessionContext> {
         let session = self.sessions.remove(&seid)?;
-        self.by_cp.remove(&(session.smf, session.cp.seid));
+        forget(&mut self.by_cp, &(session.smf, session.cp.seid), seid);
         for tunnel in session.published.tunnels() {
-            self.by_tunnel.remove(&tunnel);
+            forget(&mut self.by_tunnel, &tunnel, seid);
         }
         for teid in &session.published.teids {
             self.teids.free(*teid);
@@ -336,6 +346,13 @@ impl Core {
         if let Some(at) = urr.deadline {
             self.deadlines.insert((at, Due::Urr(seid, urr_id)));
         }
+    }
+}
+
+/// Takes a session out of an index. A key that meanwhile leads to another session stays.
+fn forget<K: Ord>(index: &mut BTreeMap<K, u64>, key: &K, seid: u64) {
+    if index.get(key) == Some(&seid) {
+        index.remove(key);
     }
 }
 

@@ -11,7 +11,7 @@ use super::compile::{Surroundings, compile};
 use super::establishment::inactivity;
 use super::rules::{Effects, Refusal, RuleSet};
 use super::urr::Urrs;
-use super::{Core, Due};
+use super::{Core, Due, forget};
 use crate::path::{Command, Session, Tunnel};
 
 impl Core {
@@ -89,7 +89,7 @@ impl Core {
         let published = Arc::new(published);
         let old = std::mem::replace(&mut session.published, published.clone());
         if let Some(f_seid) = body.cp_f_seid {
-            self.by_cp.remove(&(session.smf, session.cp.seid));
+            forget(&mut self.by_cp, &(session.smf, session.cp.seid), seid);
             session.cp = f_seid;
             self.by_cp.insert((session.smf, f_seid.seid), seid);
         }
@@ -97,7 +97,7 @@ impl Core {
             self.teids.free(*teid);
         }
         for tunnel in old.tunnels() {
-            self.by_tunnel.remove(&tunnel);
+            forget(&mut self.by_tunnel, &tunnel, seid);
         }
         for tunnel in published.tunnels() {
             self.by_tunnel.insert(tunnel, seid);
@@ -132,7 +132,7 @@ impl Core {
             self.set_urr_deadline(seid, urr_id);
         }
         tracing::debug!(seid, generation = published.generation, "PFCP session modified");
-        self.path(Command::Publish(published));
+        self.path(Command::Publish { session: published, before: Some(old) });
         reports
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use tern_n4::SendError;
+use tern_n4::{SendError, Token};
 use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
@@ -57,12 +57,16 @@ impl Core {
 
     pub(super) fn on_error_indication(&mut self, now: Instant, peer: Ipv4Addr, teid: u32) {
         let Some(seid) = self.by_tunnel.get(&(peer, teid)).copied() else { return };
+        // A peer may send one for each packet; the SMF needs to hear of it once.
+        if self.sessions.get(&seid).is_none_or(|session| session.error_report.is_some()) {
+            return;
+        }
         tracing::warn!(seid, %peer, teid, "the peer does not know this tunnel");
         let report = ErrorIndicationReport {
             remote_f_teids: vec![FTeid::assigned_v4(teid, peer)],
             ..Default::default()
         };
-        self.send_report(
+        let token = self.send_report(
             now,
             seid,
             SessionReportRequest {
@@ -71,6 +75,9 @@ impl Core {
                 ..Default::default()
             },
         );
+        if let Some(session) = self.sessions.get_mut(&seid) {
+            session.error_report = token;
+        }
     }
 
     /// The timer restarts at the last packet; a report is made when there was none since.
@@ -93,8 +100,8 @@ impl Core {
         );
     }
 
-    pub(super) fn on_report_response(&mut self, token: tern_n4::Token, message: Message) {
-        let Some(seid) = self.reports.remove(&token) else { return };
+    pub(super) fn on_report_response(&mut self, token: Token, message: Message) {
+        let Some(seid) = self.report_ended(token) else { return };
         let Message::SessionReportResponse(response) = message else { return };
         if response.cause == Cause::SESSION_CONTEXT_NOT_FOUND {
             tracing::warn!(seid, "the SMF does not know this session: removed");
@@ -105,6 +112,17 @@ impl Core {
         if let (true, Some(session)) = (drop_buffered, self.sessions.get(&seid)) {
             drop(session.state.take());
         }
+    }
+
+    /// A report was answered, or will not be; the session that it was about.
+    pub(super) fn report_ended(&mut self, token: Token) -> Option<u64> {
+        let seid = self.reports.remove(&token)?;
+        if let Some(session) = self.sessions.get_mut(&seid)
+            && session.error_report == Some(token)
+        {
+            session.error_report = None;
+        }
+        Some(seid)
     }
 
     fn send_usage_report(&mut self, now: Instant, seid: u64, report: UsageReport) {
@@ -119,8 +137,8 @@ impl Core {
         );
     }
 
-    fn send_report(&mut self, now: Instant, seid: u64, report: SessionReportRequest) {
-        let Some(session) = self.sessions.get(&seid) else { return };
+    fn send_report(&mut self, now: Instant, seid: u64, report: SessionReportRequest) -> Option<Token> {
+        let session = self.sessions.get(&seid)?;
         let address = match (session.cp.ipv4, session.cp.ipv6) {
             (Some(address), _) => IpAddr::V4(address),
             (None, Some(address)) => IpAddr::V6(address),
@@ -131,10 +149,12 @@ impl Core {
             Ok(token) => {
                 self.counts.reports += 1;
                 self.reports.insert(token, seid);
+                Some(token)
             }
             Err(error @ (SendError::TooManyRequests | SendError::Encode(_))) => {
                 self.counts.reports_lost += 1;
                 tracing::warn!(seid, %error, "session report not sent");
+                None
             }
         }
     }

@@ -44,7 +44,6 @@ impl Teids {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.used.len()
     }

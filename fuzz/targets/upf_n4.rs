@@ -1,0 +1,6 @@
+//! libFuzzer's way into [`tern_fuzz::upf_n4`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    tern_fuzz::upf_n4::run(data);
+});
