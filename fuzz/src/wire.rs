@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use tern_upf::{BURST, Packet, PacketIo, Side};
+use tern_upf::{BURST, DropReason, Packet, PacketIo, Side};
 
 use crate::messages::GNB;
 
@@ -42,7 +42,5 @@ impl PacketIo for Wire {
         self.sent.push(Sent { to: None, octets: packet.bytes().to_vec() });
     }
 
-    fn flush(&mut self) -> usize {
-        0
-    }
+    fn flush(&mut self, _: &mut dyn FnMut(DropReason, usize)) {}
 }
