@@ -199,6 +199,7 @@ impl Counted {
         let counts = edge.core.counts();
         let core = [
             ("upf.sessions.established", counts.established),
+            ("upf.sessions.restored", counts.restored),
             ("upf.sessions.deleted", counts.deleted),
             ("upf.requests.refused", counts.refused),
             ("upf.reports.sent", counts.reports),
@@ -297,6 +298,7 @@ impl Workers {
                 index,
                 alone: config.workers == 1,
                 n3_address: config.n3_advertised(),
+                error_indications_after: config.n3.error_indications_after(),
                 origin,
                 commands: receiver,
                 events: Box::new(move |event| events.try_send(event).is_ok()),
