@@ -194,8 +194,8 @@ impl Amf {
     }
 
     fn on_smf_lost(&mut self, api_roots: &[String]) {
-        let hit = |ue: &&Box<UeContext>| ue.sessions.values().any(|session| session.is_at(api_roots));
-        let ues: Vec<UeId> = self.ues.values().filter(hit).map(|ue| ue.id).collect();
+        let hit = |ue: &UeContext| ue.sessions.values().any(|session| session.is_at(api_roots));
+        let ues: Vec<UeId> = self.ues.values().filter(|ue| hit(ue)).map(|ue| ue.id).collect();
         warn!(smf = ?api_roots, ues = ues.len(), "an SMF has lost its sessions: they are released");
         self.count("amf.session.smf_lost");
         for id in ues {
