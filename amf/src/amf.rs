@@ -52,6 +52,8 @@ pub struct Amf {
     pub(crate) by_amf_id: BTreeMap<u64, UeId>,
     pub(crate) by_ran_id: BTreeMap<(GnbId, u32), UeId>,
     pub(crate) departing: BTreeMap<u64, Departing>,
+    /// UEs that are asked to register once their procedure is over, since sessions of theirs are lost.
+    pub(crate) untold: BTreeSet<UeId>,
     /// UEs that are not registered and have a procedure running.
     pub(crate) registering: BTreeSet<UeId>,
     /// PDU session establishments in progress, and those that wait.
@@ -83,6 +85,7 @@ impl Amf {
             by_amf_id: BTreeMap::new(),
             by_ran_id: BTreeMap::new(),
             departing: BTreeMap::new(),
+            untold: BTreeSet::new(),
             registering: BTreeSet::new(),
             admission: Admission::default(),
             tokens: BTreeMap::new(),
@@ -103,6 +106,7 @@ impl Amf {
             Input::N2(event) => self.on_n2(event),
             Input::Request(token, request) => sbi::on_request(self, token, request),
             Input::Reply(token, reply) => self.on_reply(token, reply),
+            Input::SmfLost(api_roots) => self.on_smf_lost(&api_roots),
             // The deadline that was asked for is used up.
             Input::Expired => self.asked = None,
         }
@@ -189,6 +193,16 @@ impl Amf {
         self.with_ue(id, |ue, amf| gmm::on_reply(ue, amf, token, reply));
     }
 
+    fn on_smf_lost(&mut self, api_roots: &[String]) {
+        let hit = |ue: &UeContext| ue.sessions.values().any(|session| session.is_at(api_roots));
+        let ues: Vec<UeId> = self.ues.values().filter(|ue| hit(ue)).map(|ue| ue.id).collect();
+        warn!(smf = ?api_roots, ues = ues.len(), "an SMF has lost its sessions: they are released");
+        self.count("amf.session.smf_lost");
+        for id in ues {
+            self.with_ue(id, |ue, amf| session::release_lost(ue, amf, api_roots));
+        }
+    }
+
     fn expire(&mut self) {
         while let Some(&(at, due)) = self.deadlines.first() {
             if at > self.now {
@@ -219,6 +233,9 @@ impl Amf {
     pub(crate) fn with_ue(&mut self, id: UeId, work: impl FnOnce(&mut UeContext, &mut Self)) {
         let Some(mut ue) = self.ues.remove(&id) else { return };
         work(&mut ue, self);
+        if ue.procedure.is_none() && self.untold.contains(&id) {
+            gmm::configuration_update::start(&mut ue, self);
+        }
         self.settle(ue);
     }
 
@@ -269,6 +286,7 @@ impl Amf {
             self.deadlines.remove(&(at, Due::Ue(ue.id)));
         }
         self.registering.remove(&ue.id);
+        self.untold.remove(&ue.id);
         self.admission.forget(ue.id);
         if let Some(supi) = &ue.supi
             && self.by_supi.get(supi) == Some(&ue.id)

@@ -135,6 +135,12 @@ impl Edge {
                         break;
                     }
                 },
+                lost = self.consumer.producer_lost() => {
+                    if lost.nf_type != NfType::Smf {
+                        continue;
+                    }
+                    Input::SmfLost(lost.api_roots)
+                }
                 Some((request, answer)) = requests.recv() => {
                     asked += 1;
                     self.answers.insert(Token(asked), answer);

@@ -14,8 +14,8 @@ use tracing::{debug, info, warn};
 
 use crate::Amf;
 use crate::admission::{self, ACCEPT_WITHIN, ACCESS_WITHIN};
-use crate::gmm::activation;
 use crate::gmm::nas_transport::{self, NotForwarded};
+use crate::gmm::{activation, configuration_update};
 use crate::io::{Awaited, ReplyResult, Token};
 use crate::ngap::pdu_session_resource;
 use crate::sbi::smf::{self, Created};
@@ -77,6 +77,15 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// Whether UE or gNB, or both, take the session for one that is there.
+    fn is_of_a_session_in_use(&self) -> bool {
+        match self {
+            Self::N1(_) => true,
+            Self::N2(kind, _) => *kind != N2FromGnb::ReleaseResponse,
+            Self::Deactivate | Self::Activate | Self::Release(_) => false,
+        }
+    }
+
     /// Whether it is the gNB's answer to an establishment.
     fn ends_establishment(&self) -> bool {
         matches!(self, Self::N2(N2FromGnb::SetupResponse | N2FromGnb::SetupUnsuccessful, _))
@@ -97,6 +106,11 @@ pub(crate) enum N2FromGnb {
 }
 
 impl Session {
+    /// Whether its context is at one of these.
+    pub(crate) fn is_at(&self, api_roots: &[String]) -> bool {
+        self.context.as_ref().is_some_and(|context| api_roots.contains(&context.api_root))
+    }
+
     /// Whether it is being released.
     pub(crate) fn is_leaving(&self) -> bool {
         matches!(self.step, Step::Releasing(_, None))
@@ -300,6 +314,9 @@ fn on_updated(
             amf.count("amf.session.update_refused");
             if refusal.gone {
                 drop_session(ue, amf, id);
+                if work.is_of_a_session_in_use() {
+                    configuration_update::start(ue, amf);
+                }
             }
             match (refusal.n1, work) {
                 (Some(reject), _) => nas_transport::send_sm(ue, amf, id, &reject),
@@ -378,6 +395,26 @@ pub(crate) fn drop_session(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId) 
     if let Some(Work::Release(Some(new))) = session.queue.into_iter().next_back() {
         admission::request(ue, amf, *new);
     }
+}
+
+/// An SMF has lost its contexts: the sessions are gone, and the UE is told (TS 23.527 §6.2). What the SMF
+/// has of them after all, if it has come again meanwhile, it lets go.
+pub(crate) fn release_lost(ue: &mut UeContext, amf: &mut Amf, api_roots: &[String]) {
+    let lost = |s: &&Session| s.is_at(api_roots) && !s.is_leaving();
+    let lost: Vec<PduSessionId> = ue.sessions.values().filter(lost).map(|session| session.id).collect();
+    if lost.is_empty() {
+        return;
+    }
+    for id in lost {
+        amf.count("amf.session.lost");
+        if ue.sessions.get_mut(&id).is_some_and(|session| std::mem::take(&mut session.resources)) {
+            pdu_session_resource::release(ue, amf, id);
+        }
+        if !push(ue, amf, id, Work::Release(None)) {
+            drop_session(ue, amf, id);
+        }
+    }
+    configuration_update::start(ue, amf);
 }
 
 /// The UE's connection is gone: it waits for no session, and what was being established has nobody

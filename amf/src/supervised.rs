@@ -10,6 +10,8 @@ pub const T3550: Timer = Timer { duration: Duration::from_secs(6), expiries_max:
 pub const T3560: Timer = Timer { duration: Duration::from_secs(6), expiries_max: 5 };
 /// IDENTITY REQUEST awaits IDENTITY RESPONSE.
 pub const T3570: Timer = Timer { duration: Duration::from_secs(6), expiries_max: 5 };
+/// CONFIGURATION UPDATE COMMAND awaits CONFIGURATION UPDATE COMPLETE.
+pub const T3555: Timer = Timer { duration: Duration::from_secs(6), expiries_max: 5 };
 /// DEREGISTRATION REQUEST of the network awaits DEREGISTRATION ACCEPT.
 pub const T3522: Timer = Timer { duration: Duration::from_secs(6), expiries_max: 5 };
 

@@ -191,8 +191,9 @@ fn answer_to(
     is_answer: impl Fn(&[u8]) -> bool,
 ) -> Result<Vec<u8>> {
     let mut buffer = [0; 2048];
-    // The first ones may be lost among the garbage that waits to be read.
-    for _ in 0..10 {
+    // The first ones may be lost among the garbage that waits to be read, and a UPF that has just
+    // started says nothing of tunnels that it does not know.
+    for _ in 0..50 {
         socket.send_to(datagram, to)?;
         while let Ok((length, _)) = socket.recv_from(&mut buffer) {
             if length >= 8 && is_answer(&buffer[..length]) {

@@ -8,5 +8,6 @@ mod hostile;
 mod launcher;
 mod n2;
 mod refusals;
+mod restoration;
 mod subscriber;
 mod world;

@@ -55,11 +55,14 @@ pub struct N4Config {
     pub address: IpAddr,
     /// Own port (TS 29.244 §4.2.2: 8805).
     pub port: u16,
+    /// Seconds without a message of a UPF until it gets a heartbeat request; what a restart of a UPF has
+    /// lost is restored when the answer shows it.
+    pub heartbeat_interval_s: u32,
 }
 
 impl Default for N4Config {
     fn default() -> Self {
-        Self { address: Ipv4Addr::new(127, 0, 0, 17).into(), port: tern_pfcp::PORT }
+        Self { address: Ipv4Addr::new(127, 0, 0, 17).into(), port: tern_pfcp::PORT, heartbeat_interval_s: 2 }
     }
 }
 
@@ -145,11 +148,19 @@ pub struct Limits {
     pub queue_max: usize,
     /// PCC rules of one session that are enforced; more are refused.
     pub rules_per_session_max: usize,
+    /// Sessions that are restored at one UPF at the same time.
+    pub restorations_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sessions_max: 1_000_000, upfs_max: 64, queue_max: 4096, rules_per_session_max: 16 }
+        Self {
+            sessions_max: 1_000_000,
+            upfs_max: 64,
+            queue_max: 4096,
+            rules_per_session_max: 16,
+            restorations_max: 64,
+        }
     }
 }
 
@@ -163,11 +174,14 @@ pub struct Timers {
     pub discovery_s: u64,
     /// How often the UPF reports a session's volume, in seconds; 0 for never.
     pub usage_report_s: u32,
+    /// How long the sessions of a UPF that is gone wait for its return, in seconds; then the UEs are told
+    /// to establish them again.
+    pub upf_return_s: u64,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { an_response_s: 20, discovery_s: 10, usage_report_s: 0 }
+        Self { an_response_s: 20, discovery_s: 10, usage_report_s: 0, upf_return_s: 10 }
     }
 }
 

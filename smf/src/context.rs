@@ -124,8 +124,8 @@ pub struct Connection {
 /// A change of the user plane that waits for the UPF.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The N4 modification.
-    pub n4: Token,
+    /// The N4 modification; `None` while the UPF has lost the session.
+    pub n4: Option<Token>,
     /// The AMF's request that waits with it, if one does.
     pub answer: Option<Token>,
     /// What the connection then is.
@@ -183,6 +183,13 @@ pub struct PduSession {
     /// What an abandoned establishment has still to hear of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
+}
+
+impl PduSession {
+    /// Whether the access network has its end of the tunnel, or is about to.
+    pub fn is_connected(&self) -> bool {
+        self.user_plane.as_ref().is_some_and(|u| u.connection != UpCnxState::Deactivated)
+    }
 }
 
 /// The UE's PDU SESSION ESTABLISHMENT REQUEST (TS 24.501 §8.3.1), as far as it is answered.
@@ -264,14 +271,24 @@ impl Granted {
 pub struct UserPlane {
     /// N4 endpoint of the UPF.
     pub upf: SocketAddr,
-    /// The UPF's SEID; `None` until it has answered.
+    /// The UPF's SEID; `None` until it has answered, and again when it has lost the session.
     pub up_seid: Option<u64>,
+    /// The request that restores the session at the UPF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoring: Option<Token>,
     /// Where the gNB sends uplink packets; allocated by the UPF.
     pub uplink: Option<GtpTunnel>,
     /// Where the UPF sends downlink packets; told by the gNB.
     pub downlink: Option<GtpTunnel>,
     /// The connection's state.
     pub connection: UpCnxState,
+}
+
+impl UserPlane {
+    /// The UPF had the session, and has it no longer.
+    pub fn is_lost(&self) -> bool {
+        self.up_seid.is_none() && self.uplink.is_some()
+    }
 }
 
 /// Octets of user data.

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::gsm::message::{self, Content, Uplink};
 use crate::gsm::{Cause, Establishment, Waiting, modify, release};
 use crate::io::{Report, Token};
+use crate::restoration;
 use crate::sbi::pdu_session::{self, Updated};
 
 /// Update SM Context (TS 29.502 §5.2.2.3): one of its purposes at a time, in this order.
@@ -363,6 +364,9 @@ pub fn on_n4(
     token: Token,
     answer: Option<Message>,
 ) -> Next {
+    if session.user_plane.as_ref().is_some_and(|user_plane| user_plane.restoring == Some(token)) {
+        return restoration::on_answer(core, session, state, answer);
+    }
     match state {
         State::Inactive(establishment) => establishment.on_n4(core, session, token, answer),
         State::Active(mut connection) => {
@@ -415,8 +419,13 @@ pub fn on_report(core: &mut Core<'_>, session: &mut PduSession, state: State, re
 /// The UPF has no session any more: the UE is told to set it up again.
 pub fn on_user_plane_lost(core: &mut Core<'_>, session: &mut PduSession, state: State) -> Next {
     if let Some(user_plane) = &mut session.user_plane {
-        user_plane.up_seid = None;
+        (user_plane.up_seid, user_plane.restoring) = (None, None);
     }
+    without_user_plane(core, session, state)
+}
+
+/// The session cannot go on at its UPF: the UE is told to set it up again.
+pub fn without_user_plane(core: &mut Core<'_>, session: &mut PduSession, state: State) -> Next {
     match state {
         State::Inactive(establishment) => establishment.on_user_plane_lost(core, session),
         State::Active(connection) | State::ModificationPending(_, connection) => {

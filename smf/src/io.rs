@@ -32,10 +32,13 @@ pub enum Input {
     Report(Token, Report),
     /// A UPF is associated now.
     UpfUp(SocketAddr),
-    /// A UPF does not answer, or released the association.
+    /// A UPF does not answer.
     UpfDown(SocketAddr),
-    /// A UPF started again: it has forgotten its sessions.
+    /// A UPF has lost its sessions, most likely because it started again: they are restored once it is
+    /// associated.
     UpfRestarted(SocketAddr),
+    /// The association with a UPF was released, or it asks for that: its sessions end.
+    UpfReleased(SocketAddr),
     /// The UPFs known to the NRF.
     Discovered(Vec<UpfProfile>),
     /// [`crate::Smf::deadline`] has come.

@@ -12,6 +12,7 @@
 //! | services produced and consumed, one file each | `sbi` |
 //! | rules on N4, transfers on N2 | `n4`, `n2` |
 //! | addresses, UPFs | [`pool`], [`upf`] |
+//! | sessions that a UPF has lost | `restoration` |
 
 mod cause;
 mod config;
@@ -26,6 +27,7 @@ mod n4;
 mod net;
 pub mod pool;
 pub mod qos;
+mod restoration;
 mod sbi;
 mod smf;
 mod status;

@@ -10,14 +10,14 @@ use tern_ngap::transfer::GtpTunnel;
 use tern_pfcp::{
     ApplyAction, BitRate, CreateFar, CreatePdr, CreateQer, CreateUrr, FSeid, FTeid, FarId,
     ForwardingParameters, GateStatus, Interface, MeasurementMethod, Name, NodeId, OuterHeaderCreation,
-    OuterHeaderRemoval, Pdi, PdnType, PdrId, Precedence, QerId, ReportingTriggers, SdfFilter, Seconds,
-    SessionEstablishmentRequest, SessionEstablishmentResponse, SessionModificationRequest, UeIpAddress,
-    UpdateFar, UpdateForwardingParameters, UpdateQer, UrrId, UserId, Volume,
+    OuterHeaderRemoval, Pdi, PdnType, PdrId, PfcpSeReqFlags, Precedence, QerId, ReportingTriggers, SdfFilter,
+    Seconds, SessionEstablishmentRequest, SessionEstablishmentResponse, SessionModificationRequest,
+    UeIpAddress, UpdateFar, UpdateForwardingParameters, UpdateQer, UrrId, UserId, Volume,
 };
 use tern_types::{Ambr, Qfi};
 
 use crate::config::Timers;
-use crate::context::{Granted, PduSession};
+use crate::context::{Granted, PduSession, UpCnxState, UserPlane};
 use crate::qos::ServiceRule;
 
 const UPLINK_FAR: FarId = FarId(1);
@@ -35,6 +35,54 @@ pub fn establishment(
     granted: &Granted,
     node: IpAddr,
     timers: &Timers,
+) -> SessionEstablishmentRequest {
+    let f_teid = FTeid::Choose { ipv4: true, ipv6: false, choose_id: Some(CHOOSE_ID) };
+    request(session, granted, node, timers, f_teid)
+}
+
+/// The request that installs a session again which the UPF has lost: with the tunnel that the access
+/// network sends to, so that it goes on (TS 29.244 §5.5.1, TS 23.527 §4.3.2). `None` if there was none.
+pub fn restoration(
+    session: &PduSession,
+    granted: &Granted,
+    node: IpAddr,
+    timers: &Timers,
+) -> Option<SessionEstablishmentRequest> {
+    let user_plane = session.user_plane.as_ref()?;
+    let uplink = user_plane.uplink?;
+    let mut request = request(session, granted, node, timers, FTeid::assigned_v4(uplink.teid, uplink.ipv4?));
+    request.flags = Some(PfcpSeReqFlags::RESTI);
+    if let Some(far) = request.create_far.iter_mut().find(|far| far.far_id == DOWNLINK_FAR) {
+        restore_downlink(far, user_plane);
+    }
+    Some(request)
+}
+
+/// The downlink FAR as the connection's state has it.
+fn restore_downlink(far: &mut CreateFar, user_plane: &UserPlane) {
+    let tunnel = user_plane.downlink.and_then(|tunnel| Some((tunnel.teid, tunnel.ipv4?)));
+    match (user_plane.connection, tunnel) {
+        (UpCnxState::Activated, Some((teid, ipv4))) => {
+            far.apply_action = ApplyAction::FORW;
+            far.forwarding_parameters = Some(ForwardingParameters {
+                destination_interface: Interface::Access,
+                outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(teid, ipv4)),
+                ..Default::default()
+            });
+        }
+        (UpCnxState::Activating, _) => {}
+        (UpCnxState::Activated | UpCnxState::Deactivated, _) => {
+            far.apply_action = ApplyAction::BUFF | ApplyAction::NOCP;
+        }
+    }
+}
+
+fn request(
+    session: &PduSession,
+    granted: &Granted,
+    node: IpAddr,
+    timers: &Timers,
+    f_teid: FTeid,
 ) -> SessionEstablishmentRequest {
     let mut services: Vec<(Qfi, &ServiceRule)> =
         granted.flows.iter().flat_map(|flow| flow.rules.iter().map(move |rule| (flow.qfi, rule))).collect();
@@ -54,7 +102,7 @@ pub fn establishment(
     };
     for (index, (qfi, rule)) in rules.enumerate() {
         let index = index as u16;
-        request.create_pdr.push(uplink_pdr(session, granted, index, rule));
+        request.create_pdr.push(uplink_pdr(session, granted, index, rule, f_teid));
         request.create_pdr.push(downlink_pdr(session, granted, index, rule));
         request.create_qer.push(rule_qer(index, qfi, rule));
     }
@@ -111,8 +159,13 @@ pub fn node_id(node: IpAddr) -> NodeId {
     NodeId::Address(node)
 }
 
-fn uplink_pdr(session: &PduSession, granted: &Granted, index: u16, rule: Option<&ServiceRule>) -> CreatePdr {
-    let f_teid = FTeid::Choose { ipv4: true, ipv6: false, choose_id: Some(CHOOSE_ID) };
+fn uplink_pdr(
+    session: &PduSession,
+    granted: &Granted,
+    index: u16,
+    rule: Option<&ServiceRule>,
+    f_teid: FTeid,
+) -> CreatePdr {
     let pdi = Pdi {
         source_interface: Interface::Access,
         f_teid: Some(f_teid),

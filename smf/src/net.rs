@@ -136,7 +136,8 @@ impl Edge {
         let now = env.clock.now();
         let started = u32::try_from((now.as_micros() / 1_000_000 + NTP_TO_UNIX_S) & u64::from(u32::MAX));
         let stamp = RecoveryTimeStamp(started.unwrap_or_default());
-        let node_config = NodeConfig::new(node_id(config.n4.address), stamp);
+        let mut node_config = NodeConfig::new(node_id(config.n4.address), stamp);
+        node_config.heartbeat_interval = Duration::from_secs(config.n4.heartbeat_interval_s.max(1).into());
         let served =
             config.data_networks.iter().map(|n| Served { dnn: n.dnn.clone(), snssai: n.snssai }).collect();
         let period = Duration::from_secs(config.timers.discovery_s.max(1));
@@ -319,15 +320,14 @@ impl Edge {
                 }
             }
             NodeOutput::PeerDown { association, reason } => {
-                self.inputs.push_back(Input::UpfDown(association.address));
-                if reason == DownReason::Released {
-                    self.inputs.push_back(Input::UpfRestarted(association.address));
-                }
+                self.inputs.push_back(match reason {
+                    DownReason::Released => Input::UpfReleased(association.address),
+                    DownReason::Unreachable | DownReason::Restarted => Input::UpfDown(association.address),
+                });
             }
             NodeOutput::PeerRestarted { address } => self.inputs.push_back(Input::UpfRestarted(address)),
             NodeOutput::ReleaseRequested { address } => {
-                self.inputs.push_back(Input::UpfDown(address));
-                self.inputs.push_back(Input::UpfRestarted(address));
+                self.inputs.push_back(Input::UpfReleased(address));
                 self.node.release(now, address);
             }
         }

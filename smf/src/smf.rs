@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use tern_pfcp::{Cause as PfcpCause, SessionReportResponse};
+use tern_pfcp::{Cause as PfcpCause, Message, SessionReportResponse};
 use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
 use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmContext};
 use tern_sbi::{OperationError, ProblemDetails, Reply, Response, TransportError};
-use tern_types::{Instant, PduSessionId, Random, Supi};
+use tern_types::{Duration, Instant, PduSessionId, Random, Supi};
 
 use crate::cause::{GsmCause, Refusal};
 use crate::config::Config;
@@ -20,6 +20,7 @@ use crate::dispatch::{
 use crate::gsm::{Cause, by_policy, establish, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
 use crate::pool::Pool;
+use crate::restoration::{self, Done, Due, Restorations};
 use crate::sbi::{pdu_session, policy};
 use crate::upf::Upfs;
 
@@ -33,6 +34,7 @@ pub struct Smf {
     deadlines: BTreeSet<Deadline>,
     pools: Vec<Pool>,
     upfs: Upfs,
+    restorations: Restorations,
     out: Outputs,
 }
 
@@ -54,6 +56,7 @@ impl Smf {
             deadlines: BTreeSet::new(),
             pools,
             upfs,
+            restorations: Restorations::default(),
             out: Outputs::default(),
         };
         (smf, outputs)
@@ -64,15 +67,15 @@ impl Smf {
         match input {
             Input::Request(token, request) => self.on_request(now, token, request),
             Input::Reply(token, reply) => self.on_reply(now, token, reply),
-            Input::N4(token, answer) => match self.out.resolve(token) {
-                Some(reference) => self
-                    .with(now, reference, |core, session, state| on_n4(core, session, state, token, answer)),
-                None => self.out.count("smf.n4.unknown_token"),
-            },
+            Input::N4(token, answer) => self.on_n4(now, token, answer),
             Input::Report(token, report) => self.on_report(now, token, report),
-            Input::UpfUp(endpoint) => self.upfs.set_associated(endpoint, true),
-            Input::UpfDown(endpoint) => self.upfs.set_associated(endpoint, false),
+            Input::UpfUp(endpoint) => self.on_upf_up(now, endpoint),
+            Input::UpfDown(endpoint) => self.on_upf_down(now, endpoint),
             Input::UpfRestarted(endpoint) => self.on_upf_restarted(now, endpoint),
+            Input::UpfReleased(endpoint) => {
+                self.upfs.set_associated(endpoint, false);
+                self.give_up(now, endpoint, "the association was released");
+            }
             Input::Discovered(profiles) => {
                 for endpoint in self.upfs.discovered(profiles, self.config.limits.upfs_max) {
                     self.out.push(Output::Associate(endpoint));
@@ -85,7 +88,8 @@ impl Smf {
 
     /// When [`Input::Expired`] is due next.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|&(at, _)| at)
+        let own = self.deadlines.first().map(|&(at, _)| at);
+        own.into_iter().chain(self.restorations.deadline()).min()
     }
 
     /// All SM contexts.
@@ -254,7 +258,9 @@ impl Smf {
         let found = SmContextRef::new(report.seid).filter(|reference| self.contexts.contains_key(reference));
         let up_seid = found.and_then(|reference| {
             let user_plane = self.contexts.get(&reference)?.session.user_plane.as_ref()?;
-            (user_plane.upf.ip() == report.from.ip()).then_some(user_plane.up_seid)?
+            // A session that is being restored may report before we know how it is called there.
+            let restoring = user_plane.restoring.map(|_| 0);
+            (user_plane.upf.ip() == report.from.ip()).then_some(user_plane.up_seid.or(restoring))?
         });
         let cause = match up_seid {
             Some(_) => PfcpCause::REQUEST_ACCEPTED,
@@ -267,19 +273,100 @@ impl Smf {
         }
     }
 
-    fn on_upf_restarted(&mut self, now: Instant, endpoint: SocketAddr) {
-        let lost =
-            |context: &SmContext| context.session.user_plane.as_ref().is_some_and(|u| u.upf == endpoint);
-        let lost: Vec<_> = self.contexts.values().filter(|c| lost(c)).map(|c| c.session.reference).collect();
-        if !lost.is_empty() {
-            tracing::warn!(upf = %endpoint, sessions = lost.len(), "UPF lost its sessions: they are released");
+    fn on_n4(&mut self, now: Instant, token: Token, answer: Option<Message>) {
+        let Some(reference) = self.out.resolve(token) else { return self.out.count("smf.n4.unknown_token") };
+        self.with(now, reference, |core, session, state| on_n4(core, session, state, token, answer));
+        let Some(upf) = self.restorations.ended(token) else { return };
+        if self.contexts.get(&reference).is_some_and(|c| restoration::is_wanted(&c.session, &c.state)) {
+            self.restorations.again(now, upf, reference);
         }
-        for reference in lost {
+        self.restore(now, upf);
+    }
+
+    fn on_upf_up(&mut self, now: Instant, endpoint: SocketAddr) {
+        self.upfs.set_associated(endpoint, true);
+        self.restorations.resume(endpoint);
+        self.restore(now, endpoint);
+    }
+
+    fn on_upf_down(&mut self, now: Instant, endpoint: SocketAddr) {
+        self.upfs.set_associated(endpoint, false);
+        if self.at_upf(endpoint).next().is_some() {
+            self.restorations.gone(now, endpoint, now + self.upf_return());
+        }
+    }
+
+    fn on_upf_restarted(&mut self, now: Instant, endpoint: SocketAddr) {
+        self.out.count("smf.upf.restarted");
+        let all: Vec<SmContextRef> = self.at_upf(endpoint).map(|c| c.session.reference).collect();
+        for &reference in &all {
+            self.with(now, reference, restoration::lost);
+        }
+        let mut lost: Vec<&SmContext> = all.iter().filter_map(|r| self.contexts.get(r)).collect();
+        lost.retain(|context| restoration::is_wanted(&context.session, &context.state));
+        // Those whose UEs are connected first.
+        lost.sort_by_key(|context| !context.session.is_connected());
+        let lost: Vec<SmContextRef> = lost.iter().map(|context| context.session.reference).collect();
+        if lost.is_empty() {
+            return self.restorations.forget(endpoint);
+        }
+        tracing::warn!(upf = %endpoint, sessions = lost.len(), "UPF has lost its sessions: they are restored");
+        self.restorations.lost(now, endpoint, lost, now + self.upf_return());
+    }
+
+    /// Asks a UPF that is there for the sessions that it has lost, so many at a time.
+    fn restore(&mut self, now: Instant, upf: SocketAddr) {
+        if self.upfs.is_associated(upf) {
+            while let Some(reference) = self.restorations.next(upf, self.config.limits.restorations_max) {
+                let mut token = None;
+                self.with(now, reference, |core, session, mut state| {
+                    token = restoration::start(core, session, &mut state);
+                    Next::State(state)
+                });
+                if let Some(token) = token {
+                    self.restorations.begun(token, upf);
+                }
+            }
+        }
+        if let Some(Done { sessions, took }) = self.restorations.done(now, upf)
+            && sessions > 0
+        {
+            let lost = self.at_upf(upf).filter(|c| restoration::is_wanted(&c.session, &c.state)).count();
+            tracing::info!(%upf, sessions, lost, took_ms = took.as_millis(), "UPF has its sessions again");
+        }
+    }
+
+    /// The sessions of a UPF wait for it no longer: the UEs are told to establish them again.
+    fn give_up(&mut self, now: Instant, upf: SocketAddr, why: &str) {
+        self.restorations.forget(upf);
+        let there = self.upfs.is_associated(upf);
+        let unserved = |c: &&SmContext| !there || restoration::is_wanted(&c.session, &c.state);
+        let unserved: Vec<_> = self.at_upf(upf).filter(unserved).map(|c| c.session.reference).collect();
+        if !unserved.is_empty() {
+            tracing::warn!(%upf, sessions = unserved.len(), why, "sessions of the UPF are released");
+        }
+        for reference in unserved {
+            self.out.count("smf.restoration.given_up");
             self.with(now, reference, on_user_plane_lost);
         }
     }
 
+    fn at_upf(&self, upf: SocketAddr) -> impl Iterator<Item = &SmContext> {
+        let at = move |c: &&SmContext| c.session.user_plane.as_ref().is_some_and(|u| u.upf == upf);
+        self.contexts.values().filter(at)
+    }
+
+    fn upf_return(&self) -> Duration {
+        Duration::from_secs(self.config.timers.upf_return_s)
+    }
+
     fn on_expired(&mut self, now: Instant) {
+        for due in self.restorations.due(now) {
+            match due {
+                Due::Retry(upf) => self.restore(now, upf),
+                Due::GiveUp(upf) => self.give_up(now, upf, "it did not come back in time"),
+            }
+        }
         while let Some(&(at, reference)) = self.deadlines.first()
             && at <= now
         {

@@ -92,6 +92,11 @@ impl Upfs {
         }
     }
 
+    /// Whether a UPF with this N4 address is associated.
+    pub fn is_associated(&self, endpoint: SocketAddr) -> bool {
+        self.upfs.get(&endpoint).is_some_and(|upf| upf.associated)
+    }
+
     /// One session more on it.
     pub fn session_added(&mut self, endpoint: SocketAddr) {
         if let Some(upf) = self.upfs.get_mut(&endpoint) {

@@ -16,4 +16,5 @@ mod n4;
 mod networks;
 mod refusals;
 mod release;
+mod restoration;
 mod robustness;

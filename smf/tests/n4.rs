@@ -61,7 +61,7 @@ fn when_the_upf_deletes_a_session_then_it_is_released_toward_the_ue() {
 }
 
 #[test]
-fn when_a_upf_restarts_then_every_session_of_it_is_released_and_new_ones_are_served() {
+fn when_the_association_is_released_then_every_session_is_released_and_new_ones_are_served() {
     let mut bench = Bench::new();
     for id in 1..=3 {
         bench.establish(id);
@@ -72,11 +72,12 @@ fn when_a_upf_restarts_then_every_session_of_it_is_released_and_new_ones_are_ser
     bench.context_ref(token);
     bench.police(Default::default());
     let _ = bench.n4();
-    bench.input(Input::UpfRestarted(upf()));
+    bench.input(Input::UpfReleased(upf()));
     // Each UE is told, in the order of the references: three to release, one rejected.
     let told: Vec<bool> =
         bench.transfers_of_all().iter().map(|operation| operation.n2_sm_info.is_some()).collect();
     assert_eq!((told.len(), told.iter().filter(|release| **release).count()), (4, 3));
+    bench.input(Input::UpfUp(upf()));
     bench.establish(5);
 }
 

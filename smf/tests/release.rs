@@ -199,7 +199,7 @@ fn when_the_policy_ends_then_the_network_releases_the_session() {
 fn when_the_command_cannot_be_delivered_then_the_session_ends_locally() {
     let mut bench = Bench::new();
     bench.establish(1);
-    bench.input(Input::UpfRestarted(upf()));
+    bench.input(Input::UpfReleased(upf()));
     let (transfer, operation) = bench.expect::<N1N2MessageTransfer>();
     // The UE is to come back: reactivation requested. There is nothing left to delete at the UPF.
     assert_eq!(command(&operation.n1_sm_msg.unwrap()), (0, 39));

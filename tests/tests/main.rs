@@ -11,6 +11,7 @@ mod n4;
 mod outcome;
 mod registration;
 mod restarts;
+mod restoration;
 mod sbi_faults;
 mod sessions;
 mod simulation;

@@ -81,6 +81,10 @@ pub struct N3Config {
     /// Address that gNBs are told, if it is another (behind NAT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advertise: Option<Ipv4Addr>,
+    /// Seconds after the start in which packets of unknown tunnels get no error indication: the SMFs
+    /// restore in them what a restart has lost.
+    #[serde(default = "default_error_indications_after_s")]
+    pub error_indications_after_s: u32,
     /// The port of `data_path: dpdk`; its address is `address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkConfig>,
@@ -349,7 +353,20 @@ impl Default for N4Config {
 
 impl Default for N3Config {
     fn default() -> Self {
-        Self { address: default_n3_address(), port: default_n3_port(), advertise: None, link: None }
+        Self {
+            address: default_n3_address(),
+            port: default_n3_port(),
+            advertise: None,
+            link: None,
+            error_indications_after_s: default_error_indications_after_s(),
+        }
+    }
+}
+
+impl N3Config {
+    /// How long after the start there is no error indication.
+    pub fn error_indications_after(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.error_indications_after_s.into())
     }
 }
 
@@ -385,6 +402,10 @@ fn default_n4_port() -> u16 {
 
 fn default_n3_port() -> u16 {
     tern_gtpu::PORT
+}
+
+fn default_error_indications_after_s() -> u32 {
+    10
 }
 
 fn default_n6() -> Vec<N6Config> {

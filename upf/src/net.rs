@@ -195,6 +195,7 @@ impl Counted {
         let counts = edge.core.counts();
         let core = [
             ("upf.sessions.established", counts.established),
+            ("upf.sessions.restored", counts.restored),
             ("upf.sessions.deleted", counts.deleted),
             ("upf.requests.refused", counts.refused),
             ("upf.reports.sent", counts.reports),

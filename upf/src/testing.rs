@@ -51,6 +51,7 @@ impl Bench {
     /// Associated, with another configuration.
     pub(crate) fn with(change: impl Fn(&mut Config)) -> Self {
         let mut config = Config::default();
+        config.n3.error_indications_after_s = 0;
         change(&mut config);
         let now = Instant::from_micros(1_700_000_000_000_000);
         let upf_address = config.n4_at();
@@ -67,11 +68,12 @@ impl Bench {
             published: Vec::new(),
             reports: Vec::new(),
             report_cause: Cause::REQUEST_ACCEPTED,
-            allowance: Allowance::new(config.n3_advertised()),
+            allowance: Allowance::new(config.n3_advertised(), config.n3.error_indications_after()),
             alone: config.workers == 1,
             origin: now,
         };
-        bench.settle();
+        // Behind the second of the start.
+        bench.pass(Duration::from_secs(1));
         bench
     }
 

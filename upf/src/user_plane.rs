@@ -50,6 +50,7 @@ impl UserPlane {
             index: self.workers.len(),
             alone: self.config.workers == 1,
             n3_address: self.config.n3_advertised(),
+            error_indications_after: self.config.n3.error_indications_after(),
             origin: self.origin,
             commands,
             events: Box::new(move |event| events.try_send(event).is_ok()),

@@ -77,6 +77,7 @@ impl Workers {
                 index,
                 alone: config.workers == 1,
                 n3_address: config.n3_advertised(),
+                error_indications_after: config.n3.error_indications_after(),
                 origin,
                 commands: receiver,
                 events: Box::new(move |event| events.try_send(event).is_ok()),

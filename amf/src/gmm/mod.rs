@@ -2,6 +2,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod authentication;
+pub(crate) mod configuration_update;
 pub(crate) mod deregistration;
 pub(crate) mod identification;
 pub(crate) mod nas_transport;
@@ -32,6 +33,7 @@ use crate::ue::{Reachability, UeContext};
 
 pub use activation::Activation;
 pub use authentication::Authentication;
+pub use configuration_update::ConfigurationUpdate;
 pub use deregistration::Deregistration;
 pub use identification::Identification;
 pub use registration::Registration;
@@ -54,6 +56,8 @@ pub enum Procedure {
     Deregistration(Deregistration),
     /// TS 24.501 §5.6.1.
     Service(ServiceRequest),
+    /// TS 24.501 §5.4.4.
+    ConfigurationUpdate(ConfigurationUpdate),
 }
 
 impl Procedure {
@@ -63,6 +67,7 @@ impl Procedure {
             Self::Registration(machine) => machine.deadline(),
             Self::Deregistration(machine) => Some(machine.deadline()),
             Self::Service(machine) => machine.deadline(),
+            Self::ConfigurationUpdate(machine) => Some(machine.deadline()),
         }
     }
 }
@@ -140,7 +145,11 @@ pub(crate) fn dispatch(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         | M::SecurityModeComplete(_)
         | M::SecurityModeReject(_)
         | M::DeregistrationAcceptUeTerminated(_) => on_answer(ue, amf, uplink),
-        M::ConfigurationUpdateComplete(_) | M::NotificationResponse(_) => {}
+        M::ConfigurationUpdateComplete(_) => match ue.procedure.take() {
+            Some(Procedure::ConfigurationUpdate(machine)) => machine.on_complete(ue, amf),
+            other => ue.procedure = other,
+        },
+        M::NotificationResponse(_) => {}
         M::FiveGmmStatus(status) => {
             warn!(ue = ue.name(), cause = %status.fgmm_cause, "5GMM STATUS from the UE");
             amf.count("amf.nas.status_received");
@@ -181,6 +190,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     match ue.procedure.take() {
         Some(Procedure::Registration(machine)) => machine.expire(ue, amf),
         Some(Procedure::Deregistration(machine)) => machine.expire(ue, amf),
+        Some(Procedure::ConfigurationUpdate(machine)) => machine.expire(ue, amf),
         other => ue.procedure = other,
     }
     activation::proceed(ue, amf);
@@ -283,7 +293,7 @@ pub(crate) fn connection_lost(ue: &mut UeContext, amf: &mut Amf) {
     match ue.procedure.take() {
         Some(Procedure::Registration(machine)) => machine.connection_lost(ue, amf),
         Some(Procedure::Deregistration(_)) => deregistration::leave(ue, amf),
-        Some(Procedure::Service(_)) | None => {}
+        Some(Procedure::Service(_) | Procedure::ConfigurationUpdate(_)) | None => {}
     }
     session::suspend_all(ue, amf);
     become_idle(ue, amf);

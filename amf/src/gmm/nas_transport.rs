@@ -50,7 +50,7 @@ pub(crate) fn on_uplink(ue: &mut UeContext, amf: &mut Amf, transport: NasUlNasTr
     let accepted = match &ue.procedure {
         Some(gmm::Procedure::Registration(registration)) => registration.is_accepted(),
         Some(gmm::Procedure::Deregistration(_)) => false,
-        Some(gmm::Procedure::Service(_)) | None => ue.registered,
+        Some(gmm::Procedure::Service(_) | gmm::Procedure::ConfigurationUpdate(_)) | None => ue.registered,
     };
     if !accepted {
         return gmm::status(ue, amf, GmmCause::MessageNotCompatibleWithTheProtocolState);

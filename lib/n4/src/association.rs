@@ -17,7 +17,7 @@ pub(crate) struct Peer {
     /// We set up the association, and do it again when it is lost.
     pub(crate) wanted: bool,
     pub(crate) association: Option<Association>,
-    /// The recovery time stamp of the last association, kept when it is lost.
+    /// The recovery time stamp of an association whose sessions the peer may have, also when it is silent.
     pub(crate) recovery_time_stamp: Option<RecoveryTimeStamp>,
     /// When a heartbeat is due, or the next attempt to associate.
     pub(crate) deadline: Option<Instant>,
@@ -139,8 +139,9 @@ impl Node {
             self.set_peer_deadline(to, Some(now + self.config.association_retry));
             return;
         }
-        let before = self.peers.get(&to.ip()).and_then(|peer| peer.recovery_time_stamp);
-        if before.is_some_and(|before| before != response.recovery_time_stamp) {
+        // Whether it has started again or not: a set-up ends what an association before it had
+        // (TS 29.244 §6.2.6.2.2).
+        if self.peers.get(&to.ip()).is_some_and(|peer| peer.recovery_time_stamp.is_some()) {
             self.outputs.push_back(Output::PeerRestarted { address: to });
         }
         let association = Association {
@@ -216,7 +217,6 @@ impl Node {
             return;
         }
         let address = peer.address;
-        peer.recovery_time_stamp = Some(stamp);
         tracing::warn!(peer = %address, "PFCP peer restarted");
         self.outputs.push_back(Output::PeerRestarted { address });
         self.peer_down(now, address, DownReason::Restarted);
@@ -235,14 +235,20 @@ impl Node {
     pub(crate) fn peer_down(&mut self, now: Instant, address: SocketAddr, reason: DownReason) {
         let Some(peer) = self.peers.get_mut(&address.ip()) else { return };
         let Some(association) = peer.association.take() else { return };
-        if reason == DownReason::Released {
+        // Of whoever is merely silent, the next association tells that its sessions are gone.
+        if reason != DownReason::Unreachable {
             peer.recovery_time_stamp = None;
         }
         let (address, wanted) = (peer.address, peer.wanted);
         self.abandon(address.ip());
         tracing::warn!(peer = %address, node_id = %association.node_id, ?reason, "PFCP association ended");
         self.outputs.push_back(Output::PeerDown { association, reason });
-        let retry = wanted.then_some(now + self.config.association_retry);
+        // Who has started again is there.
+        let retry = match reason {
+            DownReason::Restarted => now,
+            DownReason::Released | DownReason::Unreachable => now + self.config.association_retry,
+        };
+        let retry = wanted.then_some(retry);
         self.set_peer_deadline(address, retry);
         if !wanted && reason == DownReason::Released {
             self.peers.remove(&address.ip());

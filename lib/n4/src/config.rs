@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use tern_pfcp::{CpFunctionFeatures, NodeId, RecoveryTimeStamp, UpFunctionFeatures};
-use tern_types::Duration;
+use tern_types::{Duration, Instant};
 
 /// Peers that a node remembers, associated or not.
 pub const PEERS_MAX: usize = 1024;
@@ -52,6 +52,9 @@ pub struct NodeConfig {
     pub heartbeat_interval: Duration,
     /// Time between attempts to set up an association.
     pub association_retry: Duration,
+    /// Associations that are asked for before are granted at this time. A recovery time stamp counts in
+    /// seconds: who grants none within the second of its start never has two lives under one stamp.
+    pub grants_from: Option<Instant>,
 }
 
 impl NodeConfig {
@@ -69,6 +72,7 @@ impl NodeConfig {
             n1: 3,
             heartbeat_interval: Duration::from_secs(10),
             association_retry: Duration::from_secs(2),
+            grants_from: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use tern_pfcp::*;
 use tern_types::Instant;
 
 use crate::association::Peer;
-use crate::config::{NodeConfig, REQUESTS_MAX};
+use crate::config::{NodeConfig, PEERS_MAX, REQUESTS_MAX};
 use crate::refusal::refusal;
 use crate::transaction::{Outstanding, Purpose, Responses, Seen};
 
@@ -139,6 +139,8 @@ pub enum SendError {
 pub(crate) enum Due {
     Request(u32),
     Peer(IpAddr),
+    /// Associations may be granted.
+    Grants,
 }
 
 /// One end of N4.
@@ -149,6 +151,8 @@ pub struct Node {
     pub(crate) responses: Responses,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) deadlines: BTreeSet<(Instant, Due)>,
+    /// Associations that were asked for too early.
+    pub(crate) early: Vec<(Request, AssociationSetupRequest)>,
     requests: BTreeMap<u32, Outstanding>,
     next_sequence: u32,
     next_token: u64,
@@ -162,12 +166,14 @@ impl Node {
     pub fn new(config: NodeConfig, now: Instant) -> Self {
         let associate = config.associate.clone();
         let stamp = config.recovery_time_stamp.0;
+        let grants = config.grants_from.filter(|at| *at > now).map(|at| (at, Due::Grants));
         let mut node = Self {
             config,
             peers: BTreeMap::new(),
             responses: Responses::default(),
             outputs: VecDeque::new(),
-            deadlines: BTreeSet::new(),
+            deadlines: grants.into_iter().collect(),
+            early: Vec::new(),
             requests: BTreeMap::new(),
             // Not where the process before this one began.
             next_sequence: stamp.wrapping_mul(40_503) % SEQUENCES,
@@ -293,6 +299,11 @@ impl Node {
             self.deadlines.remove(&(at, due));
             match due {
                 Due::Request(sequence) => self.on_t1(now, sequence),
+                Due::Grants => {
+                    for (request, setup) in std::mem::take(&mut self.early) {
+                        self.on_association_setup_request(now, &request, setup);
+                    }
+                }
                 Due::Peer(ip) => {
                     let Some(peer) = self.peers.get_mut(&ip) else { continue };
                     peer.deadline = None;
@@ -429,7 +440,11 @@ impl Node {
                 self.check_recovery(now, request.from, heartbeat.recovery_time_stamp);
             }
             Message::AssociationSetupRequest(setup) => {
-                self.on_association_setup_request(now, &request, setup)
+                if self.config.grants_from.is_none_or(|at| at <= now) {
+                    self.on_association_setup_request(now, &request, setup);
+                } else if self.early.len() < PEERS_MAX {
+                    self.early.push((request, setup));
+                }
             }
             Message::AssociationUpdateRequest(update) => self.on_association_update(now, &request, update),
             Message::AssociationReleaseRequest(_) => self.on_association_release(now, &request),

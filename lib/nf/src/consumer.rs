@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::SbiConfig;
 use crate::env::Env;
+use crate::producers::{LostProducer, Producers};
 use crate::selection::{self, Candidate, Selection, Target};
 
 /// Discovery answers that are kept.
@@ -43,6 +44,8 @@ struct Inner {
     nrf: Option<String>,
     turn: AtomicU64,
     cache: Mutex<Cache>,
+    producers: Mutex<Producers>,
+    loss: Notify,
     /// Held while the NRF is asked, so that a burst of calls asks once.
     asking: tokio::sync::Mutex<()>,
     pub(crate) follow: Notify,
@@ -75,6 +78,8 @@ impl Consumer {
             nrf: config.nrf.clone(),
             turn: AtomicU64::new(0),
             cache: Mutex::default(),
+            producers: Mutex::default(),
+            loss: Notify::new(),
             asking: tokio::sync::Mutex::default(),
             follow: Notify::new(),
         };
@@ -172,6 +177,32 @@ impl Consumer {
         Ok(self.find(nf_type, service, selection).await?.1.profiles)
     }
 
+    /// Waits until a producer that was discovered has lost its contexts: it has started again, or the NRF
+    /// has it no longer.
+    pub async fn producer_lost(&self) -> LostProducer {
+        loop {
+            if let Some(lost) = self.inner.producers().next_loss() {
+                return lost;
+            }
+            self.inner.loss.notified().await;
+        }
+    }
+
+    /// The NRF tells of a profile.
+    pub(crate) fn learn(&self, profile: &Arc<NfProfile>) {
+        if self.inner.producers().learn(profile) {
+            tracing::info!(nf_type = %profile.nf_type, id = %profile.nf_instance_id, "a producer has started again");
+            self.inner.loss.notify_one();
+        }
+    }
+
+    /// The NRF tells that an instance is no more.
+    pub(crate) fn gone(&self, instance_uri: &str) {
+        if self.inner.producers().gone(instance_uri) {
+            self.inner.loss.notify_one();
+        }
+    }
+
     /// Forgets what was discovered of this type: a profile of it changed.
     pub(crate) fn forget(&self, nf_type: &NfType) {
         let mut cache = self.inner.cache();
@@ -253,6 +284,7 @@ impl Consumer {
             validity.or(result.max_age).unwrap_or(VALIDITY_DEFAULT)
         };
         let candidates = service.map(|service| selection::candidates(&profiles, service)).unwrap_or_default();
+        profiles.iter().for_each(|profile| self.learn(profile));
         if let Some(service) = service {
             for profile in &*profiles {
                 let node = profile.custom_info.as_ref().and_then(|info| info.tern_node.as_deref());
@@ -277,6 +309,10 @@ impl Consumer {
 }
 
 impl Inner {
+    fn producers(&self) -> MutexGuard<'_, Producers> {
+        self.producers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,6 +22,7 @@ mod env;
 mod nf;
 pub mod patch;
 mod process;
+mod producers;
 mod profile;
 mod selection;
 mod shutdown;
@@ -36,6 +37,7 @@ pub use process::{
     LOG_NAME_VARIABLE, LOG_VARIABLE, abort_on_panic, harden, log_to_stderr, on_signals, one_line,
     process_main,
 };
+pub use producers::LostProducer;
 pub use profile::ProfileSeed;
 pub use selection::{Selection, Target};
 pub use shutdown::{Ready, Shutdown, Trigger};

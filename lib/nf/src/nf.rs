@@ -234,7 +234,11 @@ fn own_routes(prepared: &Prepared, routes: Routes) -> Routes {
                 let event = &op.notification.event;
                 tracing::debug!(%nf_type, %event, uri = op.notification.nf_instance_uri, "NRF notifies");
                 consumer.forget(&nf_type);
+                if let Some(profile) = op.notification.nf_profile {
+                    consumer.learn(&Arc::new(profile));
+                }
                 if *event == NotificationEventType::NfDeregistered {
+                    consumer.gone(&op.notification.nf_instance_uri);
                     tracing::info!(%nf_type, uri = op.notification.nf_instance_uri, "a producer is gone");
                 }
             }

@@ -32,6 +32,8 @@ group! {
         opt 141 user_id: UserId,
         /// The data network.
         opt 159 apn_dnn: Name,
+        /// Whether a lost session is restored.
+        opt 186 flags: PfcpSeReqFlags,
         /// The slice.
         opt 257 s_nssai: Snssai,
     }

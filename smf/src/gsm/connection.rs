@@ -8,7 +8,7 @@ use tern_pfcp::{Message, SessionModificationRequest};
 use tern_sbi::nsmf_pdusession::N2SmInfoType;
 use tern_sbi::{Reply, TransportError};
 
-use crate::context::{Change, Connection, PduSession, UpCnxState};
+use crate::context::{Change, Connection, PduSession, UpCnxState, UserPlane};
 use crate::core::Core;
 use crate::io::Token;
 use crate::sbi::pdu_session::{self, Updated};
@@ -120,7 +120,7 @@ impl Connection {
         token: Token,
         answer: Option<&Message>,
     ) -> bool {
-        let Some(change) = self.changing.take_if(|change| change.n4 == token) else { return false };
+        let Some(change) = self.changing.take_if(|change| change.n4 == Some(token)) else { return false };
         if !accepted(answer) {
             tracing::warn!(supi = %session.supi, session = %session.id, "UPF did not take a change");
             if let Some(waiting) = change.answer {
@@ -137,6 +137,26 @@ impl Connection {
             pdu_session::update_answered(core, waiting, Updated { n1: None, n2, up_cnx_state });
         }
         false
+    }
+
+    /// The UPF has lost the session: a change waits until it is restored.
+    pub fn on_lost(&mut self) {
+        if let Some(change) = &mut self.changing {
+            change.n4 = None;
+        }
+    }
+
+    /// The UPF has the session again, as it was before the change that waits.
+    pub fn on_restored(&mut self, core: &mut Core<'_>, session: &PduSession) {
+        let Some(change) = &mut self.changing else { return };
+        let downlink = session.user_plane.as_ref().and_then(|user_plane| user_plane.downlink);
+        let request = match change.to {
+            UpCnxState::Activated => downlink.as_ref().and_then(n4::activation),
+            UpCnxState::Activating | UpCnxState::Deactivated => Some(n4::deactivation()),
+        };
+        if let (Some(request), Some((upf, seid))) = (request, endpoint(session)) {
+            change.n4 = Some(core.out.n4(session.reference, upf, seid, request));
+        }
     }
 
     /// Downlink packets wait at the UPF: the AMF is asked for the access network's resources,
@@ -190,13 +210,16 @@ impl Connection {
         if let Some(waiting) = self.changing.take().and_then(|change| change.answer) {
             pdu_session::update_answered(core, waiting, Updated::default());
         }
-        let Some((upf, seid)) = endpoint(session) else {
-            if let Some(answer) = answer {
-                pdu_session::update_refused(core, answer, 504, "UPF_NOT_RESPONDING", None);
+        let n4 = match endpoint(session) {
+            Some((upf, seid)) => Some(core.out.n4(session.reference, upf, seid, request)),
+            None if session.user_plane.as_ref().is_some_and(UserPlane::is_lost) => None,
+            None => {
+                if let Some(answer) = answer {
+                    pdu_session::update_refused(core, answer, 504, "UPF_NOT_RESPONDING", None);
+                }
+                return;
             }
-            return;
         };
-        let n4 = core.out.n4(session.reference, upf, seid, request);
         self.changing = Some(Change { n4, answer, to, confirm: None });
     }
 }

@@ -32,12 +32,13 @@ enum Step {
     Subscribing { data: Awaited<GetSmData>, answer: Token },
     /// Step 7b: the policy association.
     Policing(Awaited<CreateSmPolicy>),
-    /// Step 10: the UPF.
-    Installing(Token),
+    /// Step 10: the UPF; without a token it is gone, and asked when it comes again.
+    Installing(Option<Token>),
     /// Steps 11 to 15: the accept goes to the UE and the access network; its answer comes back.
     Accepting { transfer: Option<Awaited<N1N2MessageTransfer>>, deadline: Instant },
-    /// Step 16: the UPF learns the access network's end of the tunnel.
-    Connecting { n4: Token, answer: Token },
+    /// Step 16: the UPF learns the access network's end of the tunnel; without a token it has lost the
+    /// session, and is told when it has it again.
+    Connecting { n4: Option<Token>, answer: Token },
 }
 
 /// Begins: the AMF's request is valid, and waits for its answer.
@@ -61,7 +62,7 @@ impl Establishment {
         match self.step {
             Step::Subscribing { answer, .. } => (Some(Waiting::Creation(answer)), None),
             Step::Policing(awaited) => (None, Some(Unfinished::Policy(awaited))),
-            Step::Installing(token) => (None, Some(Unfinished::Installation(token))),
+            Step::Installing(token) => (None, token.map(Unfinished::Installation)),
             Step::Accepting { .. } => (None, None),
             Step::Connecting { answer, .. } => (Some(Waiting::Update(answer)), None),
         }
@@ -102,8 +103,8 @@ impl Establishment {
         answer: Option<Message>,
     ) -> Next {
         match self.step {
-            Step::Installing(n4) if n4 == token => on_installed(core, session, answer),
-            Step::Connecting { n4, answer: waiting } if n4 == token => {
+            Step::Installing(Some(n4)) if n4 == token => on_installed(core, session, answer),
+            Step::Connecting { n4: Some(n4), answer: waiting } if n4 == token => {
                 on_connected(core, session, waiting, answer)
             }
             other => step(other),
@@ -138,13 +139,46 @@ impl Establishment {
         for (qfi, cause) in &response.failed {
             tracing::warn!(supi = %session.supi, session = %session.id, qfi = qfi.get(), ?cause, "QoS flow not set up");
         }
-        let Some((upf, seid)) = connection::endpoint(session) else {
-            return self.on_setup_failure(core, session, answer);
+        let n4 = match connection::endpoint(session) {
+            Some((upf, seid)) => Some(core.out.n4(session.reference, upf, seid, change)),
+            None if session.user_plane.as_ref().is_some_and(UserPlane::is_lost) => None,
+            None => return self.on_setup_failure(core, session, answer),
         };
         if let Some(user_plane) = &mut session.user_plane {
             user_plane.downlink = Some(response.downlink);
         }
-        let n4 = core.out.n4(session.reference, upf, seid, change);
+        step(Step::Connecting { n4, answer })
+    }
+
+    /// The UPF has lost the session: what it was asked waits until it comes again.
+    pub fn on_lost(self) -> Next {
+        step(match self.step {
+            Step::Installing(_) => Step::Installing(None),
+            Step::Connecting { answer, .. } => Step::Connecting { n4: None, answer },
+            other => other,
+        })
+    }
+
+    /// Whether the session is not at the UPF yet, and the UPF has to come again first.
+    pub fn is_to_be_installed(&self) -> bool {
+        matches!(self.step, Step::Installing(None))
+    }
+
+    /// The UPF is there again. Installs the session if that is what the establishment waits for.
+    pub fn install_again(&mut self, core: &mut Core<'_>, session: &PduSession) -> Option<Token> {
+        let Step::Installing(waiting @ None) = &mut self.step else { return None };
+        *waiting = install(core, session);
+        *waiting
+    }
+
+    /// The UPF has the session again.
+    pub fn on_restored(self, core: &mut Core<'_>, session: &PduSession) -> Next {
+        let Step::Connecting { n4: None, answer } = self.step else { return step(self.step) };
+        let downlink = session.user_plane.as_ref().and_then(|user_plane| user_plane.downlink);
+        let change = downlink.as_ref().and_then(n4::activation);
+        let n4 = change
+            .zip(connection::endpoint(session))
+            .map(|(change, (upf, seid))| core.out.n4(session.reference, upf, seid, change));
         step(Step::Connecting { n4, answer })
     }
 
@@ -237,7 +271,8 @@ fn on_subscription(
     core.upfs.session_added(upf);
     let connection = UpCnxState::Deactivated;
     session.granted = Some(granted);
-    session.user_plane = Some(UserPlane { upf, up_seid: None, uplink: None, downlink: None, connection });
+    let (up_seid, restoring, uplink, downlink) = (None, None, None, None);
+    session.user_plane = Some(UserPlane { upf, up_seid, restoring, uplink, downlink, connection });
     // Step 5: the AMF learns the context; what fails from here on is told to the UE by N1.
     pdu_session::created(core, answer, session);
     step(Step::Policing(policy::create(core, session)))
@@ -247,18 +282,26 @@ fn on_policy(core: &mut Core<'_>, session: &mut PduSession, reply: Result<Reply,
     if let Err(refusal) = policy::created(core, session, reply) {
         return refuse(core, session, refusal);
     }
-    let (Some(granted), Some(user_plane)) = (&session.granted, &session.user_plane) else {
-        return refuse(core, session, Refusal::Upf);
-    };
+    match install(core, session) {
+        Some(n4) => step(Step::Installing(Some(n4))),
+        None => refuse(core, session, Refusal::Upf),
+    }
+}
+
+fn install(core: &mut Core<'_>, session: &PduSession) -> Option<Token> {
+    let (granted, user_plane) = (session.granted.as_ref()?, session.user_plane.as_ref()?);
     let request = n4::establishment(session, granted, core.config.n4.address, &core.config.timers);
-    let n4 = core.out.n4(session.reference, user_plane.upf, 0, request);
-    step(Step::Installing(n4))
+    Some(core.out.n4(session.reference, user_plane.upf, 0, request))
 }
 
 fn on_installed(core: &mut Core<'_>, session: &mut PduSession, answer: Option<Message>) -> Next {
     let Some(Message::SessionEstablishmentResponse(response)) = answer else {
         return refuse(core, session, Refusal::Upf);
     };
+    if response.cause == PfcpCause::NO_ESTABLISHED_PFCP_ASSOCIATION {
+        // It has started again, and is asked once more when it is associated.
+        return step(Step::Installing(None));
+    }
     if let (Some(user_plane), Some(seid)) = (&mut session.user_plane, response.up_f_seid) {
         user_plane.up_seid = Some(seid.seid);
     }

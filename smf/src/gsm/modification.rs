@@ -165,6 +165,13 @@ impl Modification {
         mine
     }
 
+    /// The UPF has the session again; the request that restored it may be older than the modification.
+    pub fn on_restored(&mut self, core: &mut Core<'_>, session: &PduSession) {
+        if let (Some((upf, seid)), Some(granted)) = (connection::endpoint(session), &session.granted) {
+            self.n4 = Some(core.out.n4(session.reference, upf, seid, n4::new_ambr(granted.ambr)));
+        }
+    }
+
     /// A reply that the modification may wait for.
     pub fn on_reply(
         mut self,

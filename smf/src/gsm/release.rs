@@ -11,7 +11,7 @@ use tern_sbi::{Reply, TransportError};
 use tern_types::{Duration, Instant};
 
 use crate::cause::GsmCause;
-use crate::context::{Next, PduSession, State, Supervised, T3592, UpCnxState, Usage};
+use crate::context::{Next, PduSession, State, Supervised, T3592, Usage};
 use crate::core::Core;
 use crate::gsm::{Unfinished, connection, message};
 use crate::io::{Awaited, Token};
@@ -132,8 +132,9 @@ pub fn refused(core: &mut Core<'_>, session: &mut PduSession, reject: Option<Byt
 /// Another session replaces this one: only the access network hears of it
 /// (TS 24.501 §6.4.1.7: the network releases it locally, the UE already has).
 pub fn replaced(core: &mut Core<'_>, session: &mut PduSession, notify: bool) -> Next {
-    let connected = session.user_plane.as_ref().is_some_and(|u| u.connection != UpCnxState::Deactivated);
-    if connected && let Ok(n2) = n2::release_command() {
+    if session.is_connected()
+        && let Ok(n2) = n2::release_command()
+    {
         // Its delivery changes nothing here: the reply is not awaited.
         let _ = transfer::send(core, session, None, Some((transfer::N2Kind::ReleaseCommand, n2)));
     }
@@ -343,12 +344,15 @@ fn installed(session: &mut PduSession, answer: Option<&Message>) -> bool {
 /// The release command for the UE, and the one for the access network if it has resources.
 fn command(session: &PduSession, pti: u8, cause: GsmCause) -> Option<(Bytes, Option<Bytes>)> {
     let n1 = message::release_command(session.id, pti, cause).ok()?;
-    let connected = session.user_plane.as_ref().is_some_and(|u| u.connection != UpCnxState::Deactivated);
-    let n2 = if connected { Some(n2::release_command().ok()?) } else { None };
+    let n2 = if session.is_connected() { Some(n2::release_command().ok()?) } else { None };
     Some((n1, n2))
 }
 
 fn delete(core: &mut Core<'_>, session: &mut PduSession) -> Option<Token> {
+    if let Some(token) = session.user_plane.as_mut().and_then(|user_plane| user_plane.restoring.take()) {
+        // It is deleted once it is there.
+        session.unfinished = Some(Unfinished::Installation(token));
+    }
     let (upf, seid) = connection::endpoint(session)?;
     if let Some(user_plane) = &mut session.user_plane {
         user_plane.up_seid = None;

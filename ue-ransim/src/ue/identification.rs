@@ -39,11 +39,10 @@ impl Ue {
         if let Some(nssai) = &command.allowed_nssai {
             self.allowed_nssai = tern_nas::registration::nssai_of(nssai);
         }
-        let asks = command
-            .configuration_update_indication
-            .as_ref()
-            .is_some_and(|indication| indication.value & 1 != 0);
-        if asks {
+        let indication = command.configuration_update_indication.as_ref();
+        // TS 24.501 §5.4.4.3: once the connection is released.
+        self.must_register |= indication.is_some_and(|indication| indication.red());
+        if indication.is_some_and(|indication| indication.ack()) {
             self.send(Nas5gmmMessage::from(NasConfigurationUpdateComplete::new())).await?;
         }
         Ok(())

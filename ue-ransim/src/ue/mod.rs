@@ -92,6 +92,8 @@ pub struct Ue {
     registered: bool,
     /// REGISTRATION ACCEPT is awaited.
     registering: bool,
+    /// The network has asked for a registration.
+    must_register: bool,
     sessions: BTreeMap<u8, SessionState>,
     pti: u8,
     /// When T3396 expires, by the DNN of the request that was turned away (TS 24.501 §6.2.7).
@@ -153,6 +155,7 @@ impl Ue {
             allowed_nssai: Vec::new(),
             registered: false,
             registering: false,
+            must_register: false,
             sessions: BTreeMap::new(),
             pti: 0,
             t3396: BTreeMap::new(),
@@ -228,6 +231,9 @@ impl Ue {
         loop {
             match self.next(until, "nothing", "idle").await {
                 Err(SimError::Timeout { .. }) => return Ok(()),
+                Err(SimError::Released { .. }) if std::mem::take(&mut self.must_register) => {
+                    self.register_as(RegistrationKind::Mobility).await?;
+                }
                 // It may go idle while it waits.
                 Err(SimError::Released { .. }) => {
                     tokio::time::sleep_until(until).await;

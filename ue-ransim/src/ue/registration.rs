@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tern_nas::nas_5gs::{
     Nas5gmmMessage, Nas5gsMessage, NasFGmmCapability, NasFGsRegistrationType, NasMessageContainer,
-    NasRegistrationAccept, NasRegistrationComplete, NasRegistrationReject, NasRegistrationRequest,
-    NasUeSecurityCapability, RegistrationType,
+    NasPduSessionStatus, NasRegistrationAccept, NasRegistrationComplete, NasRegistrationReject,
+    NasRegistrationRequest, NasUeSecurityCapability, RegistrationType,
 };
 use tern_nas::security::NasSecurityContext;
 use tern_nas::{HeaderType, MobileIdentity, registration};
@@ -105,6 +105,11 @@ impl Ue {
         if let Some(nssai) = &accept.allowed_nssai {
             self.allowed_nssai = registration::nssai_of(nssai);
         }
+        // TS 24.501 §5.5.1.3.4: what the network does not have is released locally.
+        if let Some(status) = &accept.pdu_session_status {
+            self.sessions.retain(|&psi, _| status.is_active(psi));
+        }
+        self.must_register = false;
         self.registered = true;
         self.registering = false;
         self.sent_ksi = None;
@@ -170,6 +175,12 @@ impl Ue {
         )
         .with_ue_security_capability(NasUeSecurityCapability::new(self.subscriber.capability.to_vec()));
         let mut complete = clear.clone().with_fgmm_capability(NasFGmmCapability::new(vec![0]));
+        // TS 24.501 §5.5.1.3.2: an update says which sessions the UE has.
+        if kind != RegistrationType::InitialRegistration && !self.sessions.is_empty() {
+            let sessions: Vec<u8> = self.sessions.keys().copied().collect();
+            let status = NasPduSessionStatus::from_sessions(&sessions);
+            complete.set_pdu_session_status(status.map_err(|error| SimError::Encode(error.to_string()))?);
+        }
         if !self.subscriber.requested_nssai.is_empty() {
             complete.set_requested_nssai(registration::nssai(&self.subscriber.requested_nssai)?);
         }

@@ -35,6 +35,8 @@ mod available {
 
     /// What stands around a packet in a frame: Ethernet's header and a tag.
     const FRAME_MORE: u16 = 18;
+    /// Drivers of virtual devices want buffers for frames of 2 KiB, whatever the MTU.
+    const FRAME_ROOM_MIN: u16 = 2_048;
 
     /// A queue of every port for each worker.
     pub(crate) fn dpdk_workers(config: &Config) -> anyhow::Result<Vec<(EthernetIo<Queue>, Waker)>> {
@@ -101,7 +103,7 @@ mod available {
             },
             memory_mib: config.dpdk.memory_mib,
             buffers: config.dpdk.buffers,
-            frame_max: longest + FRAME_MORE,
+            frame_max: (longest + FRAME_MORE).max(FRAME_ROOM_MIN),
             cpu: first_cpu(),
         };
         let eal = Eal::start(&options)?;

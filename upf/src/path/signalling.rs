@@ -1,6 +1,7 @@
 //! GTP-U messages that are not user packets: TS 29.281 §7.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use tern_gtpu::{DecodeError, Elements, element, message_type};
 
@@ -16,17 +17,23 @@ const ERRORS_PER_SECOND: u32 = 100;
 pub(crate) struct Allowance {
     second: u64,
     used: u32,
+    /// Before that there is none: sessions of before a restart are being restored (TS 23.527 §4.3.2).
+    from_ns: u64,
     /// Our N3 address, which goes into the error indication.
     pub(crate) address: Option<Ipv4Addr>,
 }
 
 impl Allowance {
-    pub(crate) fn new(address: Ipv4Addr) -> Self {
-        Self { second: 0, used: 0, address: Some(address) }
+    pub(crate) fn new(address: Ipv4Addr, after: Duration) -> Self {
+        let from_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        Self { second: 0, used: 0, from_ns, address: Some(address) }
     }
 
     /// Whether one more may be told now.
     pub(crate) fn take(&mut self, now_ns: u64) -> bool {
+        if now_ns < self.from_ns {
+            return false;
+        }
         let second = now_ns / 1_000_000_000;
         if second != self.second {
             (self.second, self.used) = (second, 0);

@@ -55,6 +55,18 @@ fn when_no_session_fits_then_the_packet_is_dropped_and_the_peer_told() {
     assert_eq!(bench.counters.drops(DropReason::UnknownTeid), 1);
 }
 
+/// TS 23.527 §4.3.2.
+#[test]
+fn when_the_upf_has_just_started_then_it_sends_no_error_indications() {
+    let mut bench = Bench::with(|config| config.n3.error_indications_after_s = 10);
+    let datagram = gtpu(5, None, &udp(UE, SERVER, (1, 2), 40));
+    bench.pass(Duration::from_millis(8_999));
+    assert_eq!(bench.uplink(&datagram).0, Verdict::Consumed);
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.uplink(&datagram).0, TO_GNB);
+    assert_eq!(bench.counters.drops(DropReason::UnknownTeid), 2);
+}
+
 #[test]
 fn when_unknown_teids_flood_then_error_indications_are_limited() {
     let mut bench = Bench::new();

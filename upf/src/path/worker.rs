@@ -24,6 +24,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) index: usize,
     /// Our N3 address, as peers see it.
     pub(crate) n3_address: Ipv4Addr,
+    /// How long after the start a tunnel that we do not know may be one that is about to be restored.
+    pub(crate) error_indications_after: Duration,
     /// Whether it is the only one.
     pub(crate) alone: bool,
     /// The origin of the data path's clock.
@@ -45,7 +47,7 @@ pub struct Worker<I> {
 
 impl<I: PacketIo> Worker<I> {
     pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
-        let allowance = Allowance::new(config.n3_address);
+        let allowance = Allowance::new(config.n3_address, config.error_indications_after);
         let packets = (0..BURST).map(|_| Packet::new()).collect();
         Self { config, io, tables: Tables::default(), allowance, packets }
     }
@@ -193,6 +195,7 @@ mod tests {
             index: 0,
             alone: true,
             n3_address: Ipv4Addr::LOCALHOST,
+            error_indications_after: Duration::ZERO,
             origin: Instant::now(),
             commands: receiver,
             events: Box::new(|_| true),

@@ -7,7 +7,7 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
 use super::compile::{Surroundings, compile};
-use super::rules::{Refusal, RuleSet};
+use super::rules::{Named, Refusal, RuleSet};
 use super::urr::Urrs;
 use super::{Core, SessionContext};
 use crate::path::{Command, SessionState};
@@ -45,7 +45,9 @@ impl Core {
         let mut rules = RuleSet::establish(&body)?;
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
-        let created_pdr = rules.allocate(&[], address, &mut self.teids)?;
+        let restores = body.flags.is_some_and(|flags| flags.contains(PfcpSeReqFlags::RESTI));
+        let named = if restores { Named::Restored } else { Named::Of(&[]) };
+        let created_pdr = rules.allocate(named, address, &mut self.teids)?;
         let inactivity = body.user_plane_inactivity_timer.map(inactivity).unwrap_or_default();
         let around = Surroundings {
             seid,
@@ -70,8 +72,10 @@ impl Core {
             self.by_tunnel.insert(tunnel, seid);
         }
         self.by_cp.insert((smf, body.cp_f_seid.seid), seid);
+        self.counts.restored += u64::from(restores);
         tracing::info!(
             seid,
+            restores,
             %smf,
             dnn = body.apn_dnn.as_ref().map_or("", |dnn| &dnn.0),
             ue = ?session.ue_addresses,

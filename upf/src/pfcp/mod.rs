@@ -44,6 +44,8 @@ pub(crate) enum Output {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) established: u64,
+    /// Those of them that were lost in a restart.
+    pub(crate) restored: u64,
     pub(crate) refused: u64,
     pub(crate) deleted: u64,
     pub(crate) reports: u64,
@@ -112,6 +114,7 @@ impl Core {
             smfs => Accept::Only(smfs.to_vec()),
         };
         node.peer_port = config.n4.port;
+        node.grants_from = Some(behind_second(now));
         node.heartbeat_interval = Duration::from_secs(u64::from(config.n4.heartbeat_interval_s.max(1)));
         Self {
             config: config.clone(),
@@ -354,6 +357,12 @@ fn forget<K: Ord>(index: &mut BTreeMap<K, u64>, key: &K, seid: u64) {
     if index.get(key) == Some(&seid) {
         index.remove(key);
     }
+}
+
+/// When the second of this moment is over.
+fn behind_second(at: Instant) -> Instant {
+    const SECOND_US: u64 = 1_000_000;
+    Instant::from_micros((at.as_micros() / SECOND_US + 1) * SECOND_US)
 }
 
 /// Seconds since 1900, modulo 2³².

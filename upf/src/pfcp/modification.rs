@@ -9,7 +9,7 @@ use tern_types::Instant;
 
 use super::compile::{Surroundings, compile};
 use super::establishment::inactivity;
-use super::rules::{Effects, Refusal, RuleSet};
+use super::rules::{Effects, Named, Refusal, RuleSet};
 use super::urr::Urrs;
 use super::{Core, Due, forget};
 use crate::path::{Command, Session, Tunnel};
@@ -47,7 +47,7 @@ impl Core {
         let session = self.sessions.get(&seid).ok_or_else(gone)?;
         let mut rules = session.rules.unpack(session.urrs.rules())?;
         let mut effects = rules.modify(body)?;
-        let created = rules.allocate(&session.published.teids, address, &mut self.teids)?;
+        let created = rules.allocate(Named::Of(&session.published.teids), address, &mut self.teids)?;
         let around = Surroundings {
             seid,
             generation: session.published.generation + 1,

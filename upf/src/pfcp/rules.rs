@@ -250,18 +250,17 @@ impl RuleSet {
         Ok(())
     }
 
-    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it. `before` are those that
-    /// the session has.
+    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it.
     pub(crate) fn allocate(
         &mut self,
-        before: &[u32],
+        named: Named<'_>,
         address: Ipv4Addr,
         teids: &mut Teids,
     ) -> Result<Vec<CreatedPdr>, Refusal> {
         let mut created = Vec::new();
-        let mut shared: BTreeMap<u8, u32> = BTreeMap::new();
+        let mut taken = Taken::default();
         let result = self.pdrs.values_mut().try_for_each(|pdr| {
-            let teid = choose(pdr, before, &mut shared, teids)?;
+            let teid = choose(pdr, named, address, &mut taken, teids)?;
             if let Some(teid) = teid {
                 let f_teid = Some(FTeid::assigned_v4(teid, address));
                 pdr.pdi.f_teid = f_teid;
@@ -329,39 +328,66 @@ impl PackedRules {
     }
 }
 
-/// The TEID for a PDR that asks for one.
+/// Which F-TEIDs a request may name by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Named<'a> {
+    /// Those that the session has.
+    Of(&'a [u32]),
+    /// Those that the session had before we were started again (TS 29.244 §5.5.1, TS 23.527 §4.3.2).
+    Restored,
+}
+
+/// TEIDs that one request has got.
+#[derive(Debug, Default)]
+struct Taken {
+    by_choose_id: BTreeMap<u8, u32>,
+    restored: Vec<u32>,
+}
+
+/// The TEID for a PDR that asks for one, or that is restored with one.
 fn choose(
     pdr: &CreatePdr,
-    before: &[u32],
-    shared: &mut BTreeMap<u8, u32>,
+    named: Named<'_>,
+    address: Ipv4Addr,
+    taken: &mut Taken,
     teids: &mut Teids,
 ) -> Result<Option<u32>, Refusal> {
     let failed = FailedRuleId::Pdr(pdr.pdr_id);
-    match pdr.pdi.f_teid {
-        None => Ok(None),
-        Some(FTeid::Choose { ipv4: false, .. }) => {
+    match (pdr.pdi.f_teid, named) {
+        (None, _) => Ok(None),
+        (Some(FTeid::Choose { ipv4: false, .. }), _) => {
             Err(Refusal::rule(failed, 21, "only IPv4 F-TEIDs can be allocated"))
         }
-        Some(FTeid::Choose { choose_id, .. }) => {
-            if let Some(teid) = choose_id.and_then(|id| shared.get(&id)) {
+        (Some(FTeid::Choose { choose_id, .. }), _) => {
+            if let Some(teid) = choose_id.and_then(|id| taken.by_choose_id.get(&id)) {
                 return Ok(Some(*teid));
             }
             let exhausted = Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "no free TEID");
             let teid = teids.allocate().ok_or(exhausted)?;
             if let Some(id) = choose_id {
-                shared.insert(id, teid);
+                taken.by_choose_id.insert(id, teid);
             }
             Ok(Some(teid))
         }
-        // One that we allocated in this session may be repeated; any other is not ours.
-        Some(FTeid::Assigned { teid, .. }) => {
-            if before.contains(&teid) {
-                return Ok(None);
+        (Some(FTeid::Assigned { teid, .. }), Named::Of(before)) if before.contains(&teid) => Ok(None),
+        (Some(FTeid::Assigned { teid, ipv4, .. }), Named::Restored) if ipv4 == Some(address) => {
+            if !taken.restored.contains(&teid) {
+                if !teids.claim(teid) {
+                    return Err(not_allocated(failed, "the F-TEID is another session's now"));
+                }
+                taken.restored.push(teid);
             }
-            let refusal = Refusal::rule(failed, 21, "F-TEIDs are allocated by the UPF alone");
-            Err(Refusal { cause: Cause::INVALID_F_TEID_ALLOCATION_OPTION, ..refusal })
+            Ok(Some(teid))
+        }
+        // Any other is not ours.
+        (Some(FTeid::Assigned { .. }), _) => {
+            Err(not_allocated(failed, "F-TEIDs are allocated by the UPF alone"))
         }
     }
+}
+
+fn not_allocated(failed: FailedRuleId, why: &'static str) -> Refusal {
+    Refusal { cause: Cause::INVALID_F_TEID_ALLOCATION_OPTION, ..Refusal::rule(failed, 21, why) }
 }
 
 fn replace<T: Clone>(old: &mut Option<T>, new: &Option<T>) {

@@ -31,6 +31,11 @@ impl Teids {
         None
     }
 
+    /// Takes a TEID that was given away before a restart; false if it is in use.
+    pub(crate) fn claim(&mut self, teid: u32) -> bool {
+        teid != 0 && self.used.insert(teid)
+    }
+
     pub(crate) fn free(&mut self, teid: u32) {
         self.used.remove(&teid);
     }

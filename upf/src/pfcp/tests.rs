@@ -62,6 +62,39 @@ fn when_the_smf_chooses_the_f_teid_then_it_is_refused_with_cause_71() {
     assert_eq!(response.failed_rule_id, Some(FailedRuleId::Pdr(PdrId(1))));
 }
 
+/// TS 29.244 §5.5.1, TS 23.527 §4.3.2.
+#[test]
+fn when_a_session_is_restored_then_it_has_the_tunnel_of_before() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    request.flags = Some(PfcpSeReqFlags::RESTI);
+    request.create_pdr.push(uplink_pdr(3, 200, 1));
+    for pdr in [0, 2] {
+        request.create_pdr[pdr].pdi.f_teid = Some(FTeid::assigned_v4(0x0BAD_CAFE, [127, 0, 0, 18].into()));
+    }
+    let (seid, _) = bench.session_of(request.clone());
+    assert_eq!(bench.uplink(&gtpu(0x0BAD_CAFE, Some(9), &udp(UE, SERVER, (4000, 53), 60))).0, TO_N6);
+    assert_eq!(bench.core.counts().restored, 1);
+    // Another session cannot have it, nor one at another address.
+    request.cp_f_seid = FSeid::new(CP_SEID, [127, 0, 0, 17].into());
+    let mut other = request.clone();
+    other.cp_f_seid.seid += 1;
+    let refused = |bench: &mut Bench, request| {
+        let (_, message) = bench.ask(0, request);
+        let Message::SessionEstablishmentResponse(response) = message else { panic!("{message:?}") };
+        response.cause
+    };
+    assert_eq!(refused(&mut bench, other.clone()), Cause::INVALID_F_TEID_ALLOCATION_OPTION);
+    other.create_pdr[0].pdi.f_teid = Some(FTeid::assigned_v4(7, [127, 0, 0, 99].into()));
+    assert_eq!(refused(&mut bench, other), Cause::INVALID_F_TEID_ALLOCATION_OPTION);
+    assert_eq!(bench.core.session_count(), 1);
+    // Its own it may have again.
+    let (again, _) = bench.session_of(request);
+    assert_ne!(again, seid);
+    bench.delete(again);
+    assert_eq!((bench.core.session_count(), bench.core.teids.len()), (0, 0));
+}
+
 #[test]
 fn when_the_smf_names_a_tunnel_of_another_session_then_that_one_keeps_it() {
     let mut bench = Bench::new();

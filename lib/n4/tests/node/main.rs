@@ -200,8 +200,11 @@ fn when_the_peer_is_silent_then_heartbeats_find_out_and_the_association_returns(
     pair.lose = 0;
     pair.run(Duration::from_secs(10));
     assert!(pair.smf.association(address(2).ip()).is_some());
-    // The UPF is told to forget the sessions of the old association.
-    assert_eq!(pair.count(|event| matches!(event, Output::PeerRestarted { .. })), 1);
+    // The UPF is told to forget the sessions of the old association, and the SMF knows that it does.
+    for (side, peer) in [(1, 2), (2, 1)] {
+        let restarted = (side, Output::PeerRestarted { address: address(peer) });
+        assert_eq!(pair.events.iter().filter(|event| **event == restarted).count(), 1, "{side}");
+    }
 }
 
 #[test]
@@ -212,6 +215,36 @@ fn when_the_upf_restarts_then_its_recovery_time_stamp_tells() {
     assert!(pair.events.contains(&(1, Output::PeerRestarted { address: address(2) })));
     assert!(pair.smf.association(address(2).ip()).is_some());
     assert!(pair.upf.association(address(1).ip()).is_some());
+}
+
+#[test]
+fn when_a_restarted_upf_is_seen_then_the_association_is_there_again_at_once() {
+    let mut pair = Pair::connected();
+    pair.upf = upf(21, Accept::Any);
+    // No sooner than the heartbeat.
+    pair.run(Duration::from_secs(10));
+    assert!(pair.upf.association(address(1).ip()).is_some());
+    let last =
+        pair.events.iter().rposition(|(side, event)| *side == 1 && matches!(event, Output::PeerUp { .. }));
+    let seen =
+        pair.events.iter().rposition(|event| *event == (1, Output::PeerRestarted { address: address(2) }));
+    assert!(seen < last, "lost first, then there: {:?}", pair.events);
+}
+
+/// A recovery time stamp counts in seconds.
+#[test]
+fn when_an_association_is_asked_for_in_the_second_of_the_start_then_it_is_granted_behind_it() {
+    let mut pair = Pair::new(Accept::Any);
+    let mut config = pair.upf.config().clone();
+    config.grants_from = Some(START + Duration::from_millis(1_500));
+    pair.upf = Node::new(config, START);
+    pair.run(Duration::from_millis(1_499));
+    assert_eq!(pair.upf.associations().count() + pair.smf.associations().count(), 0);
+    pair.run(Duration::from_millis(1));
+    assert_eq!(pair.upf.associations().count() + pair.smf.associations().count(), 2);
+    assert_eq!(pair.count(|event| matches!(event, Output::PeerUp { .. })), 2, "repetitions are not answered");
+    pair.run(Duration::from_secs(60));
+    assert_eq!(pair.count(|event| matches!(event, Output::PeerRestarted { .. })), 0);
 }
 
 #[test]

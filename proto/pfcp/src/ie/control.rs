@@ -207,6 +207,14 @@ flags! {
         PSDBU = 0;
     }
 
+    /// PFCPSEReq-Flags (TS 29.244 §8.2.136).
+    PfcpSeReqFlags(u8) read 1 write 1 {
+        /// The session is one that the UP function has lost.
+        RESTI = 0;
+        /// Stop measuring usage where charging pauses.
+        SUMPC = 1;
+    }
+
     /// Report Type of a session report (TS 29.244 §8.2.21).
     ReportType(u8) read 1 write 1 {
         /// Downlink Data Report.
