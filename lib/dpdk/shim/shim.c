@@ -1,7 +1,6 @@
 /* DPDK's inline functions, called for a burst at a time. */
 #include "shim.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include <rte_eal.h>
@@ -84,12 +83,8 @@ int tern_port_start(uint16_t port, uint16_t queues, uint16_t mtu, void *pool)
             failed = rte_eth_tx_queue_setup(port, queue, send_descriptors,
                                             (unsigned int)rte_eth_dev_socket_id(port), NULL);
     }
-    /* A device of the kernel has the MTU that its operator gave it, and may have no say in it. */
-    if (failed == 0) {
+    if (failed == 0 && mtu != 0)
         failed = rte_eth_dev_set_mtu(port, mtu);
-        if (failed == -ENOTSUP)
-            failed = 0;
-    }
     return failed == 0 ? rte_eth_dev_start(port) : failed;
 }
 

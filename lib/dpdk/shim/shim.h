@@ -28,6 +28,7 @@ const char *tern_error(int code);
 int tern_pool_create(const char *name, uint32_t buffers, uint16_t room, void **pool);
 int tern_port_find(const char *name, uint16_t *port);
 int tern_port_about(uint16_t port, struct tern_port *about);
+/* An MTU of 0 leaves it as it is. */
 int tern_port_start(uint16_t port, uint16_t queues, uint16_t mtu, void *pool);
 void tern_port_stop(uint16_t port);
 /* How many frames have come, at most `most`. */

@@ -120,7 +120,7 @@ fn arguments(options: &Options, huge: bool) -> Vec<String> {
 }
 
 /// `0000:01:00.0` or `01:00.0`, perhaps with arguments behind a comma.
-fn is_pci(device: &str) -> bool {
+pub(crate) fn is_pci(device: &str) -> bool {
     let address = device.split(',').next().unwrap_or_default();
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
     address.contains('.')

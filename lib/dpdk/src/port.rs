@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
-use crate::eal::{Eal, register_thread};
+use crate::eal::{Eal, is_pci, register_thread};
 use crate::error::DpdkError;
 use crate::ffi::{self, Frame};
 
@@ -22,7 +22,7 @@ pub struct Port {
 
 impl Port {
     /// Starts the port of a device that [`Eal::start`] was told, and gives so many queues. A packet of `mtu`
-    /// octets is the longest.
+    /// octets is the longest; a virtual device has the MTU that its operator gave it, whatever DPDK says of it.
     pub fn start(eal: Eal, device: &str, queues: u16, mtu: u16) -> Result<Vec<Queue>, DpdkError> {
         let name = device.split(',').next().unwrap_or_default();
         let text = CString::new(name).map_err(|_| DpdkError::Nul(name.to_owned()))?;
@@ -38,6 +38,7 @@ impl Port {
         if queues > about.queues_max {
             return Err(DpdkError::Queues { device, has: about.queues_max, wanted: queues });
         }
+        let mtu = if is_pci(&device) { mtu } else { 0 };
         if mtu > about.mtu_max {
             return Err(DpdkError::Mtu { device, has: about.mtu_max, wanted: mtu });
         }
