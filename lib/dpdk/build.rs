@@ -22,7 +22,7 @@ fn main() {
 fn build() -> Result<(), String> {
     let version = pkg_config("--modversion")?;
     let known = |known: &&str| version == **known || version.starts_with(&format!("{known}."));
-    if !VERSIONS.iter().any(|version| known(&version)) {
+    if !VERSIONS.iter().any(known) {
         return Err(format!(
             "DPDK {version} is installed; tern is made for DPDK {} (feature `dpdk`)",
             VERSIONS.join(" and ")

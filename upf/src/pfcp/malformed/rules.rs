@@ -95,11 +95,12 @@ fn when_a_change_is_about_a_rule_that_there_is_not_then_the_rule_is_named() {
 
 #[test]
 fn when_a_rule_is_created_twice_then_it_is_named() {
+    type Change = fn(&mut SessionEstablishmentRequest);
     let mut scene = Scene::new();
     let [pdr, far] = [FailedRuleId::Pdr(PdrId(1)), FailedRuleId::Far(FarId(1))];
     let [qer, urr, bar] =
         [FailedRuleId::Qer(QerId(1)), FailedRuleId::Urr(UrrId(1)), FailedRuleId::Bar(BarId(1))];
-    let twice: [(fn(&mut SessionEstablishmentRequest), u16, FailedRuleId); 5] = [
+    let twice: [(Change, u16, FailedRuleId); 5] = [
         (|r| r.create_pdr.push(r.create_pdr[0].clone()), 1, pdr),
         (|r| r.create_far.push(r.create_far[0].clone()), 3, far),
         (|r| r.create_qer.push(r.create_qer[0].clone()), 7, qer),
