@@ -45,8 +45,9 @@ impl Scene {
     fn new() -> Self {
         let config =
             Config { workers: 1, sessions_max: SESSIONS_MAX, buffer_packets_max: 4, ..Config::default() };
-        let now = Instant::from_micros(1_700_000_000_000_000);
-        let mut plane = UserPlane::new(&config, now, Random::from_seed([7; 32]));
+        let started = Instant::from_micros(1_700_000_000_000_000);
+        let mut plane = UserPlane::new(&config, started, Random::from_seed([7; 32]));
+        let now = started + UserPlane::STARTS_IN;
         let worker = plane.worker(Wire::default());
         Self { plane, worker, now, sequence: 0, asked: Vec::new(), heartbeats: Vec::new(), seids: Vec::new() }
     }

@@ -64,8 +64,9 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let config = Config { workers: 1, buffer_packets_max: BUFFER_MAX, ..Config::default() };
-        let now = Instant::from_micros(1_700_000_000_000_000);
-        let mut plane = UserPlane::new(&config, now, Random::from_seed([7; 32]));
+        let started = Instant::from_micros(1_700_000_000_000_000);
+        let mut plane = UserPlane::new(&config, started, Random::from_seed([7; 32]));
+        let now = started + UserPlane::STARTS_IN;
         let worker = plane.worker(Wire::default());
         let mut scene = Self { plane, worker, now, sequence: 0, sessions: Vec::new() };
         scene.ask(None, association());

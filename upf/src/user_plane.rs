@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use tern_types::{Instant, Random};
+use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
 use crate::io::PacketIo;
@@ -26,6 +26,10 @@ pub struct UserPlane {
 }
 
 impl UserPlane {
+    /// The longest time from `now` of [`new`](Self::new) until SMFs may associate: a UPF does not answer them in
+    /// the second of its start, which is its recovery time stamp.
+    pub const STARTS_IN: Duration = Duration::from_secs(1);
+
     /// Without sessions and workers. TEIDs and SEIDs follow from `random`.
     pub fn new(config: &Config, now: Instant, random: Random) -> Self {
         let (events_sender, events) = sync_channel(EVENTS_MAX);

@@ -24,7 +24,7 @@ const GNB: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const RATE_KBPS: u64 = 1_000_000_000;
 /// Rules of one request: a datagram holds no more.
 const RULES_A_REQUEST: usize = 200;
-const NOW: Instant = Instant::from_micros(1_700_000_000_000_000);
+const STARTED: Instant = Instant::from_micros(1_700_000_000_000_000);
 
 /// What the sessions of a scene are like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -170,8 +170,8 @@ pub struct Scene {
 impl Scene {
     /// Without sessions.
     pub fn new(shape: &Shape) -> Result<Self> {
-        let mut plane = UserPlane::new(&shape.config(), NOW, Random::from_seed([5; 32]));
-        let smf = Smf::associate(&mut plane, NOW)?;
+        let mut plane = UserPlane::new(&shape.config(), STARTED, Random::from_seed([5; 32]));
+        let smf = Smf::associate(&mut plane, STARTED + UserPlane::STARTS_IN)?;
         Ok(Self { plane, smf, ends: Vec::new() })
     }
 
