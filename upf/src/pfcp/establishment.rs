@@ -46,8 +46,12 @@ impl Core {
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
         let restores = body.flags.is_some_and(|flags| flags.contains(PfcpSeReqFlags::RESTI));
-        let named = if restores { Named::Restored } else { Named::Of(&[]) };
-        let created_pdr = rules.allocate(named, address, &mut self.teids)?;
+        let its = forgotten.and_then(|old| self.sessions.get(&old));
+        let its: Vec<u32> = its.map(|old| old.published.teids.to_vec()).unwrap_or_default();
+        let named = if restores { Named::Restored(&its) } else { Named::Of(&[]) };
+        let created_pdr = rules.allocate(named, address, &mut self.teids);
+        // If it is refused, the forgotten session goes on as it was.
+        let created_pdr = created_pdr.inspect_err(|_| self.teids.keep(&its))?;
         let inactivity = body.user_plane_inactivity_timer.map(inactivity).unwrap_or_default();
         let around = Surroundings {
             seid,
@@ -60,13 +64,16 @@ impl Core {
             old_qers: &[],
             urrs: &Urrs::default(),
         };
-        let session =
-            Arc::new(compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created_pdr))?);
+        let session = Arc::new(compile(&rules, &around).inspect_err(|_| {
+            self.teids.free_created(&created_pdr);
+            self.teids.keep(&its);
+        })?);
         let urrs = Urrs::new(rules.urrs.values(), &session.usages, Urrs::default(), now);
         // Not before nothing can be refused any more.
         if let Some(old) = forgotten {
             tracing::warn!(seid = old, %smf, "PFCP session replaced by one of the same endpoint");
             self.remove_session(old);
+            self.teids.keep(&session.teids);
         }
         for tunnel in session.tunnels() {
             self.by_tunnel.insert(tunnel, seid);

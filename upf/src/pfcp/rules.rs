@@ -333,8 +333,9 @@ impl PackedRules {
 pub(crate) enum Named<'a> {
     /// Those that the session has.
     Of(&'a [u32]),
-    /// Those that the session had before we were started again (TS 29.244 §5.5.1, TS 23.527 §4.3.2).
-    Restored,
+    /// Those that the session had before we were started again (TS 29.244 §5.5.1, TS 23.527 §4.3.2): such as are
+    /// free, and those of the session in whose place it comes.
+    Restored(&'a [u32]),
 }
 
 /// TEIDs that one request has got.
@@ -370,9 +371,9 @@ fn choose(
             Ok(Some(teid))
         }
         (Some(FTeid::Assigned { teid, .. }), Named::Of(before)) if before.contains(&teid) => Ok(None),
-        (Some(FTeid::Assigned { teid, ipv4, .. }), Named::Restored) if ipv4 == Some(address) => {
+        (Some(FTeid::Assigned { teid, ipv4, .. }), Named::Restored(its)) if ipv4 == Some(address) => {
             if !taken.restored.contains(&teid) {
-                if !teids.claim(teid) {
+                if !its.contains(&teid) && !teids.claim(teid) {
                     return Err(not_allocated(failed, "the F-TEID is another session's now"));
                 }
                 taken.restored.push(teid);

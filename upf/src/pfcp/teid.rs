@@ -36,6 +36,11 @@ impl Teids {
         teid != 0 && self.used.insert(teid)
     }
 
+    /// Those of a session that is there stay in use, though another one gave them back.
+    pub(crate) fn keep(&mut self, teids: &[u32]) {
+        self.used.extend(teids);
+    }
+
     pub(crate) fn free(&mut self, teid: u32) {
         self.used.remove(&teid);
     }

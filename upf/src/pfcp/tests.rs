@@ -85,12 +85,19 @@ fn when_a_session_is_restored_then_it_has_the_tunnel_of_before() {
         response.cause
     };
     assert_eq!(refused(&mut bench, other.clone()), Cause::INVALID_F_TEID_ALLOCATION_OPTION);
-    other.create_pdr[0].pdi.f_teid = Some(FTeid::assigned_v4(7, [127, 0, 0, 99].into()));
-    assert_eq!(refused(&mut bench, other), Cause::INVALID_F_TEID_ALLOCATION_OPTION);
+    let mut elsewhere = other.clone();
+    elsewhere.create_pdr[0].pdi.f_teid = Some(FTeid::assigned_v4(7, [127, 0, 0, 99].into()));
+    assert_eq!(refused(&mut bench, elsewhere), Cause::INVALID_F_TEID_ALLOCATION_OPTION);
     assert_eq!(bench.core.session_count(), 1);
-    // Its own it may have again.
+    // Its own it may have again; refused, it has it still.
+    let mut wrong = request.clone();
+    wrong.create_pdr[1].far_id = Some(FarId(99));
+    assert_ne!(refused(&mut bench, wrong), Cause::REQUEST_ACCEPTED);
+    assert_eq!(refused(&mut bench, other), Cause::INVALID_F_TEID_ALLOCATION_OPTION);
+    assert_eq!(bench.core.teids.len(), 1);
     let (again, _) = bench.session_of(request);
     assert_ne!(again, seid);
+    assert_eq!(bench.uplink(&gtpu(0x0BAD_CAFE, Some(9), &udp(UE, SERVER, (4000, 53), 60))).0, TO_N6);
     bench.delete(again);
     assert_eq!((bench.core.session_count(), bench.core.teids.len()), (0, 0));
 }
