@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tern_nf::DatagramFaults;
 use tern_types::{PduSessionId, Random};
+use ue_ransim::SimError;
 use ue_ransim::ue::{Session, SessionRequest, Ue};
 
 use crate::outcome::is_allowed;
@@ -47,6 +48,23 @@ async fn restored(sim: &Simulation, count: u64) {
     sim.until(WITHIN, "the UPF has its sessions again", |sim| sessions(sim, Nf::Upf) == count).await;
     sim.settle().await;
     assert_eq!((sessions(sim, Nf::Smf), sessions(sim, Nf::Upf)), (count, count));
+}
+
+/// A UE whose establishment, with requests up to 10 ms late, is `moment` milliseconds old when `nf` starts
+/// again; what became of it.
+async fn restart_amid_establishment(sim: &mut Simulation, nf: Nf, moment: u64) -> (Ue, Result<(), SimError>) {
+    let mut late = tern_sbi_transport::Faults::new(Random::from_seed([7; 32]));
+    late.delay_max = Duration::from_millis(10);
+    sim.network.sbi.set_faults(Some(late));
+    let mut ue = sim.ue(0);
+    ue.register().await.expect("registered");
+    let life = tokio::spawn(async move {
+        let established = ue.establish_session(Default::default()).await;
+        (ue, established.map(|_| ()))
+    });
+    sim.pass(Duration::from_millis(moment)).await;
+    sim.restart(nf).await;
+    life.await.expect("no panic")
 }
 
 /// TS 23.527 §4.3.2.
@@ -119,19 +137,7 @@ fn when_n4_is_unreliable_while_the_upf_restarts_then_no_session_is_forgotten() {
 fn when_the_upf_restarts_at_any_moment_of_an_establishment_then_nothing_is_left_half() {
     for moment in (0..120).step_by(8) {
         simulate(Setup::new(moment, 1), async |sim| {
-            let mut late = tern_sbi_transport::Faults::new(Random::from_seed([7; 32]));
-            late.delay_max = Duration::from_millis(10);
-            sim.network.sbi.set_faults(Some(late));
-            let mut ue = sim.ue(0);
-            ue.register().await.expect("registered");
-            let life = tokio::spawn(async move {
-                let established = ue.establish_session(Default::default()).await;
-                (ue, established)
-            });
-            sim.pass(Duration::from_millis(moment)).await;
-            sim.restart(Nf::Upf).await;
-            let (mut ue, established) = life.await.expect("no panic");
-            let lived = established.as_ref().map(|_| ()).map_err(|error| error.to_string());
+            let (mut ue, lived) = restart_amid_establishment(sim, Nf::Upf, moment).await;
             sim.pass(WITHIN).await;
             ue.idle(Duration::from_secs(20)).await.expect("idle");
             assert_eq!(sessions(sim, Nf::Upf), ue.sessions().count() as u64, "{moment}: {lived:?}");
@@ -204,18 +210,7 @@ fn when_the_smf_restarts_then_ues_are_told_and_get_other_sessions() {
 fn when_the_smf_restarts_at_any_moment_of_an_establishment_then_the_ue_gets_a_session() {
     for moment in (0..120).step_by(12) {
         simulate(Setup::new(moment, 1), async |sim| {
-            let mut late = tern_sbi_transport::Faults::new(Random::from_seed([7; 32]));
-            late.delay_max = Duration::from_millis(10);
-            sim.network.sbi.set_faults(Some(late));
-            let mut ue = sim.ue(0);
-            ue.register().await.expect("registered");
-            let life = tokio::spawn(async move {
-                let established = ue.establish_session(Default::default()).await;
-                (ue, established.map(|_| ()))
-            });
-            sim.pass(Duration::from_millis(moment)).await;
-            sim.restart(Nf::Smf).await;
-            let (mut ue, lived) = life.await.expect("no panic");
+            let (mut ue, lived) = restart_amid_establishment(sim, Nf::Smf, moment).await;
             assert!(is_allowed(&lived), "{moment}: {lived:?}");
             ue.idle(WITHIN).await.expect("idle");
             let psi = PduSessionId::new(1);
