@@ -31,10 +31,9 @@ mod available {
 
     use super::*;
     use crate::config::{LINK_MTU_MAX, LinkConfig, MemoryKind};
+    use crate::io::ethernet::link::{HEADER, TAG};
     use crate::io::ethernet::{EthernetIo, Link, NetworkPlace, Places};
 
-    /// What stands around a packet in a frame: Ethernet's header and a tag.
-    const FRAME_MORE: u16 = 18;
     /// Drivers of virtual devices want buffers for frames of 2 KiB, whatever the MTU.
     const FRAME_ROOM_MIN: u16 = 2_048;
 
@@ -47,37 +46,35 @@ mod available {
                 devices.push(link);
             }
         }
-        let mtu_of = |port: &str| links.iter().filter(|l| l.port() == port).map(|l| l.mtu).max();
-        let mtus: Vec<u16> = devices.iter().map(|link| mtu_of(link.port()).unwrap_or(link.mtu)).collect();
-        let longest = mtus.iter().copied().max().unwrap_or(LINK_MTU_MAX);
+        let mtu_of = |device: &LinkConfig| {
+            let asked = links.iter().filter(|link| link.port() == device.port()).map(|link| with_tag(link));
+            asked.max().unwrap_or(LINK_MTU_MAX)
+        };
+        let longest = devices.iter().map(|device| mtu_of(device)).max().unwrap_or(LINK_MTU_MAX);
         let eal = start(config, &devices, longest)?;
         let workers = u16::try_from(config.workers).context("workers: too many")?;
         let mut queues = Vec::new();
-        for (link, mtu) in devices.iter().zip(&mtus) {
-            // A VLAN's packets have as many octets as others, and a tag.
-            let mtu = if links.iter().any(|l| l.port() == link.port() && l.vlan.is_some()) {
-                mtu + 4
-            } else {
-                *mtu
-            };
-            queues.push(DpdkPort::start(eal, &link.device, workers, mtu)?.into_iter());
+        for device in &devices {
+            let started = DpdkPort::start(eal, &device.device, workers, mtu_of(device))?;
+            queues.push(started.into_iter());
         }
-        let mut made: Option<Vec<Link>> = None;
-        let worker = |_| {
-            let ports: Vec<Queue> = queues.iter_mut().filter_map(Iterator::next).collect();
-            let links = match &made {
-                Some(links) => links.iter().map(Link::another).collect(),
-                None => {
-                    let links: Vec<Link> = links.iter().map(|link| link_on(&ports, link)).collect();
-                    made = Some(links.iter().map(Link::another).collect());
-                    links
-                }
-            };
-            let io = EthernetIo::new(ports, links, places(config));
+        let ports_of_worker = |_| queues.iter_mut().filter_map(Iterator::next).collect();
+        let ports: Vec<Vec<Queue>> = (0..workers).map(ports_of_worker).collect();
+        let first = ports.first().context("workers: expected one at least")?;
+        let shared: Vec<Link> = links.iter().map(|link| link_on(first, link)).collect();
+        let places = places(config, &links);
+        let worker = |ports| {
+            let links = shared.iter().map(Link::another).collect();
+            let io = EthernetIo::new(ports, links, places.clone());
             let waker = Waker::Flag(io.waker());
             (io, waker)
         };
-        Ok((0..config.workers).map(worker).collect())
+        Ok(ports.into_iter().map(worker).collect())
+    }
+
+    /// Octets of the longest packet of a link and its tag, which its port has to take.
+    fn with_tag(link: &LinkConfig) -> u16 {
+        link.mtu + if link.vlan.is_some() { TAG as u16 } else { 0 }
     }
 
     /// Each link once, N3's first.
@@ -103,7 +100,7 @@ mod available {
             },
             memory_mib: config.dpdk.memory_mib,
             buffers: config.dpdk.buffers,
-            frame_max: (longest + FRAME_MORE).max(FRAME_ROOM_MIN),
+            frame_max: (longest + HEADER as u16).max(FRAME_ROOM_MIN),
             cpu: first_cpu(),
         };
         let eal = Eal::start(&options)?;
@@ -125,8 +122,7 @@ mod available {
         Link::new(port, mac, link.vlan, link.address, link.gateway, link.mtu)
     }
 
-    fn places(config: &Config) -> Places {
-        let links = links(config).expect("invariant: they have been made");
+    fn places(config: &Config, links: &[&LinkConfig]) -> Places {
         let place = |wanted: &Option<LinkConfig>| {
             let at = links.iter().position(|link| Some(*link) == wanted.as_ref());
             at.expect("invariant: each link is among them")

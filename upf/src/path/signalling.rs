@@ -17,7 +17,7 @@ const ERRORS_PER_SECOND: u32 = 100;
 pub(crate) struct Allowance {
     second: u64,
     used: u32,
-    /// Before that there is none: sessions of before a restart are being restored (TS 23.527 §4.3.2).
+    /// Before that there is none: sessions of before a restart may be about to be restored.
     from_ns: u64,
     /// Our N3 address, which goes into the error indication.
     pub(crate) address: Option<Ipv4Addr>,

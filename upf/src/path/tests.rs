@@ -55,7 +55,6 @@ fn when_no_session_fits_then_the_packet_is_dropped_and_the_peer_told() {
     assert_eq!(bench.counters.drops(DropReason::UnknownTeid), 1);
 }
 
-/// TS 23.527 §4.3.2.
 #[test]
 fn when_the_upf_has_just_started_then_it_sends_no_error_indications() {
     let mut bench = Bench::with(|config| config.n3.error_indications_after_s = 10);

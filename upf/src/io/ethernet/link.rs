@@ -10,10 +10,10 @@ use tern_types::Ipv4Prefix;
 use super::neighbours::{Found, Neighbours, View};
 
 /// An Ethernet header.
-pub(super) const HEADER: usize = 14;
+pub(crate) const HEADER: usize = 14;
 /// A tag of IEEE 802.1Q, behind the addresses.
-const TAG: usize = 4;
-/// Says that a tag follows (IEEE 802.1Q §9.6).
+pub(crate) const TAG: usize = 4;
+/// Says that the rest of a tag follows.
 const TAGGED: u16 = 0x8100;
 /// The VLAN of a tag; the rest is priority.
 const VLAN_MASK: u16 = 0x0fff;

@@ -3,7 +3,7 @@
 //! packet is too long, for IPv4.
 
 mod ipv4;
-mod link;
+pub(super) mod link;
 mod neighbours;
 mod port;
 #[cfg(test)]
@@ -41,6 +41,9 @@ const OWN_MAX: usize = 256;
 const ASIDE_MAX: usize = 64;
 /// Looks at all ports without a packet before a worker sleeps between them.
 const IDLE_LOOKS: u32 = 1_000;
+
+/// The sender of what does not come from a peer on N3.
+const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 /// Who reads and writes which packets.
 #[derive(Debug, Clone)]
@@ -103,12 +106,20 @@ fn sound(payload: &[u8]) -> Option<(Ipv4Packet<&[u8]>, &[u8])> {
     (packet.version() == 4 && packet.verify_checksum()).then_some((packet, octets))
 }
 
+/// The link that a frame of this port is on.
+fn link_of(links: &[Link], port: usize, frame: &Frame<'_>) -> Option<usize> {
+    links.iter().position(|link| link.is(port, frame.vlan))
+}
+
 impl Places {
+    /// The data network on this link whose UE has this address.
+    fn network_of(&self, link: usize, to: Ipv4Addr) -> Option<usize> {
+        self.networks.iter().position(|place| place.link == link && place.ues.contains(to))
+    }
+
     fn sight<'a>(&self, links: &[Link], port: usize, octets: &'a [u8]) -> Sight<'a> {
         let Some(frame) = Frame::parse(octets) else { return Sight::Nothing(DropReason::MalformedFrame) };
-        let Some(link) = links.iter().position(|link| link.is(port, frame.vlan)) else {
-            return Sight::Nothing(DropReason::NotForUs);
-        };
+        let Some(link) = link_of(links, port, &frame) else { return Sight::Nothing(DropReason::NotForUs) };
         if !links[link].is_ours(frame.to) {
             return Sight::Nothing(DropReason::NotForUs);
         }
@@ -127,8 +138,7 @@ impl Places {
         if to == links[link].address() {
             return Sight::Aside;
         }
-        let network = self.networks.iter().position(|place| place.link == link && place.ues.contains(to));
-        match network {
+        match self.network_of(link, to) {
             Some(index) if octets.len() > self.networks[index].mtu.into() => Sight::Aside,
             Some(index) => Sight::Network(octets, u16::try_from(index).unwrap_or(u16::MAX)),
             None => Sight::Nothing(DropReason::NotForUs),
@@ -191,7 +201,7 @@ impl<P: Port> EthernetIo<P> {
             && let Some((network, octets)) = self.own.pop_front()
         {
             packets[count].set(&octets);
-            packets[count].came(Side::Network(network), SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+            packets[count].came(Side::Network(network), NOBODY);
             count += 1;
         }
         self.links.iter_mut().for_each(Link::renew);
@@ -211,7 +221,7 @@ impl<P: Port> EthernetIo<P> {
                     }
                     Sight::Network(payload, network) => {
                         packet.set(payload);
-                        packet.came(Side::Network(network), SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+                        packet.came(Side::Network(network), NOBODY);
                         count += 1;
                     }
                     Sight::Aside if aside.len() < ASIDE_MAX => aside.push((port, octets.to_vec())),
@@ -234,7 +244,7 @@ impl<P: Port> EthernetIo<P> {
     /// A frame that is not traffic: ARP, an echo request to us, a packet that does not fit into a tunnel.
     fn attend(&mut self, port: usize, octets: &[u8]) {
         let Some(frame) = Frame::parse(octets) else { return };
-        let Some(at) = self.links.iter().position(|link| link.is(port, frame.vlan)) else { return };
+        let Some(at) = link_of(&self.links, port, &frame) else { return };
         if frame.protocol == EthernetProtocol::Arp {
             let answer = self.links[at].hear(self.now, frame.payload);
             self.links[at].renew();
@@ -253,9 +263,7 @@ impl<P: Port> EthernetIo<P> {
             }
             return;
         }
-        let network =
-            self.places.networks.iter().position(|place| place.link == at && place.ues.contains(to));
-        if let Some(network) = network {
+        if let Some(network) = self.places.network_of(at, to) {
             self.too_long_for_tunnel(at, network, &packet, octets);
         }
     }

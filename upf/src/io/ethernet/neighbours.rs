@@ -78,7 +78,7 @@ impl Neighbours {
         (Found { mac: neighbour.mac, ask: due && !lost, lost }, neighbour.ask_at)
     }
 
-    /// Takes what an ARP packet says of its sender; an address that nobody asked for only if it is new.
+    /// Takes what an ARP packet that was for us says of its sender, whether somebody asked for it or not.
     pub(super) fn heard(&self, now: Instant, address: Ipv4Addr, mac: EthernetAddress) {
         if !mac.is_unicast() {
             return;
