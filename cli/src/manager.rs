@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use sbi_shm::manager::{Domain, Manager, ManagerOptions};
 use sbi_shm::{AddressRange, PoolShape};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 use tern_config::Sample;
 
 use crate::Process;
@@ -32,7 +33,7 @@ pub struct DomainConfig {
     /// Where they may listen and connect from.
     pub addresses: Vec<Text<AddressRange>>,
     /// Buffers of each direction between two of them.
-    #[serde(default = "buffers")]
+    #[serde(default = "buffers", deserialize_with = "enough_buffers")]
     pub buffers: u32,
     /// Octets of a buffer.
     #[serde(default = "buffer_size")]
@@ -44,6 +45,19 @@ pub struct DomainConfig {
 
 fn buffers() -> u32 {
     PoolShape::default().buffers
+}
+
+/// The fewest buffers of a direction that the SBI works with: with fewer, calls of two connections of a pair
+/// wait for each other's buffers until they time out.
+const BUFFERS_MIN: u32 = 64;
+
+fn enough_buffers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let buffers = u32::deserialize(deserializer)?;
+    if buffers < BUFFERS_MIN {
+        let wrong = Unexpected::Unsigned(buffers.into());
+        return Err(D::Error::invalid_value(wrong, &format!("at least {BUFFERS_MIN} buffers").as_str()));
+    }
+    Ok(buffers)
 }
 
 fn buffer_size() -> u32 {

@@ -7,7 +7,7 @@ use crate::world::TERN;
 
 /// Files with one fault, each of one network function: its name, the text, and what the error
 /// must name besides the file: line, field and expectation.
-const FAULTS: [(&str, &str, &[&str]); 22] = [
+const FAULTS: [(&str, &str, &[&str]); 23] = [
     ("nrf", "sbi:\n  address: nowhere\n", &[":2:", "sbi.address", "IP address"]),
     ("nrf", "sbi: { address: 127.0.0.10 }\nheartbeet: 3\n", &[":2:", "heartbeet", "expected"]),
     ("udr", "sbi:\n  address: 127.0.0.11\n  port: 80800\n", &[":3:", "sbi.port", "u16"]),
@@ -40,6 +40,11 @@ const FAULTS: [(&str, &str, &[&str]); 22] = [
     ("upf", "workers: many\n", &[":1:", "workers", "expected", "many"]),
     ("upf", "n3:\n  address: \"::1\"\n", &[":2:", "n3.address", "IPv4"]),
     ("n2", "bridge: /nowhere/n2.sock\nport: seventy\n", &[":2:", "port", "u16"]),
+    (
+        "manager",
+        "socket: \"@a\"\ndomains:\n  - { name: a, user: 0, addresses: [127.0.0.0/8], buffers: 32 }\n",
+        &[":3:", "domains[0].buffers", "at least 64 buffers"],
+    ),
     ("up", "plmn: 001-01\ntac: \"1\"\n", &[":2:", "tac", "6 hexadecimal digits"]),
     ("up", "dnns:\n  - name: internet\n    pool: 10.45.0.0\n", &[":3:", "dnns[0].pool"]),
 ];
