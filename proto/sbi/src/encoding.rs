@@ -174,49 +174,29 @@ fn read_body<T: DeserializeOwned>(body: &Body) -> Result<T, ProblemDetails> {
 
 /// Reads a model. Nesting is bounded by `serde_json` (128), size by [`JSON_LEN_MAX`].
 pub(crate) fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, ProblemDetails> {
-    read_bounded(json, |json| serde_json::from_slice(json).map_err(|_| explain_json::<T>(json)))
+    check_length(json)?;
+    serde_json::from_slice(json).map_err(|error| {
+        if error.is_data() {
+            explain::<T>(serde_json::from_slice(json), error)
+        } else {
+            not_understood(error)
+        }
+    })
 }
 
 /// Reads a model in the direct form; its bounds are the same.
 pub(crate) fn read_direct<T: DeserializeOwned>(octets: &[u8]) -> Result<T, ProblemDetails> {
-    read_bounded(octets, |octets| direct::read(octets).map_err(|_| explain_direct::<T>(octets)))
+    check_length(octets)?;
+    direct::read(octets).map_err(|error| {
+        if error.is_data() { explain::<T>(direct::read(octets), error) } else { not_understood(error) }
+    })
 }
 
-fn read_bounded<T>(
-    octets: &[u8],
-    read: impl Fn(&[u8]) -> Result<T, ProblemDetails>,
-) -> Result<T, ProblemDetails> {
+fn check_length(octets: &[u8]) -> Result<(), ProblemDetails> {
     if octets.len() > JSON_LEN_MAX {
         return Err(ProblemDetails { status: Some(413), ..ProblemDetails::default() });
     }
-    read(octets)
-}
-
-/// Decodes once more, slowly, to name the attribute at fault.
-fn explain_json<T: DeserializeOwned>(json: &[u8]) -> ProblemDetails {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) if error.inner().is_data() => {
-            let object = || serde_json::from_slice(json).ok();
-            explain::<T>(&pointer(error.path()), error.inner().to_string(), object)
-        }
-        Err(error) => not_understood(error.inner()),
-        Ok(_) => not_understood("text after the JSON value"),
-    }
-}
-
-/// The same of the direct form, whose attributes are named as in JSON.
-fn explain_direct<T: DeserializeOwned>(octets: &[u8]) -> ProblemDetails {
-    let mut deserializer = direct::Deserializer::new(octets);
-    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) if error.inner().is_data() => {
-            let path = pointer(error.path());
-            let error = deserializer.locate(error.into_inner());
-            explain::<T>(&path, error.to_string(), || direct::read(octets).ok())
-        }
-        Err(error) => not_understood(error.inner()),
-        Ok(_) => not_understood("octets after the value"),
-    }
+    Ok(())
 }
 
 /// Content that is well-formed or not, but nothing that has attributes.
@@ -224,21 +204,30 @@ fn not_understood(detail: impl Display) -> ProblemDetails {
     ProblemDetails::new(400, cause::INVALID_MSG_FORMAT).with_detail(detail)
 }
 
-/// What is said of well-formed content of which `path` is wrong; `object` reads it without types.
-fn explain<T: DeserializeOwned>(
-    path: &str,
-    reason: String,
-    object: impl FnOnce() -> Option<Value>,
-) -> ProblemDetails {
+/// What is said of content that `T` refused with `error`; `content` is the same, read without types. That it is
+/// decoded once more, slowly, names the attribute at fault.
+fn explain<T: DeserializeOwned>(content: Result<Value, impl Display>, error: impl Display) -> ProblemDetails {
+    let content = match content {
+        Ok(content) => content,
+        Err(malformed) => return not_understood(malformed),
+    };
+    let path = refusal::<T>(content.clone()).map(|(path, _)| path).unwrap_or_default();
+    let reason = error.to_string();
     if let Some(name) = missing_field(&reason) {
         return ProblemDetails::invalid(cause::MANDATORY_IE_MISSING, &format!("{path}/{name}"), reason);
     }
     let cause = match path.split('/').nth(1) {
         None => cause::INVALID_MSG_FORMAT,
-        Some(attribute) if is_mandatory::<T>(object(), attribute) => cause::MANDATORY_IE_INCORRECT,
+        Some(attribute) if is_mandatory::<T>(content, attribute) => cause::MANDATORY_IE_INCORRECT,
         Some(_) => cause::OPTIONAL_IE_INCORRECT,
     };
-    ProblemDetails::invalid(cause, path, reason)
+    ProblemDetails::invalid(cause, &path, reason)
+}
+
+/// Where in the value `T` finds a fault, and what it says of it.
+fn refusal<T: DeserializeOwned>(value: Value) -> Option<(String, String)> {
+    let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
+    Some((pointer(error.path()), error.inner().to_string()))
 }
 
 /// JSON pointer to where the decoding stopped; empty for the whole value.
@@ -260,13 +249,10 @@ fn missing_field(reason: &str) -> Option<&str> {
 }
 
 /// Whether the object without `attribute` fails for the want of it.
-fn is_mandatory<T: DeserializeOwned>(object: Option<Value>, attribute: &str) -> bool {
-    let Some(Value::Object(mut object)) = object else { return true };
+fn is_mandatory<T: DeserializeOwned>(content: Value, attribute: &str) -> bool {
+    let Value::Object(mut object) = content else { return true };
     object.shift_remove(attribute);
-    match T::deserialize(Value::Object(object)) {
-        Err(error) => missing_field(&error.to_string()) == Some(attribute),
-        Ok(_) => false,
-    }
+    refusal::<T>(Value::Object(object)).is_some_and(|(_, reason)| missing_field(&reason) == Some(attribute))
 }
 
 #[cfg(test)]

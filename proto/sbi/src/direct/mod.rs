@@ -18,12 +18,13 @@ mod write;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use read::Deserializer;
+
 pub use envelope::{
     HEADER_LEN_MAX, PARTS_MAX, QUERY_PARAMETERS_MAX, read_reply, read_request, write_reply, write_request,
 };
 pub use error::{DirectError, Fault};
 pub use names::NAMES;
-pub(crate) use read::Deserializer;
 
 /// Fingerprint of the model sources. Two ends speak the direct form only if theirs are equal;
 /// otherwise they speak HTTP/2.

@@ -63,17 +63,27 @@ impl<'de> Deserializer<'de> {
         })
     }
 
-    fn simple<V: Visitor<'de>>(&mut self, initial: u8, visitor: V) -> Result<V::Value, DirectError> {
-        match initial {
-            FALSE | TRUE => {
-                self.reader.advance();
-                visitor.visit_bool(initial == TRUE)
+    /// Reads a value of a kind that models seldom have. It is apart so that it is built once, not for each type.
+    fn seldom(&mut self, initial: u8) -> Result<Seldom, DirectError> {
+        match (initial >> 5, initial) {
+            (major::NEGATIVE, _) => {
+                let argument = self.reader.head()?.argument.unwrap_or_default();
+                Ok(match i64::try_from(argument) {
+                    Ok(argument) => Seldom::Negative(-1 - argument),
+                    // As JSON reads a number beyond 64 bits.
+                    Err(_) => Seldom::Float(-1.0 - argument as f64),
+                })
             }
-            NULL | UNDEFINED => {
+            (major::BYTES, _) => Ok(Seldom::Text(hex::encode(self.reader.string(major::BYTES)?))),
+            (_, FALSE | TRUE) => {
                 self.reader.advance();
-                visitor.visit_unit()
+                Ok(Seldom::Bool(initial == TRUE))
             }
-            FLOAT16 | FLOAT32 | FLOAT64 => visitor.visit_f64(self.float(initial)?),
+            (_, NULL | UNDEFINED) => {
+                self.reader.advance();
+                Ok(Seldom::Null)
+            }
+            (_, FLOAT16 | FLOAT32 | FLOAT64) => Ok(Seldom::Float(self.float(initial)?)),
             _ => Err(self.reader.error(Fault::Reserved)),
         }
     }
@@ -81,6 +91,15 @@ impl<'de> Deserializer<'de> {
     fn is_null(&mut self) -> Result<bool, DirectError> {
         Ok(matches!(self.reader.peek_item()?, NULL | UNDEFINED))
     }
+}
+
+/// See [`Deserializer::seldom`].
+enum Seldom {
+    Null,
+    Bool(bool),
+    Negative(i64),
+    Float(f64),
+    Text(String),
 }
 
 const NO_VARIANT: Fault = Fault::Expected("value");
@@ -99,15 +118,6 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         let initial = self.reader.peek_item()?;
         match initial >> 5 {
             major::UNSIGNED => visitor.visit_u64(self.reader.head()?.argument.unwrap_or_default()),
-            major::NEGATIVE => {
-                let argument = self.reader.head()?.argument.unwrap_or_default();
-                match i64::try_from(argument) {
-                    Ok(argument) => visitor.visit_i64(-1 - argument),
-                    // As JSON reads a number beyond 64 bits.
-                    Err(_) => visitor.visit_f64(-1.0 - argument as f64),
-                }
-            }
-            major::BYTES => visitor.visit_string(hex::encode(self.reader.string(major::BYTES)?)),
             major::TEXT => visit_text(self.reader.text()?, visitor),
             major::ARRAY => {
                 let mut elements = self.elements()?;
@@ -121,7 +131,13 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
                 elements.finish()?;
                 Ok(value)
             }
-            _ => self.simple(initial, visitor),
+            _ => match self.seldom(initial)? {
+                Seldom::Null => visitor.visit_unit(),
+                Seldom::Bool(value) => visitor.visit_bool(value),
+                Seldom::Negative(number) => visitor.visit_i64(number),
+                Seldom::Float(number) => visitor.visit_f64(number),
+                Seldom::Text(text) => visitor.visit_string(text),
+            },
         }
     }
 
