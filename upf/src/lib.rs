@@ -5,6 +5,7 @@
 //! what `io` gives them: sockets and TUN devices of the kernel, or ports of DPDK.
 
 mod config;
+mod index;
 mod io;
 mod net;
 mod path;

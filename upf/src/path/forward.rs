@@ -4,7 +4,6 @@
 use std::net::SocketAddrV4;
 use std::sync::atomic::Ordering;
 
-use pdr_classifier::prefetch;
 use smallvec::SmallVec;
 use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
@@ -78,8 +77,19 @@ impl Look {
         }
     }
 
+    /// Asks for what finding the session needs.
     #[inline]
-    fn session<'t>(&self, tables: &'t Tables) -> Option<&'t Session> {
+    fn prefetch(&self, tables: &Tables) {
+        match self {
+            Self::Tunnelled { teid, .. } => tables.prefetch_teid(*teid),
+            Self::Plain { flow, .. } => tables.prefetch_address(flow.destination),
+            Self::Message | Self::Unreadable(_) | Self::Unsound(_) => {}
+        }
+    }
+
+    /// Where the session is.
+    #[inline]
+    fn slot(&self, tables: &Tables) -> Option<u32> {
         match self {
             Self::Tunnelled { teid, .. } => tables.by_teid(*teid),
             Self::Plain { flow, .. } => tables.by_address(flow.destination),
@@ -92,16 +102,11 @@ impl Look {
     fn rule<'s>(&self, session: &'s Session) -> Option<&'s Pdr> {
         match self {
             Self::Tunnelled { teid, qfi, flow: Ok(flow), .. } => {
-                session.uplink.find(&uplink_key(flow, *teid, *qfi))
+                session.rules.uplink.find(&uplink_key(flow, *teid, *qfi))
             }
-            Self::Plain { network, flow } => session.downlink.find(&downlink_key(flow, *network)),
+            Self::Plain { network, flow } => session.rules.downlink.find(&downlink_key(flow, *network)),
             _ => None,
         }
-    }
-
-    #[inline]
-    const fn is_uplink(&self) -> bool {
-        !matches!(self, Self::Plain { .. })
     }
 }
 
@@ -147,24 +152,29 @@ pub(crate) fn process(
     for burst in packets.chunks_mut(BURST) {
         // Filled where they stay: a move of them would cost more than they do.
         let mut looks: SmallVec<[Look; BURST]> = SmallVec::new();
-        burst.iter().for_each(|packet| looks.push(Look::at(packet)));
-        let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
+        for packet in burst.iter() {
+            let look = Look::at(packet);
+            look.prefetch(tables);
+            looks.push(look);
+        }
+        let mut slots: SmallVec<[Option<u32>; BURST]> = SmallVec::new();
         for look in &looks {
-            let session = look.session(tables);
-            session.iter().for_each(|session| session.prefetch(look.is_uplink()));
+            let slot = look.slot(tables);
+            slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
+            slots.push(slot);
+        }
+        let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
+        for slot in slots {
+            let session = slot.and_then(|slot| tables.session(slot));
+            session.iter().for_each(|session| session.prefetch());
             sessions.push(session);
         }
-        for (session, look) in sessions.iter().zip(&looks) {
-            session.iter().for_each(|session| session.prefetch_rest(look.is_uplink()));
-        }
-        let mut rules: SmallVec<[Option<&Pdr>; BURST]> = SmallVec::new();
-        for (session, look) in sessions.iter().zip(&looks) {
-            let rule = session.and_then(|session| look.rule(session));
-            rule.iter().for_each(|rule| prefetch(*rule));
-            rules.push(rule);
+        for session in sessions.iter().flatten() {
+            session.prefetch_rest();
         }
         let mut forwarded = Forwarded::default();
-        for (((packet, look), session), rule) in burst.iter_mut().zip(&looks).zip(sessions).zip(rules) {
+        for ((packet, look), session) in burst.iter_mut().zip(&looks).zip(sessions) {
+            let rule = session.and_then(|session| look.rule(session));
             let verdict = decide(context, &mut forwarded, packet, look, session, rule);
             let verdict = verdict.unwrap_or_else(|reason| {
                 context.counters.dropped(reason);
@@ -222,7 +232,8 @@ fn enforce(
     if qers.clone().any(|qer| !qer.is_open(uplink)) {
         return Err(DropReason::GateClosed);
     }
-    match rule.action {
+    let action = session.action(rule);
+    match action {
         Action::Drop => return Err(DropReason::FarDrop),
         Action::Nowhere => return Err(DropReason::NoWay),
         Action::Buffer { notify } => return buffer(context, session, rule, notify, packet),
@@ -239,7 +250,7 @@ fn enforce(
         session.state.touch(context.now_ns);
     }
     count(context, session, rule, uplink, octets);
-    match rule.action {
+    match action {
         Action::ToNetwork(network) => {
             forwarded.add(true, octets);
             Ok(Verdict::ToNetwork(network))

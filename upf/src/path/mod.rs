@@ -26,11 +26,17 @@ pub use drops::DropReason;
 pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filter};
 #[cfg(test)]
+pub(crate) use flow::Flow;
+#[cfg(test)]
 pub(crate) use forward::{Context, Verdict, process};
-pub(crate) use lookup::{N3, Rules, network_instance};
+pub(crate) use lookup::{N3, Rules, SharedRules, network_instance};
+#[cfg(test)]
+pub(crate) use lookup::{downlink_key, uplink_key};
 pub(crate) use meter::{Meter, Meters, Qer};
 pub use packet::{PACKET_MAX, Packet, Side};
-pub(crate) use session::{Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel};
+pub(crate) use session::{
+    Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel, slot_of,
+};
 pub(crate) use signalling::Allowance;
 pub(crate) use tables::Tables;
 pub(crate) use usage::{Limits, Usage};
