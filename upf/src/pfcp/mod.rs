@@ -23,7 +23,7 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
-use crate::path::{Command, Event, Session, SessionState};
+use crate::path::{Buffers, Command, Event, Session, SessionState};
 use rules::{PackedRules, Refusal};
 use teid::Teids;
 use urr::Urrs;
@@ -93,6 +93,8 @@ pub(crate) struct Core {
     /// By remote tunnel, for error indications.
     by_tunnel: BTreeMap<(Ipv4Addr, u32), u64>,
     teids: Teids,
+    /// Room for packets that wait.
+    buffers: Arc<Buffers>,
     random: Random,
     reports: BTreeMap<Token, u64>,
     deadlines: BTreeSet<(Instant, Due)>,
@@ -123,6 +125,7 @@ impl Core {
             by_cp: BTreeMap::new(),
             by_tunnel: BTreeMap::new(),
             teids: Teids::new(random.fork()),
+            buffers: Arc::new(config.buffers()),
             random,
             reports: BTreeMap::new(),
             deadlines: BTreeSet::new(),

@@ -56,6 +56,8 @@ impl Core {
             classifier: self.config.classifier,
             state: &session.state,
             is_watched: body.user_plane_inactivity_timer.map_or(session.inactivity, inactivity).is_some(),
+            // A worker may still send what waited when these come.
+            has_buffered: session.published.buffers() || session.state.has_waiting(),
             old_qers: &session.published.qers,
             urrs: &session.urrs,
         };

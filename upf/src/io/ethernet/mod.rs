@@ -85,6 +85,8 @@ pub(crate) struct EthernetIo<P> {
     now: Instant,
     origin: Instant,
     looks: u32,
+    /// Whether a port had more in the last look than there was room for.
+    behind: bool,
 }
 
 /// What a frame is at first sight.
@@ -183,6 +185,7 @@ impl<P: Port> EthernetIo<P> {
             now,
             origin: now,
             looks: 0,
+            behind: false,
         }
     }
 
@@ -207,11 +210,12 @@ impl<P: Port> EthernetIo<P> {
         self.links.iter_mut().for_each(Link::renew);
         // Of the room that is left each port has its share, so that none starves another.
         let share = (packets.len() - count).div_ceil(self.ports.len().max(1));
+        self.behind = false;
         for port in 0..self.ports.len() {
             let most = share.min(packets.len() - count);
             let (places, links) = (&self.places, &self.links);
             let (aside, dropped) = (&mut self.aside, &mut self.dropped);
-            self.ports[port].receive(most, &mut |octets| {
+            let received = self.ports[port].receive(most, &mut |octets| {
                 let Some(packet) = packets.get_mut(count) else { return };
                 match places.sight(links, port, octets) {
                     Sight::Access(payload, from) => {
@@ -229,6 +233,7 @@ impl<P: Port> EthernetIo<P> {
                     Sight::Nothing(reason) => dropped[reason as usize] += 1,
                 }
             });
+            self.behind |= received == most;
         }
         if !self.aside.is_empty() {
             for (port, octets) in std::mem::take(&mut self.aside) {
@@ -407,6 +412,10 @@ impl<P: Port> PacketIo for EthernetIo<P> {
             }
             self.now = Instant::now();
         }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind
     }
 
     fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {
