@@ -5,6 +5,7 @@
 //! so looking a packet up takes no lock and touches no line that another thread writes, but
 //! counters and rate meters of that session.
 
+mod buffers;
 mod drops;
 mod filter;
 mod flow;
@@ -13,7 +14,10 @@ mod lookup;
 #[cfg(test)]
 mod malformed;
 mod meter;
+mod overload;
 mod packet;
+#[cfg(test)]
+mod rates;
 mod session;
 mod signalling;
 mod tables;
@@ -22,6 +26,7 @@ mod tests;
 mod usage;
 mod worker;
 
+pub(crate) use buffers::{Buffers, Room};
 pub use drops::DropReason;
 pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filter};
@@ -33,6 +38,7 @@ pub(crate) use lookup::{N3, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, uplink_key};
 pub(crate) use meter::{Meter, Meters, Qer};
+pub(crate) use overload::Overload;
 pub use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use session::{
     Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel, slot_of,
