@@ -106,7 +106,7 @@ impl Index {
     #[inline]
     fn home(&self, tag: u32) -> usize {
         let high = u64::from(tag).wrapping_mul(SPREAD) >> 32;
-        (high * self.entries.len() as u64 >> 32) as usize
+        ((high * self.entries.len() as u64) >> 32) as usize
     }
 
     #[inline]

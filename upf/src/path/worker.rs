@@ -124,22 +124,25 @@ impl<I: PacketIo> Worker<I> {
     /// Takes every command that waits. Packets that wait leave after the last one, so that they go
     /// by the newest rules: a worker may find several publications of a session at once.
     fn obey(&mut self) {
-        let mut published = BTreeMap::new();
+        // Of a session that is new nothing waits.
+        let mut changed = BTreeMap::new();
         while let Ok(command) = self.config.commands.try_recv() {
             match command {
                 Command::Publish { session, before } => {
                     self.tables.publish(&session, before.as_deref());
-                    published.insert(session.seid, session);
+                    if before.is_some() {
+                        changed.insert(session.seid, session);
+                    }
                 }
                 Command::Remove(session) => {
                     self.tables.remove(&session);
-                    published.remove(&session.seid);
+                    changed.remove(&session.seid);
                 }
                 Command::EndMarker(tunnel) if self.config.index == 0 => self.end_marker(tunnel),
                 Command::EndMarker(_) => {}
             }
         }
-        for session in published.into_values().filter(|session| !session.buffers()) {
+        for session in changed.into_values().filter(|session| !session.buffers()) {
             self.release(&session);
         }
     }

@@ -35,7 +35,7 @@ impl Core {
         &mut self,
         now: Instant,
         request: &Request,
-        body: SessionEstablishmentRequest,
+        mut body: SessionEstablishmentRequest,
     ) -> Result<SessionEstablishmentResponse, Refusal> {
         let smf = request.from.ip();
         // One that the SMF has forgotten, if it gives its endpoint again.
@@ -44,7 +44,7 @@ impl Core {
             return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
         }
         let seid = self.sessions.next_seid(&mut self.random);
-        let mut rules = RuleSet::establish(&body)?;
+        let mut rules = RuleSet::establish(&mut body)?;
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.buffers.clone()));
         let restores = body.flags.is_some_and(|flags| flags.contains(PfcpSeReqFlags::RESTI));

@@ -1,6 +1,7 @@
 //! A session's rules as they are kept until it is modified: what it has in common with other sessions once for
 //! all of them, and beside that its own numbers.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -46,11 +47,10 @@ impl PackedRules {
             });
             *number = place as u32;
         });
-        let urrs: Vec<CreateUrr> = rules.urrs.values().cloned().collect();
-        let octets = octets(rules);
+        let (octets, urrs) = write(rules);
         let made = templates.take(&octets, || {
             let urrs = urrs.into_iter().map(Arc::new).collect();
-            Ok::<_, std::convert::Infallible>(Template { urrs })
+            Ok::<_, Infallible>(Template { urrs })
         });
         let Ok((template, value)) = made;
         (Self { template, own }, value)
@@ -58,21 +58,7 @@ impl PackedRules {
 
     /// The rules again.
     pub(crate) fn unpack(&self, templates: &Interner<Template>) -> Result<RuleSet, Refusal> {
-        let unreadable = || Refusal::new(Cause::SYSTEM_FAILURE, "the session's rules cannot be read again");
-        let mut rules = RuleSet::default();
-        let mut rest = templates.octets(&self.template);
-        while let Some((length, behind)) = rest.split_first_chunk() {
-            let (ies, behind) =
-                behind.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(unreadable)?;
-            rest = behind;
-            let request = Message::from_ies(MessageType::SessionModificationRequest, ies);
-            let Ok(Message::SessionModificationRequest(request)) = request else { return Err(unreadable()) };
-            rules.pdrs.extend(request.create_pdr.into_iter().map(|rule| (rule.pdr_id, rule)));
-            rules.fars.extend(request.create_far.into_iter().map(|rule| (rule.far_id, rule)));
-            rules.qers.extend(request.create_qer.into_iter().map(|rule| (rule.qer_id, rule)));
-            rules.urrs.extend(request.create_urr.into_iter().map(|rule| (rule.urr_id, rule)));
-            rules.bars.extend(request.create_bar.into_iter().map(|rule| (rule.bar_id, rule)));
-        }
+        let mut rules = read(templates.octets(&self.template))?;
         replace_own(&mut rules, |number| {
             if let Some(own) = self.own.get(*number as usize) {
                 *number = *own;
@@ -87,29 +73,55 @@ impl PackedRules {
     }
 }
 
-/// The rules as the IEs that create them, in pieces of which each is as long as it says first. Nearly all sessions
-/// have one piece.
-fn octets(rules: RuleSet) -> Vec<u8> {
-    let others = SessionModificationRequest {
+/// The rules as the IEs that create them, in pieces of which each is as long as it says first; and the URRs, which
+/// are in the first piece. Nearly all sessions have one.
+fn write(rules: RuleSet) -> (Vec<u8>, Vec<CreateUrr>) {
+    let mut pdrs: Vec<CreatePdr> = rules.pdrs.into_values().collect();
+    let more = pdrs.split_off(pdrs.len().min(IE_REPEATS_MAX));
+    let mut octets = Vec::new();
+    let mut piece = |request: SessionModificationRequest| {
+        let message = Message::from(request);
+        let ies = message.to_ies();
+        octets.extend((ies.len() as u32).to_be_bytes());
+        octets.extend(ies);
+        message
+    };
+    let first = piece(SessionModificationRequest {
+        create_pdr: pdrs,
         create_far: rules.fars.into_values().collect(),
         create_qer: rules.qers.into_values().collect(),
         create_urr: rules.urrs.into_values().collect(),
         create_bar: rules.bars.into_values().collect(),
         ..Default::default()
-    };
-    let mut pdrs: Vec<CreatePdr> = rules.pdrs.into_values().collect();
-    let more = pdrs.split_off(pdrs.len().min(IE_REPEATS_MAX));
-    let first = SessionModificationRequest { create_pdr: pdrs, ..others };
-    let more = more
-        .chunks(IE_REPEATS_MAX)
-        .map(|pdrs| SessionModificationRequest { create_pdr: pdrs.to_vec(), ..Default::default() });
-    let mut octets = Vec::new();
-    for request in std::iter::once(first).chain(more) {
-        let ies = Message::from(request).to_ies();
-        octets.extend((ies.len() as u32).to_be_bytes());
-        octets.extend(ies);
+    });
+    for pdrs in more.chunks(IE_REPEATS_MAX) {
+        piece(SessionModificationRequest { create_pdr: pdrs.to_vec(), ..Default::default() });
     }
-    octets
+    let urrs = match first {
+        Message::SessionModificationRequest(request) => request.create_urr,
+        _ => Vec::new(),
+    };
+    (octets, urrs)
+}
+
+/// What [`write`] wrote.
+fn read(octets: &[u8]) -> Result<RuleSet, Refusal> {
+    let unreadable = || Refusal::new(Cause::SYSTEM_FAILURE, "the session's rules cannot be read again");
+    let mut rules = RuleSet::default();
+    let mut rest = octets;
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let (ies, behind) =
+            behind.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(unreadable)?;
+        rest = behind;
+        let request = Message::from_ies(MessageType::SessionModificationRequest, ies);
+        let Ok(Message::SessionModificationRequest(request)) = request else { return Err(unreadable()) };
+        rules.pdrs.extend(request.create_pdr.into_iter().map(|rule| (rule.pdr_id, rule)));
+        rules.fars.extend(request.create_far.into_iter().map(|rule| (rule.far_id, rule)));
+        rules.qers.extend(request.create_qer.into_iter().map(|rule| (rule.qer_id, rule)));
+        rules.urrs.extend(request.create_urr.into_iter().map(|rule| (rule.urr_id, rule)));
+        rules.bars.extend(request.create_bar.into_iter().map(|rule| (rule.bar_id, rule)));
+    }
+    Ok(rules)
 }
 
 /// Replaces the numbers that differ from session to session, always in the same order.
@@ -188,7 +200,7 @@ mod tests {
         if let Some(to) = &mut request.create_far[1].forwarding_parameters {
             to.outer_header_creation = Some(OuterHeaderCreation::gtpu_v4(teid ^ 5, ue.into()));
         }
-        RuleSet::establish(&request).expect("rules")
+        RuleSet::establish(&mut request).expect("rules")
     }
 
     #[test]

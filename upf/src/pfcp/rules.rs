@@ -84,15 +84,15 @@ fn remove<K: Ord, V>(map: &mut BTreeMap<K, V>, id: &K, failed: FailedRuleId, ie:
 const NO_SUCH_RULE: &str = "the rule to change does not exist";
 
 impl RuleSet {
-    /// The rules that an establishment asks for.
-    pub(crate) fn establish(request: &SessionEstablishmentRequest) -> Result<Self, Refusal> {
+    /// The rules that an establishment asks for, which are taken out of it.
+    pub(crate) fn establish(request: &mut SessionEstablishmentRequest) -> Result<Self, Refusal> {
         let mut rules = Self::default();
         rules.create(
-            &request.create_pdr,
-            &request.create_far,
-            &request.create_qer,
-            &request.create_urr,
-            &request.create_bar,
+            std::mem::take(&mut request.create_pdr),
+            std::mem::take(&mut request.create_far),
+            std::mem::take(&mut request.create_qer),
+            std::mem::take(&mut request.create_urr),
+            std::mem::take(&mut request.create_bar),
         )?;
         Ok(rules)
     }
@@ -116,11 +116,11 @@ impl RuleSet {
             remove(&mut self.bars, &rule.bar_id, FailedRuleId::Bar(rule.bar_id), 87)?;
         }
         self.create(
-            &request.create_pdr,
-            &request.create_far,
-            &request.create_qer,
-            &request.create_urr,
-            &request.create_bar,
+            request.create_pdr.clone(),
+            request.create_far.clone(),
+            request.create_qer.clone(),
+            request.create_urr.clone(),
+            request.create_bar.clone(),
         )?;
         let mut effects = Effects::default();
         for update in &request.update_pdr {
@@ -146,26 +146,31 @@ impl RuleSet {
 
     fn create(
         &mut self,
-        pdrs: &[CreatePdr],
-        fars: &[CreateFar],
-        qers: &[CreateQer],
-        urrs: &[CreateUrr],
-        bars: &[CreateBar],
+        pdrs: Vec<CreatePdr>,
+        fars: Vec<CreateFar>,
+        qers: Vec<CreateQer>,
+        urrs: Vec<CreateUrr>,
+        bars: Vec<CreateBar>,
     ) -> Result<(), Refusal> {
         for rule in pdrs {
-            insert(&mut self.pdrs, rule.pdr_id, rule.clone(), FailedRuleId::Pdr(rule.pdr_id), 1)?;
+            let id = rule.pdr_id;
+            insert(&mut self.pdrs, id, rule, FailedRuleId::Pdr(id), 1)?;
         }
         for rule in fars {
-            insert(&mut self.fars, rule.far_id, rule.clone(), FailedRuleId::Far(rule.far_id), 3)?;
+            let id = rule.far_id;
+            insert(&mut self.fars, id, rule, FailedRuleId::Far(id), 3)?;
         }
         for rule in qers {
-            insert(&mut self.qers, rule.qer_id, rule.clone(), FailedRuleId::Qer(rule.qer_id), 7)?;
+            let id = rule.qer_id;
+            insert(&mut self.qers, id, rule, FailedRuleId::Qer(id), 7)?;
         }
         for rule in urrs {
-            insert(&mut self.urrs, rule.urr_id, rule.clone(), FailedRuleId::Urr(rule.urr_id), 6)?;
+            let id = rule.urr_id;
+            insert(&mut self.urrs, id, rule, FailedRuleId::Urr(id), 6)?;
         }
         for rule in bars {
-            insert(&mut self.bars, rule.bar_id, rule.clone(), FailedRuleId::Bar(rule.bar_id), 85)?;
+            let id = rule.bar_id;
+            insert(&mut self.bars, id, rule, FailedRuleId::Bar(id), 85)?;
         }
         Ok(())
     }

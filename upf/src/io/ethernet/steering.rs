@@ -64,7 +64,7 @@ pub fn worker_of_ue(address: std::net::Ipv4Addr, workers: usize) -> usize {
 fn worker_of(number: u32, workers: usize) -> usize {
     let spread = u64::from(number).wrapping_mul(SPREAD) >> 32;
     // Below `workers`, as it is a part of it.
-    (spread * workers as u64 >> 32) as usize
+    ((spread * workers as u64) >> 32) as usize
 }
 
 /// What stands for a UE: its IPv4 address, or a number of its IPv6 prefix, which is of 64 bits.
