@@ -32,10 +32,10 @@ reasons! {
     UnknownTeid = "unknown_teid",
     /// No session has this UE address.
     UnknownUe = "unknown_ue",
-    /// The user packet is not a sound IPv4 packet.
+    /// The user packet is no sound packet of its version of IP.
     MalformedInner = "malformed_inner",
-    /// The user packet is not IPv4.
-    NotIpv4 = "not_ipv4",
+    /// The user packet is neither IPv4 nor IPv6.
+    NotIp = "not_ip",
     /// An uplink packet with another source address than the UE's.
     SpoofedSource = "spoofed_source",
     /// No PDR matches.

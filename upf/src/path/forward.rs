@@ -8,7 +8,8 @@ use pdr_classifier::prefetch;
 use smallvec::SmallVec;
 use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
-use super::flow::Flow;
+use super::flow::{Ends, Flow};
+use super::ipv6;
 use super::lookup::{downlink_key, uplink_key};
 use super::meter::conforms;
 use super::signalling;
@@ -79,22 +80,27 @@ impl Look {
     }
 
     #[inline]
-    fn session<'t>(&self, tables: &'t Tables) -> Option<&'t Session> {
+    fn session<'t>(&self, packet: &Packet, tables: &'t Tables) -> Option<&'t Session> {
         match self {
             Self::Tunnelled { teid, .. } => tables.by_teid(*teid),
-            Self::Plain { flow, .. } => tables.by_address(flow.destination),
+            Self::Plain { flow, .. } => match flow.ends {
+                Ends::V4 { destination, .. } => tables.by_address(destination),
+                Ends::V6 { .. } => tables.by_prefix(ipv6::addresses(packet.bytes()).1.into()),
+            },
             Self::Message | Self::Unreadable(_) | Self::Unsound(_) => None,
         }
     }
 
     /// The session's rule that the packet matches.
     #[inline]
-    fn rule<'s>(&self, session: &'s Session) -> Option<&'s Pdr> {
+    fn rule<'s>(&self, packet: &Packet, session: &'s Session) -> Option<&'s Pdr> {
         match self {
-            Self::Tunnelled { teid, qfi, flow: Ok(flow), .. } => {
-                session.uplink.find(&uplink_key(flow, *teid, *qfi))
+            Self::Tunnelled { teid, qfi, front, flow: Ok(flow) } => {
+                session.uplink.find(&uplink_key(flow, packet.behind(*front), *teid, *qfi))
             }
-            Self::Plain { network, flow } => session.downlink.find(&downlink_key(flow, *network)),
+            Self::Plain { network, flow } => {
+                session.downlink.find(&downlink_key(flow, packet.bytes(), *network))
+            }
             _ => None,
         }
     }
@@ -149,8 +155,8 @@ pub(crate) fn process(
         let mut looks: SmallVec<[Look; BURST]> = SmallVec::new();
         burst.iter().for_each(|packet| looks.push(Look::at(packet)));
         let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
-        for look in &looks {
-            let session = look.session(tables);
+        for (look, packet) in looks.iter().zip(burst.iter()) {
+            let session = look.session(packet, tables);
             session.iter().for_each(|session| session.prefetch(look.is_uplink()));
             sessions.push(session);
         }
@@ -158,8 +164,8 @@ pub(crate) fn process(
             session.iter().for_each(|session| session.prefetch_rest(look.is_uplink()));
         }
         let mut rules: SmallVec<[Option<&Pdr>; BURST]> = SmallVec::new();
-        for (session, look) in sessions.iter().zip(&looks) {
-            let rule = session.and_then(|session| look.rule(session));
+        for ((session, look), packet) in sessions.iter().zip(&looks).zip(burst.iter()) {
+            let rule = session.and_then(|session| look.rule(packet, session));
             rule.iter().for_each(|rule| prefetch(*rule));
             rules.push(rule);
         }
@@ -189,22 +195,38 @@ fn decide(
         Look::Tunnelled { front, flow, .. } => {
             let Some(session) = session else { return signalling::on_unknown_teid(context, packet) };
             let flow = flow?;
-            if !session.ue_addresses.is_empty() && !session.ue_addresses.contains(&flow.source) {
+            if is_spoofed(session, &flow, packet.behind(front), rule) {
                 return Err(DropReason::SpoofedSource);
             }
             let rule = rule.ok_or(DropReason::NoRule)?;
-            packet.narrow(front, flow.total_length);
+            packet.narrow(front, flow.total_length as usize);
             enforce(context, forwarded, session, rule, packet)
         }
         Look::Plain { flow, .. } => {
             let session = session.ok_or(DropReason::UnknownUe)?;
             let rule = rule.ok_or(DropReason::NoRule)?;
-            packet.narrow(0, flow.total_length);
+            packet.narrow(0, flow.total_length as usize);
             enforce(context, forwarded, session, rule, packet)
         }
         Look::Message => signalling::on_message(context, packet),
         Look::Unreadable(error) => signalling::on_unreadable(packet, error),
         Look::Unsound(reason) => Err(reason),
+    }
+}
+
+/// Whether the source is not the UE's. What a UE says on its link has no address that others could know, and
+/// goes no further than into a tunnel, to who plays the router (TS 23.501 §5.8.2.2.3).
+#[inline]
+fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>) -> bool {
+    match flow.ends {
+        Ends::V4 { source, .. } => {
+            !session.ue_addresses.contains(&source) && session.is_foreign(source.into())
+        }
+        Ends::V6 { .. } => {
+            let ends = ipv6::addresses(packet);
+            let is_tunnelled = || rule.is_some_and(|rule| matches!(rule.action, Action::ToAccess(_)));
+            session.is_foreign(ends.0.into()) && !(ipv6::is_of_link(ends) && is_tunnelled())
+        }
     }
 }
 

@@ -7,22 +7,23 @@ use pdr_classifier::{
     SourceInterface, TupleSpaceSearch,
 };
 
-use super::flow::Flow;
+use super::flow::{Ends, Flow};
+use super::ipv6::addresses;
 use super::session::Pdr;
 use crate::config::ClassifierKind;
 
 /// Our N3 address, as a number: there is one.
 pub(crate) const N3: NonZeroU32 = NonZeroU32::MIN;
 
-/// What a packet of the access side shows to the rules.
-pub(crate) fn uplink_key(flow: &Flow, teid: u32, qfi: Option<u8>) -> Key {
-    let key = key(flow, SourceInterface::Access).with_tunnel(N3, teid);
+/// What a packet of the access side shows to the rules; `packet` is the user's.
+pub(crate) fn uplink_key(flow: &Flow, packet: &[u8], teid: u32, qfi: Option<u8>) -> Key {
+    let key = key(flow, packet, SourceInterface::Access).with_tunnel(N3, teid);
     qfi.map_or(key, |qfi| key.with(Lane::Qfi, u32::from(qfi)))
 }
 
 /// What a packet of a data network shows to the rules.
-pub(crate) fn downlink_key(flow: &Flow, network: u16) -> Key {
-    key(flow, SourceInterface::Core).with(Lane::NetworkInstance, network_instance(network).get())
+pub(crate) fn downlink_key(flow: &Flow, packet: &[u8], network: u16) -> Key {
+    key(flow, packet, SourceInterface::Core).with(Lane::NetworkInstance, network_instance(network).get())
 }
 
 /// The number of a data network in the rules, from its index.
@@ -30,13 +31,16 @@ pub(crate) fn network_instance(network: u16) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(u32::from(network))
 }
 
-fn key(flow: &Flow, from: SourceInterface) -> Key {
-    let mut key = Key::new()
-        .with(Lane::SourceInterface, from as u32)
-        .with_address(Side::Source, flow.source.into())
-        .with_address(Side::Destination, flow.destination.into())
-        .with(Lane::Protocol, u32::from(flow.protocol))
-        .with(Lane::Tos, u32::from(flow.tos));
+#[inline]
+fn key(flow: &Flow, packet: &[u8], from: SourceInterface) -> Key {
+    let key = Key::new().with(Lane::SourceInterface, from as u32);
+    let key = match flow.ends {
+        Ends::V4 { source, destination } => {
+            key.with_address(Side::Source, source.into()).with_address(Side::Destination, destination.into())
+        }
+        Ends::V6 { flow_label } => with_v6(key, packet, flow_label),
+    };
+    let mut key = key.with(Lane::Protocol, u32::from(flow.protocol)).with(Lane::Tos, u32::from(flow.tos));
     if let Some((source, destination)) = flow.ports {
         key.set(Lane::SourcePort, u32::from(source));
         key.set(Lane::DestinationPort, u32::from(destination));
@@ -45,6 +49,14 @@ fn key(flow: &Flow, from: SourceInterface) -> Key {
         key.set(Lane::Spi, spi);
     }
     key
+}
+
+#[inline(never)]
+fn with_v6(key: Key, packet: &[u8], flow_label: u32) -> Key {
+    let (source, destination) = addresses(packet);
+    key.with_address(Side::Source, source.into())
+        .with_address(Side::Destination, destination.into())
+        .with(Lane::FlowLabel, flow_label)
 }
 
 /// The rules of one session and direction.

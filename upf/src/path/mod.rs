@@ -9,11 +9,15 @@ mod drops;
 mod filter;
 mod flow;
 mod forward;
+mod ipv6;
+#[cfg(test)]
+mod ipv6_tests;
 mod lookup;
 #[cfg(test)]
 mod malformed;
 mod meter;
 mod packet;
+mod prefixes;
 mod session;
 mod signalling;
 mod tables;
@@ -24,13 +28,16 @@ mod worker;
 
 pub use drops::DropReason;
 pub(crate) use drops::PathCounters;
-pub(crate) use filter::{FilterError, sdf_filter};
+pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
 pub(crate) use forward::{Context, Verdict, process};
 pub(crate) use lookup::{N3, Rules, network_instance};
 pub(crate) use meter::{Meter, Meters, Qer};
 pub use packet::{PACKET_MAX, Packet, Side};
-pub(crate) use session::{Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel};
+pub(crate) use prefixes::Prefixes;
+pub(crate) use session::{
+    Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Session, SessionState, Tunnel,
+};
 pub(crate) use signalling::Allowance;
 pub(crate) use tables::Tables;
 pub(crate) use usage::{Limits, Usage};

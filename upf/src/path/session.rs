@@ -1,11 +1,11 @@
 //! A session as the data path sees it: compiled, immutable, published as a whole.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pdr_classifier::prefetch;
+use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
 use super::{Qer, Rules, Usage};
@@ -161,6 +161,7 @@ pub(crate) struct Session {
     /// Whether the state is to say when the last packet passed.
     pub(crate) is_watched: bool,
     pub(crate) ue_addresses: SmallVec<[Ipv4Addr; 2]>,
+    pub(crate) rare: Option<Box<Rare>>,
     pub(crate) uplink: Rules,
     pub(crate) downlink: Rules,
     pub(crate) seid: u64,
@@ -170,7 +171,28 @@ pub(crate) struct Session {
     pub(crate) state: Arc<SessionState>,
 }
 
+/// What few sessions have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
+    /// The UE's addresses that are not single ones of IPv4: IPv6 prefixes, and networks behind it.
+    pub(crate) prefixes: Box<[Prefix]>,
+}
+
 impl Session {
+    /// The UE's prefixes.
+    pub(crate) fn prefixes(&self) -> &[Prefix] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.prefixes)
+    }
+
+    /// Whether an address is not the UE's, which is known to have others. Single ones of IPv4 are looked at
+    /// before.
+    #[inline(never)]
+    pub(crate) fn is_foreign(&self, source: IpAddr) -> bool {
+        let prefixes = self.prefixes();
+        let is_known = !self.ue_addresses.is_empty() || !prefixes.is_empty();
+        is_known && !prefixes.iter().any(|prefix| prefix.contains(source))
+    }
+
     /// Whether some downlink rule still buffers.
     pub(crate) fn buffers(&self) -> bool {
         self.downlink.all().iter().any(|rule| matches!(rule.action, Action::Buffer { .. }))

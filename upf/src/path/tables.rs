@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::Session;
+use super::{Prefixes, Session};
 
-/// Sessions by local TEID and by UE address.
+/// Sessions by local TEID, by UE address and by prefix.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     by_teid: HashMap<u32, Arc<Session>, BuildHasherDefault<NumberHasher>>,
     by_address: HashMap<u32, Arc<Session>, BuildHasherDefault<NumberHasher>>,
+    by_prefix: Prefixes,
 }
 
 impl Tables {
@@ -26,6 +27,7 @@ impl Tables {
         for address in &session.ue_addresses {
             self.by_address.insert(u32::from(*address), session.clone());
         }
+        session.prefixes().iter().for_each(|prefix| self.by_prefix.insert(*prefix, session));
     }
 
     /// Takes a session out. An address that meanwhile belongs to another session stays.
@@ -41,11 +43,12 @@ impl Tables {
                 self.by_address.remove(&address);
             }
         }
+        session.prefixes().iter().for_each(|prefix| self.by_prefix.remove(*prefix, session));
     }
 
-    /// TEIDs and addresses that lead to a session.
+    /// TEIDs, addresses and prefixes that lead to a session.
     pub(crate) fn len(&self) -> usize {
-        self.by_teid.len() + self.by_address.len()
+        self.by_teid.len() + self.by_address.len() + self.by_prefix.len()
     }
 
     #[inline]
@@ -55,7 +58,16 @@ impl Tables {
 
     #[inline]
     pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<&Session> {
-        self.by_address.get(&u32::from(address)).map(Arc::as_ref)
+        match self.by_address.get(&u32::from(address)) {
+            Some(session) => Some(session),
+            None => self.by_prefix(address.into()),
+        }
+    }
+
+    /// The session with the longest prefix that holds the address.
+    #[inline(never)]
+    pub(crate) fn by_prefix(&self, address: IpAddr) -> Option<&Session> {
+        self.by_prefix.find(address)
     }
 }
 
@@ -73,6 +85,11 @@ impl Hasher for NumberHasher {
 
     fn write_u32(&mut self, number: u32) {
         self.0 = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.0 =
+            ((number >> 64) as u64 ^ (number as u64).rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 
     fn finish(&self) -> u64 {

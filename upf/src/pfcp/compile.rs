@@ -5,17 +5,18 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use pdr_classifier::{
-    ExpandError, Filters, InsertError, PdrId as RuleId, QfiSet, Rule, Sdf, Side, SourceInterface, UeIp,
+    ExpandError, Filters, InsertError, PdrId as RuleId, Prefix, QfiSet, Rule, Sdf, Side, SourceInterface,
 };
 use smallvec::SmallVec;
 use tern_pfcp::*;
 
+use super::addresses::UeAddresses;
 use super::rules::{Refusal, RuleSet};
 use super::urr::Urrs;
 use crate::config::{ClassifierKind, N6Config};
 use crate::path::{
-    Action, FilterError, Measured, Meter, Meters, N3, Pdr, Places, Qer, REFERENCES_MAX, Rules, Session,
-    SessionState, Tunnel, network_instance, sdf_filter,
+    Action, FilterError, Measured, Meter, Meters, N3, Pdr, Places, Qer, REFERENCES_MAX, Rare, Rules, Session,
+    SessionState, Tunnel, network_instance, sdf_filters,
 };
 
 const TOO_MANY_ALTERNATIVES: &str = "the session's rules have too many alternatives";
@@ -58,11 +59,11 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Sess
         .filter(|filter| filter.flow_description.is_some())
         .filter_map(|filter| Some((filter.filter_id?, filter)))
         .collect();
-    let ue = rules.pdrs.values().flat_map(|pdr| &pdr.pdi.ue_ip_addresses).find_map(|ue| ue.ipv4);
+    let ue = UeAddresses::of_session(rules)?;
     let (mut uplink, mut downlink) = (Vec::new(), Vec::new());
     let mut alternatives = 0;
     for pdr in rules.pdrs.values() {
-        let compiled = compile_pdr(pdr, rules, around, &parts, &filters_by_id, ue)?;
+        let compiled = compile_pdr(pdr, rules, around, &parts, &filters_by_id, &ue.prefixes())?;
         alternatives += compiled.1.boxes();
         if alternatives > ALTERNATIVES_MAX {
             return Err(Refusal {
@@ -75,10 +76,8 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Sess
             _ => downlink.push(compiled),
         }
     }
-    let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> =
-        rules.pdrs.values().flat_map(|pdr| &pdr.pdi.ue_ip_addresses).filter_map(|ue| ue.ipv4).collect();
-    ue_addresses.sort_unstable();
-    ue_addresses.dedup();
+    let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> = ue.v4.iter().copied().collect();
+    let rare = (!ue.v6.is_empty()).then(|| Box::new(Rare { prefixes: ue.v6.into() }));
     let mut teids: SmallVec<[u32; 2]> = rules.teids().collect();
     teids.sort_unstable();
     teids.dedup();
@@ -89,6 +88,7 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Sess
         seid: around.seid,
         generation: around.generation,
         ue_addresses,
+        rare,
         teids,
         uplink: Rules::new(around.classifier, uplink).map_err(too_many)?,
         downlink: Rules::new(around.classifier, downlink).map_err(too_many)?,
@@ -147,7 +147,7 @@ fn compile_pdr(
     around: &Surroundings<'_>,
     parts: &Parts,
     filters_by_id: &BTreeMap<u32, &SdfFilter>,
-    ue: Option<Ipv4Addr>,
+    of_session: &[Prefix],
 ) -> Result<(Pdr, Rule), Refusal> {
     let failed = FailedRuleId::Pdr(pdr.pdr_id);
     let refuse = |ie, why| Refusal::rule(failed, ie, why);
@@ -159,20 +159,23 @@ fn compile_pdr(
     let far = rules.fars.get(&far_id).ok_or_else(|| refuse(108, "the PDR's FAR does not exist"))?;
     let (pdr_qers, pdr_usages) = (parts.qers(pdr)?, parts.usages(pdr)?);
     let uplink = pdr.pdi.source_interface == Interface::Access;
+    let ue = UeAddresses::of_pdi(&pdr.pdi).map_err(|why| refuse(93, why))?;
+    let own = ue.prefixes();
+    let assigned = if own.is_empty() { of_session } else { &own };
     let mut filters = Vec::new();
     for filter in &pdr.pdi.sdf_filters {
         let defined = match (&filter.flow_description, filter.filter_id) {
             (None, Some(id)) => filters_by_id.get(&id).copied().unwrap_or(filter),
             _ => filter,
         };
-        let filter = sdf_filter(defined, uplink, ue).map_err(|error| match error {
+        let alternatives = sdf_filters(defined, uplink, assigned).map_err(|error| match error {
             FilterError::Empty if defined.filter_id.is_some() => {
                 refuse(23, "the SDF filter refers to an ID that is not defined")
             }
             FilterError::Empty => refuse(23, "the SDF filter is empty"),
             FilterError::Expected(_) => refuse(23, "the flow description cannot be understood"),
         })?;
-        filters.push(Sdf::Filter(filter));
+        filters.extend(alternatives.into_iter().map(Sdf::Filter));
     }
     let action = compile_far(far, around)?;
     let teid = match pdr.pdi.f_teid {
@@ -182,19 +185,15 @@ fn compile_pdr(
     if uplink && teid.is_none() {
         return Err(refuse(21, "a PDR of the access side needs an F-TEID"));
     }
-    let ue_address = pdr.pdi.ue_ip_addresses.iter().find_map(|ue| ue.ipv4);
-    if !uplink && ue_address.is_none() {
-        return Err(refuse(93, "a PDR of the core side needs a UE IPv4 address"));
+    if !uplink && own.is_empty() {
+        return Err(refuse(93, "a PDR of the core side needs a UE IP address"));
     }
     let qfis: Vec<u8> = pdr.pdi.qfis.iter().map(|qfi| qfi.0).collect();
     let pdi = pdr_classifier::Pdi {
         source_interface: source_interface(pdr.pdi.source_interface),
         f_teids: teid.map(|teid| pdr_classifier::FTeid { address: N3, teid }).into_iter().collect(),
-        ue_ip: ue_address.map(|v4| UeIp {
-            side: if uplink { Side::Source } else { Side::Destination },
-            v4: Some(v4),
-            v6: None,
-        }),
+        ue_ip: ue.ue_ip(if uplink { Side::Source } else { Side::Destination }),
+        framed_routes: ue.others(),
         sdf_filters: filters,
         // There is one N3, by whatever name.
         network_instance: (!uplink)

@@ -1,6 +1,7 @@
 //! The UPF's end of N4, without I/O: datagrams, events of the data path and time in; datagrams
 //! and commands for the data path out.
 
+mod addresses;
 mod compile;
 mod deletion;
 mod establishment;
