@@ -281,3 +281,64 @@ proptest::proptest! {
         let _ = flow(next, &payload);
     }
 }
+
+/// TS 23.501 §5.6.14: networks behind the UE, by the texts of RFC 2865 §5.22 and RFC 3162 §2.5.
+#[test]
+fn when_networks_are_behind_a_ue_then_the_longest_prefix_leads_to_it_and_its_source_may_be_theirs() {
+    let mut bench = Bench::new();
+    let framed =
+        |texts: &[&str]| texts.iter().map(|text| FramedRoute((*text).to_owned())).collect::<Vec<_>>();
+    let mut request = establishment();
+    for pdr in &mut request.create_pdr {
+        pdr.pdi.framed_routes = framed(&["192.168.0.0/16 10.45.0.2 1", "172.16.0.0"]);
+        pdr.pdi.framed_ipv6_routes = framed(&["2001:db8:77::/48 :: 1"]);
+        pdr.pdi.framed_routing = Some(FramedRouting(0));
+    }
+    let (wide_seid, wide) = bench.session_of(request.clone());
+    let mut narrow = establishment_of(UeIpAddress::source_v4(Ipv4Addr::new(10, 45, 0, 3)));
+    narrow.cp_f_seid = FSeid::new(CP_SEID + 1, [127, 0, 0, 17].into());
+    for pdr in &mut narrow.create_pdr {
+        pdr.pdi.framed_routes = framed(&["192.168.7.0/24"]);
+    }
+    let (_, message) = bench.ask(0, narrow);
+    assert!(
+        matches!(message, Message::SessionEstablishmentResponse(ref response) if response.cause == Cause::REQUEST_ACCEPTED)
+    );
+    let behind = [Ipv4Addr::new(192, 168, 8, 1), Ipv4Addr::new(172, 16, 9, 9), UE];
+    for address in behind {
+        assert_eq!(bench.downlink(&udp(SERVER, address, (2, 1), 60)).0, TO_GNB, "{address}");
+        assert_eq!(
+            bench.uplink(&gtpu(wide, Some(9), &udp(address, SERVER, (1, 2), 60))).0,
+            TO_N6,
+            "{address}"
+        );
+    }
+    let host6 = Ipv6Addr::new(0x2001, 0xdb8, 0x77, 5, 0, 0, 0, 1);
+    assert_eq!(bench.downlink(&udp6(SERVER6, host6)).0, TO_GNB);
+    assert_eq!(bench.uplink(&gtpu(wide, Some(9), &udp6(host6, SERVER6))).0, TO_N6);
+    // The more particular network is the other UE's.
+    let theirs = Ipv4Addr::new(192, 168, 7, 1);
+    let found = bench.tables.by_address(theirs).map(|session| session.ue_addresses[0]);
+    assert_eq!(found, Some(Ipv4Addr::new(10, 45, 0, 3)));
+    for address in [Ipv4Addr::new(192, 169, 0, 1), Ipv4Addr::new(172, 17, 0, 1)] {
+        assert_eq!(bench.downlink(&udp(SERVER, address, (2, 1), 60)).0, UNKNOWN_UE, "{address}");
+        assert_eq!(
+            bench.uplink(&gtpu(wide, Some(9), &udp(address, SERVER, (1, 2), 60))).0,
+            SPOOFED,
+            "{address}"
+        );
+    }
+    bench.delete(wide_seid);
+    assert_eq!(bench.downlink(&udp(SERVER, behind[0], (2, 1), 60)).0, UNKNOWN_UE);
+    assert_eq!(bench.downlink(&udp(SERVER, theirs, (2, 1), 60)).0, TO_GNB);
+    for (texts, ie) in
+        [("0.0.0.0/0", 153), ("2001:db8::/32", 153), ("", 153), ("10.0.0.0/33", 153), ("nonsense", 153)]
+    {
+        let mut wrong = request.clone();
+        wrong.create_pdr[1].pdi.framed_routes = framed(&[texts]);
+        let response = bench.establish(wrong);
+        assert_eq!((response.cause, response.offending_ie), (Cause(73), Some(OffendingIe(ie))), "{texts}");
+    }
+    request.create_pdr[1].pdi.framed_ipv6_routes = framed(&["10.0.0.0/8"]);
+    assert_eq!(bench.establish(request).offending_ie, Some(OffendingIe(155)));
+}

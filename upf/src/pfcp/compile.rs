@@ -77,7 +77,8 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Sess
         }
     }
     let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> = ue.v4.iter().copied().collect();
-    let rare = (!ue.v6.is_empty()).then(|| Box::new(Rare { prefixes: ue.v6.into() }));
+    let prefixes = ue.not_single();
+    let rare = (!prefixes.is_empty()).then(|| Box::new(Rare { prefixes }));
     let mut teids: SmallVec<[u32; 2]> = rules.teids().collect();
     teids.sort_unstable();
     teids.dedup();
@@ -159,7 +160,7 @@ fn compile_pdr(
     let far = rules.fars.get(&far_id).ok_or_else(|| refuse(108, "the PDR's FAR does not exist"))?;
     let (pdr_qers, pdr_usages) = (parts.qers(pdr)?, parts.usages(pdr)?);
     let uplink = pdr.pdi.source_interface == Interface::Access;
-    let ue = UeAddresses::of_pdi(&pdr.pdi).map_err(|why| refuse(93, why))?;
+    let ue = UeAddresses::of_pdi(&pdr.pdi).map_err(|(ie, why)| refuse(ie, why))?;
     let own = ue.prefixes();
     let assigned = if own.is_empty() { of_session } else { &own };
     let mut filters = Vec::new();

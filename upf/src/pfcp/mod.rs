@@ -108,8 +108,12 @@ impl Core {
     pub(crate) fn new(config: &Config, now: Instant, mut random: Random) -> Self {
         let stamp = ntp_seconds(now);
         let mut node = NodeConfig::new(NodeId::Address(config.n4.address), RecoveryTimeStamp(stamp.0));
-        node.up_function_features =
-            Some(UpFunctionFeatures::FTUP | UpFunctionFeatures::EMPU | UpFunctionFeatures::MNOP);
+        node.up_function_features = Some(
+            UpFunctionFeatures::FTUP
+                | UpFunctionFeatures::EMPU
+                | UpFunctionFeatures::MNOP
+                | UpFunctionFeatures::FRRT,
+        );
         node.accept = match config.n4.smfs.as_slice() {
             [] => Accept::Any,
             smfs => Accept::Only(smfs.to_vec()),
