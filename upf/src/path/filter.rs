@@ -140,7 +140,7 @@ mod tests {
 
     use super::super::flow::Ends;
     use super::super::flow::Flow;
-    use super::super::lookup::{downlink_key, uplink_key};
+    use super::super::lookup::{Origin, downlink_key, tunnelled_key};
     use super::{Prefix, parse, sdf_filters};
     use std::net::Ipv4Addr;
 
@@ -161,14 +161,17 @@ mod tests {
     fn matches(filter: &tern_pfcp::SdfFilter, flow: &Flow, uplink: bool) -> bool {
         let filters = sdf_filters(filter, uplink, &[Prefix::host(UE.into())]).expect("is read");
         let pdi = Pdi {
-            source_interface: if uplink { SourceInterface::Access } else { SourceInterface::Core },
+            source_interface: if uplink { SourceInterface::Access } else { SourceInterface::SgiLanN6Lan },
             sdf_filters: filters.into_iter().map(Sdf::Filter).collect(),
             ..Pdi::default()
         };
         let pdr = Pdr { id: PdrId(1), precedence: 1, pdi };
         let mut rules = LinkedList::new();
         rules.insert(&pdr.compile(&Filters::new()).expect("compiles")).expect("there is room");
-        let key = if uplink { uplink_key(flow, &[], 1, None) } else { downlink_key(flow, &[], 0) };
+        let key = match uplink {
+            true => tunnelled_key(flow, &[], Origin::Access, 1, None),
+            false => downlink_key(flow, &[], 0),
+        };
         rules.classify(&key).is_some()
     }
 

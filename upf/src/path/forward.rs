@@ -10,7 +10,7 @@ use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
 use super::flow::{Ends, Flow};
 use super::ipv6;
-use super::lookup::{downlink_key, uplink_key};
+use super::lookup::{Origin, downlink_key, tunnelled_key};
 use super::meter::conforms;
 use super::signalling;
 use super::{Action, DropReason, Event, Packet, PathCounters, Pdr, Session, Side, Tables, Tunnel};
@@ -96,7 +96,9 @@ impl Look {
     fn rule<'s>(&self, packet: &Packet, session: &'s Session) -> Option<&'s Pdr> {
         match self {
             Self::Tunnelled { teid, qfi, front, flow: Ok(flow) } => {
-                session.uplink.find(&uplink_key(flow, packet.behind(*front), *teid, *qfi))
+                let origin = session.origin(*teid);
+                let rules = if origin == Origin::Access { &session.uplink } else { &session.downlink };
+                rules.find(&tunnelled_key(flow, packet.behind(*front), origin, *teid, *qfi))
             }
             Self::Plain { network, flow } => {
                 session.downlink.find(&downlink_key(flow, packet.bytes(), *network))
@@ -109,6 +111,17 @@ impl Look {
     const fn is_uplink(&self) -> bool {
         !matches!(self, Self::Plain { .. })
     }
+}
+
+/// How a packet came.
+#[derive(Clone, Copy)]
+struct Came {
+    /// From the UE, on whichever way.
+    uplink: bool,
+    /// Octets of GTP-U in front of it.
+    front: usize,
+    /// The QoS flow that its tunnel says.
+    qfi: Option<u8>,
 }
 
 /// What a burst adds to the counters that all workers share.
@@ -192,21 +205,22 @@ fn decide(
     rule: Option<&Pdr>,
 ) -> Result<Verdict, DropReason> {
     match *look {
-        Look::Tunnelled { front, flow, .. } => {
+        Look::Tunnelled { teid, front, qfi, flow } => {
             let Some(session) = session else { return signalling::on_unknown_teid(context, packet) };
             let flow = flow?;
-            if is_spoofed(session, &flow, packet.behind(front), rule) {
+            let uplink = session.origin(teid) == Origin::Access;
+            if uplink && is_spoofed(session, &flow, packet.behind(front), rule) {
                 return Err(DropReason::SpoofedSource);
             }
             let rule = rule.ok_or(DropReason::NoRule)?;
             packet.narrow(front, flow.total_length as usize);
-            enforce(context, forwarded, session, rule, packet)
+            enforce(context, forwarded, session, rule, packet, Came { uplink, front, qfi })
         }
         Look::Plain { flow, .. } => {
             let session = session.ok_or(DropReason::UnknownUe)?;
             let rule = rule.ok_or(DropReason::NoRule)?;
             packet.narrow(0, flow.total_length as usize);
-            enforce(context, forwarded, session, rule, packet)
+            enforce(context, forwarded, session, rule, packet, Came { uplink: false, front: 0, qfi: None })
         }
         Look::Message => signalling::on_message(context, packet),
         Look::Unreadable(error) => signalling::on_unreadable(packet, error),
@@ -215,7 +229,7 @@ fn decide(
 }
 
 /// Whether the source is not the UE's. What a UE says on its link has no address that others could know, and
-/// goes no further than into a tunnel, to who plays the router (TS 23.501 §5.8.2.2.3).
+/// goes no further than into a tunnel, to who plays the router (TS 23.501 §5.8.2.2).
 #[inline]
 fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>) -> bool {
     match flow.ends {
@@ -224,7 +238,7 @@ fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>)
         }
         Ends::V6 { .. } => {
             let ends = ipv6::addresses(packet);
-            let is_tunnelled = || rule.is_some_and(|rule| matches!(rule.action, Action::ToAccess(_)));
+            let is_tunnelled = || rule.is_some_and(|rule| rule.action.tunnel().is_some());
             session.is_foreign(ends.0.into()) && !(ipv6::is_of_link(ends) && is_tunnelled())
         }
     }
@@ -238,8 +252,9 @@ fn enforce(
     session: &Session,
     rule: &Pdr,
     packet: &mut Packet,
+    came: Came,
 ) -> Result<Verdict, DropReason> {
-    let uplink = packet.side == Side::Access;
+    let uplink = came.uplink;
     let qers = rule.qers.of(&session.qers);
     if qers.clone().any(|qer| !qer.is_open(uplink)) {
         return Err(DropReason::GateClosed);
@@ -247,8 +262,8 @@ fn enforce(
     match rule.action {
         Action::Drop => return Err(DropReason::FarDrop),
         Action::Nowhere => return Err(DropReason::NoWay),
-        Action::Buffer { notify } => return buffer(context, session, rule, notify, packet),
-        Action::ToAccess(_) | Action::ToNetwork(_) => {}
+        Action::Buffer { notify } => return buffer(context, session, rule, notify, packet, came),
+        Action::ToAccess(_) | Action::ToCore(_) | Action::ToControl(_) | Action::ToNetwork(_) => {}
     }
     let octets = packet.bytes().len();
     if rule.usages.of(&session.usages).any(|measured| measured.usage.is_exhausted()) {
@@ -268,29 +283,41 @@ fn enforce(
         }
         Action::ToAccess(tunnel) => {
             forwarded.add(false, octets);
-            encapsulate(session, rule, tunnel, packet)
+            encapsulate(tunnel, container(session, rule, came), packet)
+        }
+        Action::ToCore(tunnel) => {
+            forwarded.add(true, octets);
+            let container = container(session, rule, came);
+            let uplink = container.map(|container| PduSessionContainer::uplink(container.qfi));
+            encapsulate(tunnel, uplink, packet)
+        }
+        Action::ToControl(tunnel) => {
+            forwarded.add(true, octets);
+            encapsulate(tunnel, None, packet)
         }
         Action::Drop | Action::Buffer { .. } | Action::Nowhere => Err(DropReason::NoWay),
     }
 }
 
 fn encapsulate(
-    session: &Session,
-    rule: &Pdr,
     tunnel: Tunnel,
+    container: Option<PduSessionContainer>,
     packet: &mut Packet,
 ) -> Result<Verdict, DropReason> {
     let length = packet.bytes().len();
-    let header = GpduHeader { teid: tunnel.teid, container: container(session, rule) };
+    let header = GpduHeader { teid: tunnel.teid, container };
     let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
     header.write(room, length);
     Ok(Verdict::ToAccess(tunnel.peer))
 }
 
-/// The PDU Session Container of downlink packets: from the first QER that has a QFI.
-fn container(session: &Session, rule: &Pdr) -> Option<PduSessionContainer> {
-    let (qfi, qer) = rule.qers.of(&session.qers).find_map(|qer| Some((qer.qfi?, qer)))?;
-    Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi })
+/// The PDU Session Container of downlink packets: from the first QER that has a QFI, else the QoS flow that
+/// the packet had in the tunnel that it came by.
+fn container(session: &Session, rule: &Pdr, came: Came) -> Option<PduSessionContainer> {
+    match rule.qers.of(&session.qers).find_map(|qer| Some((qer.qfi?, qer))) {
+        Some((qfi, qer)) => Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi }),
+        None => came.qfi.map(PduSessionContainer::downlink),
+    }
 }
 
 fn count(context: &Context<'_>, session: &Session, rule: &Pdr, uplink: bool, octets: usize) {
@@ -311,16 +338,19 @@ fn buffer(
     session: &Session,
     rule: &Pdr,
     notify: bool,
-    packet: &Packet,
+    packet: &mut Packet,
+    came: Came,
 ) -> Result<Verdict, DropReason> {
-    let network = match packet.side {
-        Side::Network(network) => network,
-        // An uplink packet comes back as one of the first data network.
-        Side::Access => 0,
-    };
-    let kept = session.state.push(network, packet.bytes());
+    let length = packet.bytes().len();
+    // It waits with the header that it came with, which says how it was matched; what was behind the user
+    // packet is gone.
+    if let Some([_, _, high, low, rest @ ..]) = packet.prepend(came.front) {
+        let length = u16::try_from(rest.len().saturating_sub(4) + length).unwrap_or(u16::MAX);
+        [*high, *low] = length.to_be_bytes();
+    }
+    let kept = session.state.push(packet.side, packet.bytes());
     if notify && session.state.must_notify() {
-        let qfi = container(session, rule).map(|container| container.qfi);
+        let qfi = container(session, rule, came).map(|container| container.qfi);
         let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi };
         if !(context.events)(event) {
             session.state.notify_again();

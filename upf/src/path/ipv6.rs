@@ -49,7 +49,7 @@ pub(crate) fn addresses(packet: &[u8]) -> (Ipv6Addr, Ipv6Addr) {
 }
 
 /// Whether a packet may be from a UE's link-local address, or from none yet, to somebody on its link: neighbour
-/// and router discovery (TS 23.501 §5.8.2.2.3). No router forwards it.
+/// and router discovery (TS 23.501 §5.8.2.2). No router forwards it.
 pub(crate) fn is_of_link((source, destination): (Ipv6Addr, Ipv6Addr)) -> bool {
     let is_multicast_here = destination.is_multicast() && destination.octets()[1] & 0x0F <= SCOPE_OF_LINK;
     (source.is_unicast_link_local() || source.is_unspecified())

@@ -116,7 +116,7 @@ fn when_the_prefix_is_not_of_64_bits_then_it_is_as_long_as_is_said_and_the_longe
     }
 }
 
-/// TS 23.501 §5.8.2.2.3: router solicitations go to the SMF in a tunnel, and its advertisements come so.
+/// TS 23.501 §5.8.2.2: router solicitations go to the SMF in a tunnel, and its advertisements come so.
 #[test]
 fn when_a_ue_solicits_a_router_then_its_rule_takes_it_to_the_smf_and_to_nowhere_else() {
     let smf = Ipv4Addr::new(192, 0, 2, 17);

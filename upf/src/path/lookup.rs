@@ -15,15 +15,40 @@ use crate::config::ClassifierKind;
 /// Our N3 address, as a number: there is one.
 pub(crate) const N3: NonZeroU32 = NonZeroU32::MIN;
 
-/// What a packet of the access side shows to the rules; `packet` is the user's.
-pub(crate) fn uplink_key(flow: &Flow, packet: &[u8], teid: u32, qfi: Option<u8>) -> Key {
-    let key = key(flow, packet, SourceInterface::Access).with_tunnel(N3, teid);
+/// Where the packets of a tunnel come from: what its PDRs say (TS 29.244 §8.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    /// N3, or N9 from a UPF that is nearer to the access.
+    Access,
+    /// N9 from a UPF that is nearer to the core.
+    Core,
+    /// The CP function.
+    Control,
+}
+
+impl Origin {
+    /// As rules say it. Rules for packets of a data network say N6-LAN, so that they are told apart from those
+    /// for N9 though PFCP may call both the core.
+    pub(crate) fn interface(self) -> SourceInterface {
+        match self {
+            Self::Access => SourceInterface::Access,
+            Self::Core => SourceInterface::Core,
+            Self::Control => SourceInterface::CpFunction,
+        }
+    }
+}
+
+/// What a packet of a tunnel shows to the rules; `packet` is the user's.
+#[inline]
+pub(crate) fn tunnelled_key(flow: &Flow, packet: &[u8], from: Origin, teid: u32, qfi: Option<u8>) -> Key {
+    let key = key(flow, packet, from.interface()).with_tunnel(N3, teid);
     qfi.map_or(key, |qfi| key.with(Lane::Qfi, u32::from(qfi)))
 }
 
 /// What a packet of a data network shows to the rules.
 pub(crate) fn downlink_key(flow: &Flow, packet: &[u8], network: u16) -> Key {
-    key(flow, packet, SourceInterface::Core).with(Lane::NetworkInstance, network_instance(network).get())
+    key(flow, packet, SourceInterface::SgiLanN6Lan)
+        .with(Lane::NetworkInstance, network_instance(network).get())
 }
 
 /// The number of a data network in the rules, from its index.

@@ -16,6 +16,8 @@ mod lookup;
 #[cfg(test)]
 mod malformed;
 mod meter;
+#[cfg(test)]
+mod n9_tests;
 mod packet;
 mod prefixes;
 mod session;
@@ -31,7 +33,7 @@ pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
 pub(crate) use forward::{Context, Verdict, process};
-pub(crate) use lookup::{N3, Rules, network_instance};
+pub(crate) use lookup::{N3, Origin, Rules, network_instance};
 pub(crate) use meter::{Meter, Meters, Qer};
 pub use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use prefixes::Prefixes;

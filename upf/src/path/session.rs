@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
-use super::{Qer, Rules, Usage};
+use super::{Origin, Qer, Rules, Side, Usage};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
@@ -28,12 +28,26 @@ pub(crate) enum Action {
     Buffer {
         notify: bool,
     },
-    /// Into a tunnel towards the access side.
+    /// Into a tunnel towards the access side: N3, or N9 to another UPF.
     ToAccess(Tunnel),
+    /// Into a tunnel of N9 towards the core.
+    ToCore(Tunnel),
+    /// Into a tunnel to the CP function.
+    ToControl(Tunnel),
     /// To a data network, by its index in the configuration.
     ToNetwork(u16),
     /// The FAR forwards, but names no way that we have.
     Nowhere,
+}
+
+impl Action {
+    /// The tunnel that packets leave by.
+    pub(crate) fn tunnel(&self) -> Option<Tunnel> {
+        match self {
+            Self::ToAccess(tunnel) | Self::ToCore(tunnel) | Self::ToControl(tunnel) => Some(*tunnel),
+            Self::Drop | Self::Buffer { .. } | Self::ToNetwork(_) | Self::Nowhere => None,
+        }
+    }
 }
 
 /// What a packet detection rule refers to.
@@ -77,14 +91,13 @@ pub(crate) struct Measured {
     pub(crate) usage: Arc<Usage>,
 }
 
-/// Downlink packets in the order in which they came, each with its data network's index.
-pub(crate) type Waiting = VecDeque<(u16, Box<[u8]>)>;
+/// Packets in the order in which they came, each as it came and from where.
+pub(crate) type Waiting = VecDeque<(Side, Box<[u8]>)>;
 
 /// What of a session lives on when its rules change.
 #[derive(Debug)]
 pub(crate) struct SessionState {
-    /// Downlink packets that wait, and the data network that each came from; a lock that only buffering
-    /// takes. Most sessions never have any.
+    /// Packets that wait, and where each came from; a lock that only buffering takes. Most sessions never have any.
     buffer: Mutex<Option<Box<Waiting>>>,
     buffer_max: u32,
     /// The CP function knows that packets wait.
@@ -103,13 +116,13 @@ impl SessionState {
         }
     }
 
-    /// Keeps a packet of a data network; false if there is no room.
-    pub(crate) fn push(&self, network: u16, packet: &[u8]) -> bool {
+    /// Keeps a packet as it came; false if there is no room.
+    pub(crate) fn push(&self, from: Side, packet: &[u8]) -> bool {
         let mut buffer = self.lock();
         let buffer = buffer.get_or_insert_default();
         let room = buffer.len() < self.buffer_max as usize;
         if room {
-            buffer.push_back((network, packet.into()));
+            buffer.push_back((from, packet.into()));
         }
         room
     }
@@ -176,6 +189,8 @@ pub(crate) struct Session {
 pub(crate) struct Rare {
     /// The UE's addresses that are not single ones of IPv4: IPv6 prefixes, and networks behind it.
     pub(crate) prefixes: Box<[Prefix]>,
+    /// TEIDs whose packets come from elsewhere than the access side, in their order.
+    pub(crate) origins: Box<[(u32, Origin)]>,
 }
 
 impl Session {
@@ -193,6 +208,18 @@ impl Session {
         is_known && !prefixes.iter().any(|prefix| prefix.contains(source))
     }
 
+    /// Where packets of one of the session's TEIDs come from.
+    #[inline]
+    pub(crate) fn origin(&self, teid: u32) -> Origin {
+        match &self.rare {
+            None => Origin::Access,
+            Some(rare) => {
+                let at = rare.origins.binary_search_by_key(&teid, |(other, _)| *other);
+                at.ok().and_then(|at| rare.origins.get(at)).map_or(Origin::Access, |(_, origin)| *origin)
+            }
+        }
+    }
+
     /// Whether some downlink rule still buffers.
     pub(crate) fn buffers(&self) -> bool {
         self.downlink.all().iter().any(|rule| matches!(rule.action, Action::Buffer { .. }))
@@ -201,10 +228,7 @@ impl Session {
     /// Remote tunnels: by these an error indication finds the session.
     pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
         let rules = self.uplink.all().iter().chain(self.downlink.all());
-        rules.filter_map(|rule| match rule.action {
-            Action::ToAccess(tunnel) => Some((*tunnel.peer.ip(), tunnel.teid)),
-            _ => None,
-        })
+        rules.filter_map(|rule| rule.action.tunnel()).map(|tunnel| (*tunnel.peer.ip(), tunnel.teid))
     }
 
     /// The rules for packets of this direction.

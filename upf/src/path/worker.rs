@@ -138,9 +138,9 @@ impl<I: PacketIo> Worker<I> {
     fn release(&mut self, session: &Session) {
         let now_ns = self.now_ns();
         let mut packet = Packet::new();
-        for (network, bytes) in session.state.take() {
+        for (side, bytes) in session.state.take() {
             packet.set(&bytes);
-            packet.side = Side::Network(network);
+            packet.side = side;
             self.handle(std::slice::from_mut(&mut packet), now_ns);
         }
     }
@@ -209,7 +209,7 @@ mod tests {
         };
         publish(before, None);
         publish(buffering, Some(before));
-        assert!(buffering.state.push(1, &udp(SERVER, UE, (53, 4000), 60)));
+        assert!(buffering.state.push(Side::Network(1), &udp(SERVER, UE, (53, 4000), 60)));
         worker.obey();
         assert!(worker.io.0.is_empty());
         publish(after, Some(buffering));

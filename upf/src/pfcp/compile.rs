@@ -15,8 +15,8 @@ use super::rules::{Refusal, RuleSet};
 use super::urr::Urrs;
 use crate::config::{ClassifierKind, N6Config};
 use crate::path::{
-    Action, FilterError, Measured, Meter, Meters, N3, Pdr, Places, Qer, REFERENCES_MAX, Rare, Rules, Session,
-    SessionState, Tunnel, network_instance, sdf_filters,
+    Action, FilterError, Measured, Meter, Meters, N3, Origin, Pdr, Places, Qer, REFERENCES_MAX, Rare, Rules,
+    Session, SessionState, Tunnel, network_instance, sdf_filters,
 };
 
 const TOO_MANY_ALTERNATIVES: &str = "the session's rules have too many alternatives";
@@ -78,7 +78,9 @@ pub(crate) fn compile(rules: &RuleSet, around: &Surroundings<'_>) -> Result<Sess
     }
     let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> = ue.v4.iter().copied().collect();
     let prefixes = ue.not_single();
-    let rare = (!prefixes.is_empty()).then(|| Box::new(Rare { prefixes }));
+    let origins = origins(rules)?;
+    let is_rare = !prefixes.is_empty() || !origins.is_empty();
+    let rare = is_rare.then(|| Box::new(Rare { prefixes, origins }));
     let mut teids: SmallVec<[u32; 2]> = rules.teids().collect();
     teids.sort_unstable();
     teids.dedup();
@@ -186,18 +188,18 @@ fn compile_pdr(
     if uplink && teid.is_none() {
         return Err(refuse(21, "a PDR of the access side needs an F-TEID"));
     }
-    if !uplink && own.is_empty() {
-        return Err(refuse(93, "a PDR of the core side needs a UE IP address"));
+    if teid.is_none() && own.is_empty() && ue.framed.is_empty() {
+        return Err(refuse(93, "a PDR of the core side needs a UE IP address or an F-TEID"));
     }
     let qfis: Vec<u8> = pdr.pdi.qfis.iter().map(|qfi| qfi.0).collect();
     let pdi = pdr_classifier::Pdi {
-        source_interface: source_interface(pdr.pdi.source_interface),
+        source_interface: source_interface(pdr.pdi.source_interface, teid.is_some()),
         f_teids: teid.map(|teid| pdr_classifier::FTeid { address: N3, teid }).into_iter().collect(),
         ue_ip: ue.ue_ip(if uplink { Side::Source } else { Side::Destination }),
         framed_routes: ue.others(),
         sdf_filters: filters,
-        // There is one N3, by whatever name.
-        network_instance: (!uplink)
+        // There is one N3, and N9 is on it, by whatever name.
+        network_instance: (teid.is_none())
             .then(|| pdr.pdi.network_instance.as_ref().and_then(|name| named(name, around)))
             .flatten()
             .map(network_instance),
@@ -215,14 +217,39 @@ fn compile_pdr(
     Ok((Pdr { id: pdr.pdr_id.0, action, qers: pdr_qers, usages: pdr_usages }, rule))
 }
 
-/// N6 is one interface here, by either name.
-fn source_interface(interface: Interface) -> SourceInterface {
-    match interface {
-        Interface::Access => SourceInterface::Access,
-        Interface::Core | Interface::N6Lan => SourceInterface::Core,
-        Interface::CpFunction => SourceInterface::CpFunction,
-        Interface::Four | Interface::Five => SourceInterface::FiveGVnInternal,
+/// The core is N9 where there is a tunnel. N6 is one interface here, by either name.
+fn source_interface(interface: Interface, tunnelled: bool) -> SourceInterface {
+    match (interface, tunnelled) {
+        (_, true) => origin(interface).interface(),
+        (Interface::Access, _) => SourceInterface::Access,
+        (Interface::Core | Interface::N6Lan, _) => SourceInterface::SgiLanN6Lan,
+        (Interface::CpFunction, _) => SourceInterface::CpFunction,
+        (Interface::Four | Interface::Five, _) => SourceInterface::FiveGVnInternal,
     }
+}
+
+/// Where the packets of a tunnel come from.
+fn origin(interface: Interface) -> Origin {
+    match interface {
+        Interface::Access => Origin::Access,
+        Interface::CpFunction => Origin::Control,
+        Interface::Core | Interface::N6Lan | Interface::Four | Interface::Five => Origin::Core,
+    }
+}
+
+/// TEIDs of other sides than the access, in their order. A tunnel has one side, which decides by which rules its
+/// packets go.
+fn origins(rules: &RuleSet) -> Result<Box<[(u32, Origin)]>, Refusal> {
+    let mut all = BTreeMap::new();
+    for pdr in rules.pdrs.values() {
+        let Some(FTeid::Assigned { teid, .. }) = pdr.pdi.f_teid else { continue };
+        let origin = origin(pdr.pdi.source_interface);
+        if *all.entry(teid).or_insert(origin) != origin {
+            let failed = FailedRuleId::Pdr(pdr.pdr_id);
+            return Err(Refusal::rule(failed, 21, "an F-TEID has one source interface"));
+        }
+    }
+    Ok(all.into_iter().filter(|(_, origin)| *origin != Origin::Access).collect())
 }
 
 const ACTIVATE_PREDEFINED_RULES: u16 = 106;
@@ -271,12 +298,17 @@ fn compile_far(far: &CreateFar, around: &Surroundings<'_>) -> Result<Action, Ref
     }
     let Some(to) = &far.forwarding_parameters else { return Ok(Action::Nowhere) };
     match (to.destination_interface, to.outer_header_creation) {
-        (_, Some(header)) => {
+        (interface, Some(header)) => {
             let (Some(teid), Some(address)) = (header.teid, header.ipv4) else {
                 return Err(Refusal::rule(failed, 84, "only GTP-U/UDP/IPv4 headers can be created"));
             };
             let peer = SocketAddrV4::new(address, tern_gtpu::PORT);
-            Ok(Action::ToAccess(Tunnel { teid, peer }))
+            let tunnel = Tunnel { teid, peer };
+            Ok(match interface {
+                Interface::Access => Action::ToAccess(tunnel),
+                Interface::CpFunction => Action::ToControl(tunnel),
+                _ => Action::ToCore(tunnel),
+            })
         }
         (Interface::Core | Interface::N6Lan, None) => {
             Ok(Action::ToNetwork(network(to.network_instance.as_ref(), around)))
