@@ -48,7 +48,7 @@ reasons! {
     RateExceeded = "rate_exceeded",
     /// A quota is used up.
     QuotaExhausted = "quota_exhausted",
-    /// The FAR forwards to where nothing leads.
+    /// The FAR forwards to where nothing leads, or an IPv6 packet to a link of IPv4.
     NoWay = "no_way",
     /// The buffer of the session is full.
     BufferFull = "buffer_full",
@@ -56,7 +56,7 @@ reasons! {
     SendFailed = "send_failed",
     /// Longer than the way takes, and not to be fragmented. Its sender is told.
     TooLong = "too_long",
-    /// A fragment of a GTP-U packet: they are not put together again.
+    /// A fragment of a GTP-U packet whose others did not come, or contradict it, or were too many.
     OuterFragment = "outer_fragment",
     /// The next hop's Ethernet address is not known, or there is no next hop.
     NoNeighbour = "no_neighbour",
