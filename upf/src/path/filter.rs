@@ -168,9 +168,10 @@ mod tests {
         let pdr = Pdr { id: PdrId(1), precedence: 1, pdi };
         let mut rules = LinkedList::new();
         rules.insert(&pdr.compile(&Filters::new()).expect("compiles")).expect("there is room");
-        let key = match uplink {
-            true => tunnelled_key(flow, &[], Origin::Access, 1, None),
-            false => downlink_key(flow, &[], 0),
+        let key = if uplink {
+            tunnelled_key(flow, &[], Origin::Access, 1, None)
+        } else {
+            downlink_key(flow, &[], 0)
         };
         rules.classify(&key).is_some()
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
 use super::signalling::Allowance;
-use super::{Command, Event, Packet, PathCounters, Session, Side, Tables, Tunnel};
+use super::{Command, Event, Packet, PathCounters, Session, Tables, Tunnel};
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -160,7 +160,7 @@ mod tests {
 
     use tern_pfcp::{ApplyAction, Name};
 
-    use super::super::DropReason;
+    use super::super::{DropReason, Side};
     use super::*;
     use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
 

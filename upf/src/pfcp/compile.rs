@@ -199,7 +199,8 @@ fn compile_pdr(
         framed_routes: ue.others(),
         sdf_filters: filters,
         // There is one N3, and N9 is on it, by whatever name.
-        network_instance: (teid.is_none())
+        network_instance: teid
+            .is_none()
             .then(|| pdr.pdi.network_instance.as_ref().and_then(|name| named(name, around)))
             .flatten()
             .map(network_instance),
