@@ -38,7 +38,7 @@ bench-classifier: ## classifiers of packets against their goals; FILTERS=path ad
 	@scripts/setup build
 	@scripts/bench-classifier $(if $(FILTERS),--filters "$(FILTERS)")
 
-bench-upf: ## the user plane in process against its goals
+bench-upf: ## the user plane against its goals: in process, between processes, between namespaces
 	@scripts/setup build dpdk
 	@scripts/bench-upf
 
@@ -47,7 +47,7 @@ mutations: ## each patch of tests/mutations must make its named test fail
 	@scripts/mutations all
 
 stress: ## the long forms of the tests
-	@scripts/setup build run oracle
+	@scripts/setup build run oracle dpdk
 	@scripts/stress
 
 fuzz: ## the fuzz targets of N4 and N3, SECONDS=20 each; TARGETS="upf_n4 …" names some

@@ -1,15 +1,17 @@
 //! Finds DPDK, of a version that this was made for, and compiles the shim against its headers; or says
 //! what is missing. Without the feature `dpdk` it does nothing.
 
+mod version;
+
 use std::process::Command;
 
-/// Versions whose ports behave as the shim expects: those of Debian 12 and Ubuntu 24.04.
-const VERSIONS: [&str; 2] = ["22.11", "23.11"];
-/// What the shim calls. Drivers are not among them: DPDK loads them by itself.
-const LIBRARIES: [&str; 6] = ["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_net"];
+/// What the shim calls. Of drivers only the one of rings is called; DPDK loads them all by itself.
+const LIBRARIES: [&str; 7] =
+    ["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_net", "rte_net_ring"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=version.rs");
     println!("cargo::rerun-if-changed=shim");
     if std::env::var_os("CARGO_FEATURE_DPDK").is_none() {
         return;
@@ -20,14 +22,7 @@ fn main() {
 }
 
 fn build() -> Result<(), String> {
-    let version = pkg_config("--modversion")?;
-    let known = |known: &&str| version == **known || version.starts_with(&format!("{known}."));
-    if !VERSIONS.iter().any(known) {
-        return Err(format!(
-            "DPDK {version} is installed; tern is made for DPDK {} (feature `dpdk`)",
-            VERSIONS.join(" and ")
-        ));
-    }
+    version::check(&pkg_config("--modversion")?)?;
     let mut shim = cc::Build::new();
     shim.file("shim/shim.c").warnings_into_errors(true).extra_warnings(false);
     for flag in pkg_config("--cflags")?.split_whitespace() {

@@ -32,6 +32,14 @@ impl Rule {
         self
     }
 
+    /// The rule as it is for packets that have this value in this lane: what it asks of the lane is left out, and
+    /// boxes where the value is not are too.
+    #[must_use]
+    pub fn given(mut self, lane: Lane, value: u32) -> Self {
+        self.regions = self.regions.iter().filter_map(|region| region.given(lane, value)).collect();
+        self
+    }
+
     /// Its place among others.
     pub const fn rank(&self) -> Rank {
         self.rank

@@ -178,9 +178,16 @@ impl Key {
     #[inline]
     #[must_use]
     pub fn with_address(mut self, side: Side, address: IpAddr) -> Self {
+        self.set_address(side, address);
+        self
+    }
+
+    /// Sets an address, and the IP version that it is of.
+    #[inline]
+    pub fn set_address(&mut self, side: Side, address: IpAddr) {
         let first = side.first_lane();
         self.lanes[first..first + 4].copy_from_slice(&address_lanes(address));
-        self.with(Lane::IpVersion, if address.is_ipv4() { 4 } else { 6 })
+        self.set(Lane::IpVersion, if address.is_ipv4() { 4 } else { 6 });
     }
 
     /// The key of a packet that came through this tunnel.

@@ -135,6 +135,31 @@ impl Region {
         (both.beyond.qfis != 0).then_some(both)
     }
 
+    /// The box as it is for keys with this value in this lane, unless that is nothing.
+    pub(crate) fn given(&self, lane: Lane, value: u32) -> Option<Self> {
+        let at = lane as usize;
+        if !(self.low[at]..=self.high[at]).contains(&value) {
+            return None;
+        }
+        let mut region = self.clone();
+        (region.low[at], region.high[at]) = (0, u32::MAX);
+        region.used &= !(1 << at);
+        if let Some(place) = MASKED.iter().position(|&known| known == lane) {
+            if !self.beyond.masks[place].matches(value) {
+                return None;
+            }
+            region.beyond.masks[place] = Masked::default();
+        }
+        if lane == Lane::Qfi {
+            if self.beyond.qfis != u64::MAX && (value >= u64::BITS || self.beyond.qfis >> value & 1 == 0) {
+                return None;
+            }
+            region.beyond.qfis = u64::MAX;
+        }
+        region.irregular = region.beyond != Beyond::NOTHING;
+        Some(region)
+    }
+
     /// Whether the key is in the box.
     pub(crate) fn matches(&self, key: &Key) -> bool {
         let mut rest = self.used;

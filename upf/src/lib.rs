@@ -5,6 +5,7 @@
 //! what `io` gives them: sockets and TUN devices of the kernel, or ports of DPDK.
 
 mod config;
+mod index;
 mod io;
 mod net;
 mod path;
@@ -19,6 +20,8 @@ pub use config::{
     WORKERS_MAX,
 };
 pub use io::{BURST, PacketIo};
+#[cfg(feature = "dpdk")]
+pub use io::{EthernetIo, Port, dpdk_io, worker_of_ue};
 pub use net::run;
 pub use path::{DropReason, PACKET_MAX, Packet, Side, Worker};
 pub use user_plane::UserPlane;

@@ -1,16 +1,22 @@
 /* DPDK's inline functions, called for a burst at a time. */
 #include "shim.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
 /* Frames of one call: the arrays here are of this length. */
 #define BURST_MAX 64
+/* Queues of a cable's end: what its driver takes. */
+#define CABLE_QUEUES_MAX 16
 
 int tern_eal_init(int argc, char **argv)
 {
@@ -37,6 +43,28 @@ int tern_pool_create(const char *name, uint32_t buffers, uint16_t room, void **p
     *pool = rte_pktmbuf_pool_create(name, buffers, BURST_MAX * 2, 0, RTE_PKTMBUF_HEADROOM + room,
                                     (int)rte_socket_id());
     return *pool == NULL ? -rte_errno : 0;
+}
+
+int tern_cable(const char *one, const char *other, uint16_t queues, uint32_t frames)
+{
+    struct rte_ring *rings[2][CABLE_QUEUES_MAX];
+    const char *ends[2] = { one, other };
+    unsigned int node = rte_socket_id() == (unsigned int)SOCKET_ID_ANY ? 0 : rte_socket_id();
+    if (queues > CABLE_QUEUES_MAX)
+        return -EINVAL;
+    for (int end = 0; end < 2; end++) {
+        for (uint16_t queue = 0; queue < queues; queue++) {
+            char name[RTE_RING_NAMESIZE];
+            snprintf(name, sizeof name, "%s_%u", ends[end], queue);
+            rings[end][queue] = rte_ring_create(name, frames, (int)node, RING_F_SP_ENQ | RING_F_SC_DEQ);
+            if (rings[end][queue] == NULL)
+                return -rte_errno;
+        }
+    }
+    for (int end = 0; end < 2; end++)
+        if (rte_eth_from_rings(ends[end], rings[1 - end], queues, rings[end], queues, node) < 0)
+            return -rte_errno;
+    return 0;
 }
 
 int tern_port_find(const char *name, uint16_t *port)
@@ -150,4 +178,44 @@ void tern_free(struct tern_frame *frames, uint16_t count)
 {
     for (uint16_t at = 0; at < count; at++)
         rte_pktmbuf_free(frames[at].mbuf);
+}
+
+int tern_inbox_create(const char *name, uint32_t frames, void **inbox)
+{
+    *inbox = rte_ring_create(name, frames, SOCKET_ID_ANY, RING_F_SC_DEQ);
+    return *inbox == NULL ? -rte_errno : 0;
+}
+
+void tern_inbox_free(void *inbox)
+{
+    void *mbuf;
+    while (rte_ring_dequeue(inbox, &mbuf) == 0)
+        rte_pktmbuf_free(mbuf);
+    rte_ring_free(inbox);
+}
+
+uint16_t tern_give(void *inbox, struct tern_frame *frames, uint16_t count)
+{
+    struct rte_mbuf *mbufs[BURST_MAX];
+    uint16_t wanted = RTE_MIN(count, BURST_MAX), given;
+    for (uint16_t at = 0; at < wanted; at++)
+        mbufs[at] = frames[at].mbuf;
+    given = (uint16_t)rte_ring_enqueue_burst(inbox, (void **)mbufs, wanted, NULL);
+    if (given < wanted)
+        rte_pktmbuf_free_bulk(&mbufs[given], wanted - given);
+    return given;
+}
+
+uint16_t tern_take(void *inbox, struct tern_frame *frames, uint16_t most)
+{
+    struct rte_mbuf *mbufs[BURST_MAX];
+    uint16_t taken = (uint16_t)rte_ring_dequeue_burst(inbox, (void **)mbufs, RTE_MIN(most, BURST_MAX), NULL);
+    for (uint16_t at = 0; at < taken; at++)
+        (void)describe(mbufs[at], &frames[at]);
+    return taken;
+}
+
+uint64_t tern_tsc_hz(void)
+{
+    return rte_get_tsc_hz();
 }

@@ -9,6 +9,8 @@ use crate::ffi;
 
 /// Where huge pages of 2 MiB are counted.
 const HUGE_PAGES_FREE: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+/// Frames on their way in each direction of a cable's queue; a power of two, one more than that.
+const CABLE_FRAMES: u32 = 1_024;
 /// Huge pages in a mebibyte, inverted.
 const MIB_PER_HUGE_PAGE: u32 = 2;
 
@@ -72,6 +74,23 @@ impl Eal {
     pub fn has_huge_pages(&self) -> bool {
         self.huge
     }
+
+    /// Makes two ports in memory, each the other's other end, with so many queues: a queue of one leads to
+    /// the queue of the same number of the other. Their names, for [`Port::start`](crate::Port::start).
+    pub fn cable(&self, one: &str, other: &str, queues: u16) -> Result<[String; 2], DpdkError> {
+        let text = |name: &str| CString::new(name).map_err(|_| DpdkError::Nul(name.to_owned()));
+        let ends = [text(one)?, text(other)?];
+        // SAFETY: DPDK runs; two strings with a NUL, which are copied.
+        let code = unsafe { ffi::tern_cable(ends[0].as_ptr(), ends[1].as_ptr(), queues, CABLE_FRAMES) };
+        DpdkError::check(code, || format!("lay a cable between {one} and {other}"))?;
+        Ok([one, other].map(|name| format!("net_ring_{name}")))
+    }
+
+    /// Cycles of the processor's time stamp counter in a second.
+    pub fn tsc_hz(&self) -> u64 {
+        // SAFETY: no argument; DPDK runs, and has measured it.
+        unsafe { ffi::tern_tsc_hz() }
+    }
 }
 
 fn start(options: &Options) -> Result<Eal, DpdkError> {
@@ -119,13 +138,20 @@ fn arguments(options: &Options, huge: bool) -> Vec<String> {
     arguments
 }
 
-/// `0000:01:00.0` or `01:00.0`, perhaps with arguments behind a comma.
-pub(crate) fn is_pci(device: &str) -> bool {
+/// Whether a device is a PCI address, `0000:01:00.0` or `01:00.0`, perhaps with arguments behind a comma; it
+/// is a virtual device otherwise.
+pub fn is_pci(device: &str) -> bool {
     let address = device.split(',').next().unwrap_or_default();
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
     address.contains('.')
         && (2..=3).contains(&address.split(':').count())
         && address.split([':', '.']).all(is_number)
+}
+
+/// A device as DPDK names its port: without arguments, and a PCI address with its domain.
+pub fn port_name(device: &str) -> String {
+    let name = device.split(',').next().unwrap_or_default();
+    if is_pci(name) && name.split(':').count() == 2 { format!("0000:{name}") } else { name.to_owned() }
 }
 
 fn huge_pages_free() -> u32 {
@@ -166,6 +192,17 @@ mod tests {
         }
         for device in ["net_af_packet0,iface=eth1", "net_null0", "net_pcap0,rx_pcap=a.b:c", "", "1.2"] {
             assert!(!is_pci(device), "{device}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_named_without_arguments_and_with_its_domain() {
+        for (device, name) in [
+            ("01:00.1", "0000:01:00.1"),
+            ("0000:5e:00.0,queues=4", "0000:5e:00.0"),
+            ("net_af_packet0,iface=eth1", "net_af_packet0"),
+        ] {
+            assert_eq!(port_name(device), name);
         }
     }
 

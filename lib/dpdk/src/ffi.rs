@@ -41,10 +41,16 @@ unsafe extern "C" {
     ) -> c_int;
     pub(crate) fn tern_port_find(name: *const c_char, port: *mut u16) -> c_int;
     pub(crate) fn tern_port_about(port: u16, about: *mut About) -> c_int;
+    pub(crate) fn tern_cable(one: *const c_char, other: *const c_char, queues: u16, frames: u32) -> c_int;
     pub(crate) fn tern_port_start(port: u16, queues: u16, mtu: u16, pool: *mut c_void) -> c_int;
     pub(crate) fn tern_port_stop(port: u16);
     pub(crate) fn tern_receive(port: u16, queue: u16, frames: *mut Frame, most: u16) -> u16;
     pub(crate) fn tern_allocate(pool: *mut c_void, frames: *mut Frame, count: u16) -> u16;
     pub(crate) fn tern_send(port: u16, queue: u16, frames: *mut Frame, count: u16) -> u16;
     pub(crate) fn tern_free(frames: *mut Frame, count: u16);
+    pub(crate) fn tern_inbox_create(name: *const c_char, frames: u32, inbox: *mut *mut c_void) -> c_int;
+    pub(crate) fn tern_inbox_free(inbox: *mut c_void);
+    pub(crate) fn tern_give(inbox: *mut c_void, frames: *mut Frame, count: u16) -> u16;
+    pub(crate) fn tern_take(inbox: *mut c_void, frames: *mut Frame, most: u16) -> u16;
+    pub(crate) fn tern_tsc_hz() -> u64;
 }

@@ -4,6 +4,9 @@
 //! on the version of DPDK, and nothing is generated. Frames are octets in buffers of DPDK's; who receives one
 //! sees it until the call returns, who sends one writes it in place.
 //!
+//! A port may have several queues, one for each thread. A frame that came on a queue and belongs to another
+//! thread goes to its inbox, a ring, without being copied.
+//!
 //! Without the feature `dpdk` the crate is empty.
 #![cfg(feature = "dpdk")]
 
@@ -12,6 +15,6 @@ mod error;
 mod ffi;
 mod port;
 
-pub use eal::{Eal, Memory, Options};
+pub use eal::{Eal, Memory, Options, is_pci, port_name};
 pub use error::DpdkError;
 pub use port::{BURST, Port, Queue};

@@ -6,6 +6,7 @@ pub mod criterion;
 mod goals;
 pub mod machine;
 pub mod place;
+pub mod plot;
 mod report;
 mod spread;
 mod table;

@@ -77,6 +77,11 @@ impl<Series: Serialize> Report<Series> {
         &self.machine
     }
 
+    /// The lines of the goals table.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
     /// A line of the goals table.
     pub fn row(&mut self, row: Row) {
         println!("  {}", row.line());

@@ -3,6 +3,6 @@
 pub mod cpu;
 pub mod load;
 pub mod n2;
-pub mod plot;
 
 pub use tern_figures::Spread;
+pub use tern_figures::plot;

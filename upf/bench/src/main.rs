@@ -1,16 +1,35 @@
-//! `make bench-upf`: the user plane in process, against its goals.
-//!
-//! The loop of a worker thread is the shipped one; its packets come out of nothing and go nowhere, so what is
-//! measured is what the user plane itself costs. What the interfaces cost is not in it.
+//! `make bench-upf`: the user plane against its goals, on three levels. In process the loop of a worker thread is
+//! the shipped one, its packets come out of nothing and go nowhere, or its ports are DPDK's without a device. In
+//! two processes the whole UPF has a generator on another core. In namespaces packets come by the kernel.
 
+mod child;
 mod floor;
+#[cfg(feature = "dpdk")]
+mod frames;
+#[cfg(feature = "dpdk")]
+mod generator;
+#[cfg(feature = "dpdk")]
+mod io;
 mod memory;
+mod n4;
+#[cfg(feature = "dpdk")]
+mod namespaces;
+#[cfg(feature = "dpdk")]
+#[path = "../../../tests/src/netns.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod netns;
 mod pfcp;
 mod pipeline;
+#[cfg(feature = "dpdk")]
+mod ports;
+#[cfg(feature = "dpdk")]
+mod processes;
 mod report;
 mod scene;
 mod smf;
 mod source;
+#[cfg(feature = "dpdk")]
+mod testpmd;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +60,9 @@ struct Arguments {
     /// Sessions of the largest scene.
     #[arg(long, default_value_t = 1_000_000)]
     sessions: usize,
+    /// Part of a measurement, as standard input says.
+    #[arg(long, hide = true)]
+    child: bool,
 }
 
 /// A part of the bench.
@@ -54,6 +76,16 @@ enum Section {
     Pfcp,
     /// Memory of a session.
     Memory,
+    /// PFCP requests to the whole UPF, over UDP.
+    N4,
+    /// Packets on ports of DPDK without a device, in process.
+    Io,
+    /// Two workers beside one.
+    Workers,
+    /// Packets between two processes.
+    Processes,
+    /// Packets by the kernel, between network namespaces.
+    Namespaces,
 }
 
 /// What all measurements need.
@@ -67,7 +99,9 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
-    tern_figures::exit_code("tern-upf-bench", bench(Arguments::parse()))
+    let arguments = Arguments::parse();
+    let is_whole = if arguments.child { child::Role::play().map(|()| true) } else { bench(arguments) };
+    tern_figures::exit_code("tern-upf-bench", is_whole)
 }
 
 /// Whether every measurement could be made.
@@ -97,6 +131,25 @@ impl Section {
             Self::Rules => pipeline::by_rules(bench, report),
             Self::Pfcp => pfcp::measure(bench, report),
             Self::Memory => memory::measure(bench, report),
+            Self::N4 => n4::measure(bench, report),
+            #[cfg(not(feature = "dpdk"))]
+            Self::Io | Self::Workers | Self::Processes | Self::Namespaces => {
+                println!("  skipped: built without DPDK (`scripts/setup dpdk`)");
+                Ok(())
+            }
+            #[cfg(feature = "dpdk")]
+            Self::Io => io::measure(bench, report),
+            #[cfg(feature = "dpdk")]
+            Self::Workers => io::workers(bench, report),
+            #[cfg(feature = "dpdk")]
+            Self::Processes => processes::measure(bench, report),
+            #[cfg(feature = "dpdk")]
+            Self::Namespaces if !rustix::process::geteuid().is_root() => {
+                println!("  skipped: network namespaces need root");
+                Ok(())
+            }
+            #[cfg(feature = "dpdk")]
+            Self::Namespaces => namespaces::measure(bench, report),
         }
     }
 }

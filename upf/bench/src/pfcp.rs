@@ -60,7 +60,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// A handover: the downlink tunnel ends elsewhere.
-fn handover(number: usize) -> SessionModificationRequest {
+pub fn handover(number: usize) -> SessionModificationRequest {
     let header = OuterHeaderCreation::gtpu_v4(number as u32 | 0x8000_0000, [198, 51, 100, 2].into());
     SessionModificationRequest {
         update_far: vec![UpdateFar {

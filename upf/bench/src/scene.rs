@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
 use tern_pfcp::*;
 use tern_types::{Instant, Random};
 use tern_upf::{ClassifierKind, Config, UserPlane};
@@ -19,7 +20,8 @@ pub const FIRST_PORT: u16 = 1_000;
 const UE_BASE: u32 = u32::from_be_bytes([10, 0, 0, 0]);
 /// Addresses of UEs.
 pub const SESSIONS_MAX: usize = (1 << 24) - 2;
-const GNB: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+/// The gNB.
+pub const GNB: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// Far more than the bench sends, so that the meters are asked and never refuse.
 const RATE_KBPS: u64 = 1_000_000_000;
 /// Rules of one request: a datagram holds no more.
@@ -149,12 +151,14 @@ fn gnb_teid(number: usize) -> u32 {
 }
 
 /// A session as its packets name it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct End {
     /// Of uplink packets.
     pub teid: u32,
     /// The UE.
     pub ue: Ipv4Addr,
+    /// The user plane's end of its PFCP session.
+    pub seid: u64,
 }
 
 /// An associated SMF and a user plane.
@@ -170,7 +174,12 @@ pub struct Scene {
 impl Scene {
     /// Without sessions.
     pub fn new(shape: &Shape) -> Result<Self> {
-        let mut plane = UserPlane::new(&shape.config(), STARTED, Random::from_seed([5; 32]));
+        Self::with(&shape.config())
+    }
+
+    /// Without sessions, with this configuration.
+    pub fn with(config: &Config) -> Result<Self> {
+        let mut plane = UserPlane::new(config, STARTED, Random::from_seed([5; 32]));
         let smf = Smf::associate(&mut plane, STARTED + UserPlane::STARTS_IN)?;
         Ok(Self { plane, smf, ends: Vec::new() })
     }
@@ -183,7 +192,7 @@ impl Scene {
             let seid = answer.up_f_seid.with_context(|| format!("refused with {}", answer.cause))?.seid;
             let f_teid = answer.created_pdr.first().and_then(|created| created.f_teid);
             let Some(FTeid::Assigned { teid, .. }) = f_teid else { bail!("no F-TEID") };
-            self.ends.push(End { teid, ue: ue_address(number) });
+            self.ends.push(End { teid, ue: ue_address(number), seid });
             for addition in shape.additions(number) {
                 let answer = self.smf.ask_about(&mut self.plane, seid, addition)?;
                 let Message::SessionModificationResponse(answer) = answer else { bail!("{answer:?}") };

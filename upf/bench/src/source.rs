@@ -44,10 +44,13 @@ impl Direction {
 
 /// What differs from packet to packet.
 #[derive(Clone, Copy)]
-struct Hit {
-    teid: u32,
-    ue: Ipv4Addr,
-    port: u16,
+pub struct Hit {
+    /// Of the uplink tunnel.
+    pub teid: u32,
+    /// The UE.
+    pub ue: Ipv4Addr,
+    /// The server's port.
+    pub port: u16,
 }
 
 /// Packets in an order; each session about as often as any other, each rule as well.
@@ -73,6 +76,11 @@ impl Trace {
             hits.swap(last, random.u32() as usize % (last + 1));
         }
         Self { hits: hits.into(), direction }
+    }
+
+    /// All of it.
+    pub fn hits(&self) -> Arc<[Hit]> {
+        self.hits.clone()
     }
 
     /// The interfaces of one worker, which get `burst` packets at once.

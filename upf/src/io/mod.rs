@@ -10,7 +10,11 @@ mod n3;
 mod tun;
 mod wake;
 
+#[cfg(feature = "dpdk")]
+pub use dpdk::dpdk_io;
 pub(crate) use dpdk::dpdk_workers;
+#[cfg(feature = "dpdk")]
+pub use ethernet::{EthernetIo, Port, worker_of_ue};
 pub(crate) use kernel::KernelIo;
 pub(crate) use tun::TunDevice;
 use wake::Wake;

@@ -4,7 +4,6 @@
 use std::net::SocketAddrV4;
 use std::sync::atomic::Ordering;
 
-use pdr_classifier::prefetch;
 use smallvec::SmallVec;
 use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
@@ -79,8 +78,21 @@ impl Look {
         }
     }
 
+    /// Asks for what finding the session needs.
     #[inline]
-    fn session<'t>(&self, packet: &Packet, tables: &'t Tables) -> Option<&'t Session> {
+    fn prefetch(&self, tables: &Tables) {
+        match self {
+            Self::Tunnelled { teid, .. } => tables.prefetch_teid(*teid),
+            Self::Plain { flow: Flow { ends: Ends::V4 { destination, .. }, .. }, .. } => {
+                tables.prefetch_address(*destination);
+            }
+            Self::Plain { .. } | Self::Message | Self::Unreadable(_) | Self::Unsound(_) => {}
+        }
+    }
+
+    /// Where the session is.
+    #[inline]
+    fn slot(&self, packet: &Packet, tables: &Tables) -> Option<u32> {
         match self {
             Self::Tunnelled { teid, .. } => tables.by_teid(*teid),
             Self::Plain { flow, .. } => match flow.ends {
@@ -97,19 +109,15 @@ impl Look {
         match self {
             Self::Tunnelled { teid, qfi, front, flow: Ok(flow) } => {
                 let origin = session.origin(*teid);
-                let rules = if origin == Origin::Access { &session.uplink } else { &session.downlink };
+                let shared = &session.rules;
+                let rules = if origin == Origin::Access { &shared.uplink } else { &shared.downlink };
                 rules.find(&tunnelled_key(flow, packet.behind(*front), origin, *teid, *qfi))
             }
             Self::Plain { network, flow } => {
-                session.downlink.find(&downlink_key(flow, packet.bytes(), *network))
+                session.rules.downlink.find(&downlink_key(flow, packet.bytes(), *network))
             }
             _ => None,
         }
-    }
-
-    #[inline]
-    const fn is_uplink(&self) -> bool {
-        !matches!(self, Self::Plain { .. })
     }
 }
 
@@ -166,24 +174,29 @@ pub(crate) fn process(
     for burst in packets.chunks_mut(BURST) {
         // Filled where they stay: a move of them would cost more than they do.
         let mut looks: SmallVec<[Look; BURST]> = SmallVec::new();
-        burst.iter().for_each(|packet| looks.push(Look::at(packet)));
-        let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
+        for packet in burst.iter() {
+            let look = Look::at(packet);
+            look.prefetch(tables);
+            looks.push(look);
+        }
+        let mut slots: SmallVec<[Option<u32>; BURST]> = SmallVec::new();
         for (look, packet) in looks.iter().zip(burst.iter()) {
-            let session = look.session(packet, tables);
-            session.iter().for_each(|session| session.prefetch(look.is_uplink()));
+            let slot = look.slot(packet, tables);
+            slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
+            slots.push(slot);
+        }
+        let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
+        for slot in slots {
+            let session = slot.and_then(|slot| tables.session(slot));
+            session.iter().for_each(|session| session.prefetch());
             sessions.push(session);
         }
-        for (session, look) in sessions.iter().zip(&looks) {
-            session.iter().for_each(|session| session.prefetch_rest(look.is_uplink()));
-        }
-        let mut rules: SmallVec<[Option<&Pdr>; BURST]> = SmallVec::new();
-        for ((session, look), packet) in sessions.iter().zip(&looks).zip(burst.iter()) {
-            let rule = session.and_then(|session| look.rule(packet, session));
-            rule.iter().for_each(|rule| prefetch(*rule));
-            rules.push(rule);
+        for session in sessions.iter().flatten() {
+            session.prefetch_rest();
         }
         let mut forwarded = Forwarded::default();
-        for (((packet, look), session), rule) in burst.iter_mut().zip(&looks).zip(sessions).zip(rules) {
+        for ((packet, look), session) in burst.iter_mut().zip(&looks).zip(sessions) {
+            let rule = session.and_then(|session| look.rule(packet, session));
             let verdict = decide(context, &mut forwarded, packet, look, session, rule);
             let verdict = verdict.unwrap_or_else(|reason| {
                 context.counters.dropped(reason);
@@ -238,7 +251,7 @@ fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>)
         }
         Ends::V6 { .. } => {
             let ends = ipv6::addresses(packet);
-            let is_tunnelled = || rule.is_some_and(|rule| rule.action.tunnel().is_some());
+            let is_tunnelled = || rule.is_some_and(|rule| session.action(rule).tunnel().is_some());
             session.is_foreign(ends.0.into()) && !(ipv6::is_of_link(ends) && is_tunnelled())
         }
     }
@@ -259,7 +272,8 @@ fn enforce(
     if qers.clone().any(|qer| !qer.is_open(uplink)) {
         return Err(DropReason::GateClosed);
     }
-    match rule.action {
+    let action = session.action(rule);
+    match action {
         Action::Drop => return Err(DropReason::FarDrop),
         Action::Nowhere => return Err(DropReason::NoWay),
         Action::Buffer { notify } => return buffer(context, session, rule, notify, packet, came),
@@ -276,7 +290,7 @@ fn enforce(
         session.state.touch(context.now_ns);
     }
     count(context, session, rule, uplink, octets);
-    match rule.action {
+    match action {
         Action::ToNetwork(network) => {
             forwarded.add(true, octets);
             Ok(Verdict::ToNetwork(network))

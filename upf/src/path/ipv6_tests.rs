@@ -104,7 +104,10 @@ fn when_the_prefix_is_not_of_64_bits_then_it_is_as_long_as_is_said_and_the_longe
     assert_eq!(bench.uplink(&gtpu(narrow, Some(9), &udp6(UE6, SERVER6))).0, TO_N6);
     assert_eq!(bench.uplink(&gtpu(narrow, Some(9), &udp6(far, SERVER6))).0, SPOOFED);
     assert_eq!(bench.downlink(&udp6(SERVER6, beyond)).0, UNKNOWN_UE);
-    let found = |address: Ipv6Addr| bench.tables.by_prefix(address.into()).map(|session| session.teids[0]);
+    let found = |address: Ipv6Addr| {
+        let slot = bench.tables.by_prefix(address.into())?;
+        bench.tables.session(slot).map(|session| session.teids[0])
+    };
     assert_eq!((found(far), found(UE6)), (Some(wide), Some(narrow)));
     for wrong in [
         UeIpAddress { ipv6_delegation_bits: Some(65), ..prefix6() },
@@ -318,7 +321,8 @@ fn when_networks_are_behind_a_ue_then_the_longest_prefix_leads_to_it_and_its_sou
     assert_eq!(bench.uplink(&gtpu(wide, Some(9), &udp6(host6, SERVER6))).0, TO_N6);
     // The more particular network is the other UE's.
     let theirs = Ipv4Addr::new(192, 168, 7, 1);
-    let found = bench.tables.by_address(theirs).map(|session| session.ue_addresses[0]);
+    let slot = bench.tables.by_address(theirs);
+    let found = slot.and_then(|slot| bench.tables.session(slot)).map(|session| session.ue_addresses[0]);
     assert_eq!(found, Some(Ipv4Addr::new(10, 45, 0, 3)));
     for address in [Ipv4Addr::new(192, 169, 0, 1), Ipv4Addr::new(172, 17, 0, 1)] {
         assert_eq!(bench.downlink(&udp(SERVER, address, (2, 1), 60)).0, UNKNOWN_UE, "{address}");

@@ -41,14 +41,21 @@ impl Origin {
 /// What a packet of a tunnel shows to the rules; `packet` is the user's.
 #[inline]
 pub(crate) fn tunnelled_key(flow: &Flow, packet: &[u8], from: Origin, teid: u32, qfi: Option<u8>) -> Key {
-    let key = key(flow, packet, from.interface()).with_tunnel(N3, teid);
-    qfi.map_or(key, |qfi| key.with(Lane::Qfi, u32::from(qfi)))
+    let mut key = key(flow, packet, from.interface());
+    key.set(Lane::TunnelAddress, N3.get());
+    key.set(Lane::Teid, teid);
+    if let Some(qfi) = qfi {
+        key.set(Lane::Qfi, u32::from(qfi));
+    }
+    key
 }
 
 /// What a packet of a data network shows to the rules.
+#[inline]
 pub(crate) fn downlink_key(flow: &Flow, packet: &[u8], network: u16) -> Key {
-    key(flow, packet, SourceInterface::SgiLanN6Lan)
-        .with(Lane::NetworkInstance, network_instance(network).get())
+    let mut key = key(flow, packet, SourceInterface::SgiLanN6Lan);
+    key.set(Lane::NetworkInstance, network_instance(network).get());
+    key
 }
 
 /// The number of a data network in the rules, from its index.
@@ -56,16 +63,20 @@ pub(crate) fn network_instance(network: u16) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(u32::from(network))
 }
 
+// Set in place: each copy of a key is two lines of memory.
 #[inline]
 fn key(flow: &Flow, packet: &[u8], from: SourceInterface) -> Key {
-    let key = Key::new().with(Lane::SourceInterface, from as u32);
-    let key = match flow.ends {
+    let mut key = Key::new();
+    key.set(Lane::SourceInterface, from as u32);
+    match flow.ends {
         Ends::V4 { source, destination } => {
-            key.with_address(Side::Source, source.into()).with_address(Side::Destination, destination.into())
+            key.set_address(Side::Source, source.into());
+            key.set_address(Side::Destination, destination.into());
         }
-        Ends::V6 { flow_label } => with_v6(key, packet, flow_label),
-    };
-    let mut key = key.with(Lane::Protocol, u32::from(flow.protocol)).with(Lane::Tos, u32::from(flow.tos));
+        Ends::V6 { flow_label } => set_v6(&mut key, packet, flow_label),
+    }
+    key.set(Lane::Protocol, u32::from(flow.protocol));
+    key.set(Lane::Tos, u32::from(flow.tos));
     if let Some((source, destination)) = flow.ports {
         key.set(Lane::SourcePort, u32::from(source));
         key.set(Lane::DestinationPort, u32::from(destination));
@@ -77,14 +88,21 @@ fn key(flow: &Flow, packet: &[u8], from: SourceInterface) -> Key {
 }
 
 #[inline(never)]
-fn with_v6(key: Key, packet: &[u8], flow_label: u32) -> Key {
+fn set_v6(key: &mut Key, packet: &[u8], flow_label: u32) {
     let (source, destination) = addresses(packet);
-    key.with_address(Side::Source, source.into())
-        .with_address(Side::Destination, destination.into())
-        .with(Lane::FlowLabel, flow_label)
+    key.set_address(Side::Source, source.into());
+    key.set_address(Side::Destination, destination.into());
+    key.set(Lane::FlowLabel, flow_label);
 }
 
-/// The rules of one session and direction.
+/// The rules of any number of sessions that differ only in what the rules' places lead to.
+#[derive(Debug)]
+pub(crate) struct SharedRules {
+    pub(crate) uplink: Rules,
+    pub(crate) downlink: Rules,
+}
+
+/// The rules of one direction.
 #[derive(Debug)]
 pub(crate) struct Rules {
     /// In the order of their PDR IDs. What the set calls a rule is its place here.
@@ -129,14 +147,6 @@ impl Rules {
             Set::LinkedList(set) => set.classify(key),
         }?;
         self.rules.get(place as usize)
-    }
-
-    /// Asks for what finds a rule.
-    #[inline]
-    pub(crate) fn prefetch(&self) {
-        if let Set::Hybrid(set) = &self.set {
-            set.prefetch();
-        }
     }
 
     /// All rules.

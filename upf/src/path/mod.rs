@@ -32,13 +32,17 @@ pub use drops::DropReason;
 pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
+pub(crate) use flow::{Ends, Flow};
+#[cfg(test)]
 pub(crate) use forward::{Context, Verdict, process};
-pub(crate) use lookup::{N3, Origin, Rules, network_instance};
+pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
+#[cfg(test)]
+pub(crate) use lookup::{downlink_key, tunnelled_key};
 pub(crate) use meter::{Meter, Meters, Qer};
 pub use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use prefixes::Prefixes;
 pub(crate) use session::{
-    Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Session, SessionState, Tunnel,
+    Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Session, SessionState, Tunnel, slot_of,
 };
 pub(crate) use signalling::Allowance;
 pub(crate) use tables::Tables;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
-use super::{Origin, Qer, Rules, Side, Usage};
+use super::{Origin, Qer, SharedRules, Side, Usage};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
@@ -50,11 +50,13 @@ impl Action {
     }
 }
 
-/// What a packet detection rule refers to.
+/// What a packet detection rule refers to, by places in its session: so that sessions with equal rules share
+/// them.
 #[derive(Debug)]
 pub(crate) struct Pdr {
     pub(crate) id: u16,
-    pub(crate) action: Action,
+    /// Of [`Session::actions`].
+    pub(crate) action: u8,
     /// Of [`Session::qers`].
     pub(crate) qers: Places,
     /// Of [`Session::usages`].
@@ -74,6 +76,10 @@ impl Places {
         let mut all = [0; REFERENCES_MAX];
         all.get_mut(..places.len())?.copy_from_slice(places);
         Some(Self { count: places.len() as u8, places: all })
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.places.get(..usize::from(self.count)).unwrap_or_default()
     }
 
     /// What is at these places.
@@ -167,21 +173,22 @@ impl SessionState {
 /// A packet needs little of it, but of a session that no cache has. What it needs is here, in two or three
 /// lines of memory that follow each other, or one step away, so that it can be asked for before it is needed.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct Session {
+    pub(crate) rules: Arc<SharedRules>,
     pub(crate) qers: SmallVec<[Qer; 1]>,
     pub(crate) usages: SmallVec<[Measured; 1]>,
+    /// By the order of the FARs' IDs.
+    pub(crate) actions: SmallVec<[Action; 2]>,
+    pub(crate) ue_addresses: SmallVec<[Ipv4Addr; 2]>,
+    pub(crate) state: Arc<SessionState>,
+    pub(crate) seid: u64,
+    pub(crate) teids: SmallVec<[u32; 2]>,
+    /// Grows with each publication.
+    pub(crate) generation: u32,
     /// Whether the state is to say when the last packet passed.
     pub(crate) is_watched: bool,
-    pub(crate) ue_addresses: SmallVec<[Ipv4Addr; 2]>,
     pub(crate) rare: Option<Box<Rare>>,
-    pub(crate) uplink: Rules,
-    pub(crate) downlink: Rules,
-    pub(crate) seid: u64,
-    /// Grows with each publication.
-    pub(crate) generation: u64,
-    pub(crate) teids: SmallVec<[u32; 2]>,
-    pub(crate) state: Arc<SessionState>,
 }
 
 /// What few sessions have.
@@ -194,6 +201,18 @@ pub(crate) struct Rare {
 }
 
 impl Session {
+    /// Where tables have it: no two sessions that are there at the same time have the same slot.
+    #[inline]
+    pub(crate) const fn slot(&self) -> u32 {
+        slot_of(self.seid)
+    }
+
+    /// What the FAR of a rule does.
+    #[inline]
+    pub(crate) fn action(&self, rule: &Pdr) -> Action {
+        self.actions.get(usize::from(rule.action)).copied().unwrap_or(Action::Nowhere)
+    }
+
     /// The UE's prefixes.
     pub(crate) fn prefixes(&self) -> &[Prefix] {
         self.rare.as_ref().map_or(&[], |rare| &rare.prefixes)
@@ -222,32 +241,24 @@ impl Session {
 
     /// Whether some downlink rule still buffers.
     pub(crate) fn buffers(&self) -> bool {
-        self.downlink.all().iter().any(|rule| matches!(rule.action, Action::Buffer { .. }))
+        self.rules.downlink.all().iter().any(|rule| matches!(self.action(rule), Action::Buffer { .. }))
     }
 
     /// Remote tunnels: by these an error indication finds the session.
     pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
-        let rules = self.uplink.all().iter().chain(self.downlink.all());
-        rules.filter_map(|rule| rule.action.tunnel()).map(|tunnel| (*tunnel.peer.ip(), tunnel.teid))
+        let tunnels = self.actions.iter().filter_map(Action::tunnel);
+        tunnels.map(|tunnel| (*tunnel.peer.ip(), tunnel.teid))
     }
 
-    /// The rules for packets of this direction.
+    /// Asks for the session itself.
     #[inline]
-    fn rules(&self, uplink: bool) -> &Rules {
-        if uplink { &self.uplink } else { &self.downlink }
+    pub(crate) fn prefetch(&self) {
+        prefetch(self);
     }
 
-    /// Asks for what of the session itself a packet of this direction needs.
+    /// Asks for the rest of what a packet needs, when the session itself is near.
     #[inline]
-    pub(crate) fn prefetch(&self, uplink: bool) {
-        prefetch(&self.qers);
-        prefetch(self.rules(uplink));
-    }
-
-    /// Asks for the rest of it, when the session itself is near.
-    #[inline]
-    pub(crate) fn prefetch_rest(&self, uplink: bool) {
-        self.rules(uplink).prefetch();
+    pub(crate) fn prefetch_rest(&self) {
         if let [qer, ..] = &self.qers[..]
             && let Some(meters) = &qer.meters
         {
@@ -257,4 +268,10 @@ impl Session {
             measured.usage.prefetch();
         }
     }
+}
+
+/// The slot of a session with this SEID.
+#[inline]
+pub(crate) const fn slot_of(seid: u64) -> u32 {
+    seid as u32
 }

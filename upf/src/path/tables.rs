@@ -1,17 +1,22 @@
 //! Which session a packet belongs to. Each worker has its own.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::{Prefixes, Session};
+use pdr_classifier::prefetch;
 
-/// Sessions by local TEID, by UE address and by prefix.
+use super::{Prefixes, Session};
+use crate::index::Index;
+
+/// Sessions by local TEID, by UE address and by prefix. The first two are spread by a hash that everybody knows:
+/// TEIDs are drawn at random by the UPF, UE addresses come from the SMF's pools, so nobody outside can make them
+/// collide.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    by_teid: HashMap<u32, Arc<Session>, BuildHasherDefault<NumberHasher>>,
-    by_address: HashMap<u32, Arc<Session>, BuildHasherDefault<NumberHasher>>,
+    /// By their slots.
+    sessions: Vec<Option<Arc<Session>>>,
+    by_teid: Index,
+    by_address: Index,
     by_prefix: Prefixes,
 }
 
@@ -21,29 +26,35 @@ impl Tables {
         if let Some(before) = before {
             self.remove(before);
         }
+        let slot = session.slot();
+        if self.sessions.len() <= slot as usize {
+            self.sessions.resize(slot as usize + 1, None);
+        }
+        self.sessions[slot as usize] = Some(session.clone());
         for teid in &session.teids {
-            self.by_teid.insert(*teid, session.clone());
+            self.by_teid.set(*teid, slot, |_| true);
         }
         for address in &session.ue_addresses {
-            self.by_address.insert(u32::from(*address), session.clone());
+            self.by_address.set(u32::from(*address), slot, |_| true);
         }
-        session.prefixes().iter().for_each(|prefix| self.by_prefix.insert(*prefix, session));
+        session.prefixes().iter().for_each(|prefix| self.by_prefix.insert(*prefix, slot));
     }
 
     /// Takes a session out. An address that meanwhile belongs to another session stays.
     pub(crate) fn remove(&mut self, session: &Session) {
+        let slot = session.slot();
+        let Some(place) = self.sessions.get_mut(slot as usize) else { return };
+        if place.as_ref().is_none_or(|found| found.seid != session.seid) {
+            return;
+        }
+        *place = None;
         for teid in &session.teids {
-            if self.by_teid.get(teid).is_some_and(|found| found.seid == session.seid) {
-                self.by_teid.remove(teid);
-            }
+            self.by_teid.remove(*teid, slot);
         }
         for address in &session.ue_addresses {
-            let address = u32::from(*address);
-            if self.by_address.get(&address).is_some_and(|found| found.seid == session.seid) {
-                self.by_address.remove(&address);
-            }
+            self.by_address.remove(u32::from(*address), slot);
         }
-        session.prefixes().iter().for_each(|prefix| self.by_prefix.remove(*prefix, session));
+        session.prefixes().iter().for_each(|prefix| self.by_prefix.remove(*prefix, slot));
     }
 
     /// TEIDs, addresses and prefixes that lead to a session.
@@ -52,47 +63,46 @@ impl Tables {
     }
 
     #[inline]
-    pub(crate) fn by_teid(&self, teid: u32) -> Option<&Session> {
-        self.by_teid.get(&teid).map(Arc::as_ref)
+    pub(crate) fn by_teid(&self, teid: u32) -> Option<u32> {
+        self.by_teid.find(teid, |_| true)
     }
 
     #[inline]
-    pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<&Session> {
-        match self.by_address.get(&u32::from(address)) {
-            Some(session) => Some(session),
+    pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<u32> {
+        match self.by_address.find(u32::from(address), |_| true) {
+            Some(slot) => Some(slot),
             None => self.by_prefix(address.into()),
         }
     }
 
     /// The session with the longest prefix that holds the address.
     #[inline(never)]
-    pub(crate) fn by_prefix(&self, address: IpAddr) -> Option<&Session> {
+    pub(crate) fn by_prefix(&self, address: IpAddr) -> Option<u32> {
         self.by_prefix.find(address)
     }
-}
 
-/// Multiplicative hashing of one number. The keys are ours (TEIDs are drawn at random by the
-/// UPF, UE addresses come from the SMF's pools), so nobody outside can make them collide.
-#[derive(Default)]
-pub(crate) struct NumberHasher(u64);
+    #[inline]
+    pub(crate) fn session(&self, slot: u32) -> Option<&Session> {
+        self.sessions.get(slot as usize)?.as_deref()
+    }
 
-impl Hasher for NumberHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    /// Asks for what finding this TEID needs.
+    #[inline]
+    pub(crate) fn prefetch_teid(&self, teid: u32) {
+        self.by_teid.prefetch(teid);
+    }
+
+    /// Asks for what finding this address needs.
+    #[inline]
+    pub(crate) fn prefetch_address(&self, address: Ipv4Addr) {
+        self.by_address.prefetch(u32::from(address));
+    }
+
+    /// Asks for where the session is.
+    #[inline]
+    pub(crate) fn prefetch_slot(&self, slot: u32) {
+        if let Some(place) = self.sessions.get(slot as usize) {
+            prefetch(place);
         }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.0 = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write_u128(&mut self, number: u128) {
-        self.0 =
-            ((number >> 64) as u64 ^ (number as u64).rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
     }
 }

@@ -1,5 +1,6 @@
 //! Usage counting: what the workers count, and when they call.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pdr_classifier::prefetch;
@@ -15,12 +16,28 @@ pub(crate) struct Usage {
     downlink: AtomicU64,
     uplink_packets: AtomicU64,
     downlink_packets: AtomicU64,
-    /// Whether there is a quota, and whether a threshold: without them nobody looks for their values, which
-    /// are in another line of memory.
+    /// There from the first threshold or quota on, which most never have.
+    ends: OnceLock<Box<Ends>>,
+}
+
+/// When a measurement ends.
+#[derive(Debug)]
+struct Ends {
     has_quota: AtomicBool,
     has_threshold: AtomicBool,
     threshold: AtomicLimits,
     quota: AtomicLimits,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            has_quota: AtomicBool::new(false),
+            has_threshold: AtomicBool::new(false),
+            threshold: AtomicLimits::never(),
+            quota: AtomicLimits::never(),
+        }
+    }
 }
 
 /// Counts at which something happens; `u64::MAX` is never.
@@ -78,10 +95,7 @@ impl Default for Usage {
             downlink: zero(),
             uplink_packets: zero(),
             downlink_packets: zero(),
-            has_quota: AtomicBool::new(false),
-            has_threshold: AtomicBool::new(false),
-            threshold: AtomicLimits::never(),
-            quota: AtomicLimits::never(),
+            ends: OnceLock::new(),
         }
     }
 }
@@ -98,13 +112,25 @@ impl Usage {
     }
 
     pub(crate) fn set_threshold(&self, limits: Limits) {
-        self.threshold.set(limits);
-        self.has_threshold.store(limits != Limits::NEVER, RELAXED);
+        if let Some(ends) = self.ends_for(limits) {
+            ends.threshold.set(limits);
+            ends.has_threshold.store(limits != Limits::NEVER, RELAXED);
+        }
     }
 
     pub(crate) fn set_quota(&self, limits: Limits) {
-        self.quota.set(limits);
-        self.has_quota.store(limits != Limits::NEVER, RELAXED);
+        if let Some(ends) = self.ends_for(limits) {
+            ends.quota.set(limits);
+            ends.has_quota.store(limits != Limits::NEVER, RELAXED);
+        }
+    }
+
+    /// Where these limits go, unless there is nothing to say.
+    fn ends_for(&self, limits: Limits) -> Option<&Ends> {
+        match limits {
+            Limits::NEVER => self.ends.get().map(Box::as_ref),
+            _ => Some(self.ends.get_or_init(Box::default)),
+        }
     }
 
     /// Asks for what counting needs.
@@ -116,7 +142,8 @@ impl Usage {
     /// Whether the quota is used up, so that no packet passes.
     #[inline]
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.has_quota.load(RELAXED) && self.quota.reached(&self.counts())
+        let Some(ends) = self.ends.get() else { return false };
+        ends.has_quota.load(RELAXED) && ends.quota.reached(&self.counts())
     }
 
     /// Counts a packet; `alone` if no other thread does. Says whether the threshold, and whether the quota, is
@@ -135,12 +162,13 @@ impl Usage {
             volume.fetch_add(octets as u64, RELAXED);
             packets.fetch_add(1, RELAXED);
         }
-        let (threshold, quota) = (self.has_threshold.load(RELAXED), self.has_quota.load(RELAXED));
+        let Some(ends) = self.ends.get() else { return (false, false) };
+        let (threshold, quota) = (ends.has_threshold.load(RELAXED), ends.has_quota.load(RELAXED));
         if !threshold && !quota {
             return (false, false);
         }
         let counts = self.counts();
-        (threshold && self.threshold.reached(&counts), quota && self.quota.reached(&counts))
+        (threshold && ends.threshold.reached(&counts), quota && ends.quota.reached(&counts))
     }
 
     /// After a threshold was told, it is not told again until the core sets the next one.

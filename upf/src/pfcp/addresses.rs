@@ -12,7 +12,7 @@ use super::rules::{Refusal, RuleSet};
 const PREFIX_LENGTH: u8 = 64;
 
 /// The addresses of a UE, each once.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct UeAddresses {
     pub(super) v4: Vec<Ipv4Addr>,
     pub(super) v6: Vec<Prefix>,
@@ -66,10 +66,22 @@ impl UeAddresses {
         self
     }
 
-    /// The UE's own, as prefixes.
-    pub(super) fn prefixes(&self) -> Vec<Prefix> {
-        let hosts = self.v4.iter().map(|address| Prefix::host(IpAddr::V4(*address)));
-        hosts.chain(self.v6.iter().copied()).collect()
+    /// What "assigned" stands for in a session: its first address of each version.
+    pub(super) fn assigned(rules: &RuleSet) -> Vec<Prefix> {
+        let all = || rules.pdrs.values().flat_map(|pdr| &pdr.pdi.ue_ip_addresses);
+        let v4 = all().find_map(|ue| ue.ipv4).map(|address| Prefix::host(IpAddr::V4(address)));
+        let v6 = all().find_map(|ue| prefix_of(ue).ok().flatten());
+        v4.into_iter().chain(v6).collect()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it is this one of IPv4, and nothing else.
+    pub(super) fn is_only(&self, address: Ipv4Addr) -> bool {
+        self.v4 == [address] && self.v6.is_empty() && self.framed.is_empty()
     }
 
     /// The first of each kind, for the classifier.

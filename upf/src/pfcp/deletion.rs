@@ -13,7 +13,7 @@ impl Core {
             let refusal = Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
             return self.refuse(now, request, 0, &refusal);
         };
-        let seid = session.seid;
+        let seid = session.seid();
         let Some(mut session) = self.remove_session(seid) else { return };
         let usage_report =
             session.urrs.iter_mut().map(|urr| urr.report(now, UsageReportTrigger::TERMR)).collect();

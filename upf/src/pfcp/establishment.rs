@@ -1,12 +1,14 @@
 //! PFCP session establishment: TS 29.244 §6.3.2.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tern_n4::Request;
 use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
-use super::compile::{Surroundings, compile};
+use super::compile::{Surroundings, compile, network_named};
+use super::packed::PackedRules;
 use super::rules::{Named, Refusal, RuleSet};
 use super::urr::Urrs;
 use super::{Core, SessionContext};
@@ -37,26 +39,27 @@ impl Core {
     ) -> Result<SessionEstablishmentResponse, Refusal> {
         let smf = request.from.ip();
         // One that the SMF has forgotten, if it gives its endpoint again.
-        let forgotten = self.by_cp.get(&(smf, body.cp_f_seid.seid)).copied();
+        let forgotten = self.sessions.by_cp(smf, body.cp_f_seid.seid).map(SessionContext::seid);
         if self.sessions.len() - usize::from(forgotten.is_some()) >= self.config.sessions_max {
             return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
         }
-        let seid = self.free_seid();
+        let seid = self.sessions.next_seid(&mut self.random);
         let mut rules = RuleSet::establish(&body)?;
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
         let restores = body.flags.is_some_and(|flags| flags.contains(PfcpSeReqFlags::RESTI));
-        let its = forgotten.and_then(|old| self.sessions.get(&old));
+        let its = forgotten.and_then(|old| self.sessions.get(old));
         let its: Vec<u32> = its.map(|old| old.published.teids.to_vec()).unwrap_or_default();
         let named = if restores { Named::Restored(&its) } else { Named::Of(&[]) };
         let created_pdr = rules.allocate(named, address, &mut self.teids);
         // If it is refused, the forgotten session goes on as it was.
         let created_pdr = created_pdr.inspect_err(|_| self.teids.keep(&its))?;
-        let inactivity = body.user_plane_inactivity_timer.map(inactivity).unwrap_or_default();
+        let inactivity = body.user_plane_inactivity_timer.and_then(|timer| NonZeroU32::new(timer.0));
+        let network = body.apn_dnn.as_ref().and_then(|dnn| network_named(dnn, &self.config.n6));
         let around = Surroundings {
             seid,
             generation: 0,
-            dnn: body.apn_dnn.as_ref(),
+            network,
             networks: &self.config.n6,
             classifier: self.config.classifier,
             state: &state,
@@ -64,21 +67,18 @@ impl Core {
             old_qers: &[],
             urrs: &Urrs::default(),
         };
-        let session = Arc::new(compile(&rules, &around).inspect_err(|_| {
+        let compiled = compile(&rules, &around, &mut self.shared_rules).inspect_err(|_| {
             self.teids.free_created(&created_pdr);
             self.teids.keep(&its);
-        })?);
-        let urrs = Urrs::new(rules.urrs.values(), &session.usages, Urrs::default(), now);
+        });
+        let (session, shared) = compiled?;
+        let session = Arc::new(session);
         // Not before nothing can be refused any more.
         if let Some(old) = forgotten {
             tracing::warn!(seid = old, %smf, "PFCP session replaced by one of the same endpoint");
             self.remove_session(old);
             self.teids.keep(&session.teids);
         }
-        for tunnel in session.tunnels() {
-            self.by_tunnel.insert(tunnel, seid);
-        }
-        self.by_cp.insert((smf, body.cp_f_seid.seid), seid);
         self.counts.restored += u64::from(restores);
         tracing::info!(
             seid,
@@ -90,24 +90,24 @@ impl Core {
             "PFCP session established"
         );
         self.path(Command::Publish { session: session.clone(), before: None });
-        let urr_ids: Vec<UrrId> = rules.urrs.keys().copied().collect();
+        let (rules, template) = PackedRules::pack(rules, &mut self.templates);
+        let urrs = Urrs::new(template.urrs(), &session.usages, Urrs::default(), now);
         let context = SessionContext {
-            seid,
             cp: body.cp_f_seid,
             smf,
-            dnn: body.apn_dnn,
-            rules: rules.pack(),
-            urrs,
+            network,
             inactivity,
             inactivity_deadline: None,
-            error_report: None,
-            state,
+            error_reported: false,
+            rules,
+            shared,
+            urrs,
             published: session,
         };
-        self.sessions.insert(seid, context);
-        self.set_inactivity(seid, inactivity.map(|after| now + after));
-        for urr_id in urr_ids {
-            self.set_urr_deadline(seid, urr_id);
+        self.sessions.insert(context);
+        self.set_inactivity(seid, inactivity.map(|after| now + inactivity_time(after)));
+        for urr in template.urrs() {
+            self.set_urr_deadline(seid, urr.urr_id);
         }
         Ok(SessionEstablishmentResponse {
             node_id: NodeId::Address(self.config.n4.address),
@@ -117,18 +117,8 @@ impl Core {
             ..Default::default()
         })
     }
-
-    fn free_seid(&mut self) -> u64 {
-        loop {
-            let seid = self.random.u64();
-            if seid != 0 && !self.sessions.contains_key(&seid) {
-                return seid;
-            }
-        }
-    }
 }
 
-/// 0 means that there is no timer.
-pub(super) fn inactivity(timer: UserPlaneInactivityTimer) -> Option<Duration> {
-    (timer.0 > 0).then(|| Duration::from_secs(u64::from(timer.0)))
+pub(super) fn inactivity_time(seconds: NonZeroU32) -> Duration {
+    Duration::from_secs(u64::from(seconds.get()))
 }

@@ -4,19 +4,26 @@
 mod addresses;
 mod compile;
 mod deletion;
+mod detection;
 mod establishment;
+mod intern;
 #[cfg(test)]
 mod malformed;
 mod modification;
+mod packed;
 mod reports;
 mod rules;
+mod sessions;
+#[cfg(test)]
+mod sharing;
 mod teid;
 #[cfg(test)]
 mod tests;
 mod urr;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tern_n4::{Accept, DownReason, Node, NodeConfig, Output as N4Output, Request, Token};
@@ -24,8 +31,11 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
-use crate::path::{Command, Event, Session, SessionState};
-use rules::{PackedRules, Refusal};
+use crate::path::{Command, Event, Session, SharedRules};
+use intern::{Interner, Use};
+use packed::{PackedRules, Template};
+use rules::Refusal;
+use sessions::Sessions;
 use teid::Teids;
 use urr::Urrs;
 
@@ -64,38 +74,53 @@ enum Due {
     Retention(IpAddr),
 }
 
-/// One PFCP session.
+/// One PFCP session. There are millions: what is rarely there is elsewhere.
 #[derive(Debug)]
 struct SessionContext {
-    /// Our endpoint.
-    seid: u64,
     /// The SMF's endpoint.
     cp: FSeid,
     /// The SMF whose association it belongs to.
     smf: IpAddr,
-    dnn: Option<Name>,
-    rules: PackedRules,
-    urrs: Urrs,
-    inactivity: Option<Duration>,
+    /// The data network of the session's DNN, if it is one of ours.
+    network: Option<u16>,
+    /// The seconds of the inactivity timer, if there is one.
+    inactivity: Option<NonZeroU32>,
     inactivity_deadline: Option<Instant>,
-    /// The report of an error indication that waits for its answer: until then there is no other one.
-    error_report: Option<Token>,
-    state: Arc<SessionState>,
+    /// An error indication was reported and is not yet answered: until then there is no other report of one.
+    error_reported: bool,
+    rules: PackedRules,
+    /// Of [`Core::shared_rules`].
+    shared: Use,
+    urrs: Urrs,
     published: Arc<Session>,
+}
+
+impl SessionContext {
+    /// Our endpoint.
+    fn seid(&self) -> u64 {
+        self.published.seid
+    }
+}
+
+/// A session report that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct Reported {
+    seid: u64,
+    is_error: bool,
 }
 
 /// The control side of the UPF.
 pub(crate) struct Core {
     config: Config,
     node: Node,
-    sessions: BTreeMap<u64, SessionContext>,
-    /// By the SMF's endpoint.
-    by_cp: BTreeMap<(IpAddr, u64), u64>,
-    /// By remote tunnel, for error indications.
-    by_tunnel: BTreeMap<(Ipv4Addr, u32), u64>,
+    sessions: Sessions,
+    /// What the data path finds rules by.
+    shared_rules: Interner<SharedRules>,
+    /// What N4 gave.
+    templates: Interner<Template>,
     teids: Teids,
     random: Random,
-    reports: BTreeMap<Token, u64>,
+    reports: BTreeMap<Token, Reported>,
     deadlines: BTreeSet<(Instant, Due)>,
     outputs: VecDeque<Output>,
     counts: Counts,
@@ -124,9 +149,9 @@ impl Core {
         Self {
             config: config.clone(),
             node: Node::new(node, now),
-            sessions: BTreeMap::new(),
-            by_cp: BTreeMap::new(),
-            by_tunnel: BTreeMap::new(),
+            sessions: Sessions::default(),
+            shared_rules: Interner::default(),
+            templates: Interner::default(),
             teids: Teids::new(random.fork()),
             random,
             reports: BTreeMap::new(),
@@ -152,10 +177,12 @@ impl Core {
         self.sessions.len()
     }
 
-    /// Entries that sessions have in indexes, their deadlines, and their reports that wait for answers.
+    /// Entries that sessions have in indexes, what they share, their deadlines, and their reports that wait for
+    /// answers.
     pub(crate) fn kept(&self) -> usize {
         let deadlines = self.deadlines.iter().filter(|(_, due)| !matches!(due, Due::Retention(_))).count();
-        self.by_cp.len() + self.by_tunnel.len() + self.teids.len() + deadlines + self.reports.len()
+        let shared = self.shared_rules.len() + self.templates.len();
+        self.sessions.indexed() + shared + self.teids.len() + deadlines + self.reports.len()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -259,7 +286,7 @@ impl Core {
 
     /// The session of a request, if it belongs to the SMF that asks.
     fn session_of(&self, request: &Request) -> Option<&SessionContext> {
-        let session = self.sessions.get(&request.seid?)?;
+        let session = self.sessions.get(request.seid?)?;
         (session.smf == request.from.ip()).then_some(session)
     }
 
@@ -267,13 +294,9 @@ impl Core {
         self.outputs.push_back(Output::Path(command));
     }
 
-    /// Forgets a session and what is indexed by it.
+    /// Forgets a session and what is indexed by it. The use of its shared rules goes with it.
     fn remove_session(&mut self, seid: u64) -> Option<SessionContext> {
-        let session = self.sessions.remove(&seid)?;
-        forget(&mut self.by_cp, &(session.smf, session.cp.seid), seid);
-        for tunnel in session.published.tunnels() {
-            forget(&mut self.by_tunnel, &tunnel, seid);
-        }
+        let mut session = self.sessions.remove(seid)?;
         for teid in &session.published.teids {
             self.teids.free(*teid);
         }
@@ -285,6 +308,8 @@ impl Core {
         if let Some(at) = session.inactivity_deadline {
             self.deadlines.remove(&(at, Due::Inactivity(seid)));
         }
+        self.shared_rules.give_back(std::mem::take(&mut session.shared));
+        std::mem::take(&mut session.rules).give_back(&mut self.templates);
         self.counts.deleted += 1;
         self.path(Command::Remove(session.published.clone()));
         Some(session)
@@ -292,7 +317,7 @@ impl Core {
 
     fn remove_sessions_of(&mut self, smf: IpAddr, why: &str) {
         let seids: Vec<u64> =
-            self.sessions.values().filter(|session| session.smf == smf).map(|session| session.seid).collect();
+            self.sessions.values().filter(|session| session.smf == smf).map(SessionContext::seid).collect();
         if !seids.is_empty() {
             tracing::warn!(%smf, sessions = seids.len(), why, "PFCP sessions removed");
         }
@@ -333,7 +358,7 @@ impl Core {
     }
 
     fn set_inactivity(&mut self, seid: u64, deadline: Option<Instant>) {
-        let Some(session) = self.sessions.get_mut(&seid) else { return };
+        let Some(session) = self.sessions.get_mut(seid) else { return };
         if let Some(before) = session.inactivity_deadline {
             self.deadlines.remove(&(before, Due::Inactivity(seid)));
         }
@@ -344,7 +369,7 @@ impl Core {
     }
 
     fn set_urr_deadline(&mut self, seid: u64, urr_id: UrrId) {
-        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
+        let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         if let Some(before) = urr.deadline {
@@ -354,13 +379,6 @@ impl Core {
         if let Some(at) = urr.deadline {
             self.deadlines.insert((at, Due::Urr(seid, urr_id)));
         }
-    }
-}
-
-/// Takes a session out of an index. A key that meanwhile leads to another session stays.
-fn forget<K: Ord>(index: &mut BTreeMap<K, u64>, key: &K, seid: u64) {
-    if index.get(key) == Some(&seid) {
-        index.remove(key);
     }
 }
 

@@ -1,6 +1,7 @@
 //! PFCP session modification: TS 29.244 §6.3.3. All of it, or nothing.
 
 use std::net::SocketAddrV4;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tern_n4::Request;
@@ -8,10 +9,12 @@ use tern_pfcp::*;
 use tern_types::Instant;
 
 use super::compile::{Surroundings, compile};
-use super::establishment::inactivity;
+use super::establishment::inactivity_time;
+use super::intern::Use;
+use super::packed::PackedRules;
 use super::rules::{Effects, Named, Refusal, RuleSet};
 use super::urr::Urrs;
-use super::{Core, Due, forget};
+use super::{Core, Due};
 use crate::path::{Command, Session, Tunnel};
 
 impl Core {
@@ -25,7 +28,7 @@ impl Core {
             let refusal = Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
             return self.refuse(now, request, 0, &refusal);
         };
-        let seid = session.seid;
+        let seid = session.seid();
         let cp_seid = body.cp_f_seid.map_or(session.cp.seid, |f_seid| f_seid.seid);
         match self.modify(now, seid, &body) {
             Ok(response) => self.node.respond(now, request, Some(cp_seid), response.into()),
@@ -44,22 +47,26 @@ impl Core {
     ) -> Result<SessionModificationResponse, Refusal> {
         let gone = || Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
         let address = self.config.n3_advertised();
-        let session = self.sessions.get(&seid).ok_or_else(gone)?;
-        let mut rules = session.rules.unpack(session.urrs.rules())?;
+        let session = self.sessions.get(seid).ok_or_else(gone)?;
+        let mut rules = session.rules.unpack(&self.templates)?;
         let mut effects = rules.modify(body)?;
         let created = rules.allocate(Named::Of(&session.published.teids), address, &mut self.teids)?;
         let around = Surroundings {
             seid,
             generation: session.published.generation + 1,
-            dnn: session.dnn.as_ref(),
+            network: session.network,
             networks: &self.config.n6,
             classifier: self.config.classifier,
-            state: &session.state,
-            is_watched: body.user_plane_inactivity_timer.map_or(session.inactivity, inactivity).is_some(),
+            state: &session.published.state,
+            is_watched: match body.user_plane_inactivity_timer {
+                Some(timer) => timer.0 > 0,
+                None => session.inactivity.is_some(),
+            },
             old_qers: &session.published.qers,
             urrs: &session.urrs,
         };
-        let compiled = compile(&rules, &around).inspect_err(|_| self.teids.free_created(&created))?;
+        let compiled = compile(&rules, &around, &mut self.shared_rules)
+            .inspect_err(|_| self.teids.free_created(&created))?;
         effects.created = created;
         let usage_report = self.commit(now, seid, rules, compiled, body);
         for (teid, peer) in effects.end_markers {
@@ -82,26 +89,22 @@ impl Core {
         now: Instant,
         seid: u64,
         rules: RuleSet,
-        published: Session,
+        (published, shared): (Session, Use),
         body: &SessionModificationRequest,
     ) -> Vec<UsageReport> {
-        let Some(session) = self.sessions.get_mut(&seid) else { return Vec::new() };
+        if let Some(f_seid) = body.cp_f_seid {
+            self.sessions.change_cp(seid, f_seid);
+        }
+        let Some(session) = self.sessions.get_mut(seid) else { return Vec::new() };
         let published = Arc::new(published);
         let old = std::mem::replace(&mut session.published, published.clone());
-        if let Some(f_seid) = body.cp_f_seid {
-            forget(&mut self.by_cp, &(session.smf, session.cp.seid), seid);
-            session.cp = f_seid;
-            self.by_cp.insert((session.smf, f_seid.seid), seid);
-        }
+        self.shared_rules.give_back(std::mem::replace(&mut session.shared, shared));
+        self.sessions.forget_tunnels(&old);
+        self.sessions.set_tunnels(&published);
         for teid in old.teids.iter().filter(|teid| !published.teids.contains(teid)) {
             self.teids.free(*teid);
         }
-        for tunnel in old.tunnels() {
-            forget(&mut self.by_tunnel, &tunnel, seid);
-        }
-        for tunnel in published.tunnels() {
-            self.by_tunnel.insert(tunnel, seid);
-        }
+        let Some(session) = self.sessions.get_mut(seid) else { return Vec::new() };
         let mut reports = Vec::new();
         for mut urr in session.urrs.take_others(&rules.urrs) {
             reports.push(urr.report(now, UsageReportTrigger::TERMR));
@@ -109,8 +112,10 @@ impl Core {
                 self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
             }
         }
+        let (rules, template) = PackedRules::pack(rules, &mut self.templates);
+        std::mem::replace(&mut session.rules, rules).give_back(&mut self.templates);
         let before = std::mem::take(&mut session.urrs);
-        session.urrs = Urrs::new(rules.urrs.values(), &published.usages, before, now);
+        session.urrs = Urrs::new(template.urrs(), &published.usages, before, now);
         let all = body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::QAURR));
         let is_asked = |id| all || body.query_urr.iter().any(|query| query.urr_id == id);
         for urr in session.urrs.iter_mut().filter(|urr| is_asked(urr.rule.urr_id)) {
@@ -118,18 +123,16 @@ impl Core {
             report.query_urr_reference = body.query_urr_reference;
             reports.push(report);
         }
-        let urr_ids: Vec<UrrId> = rules.urrs.keys().copied().collect();
-        session.rules = rules.pack();
         if body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::DROBU)) {
-            drop(session.state.take());
+            drop(session.published.state.take());
         }
         if let Some(timer) = body.user_plane_inactivity_timer {
-            session.inactivity = inactivity(timer);
-            let deadline = session.inactivity.map(|after| now + after);
+            session.inactivity = NonZeroU32::new(timer.0);
+            let deadline = session.inactivity.map(|after| now + inactivity_time(after));
             self.set_inactivity(seid, deadline);
         }
-        for urr_id in urr_ids {
-            self.set_urr_deadline(seid, urr_id);
+        for urr in template.urrs() {
+            self.set_urr_deadline(seid, urr.urr_id);
         }
         tracing::debug!(seid, generation = published.generation, "PFCP session modified");
         self.path(Command::Publish { session: published, before: Some(old) });

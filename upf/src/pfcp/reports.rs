@@ -6,7 +6,8 @@ use tern_n4::{SendError, Token};
 use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
-use super::Core;
+use super::establishment::inactivity_time;
+use super::{Core, Reported};
 
 impl Core {
     pub(super) fn on_buffered(&mut self, now: Instant, seid: u64, pdr_id: PdrId, qfi: Option<u8>) {
@@ -30,7 +31,7 @@ impl Core {
     }
 
     pub(super) fn on_usage_reached(&mut self, now: Instant, seid: u64, urr_id: UrrId, quota: bool) {
-        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
+        let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         // Several workers may have asked; the first report has begun a new measurement.
@@ -42,7 +43,7 @@ impl Core {
     }
 
     pub(super) fn on_urr_deadline(&mut self, now: Instant, at: Instant, seid: u64, urr_id: UrrId) {
-        let Some(urr) = self.sessions.get_mut(&seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
+        let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         if urr.deadline != Some(at) {
@@ -56,17 +57,18 @@ impl Core {
     }
 
     pub(super) fn on_error_indication(&mut self, now: Instant, peer: Ipv4Addr, teid: u32) {
-        let Some(seid) = self.by_tunnel.get(&(peer, teid)).copied() else { return };
+        let Some(session) = self.sessions.by_tunnel(peer, teid) else { return };
         // A peer may send one for each packet; the SMF needs to hear of it once.
-        if self.sessions.get(&seid).is_none_or(|session| session.error_report.is_some()) {
+        if session.error_reported {
             return;
         }
+        let seid = session.seid();
         tracing::warn!(seid, %peer, teid, "the peer does not know this tunnel");
         let report = ErrorIndicationReport {
             remote_f_teids: vec![FTeid::assigned_v4(teid, peer)],
             ..Default::default()
         };
-        let token = self.send_report(
+        let is_sent = self.send_report(
             now,
             seid,
             SessionReportRequest {
@@ -75,19 +77,20 @@ impl Core {
                 ..Default::default()
             },
         );
-        if let Some(session) = self.sessions.get_mut(&seid) {
-            session.error_report = token;
+        if let Some(session) = self.sessions.get_mut(seid) {
+            session.error_reported = is_sent;
         }
     }
 
     /// The timer restarts at the last packet; a report is made when there was none since.
     pub(super) fn on_inactivity_deadline(&mut self, now: Instant, at: Instant, seid: u64) {
-        let Some(session) = self.sessions.get_mut(&seid) else { return };
+        let Some(session) = self.sessions.get_mut(seid) else { return };
         let (Some(after), true) = (session.inactivity, session.inactivity_deadline == Some(at)) else {
             return;
         };
+        let after = inactivity_time(after);
         session.inactivity_deadline = None;
-        let last = self.path_origin + Duration::from_nanos(session.state.last_packet_ns());
+        let last = self.path_origin + Duration::from_nanos(session.published.state.last_packet_ns());
         if last + after > now {
             self.set_inactivity(seid, Some(last + after));
             return;
@@ -109,18 +112,16 @@ impl Core {
             return;
         }
         let drop_buffered = response.flags.is_some_and(|flags| flags.contains(PfcpSrRspFlags::DROBU));
-        if let (true, Some(session)) = (drop_buffered, self.sessions.get(&seid)) {
-            drop(session.state.take());
+        if let (true, Some(session)) = (drop_buffered, self.sessions.get(seid)) {
+            drop(session.published.state.take());
         }
     }
 
     /// A report was answered, or will not be; the session that it was about.
     pub(super) fn report_ended(&mut self, token: Token) -> Option<u64> {
-        let seid = self.reports.remove(&token)?;
-        if let Some(session) = self.sessions.get_mut(&seid)
-            && session.error_report == Some(token)
-        {
-            session.error_report = None;
+        let Reported { seid, is_error } = self.reports.remove(&token)?;
+        if is_error && let Some(session) = self.sessions.get_mut(seid) {
+            session.error_reported = false;
         }
         Some(seid)
     }
@@ -137,8 +138,10 @@ impl Core {
         );
     }
 
-    fn send_report(&mut self, now: Instant, seid: u64, report: SessionReportRequest) -> Option<Token> {
-        let session = self.sessions.get(&seid)?;
+    /// Whether it was sent.
+    fn send_report(&mut self, now: Instant, seid: u64, report: SessionReportRequest) -> bool {
+        let Some(session) = self.sessions.get(seid) else { return false };
+        let is_error = report.error_indication_report.is_some();
         let address = match (session.cp.ipv4, session.cp.ipv6) {
             (Some(address), _) => IpAddr::V4(address),
             (None, Some(address)) => IpAddr::V6(address),
@@ -148,13 +151,13 @@ impl Core {
         match self.node.send_request(now, to, Some(session.cp.seid), report.into()) {
             Ok(token) => {
                 self.counts.reports += 1;
-                self.reports.insert(token, seid);
-                Some(token)
+                self.reports.insert(token, Reported { seid, is_error });
+                true
             }
             Err(error @ (SendError::TooManyRequests | SendError::Encode(_))) => {
                 self.counts.reports_lost += 1;
                 tracing::warn!(seid, %error, "session report not sent");
-                None
+                false
             }
         }
     }

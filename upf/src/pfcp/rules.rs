@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use smallvec::SmallVec;
 use tern_pfcp::*;
 
 use super::teid::Teids;
@@ -39,7 +38,7 @@ impl Refusal {
 }
 
 /// All rules of a session.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuleSet {
     pub(crate) pdrs: BTreeMap<PdrId, CreatePdr>,
     pub(crate) fars: BTreeMap<FarId, CreateFar>,
@@ -283,48 +282,6 @@ impl RuleSet {
             Some(FTeid::Assigned { teid, .. }) => Some(teid),
             _ => None,
         })
-    }
-
-    /// The rules for keeping, without the URRs.
-    pub(crate) fn pack(self) -> PackedRules {
-        let others = SessionModificationRequest {
-            create_far: self.fars.into_values().collect(),
-            create_qer: self.qers.into_values().collect(),
-            create_bar: self.bars.into_values().collect(),
-            ..Default::default()
-        };
-        let mut pdrs: Vec<CreatePdr> = self.pdrs.into_values().collect();
-        let more = pdrs.split_off(pdrs.len().min(IE_REPEATS_MAX));
-        let first = SessionModificationRequest { create_pdr: pdrs, ..others };
-        let more = more
-            .chunks(IE_REPEATS_MAX)
-            .map(|pdrs| SessionModificationRequest { create_pdr: pdrs.to_vec(), ..Default::default() });
-        let octets = |request| Message::from(request).to_ies().into();
-        PackedRules(std::iter::once(first).chain(more).map(octets).collect())
-    }
-}
-
-/// A session's rules but the URRs, as the IEs that create them: a tenth of what they take as values. They are
-/// needed again when the session is modified. Nearly all sessions have one piece.
-#[derive(Debug)]
-pub(crate) struct PackedRules(SmallVec<[Box<[u8]>; 1]>);
-
-impl PackedRules {
-    /// The rules, with these URRs.
-    pub(crate) fn unpack<'a>(&self, urrs: impl Iterator<Item = &'a CreateUrr>) -> Result<RuleSet, Refusal> {
-        let mut rules =
-            RuleSet { urrs: urrs.map(|rule| (rule.urr_id, rule.clone())).collect(), ..RuleSet::default() };
-        for ies in &self.0 {
-            let request = Message::from_ies(MessageType::SessionModificationRequest, ies);
-            let Ok(Message::SessionModificationRequest(request)) = request else {
-                return Err(Refusal::new(Cause::SYSTEM_FAILURE, "the session's rules cannot be read again"));
-            };
-            rules.pdrs.extend(request.create_pdr.into_iter().map(|rule| (rule.pdr_id, rule)));
-            rules.fars.extend(request.create_far.into_iter().map(|rule| (rule.far_id, rule)));
-            rules.qers.extend(request.create_qer.into_iter().map(|rule| (rule.qer_id, rule)));
-            rules.bars.extend(request.create_bar.into_iter().map(|rule| (rule.bar_id, rule)));
-        }
-        Ok(rules)
     }
 }
 

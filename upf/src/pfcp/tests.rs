@@ -341,7 +341,7 @@ fn when_a_session_has_as_many_pdrs_as_may_be_then_each_is_kept_and_one_more_is_r
     }
     assert_eq!(bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 60))).0, TO_N6);
     let session = bench.published.last().expect("published");
-    assert_eq!(session.uplink.all().len() + session.downlink.all().len(), PDRS_MAX);
+    assert_eq!(session.rules.uplink.all().len() + session.rules.downlink.all().len(), PDRS_MAX);
 }
 
 #[test]

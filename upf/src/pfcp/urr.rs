@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::path::{Limits, Measured, Usage};
 /// The state of one URR.
 #[derive(Debug)]
 pub(crate) struct Urr {
-    pub(crate) rule: CreateUrr,
+    pub(crate) rule: Arc<CreateUrr>,
     pub(crate) usage: Arc<Usage>,
     /// Counts at the last report.
     reported: [u64; 4],
@@ -27,19 +28,14 @@ pub(crate) struct Urr {
 
 /// The URRs of one session, in the order of their IDs.
 #[derive(Debug, Default)]
-pub(crate) struct Urrs(Vec<Urr>);
+pub(crate) struct Urrs(SmallVec<[Urr; 1]>);
 
 impl Urrs {
     /// These rules measure from now on, each into what the data path counts in; both are in the order of the
     /// IDs. Measurements of `before` go on.
-    pub(crate) fn new<'a>(
-        rules: impl ExactSizeIterator<Item = &'a CreateUrr>,
-        usages: &[Measured],
-        mut before: Self,
-        now: Instant,
-    ) -> Self {
-        let mut urrs = Vec::with_capacity(rules.len());
-        for (rule, measured) in rules.zip(usages) {
+    pub(crate) fn new(rules: &[Arc<CreateUrr>], usages: &[Measured], mut before: Self, now: Instant) -> Self {
+        let mut urrs = SmallVec::with_capacity(rules.len());
+        for (rule, measured) in rules.iter().zip(usages) {
             let known = before.place(rule.urr_id).map(|at| before.0.remove(at));
             urrs.push(match known {
                 Some(mut urr) => {
@@ -72,22 +68,17 @@ impl Urrs {
         self.0.iter_mut()
     }
 
-    /// The rules themselves.
-    pub(crate) fn rules(&self) -> impl Iterator<Item = &CreateUrr> {
-        self.0.iter().map(|urr| &urr.rule)
-    }
-
     /// Takes out those that are not among these rules.
     pub(crate) fn take_others(&mut self, rules: &BTreeMap<UrrId, CreateUrr>) -> Vec<Urr> {
-        let (stay, others) =
-            std::mem::take(&mut self.0).into_iter().partition(|urr| rules.contains_key(&urr.rule.urr_id));
-        self.0 = stay;
+        let (stay, others): (Vec<Urr>, Vec<Urr>) =
+            self.0.drain(..).partition(|urr| rules.contains_key(&urr.rule.urr_id));
+        self.0.extend(stay);
         others
     }
 }
 
 impl Urr {
-    pub(crate) fn new(rule: CreateUrr, usage: Arc<Usage>, now: Instant) -> Self {
+    pub(crate) fn new(rule: Arc<CreateUrr>, usage: Arc<Usage>, now: Instant) -> Self {
         let mut urr = Self {
             rule,
             usage,
@@ -103,7 +94,7 @@ impl Urr {
     }
 
     /// The rule has changed: thresholds and quotas count from the last report.
-    pub(crate) fn update(&mut self, rule: &CreateUrr) {
+    pub(crate) fn update(&mut self, rule: &Arc<CreateUrr>) {
         let quota = self.rule.volume_quota != rule.volume_quota;
         self.rule = rule.clone();
         if quota {

@@ -7,11 +7,14 @@ pub(super) mod link;
 mod neighbours;
 mod port;
 mod reassembly;
+mod steering;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use link::Link;
-pub(crate) use port::Port;
+pub use port::Port;
+pub(crate) use steering::Steering;
+pub use steering::worker_of_ue;
 
 use std::collections::VecDeque;
 use std::io;
@@ -70,10 +73,11 @@ pub(crate) struct NetworkPlace {
 }
 
 /// One worker's ports.
-pub(crate) struct EthernetIo<P> {
+pub struct EthernetIo<P> {
     ports: Vec<P>,
     links: Vec<Link>,
     places: Places,
+    steering: Steering,
     wake: Arc<AtomicBool>,
     /// Packets, by link and next hop, that wait for its Ethernet address.
     waiting: VecDeque<(usize, Ipv4Addr, Vec<u8>)>,
@@ -176,12 +180,13 @@ impl Places {
 
 impl<P: Port> EthernetIo<P> {
     /// On these ports, whose links name them by their places.
-    pub(crate) fn new(ports: Vec<P>, links: Vec<Link>, places: Places) -> Self {
+    pub(crate) fn new(ports: Vec<P>, links: Vec<Link>, places: Places, steering: Steering) -> Self {
         let now = Instant::now();
         Self {
             ports,
             links,
             places,
+            steering,
             wake: Arc::default(),
             waiting: VecDeque::new(),
             own: VecDeque::new(),
@@ -219,17 +224,23 @@ impl<P: Port> EthernetIo<P> {
         let share = (packets.len() - count).div_ceil(self.ports.len().max(1));
         for port in 0..self.ports.len() {
             let most = share.min(packets.len() - count);
-            let (places, links) = (&self.places, &self.links);
+            let (places, links, steering) = (&self.places, &self.links, self.steering);
             let (aside, dropped) = (&mut self.aside, &mut self.dropped);
             self.ports[port].receive(most, &mut |octets| {
-                let Some(packet) = packets.get_mut(count) else { return };
+                let packet = packets.get_mut(count)?;
                 match places.sight(links, port, octets) {
                     Sight::Access(payload, from) => {
+                        if let Some(other) = steering.of_gtpu(payload) {
+                            return Some(other);
+                        }
                         packet.set(payload);
                         packet.came(Side::Access, from);
                         count += 1;
                     }
                     Sight::Network(payload, network) => {
+                        if let Some(other) = steering.of_packet(payload) {
+                            return Some(other);
+                        }
                         packet.set(payload);
                         packet.came(Side::Network(network), NOBODY);
                         count += 1;
@@ -238,6 +249,7 @@ impl<P: Port> EthernetIo<P> {
                     Sight::Aside => dropped[DropReason::NoBuffer as usize] += 1,
                     Sight::Nothing(reason) => dropped[reason as usize] += 1,
                 }
+                None
             });
         }
         if !self.aside.is_empty() {

@@ -1,9 +1,10 @@
 //! What sends and receives Ethernet frames.
 
 /// One worker's queue of a port.
-pub(crate) trait Port: Send {
-    /// Gives frames that have come to `each`, at most so many; how many.
-    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> usize;
+pub trait Port: Send {
+    /// Gives frames that have come to `each`, at most so many; how many. A frame for which it returns another
+    /// worker goes to that one's queue of the same port.
+    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&mut [u8]) -> Option<usize>) -> usize;
     /// A frame of this length to fill, which the next [`flush`](Self::flush) sends at the latest; `None`
     /// without a buffer for it.
     fn frame(&mut self, length: usize) -> Option<&mut [u8]>;
@@ -13,7 +14,7 @@ pub(crate) trait Port: Send {
 
 #[cfg(feature = "dpdk")]
 impl Port for tern_dpdk::Queue {
-    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> usize {
+    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&mut [u8]) -> Option<usize>) -> usize {
         Self::receive(self, most, each)
     }
 

@@ -28,8 +28,8 @@ struct Wire {
 }
 
 impl Port for Wire {
-    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> usize {
-        self.incoming.try_iter().take(most).map(|frame| each(&frame)).count()
+    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&mut [u8]) -> Option<usize>) -> usize {
+        self.incoming.try_iter().take(most).map(|mut frame| each(&mut frame)).count()
     }
 
     fn frame(&mut self, length: usize) -> Option<&mut [u8]> {
@@ -72,7 +72,7 @@ impl Bench {
             networks: vec![NetworkPlace { link: 1, ues: prefix("10.45.0.1/16"), mtu: UE_MTU }],
             idle_sleep: Duration::ZERO,
         };
-        Self { io: EthernetIo::new(ports, links, places), to, from }
+        Self { io: EthernetIo::new(ports, links, places, Steering::new(0, 1)), to, from }
     }
 
     /// One look at the ports; what came for the data path.
