@@ -8,3 +8,4 @@ pub mod netns;
 pub mod process;
 pub mod timeline;
 pub mod topology;
+pub mod upf;

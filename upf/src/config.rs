@@ -11,6 +11,8 @@ use tern_config::Sample;
 use tern_nf::SbiConfig;
 use tern_types::{Dnn, Ipv4Prefix, Snssai};
 
+use crate::path::{Buffers, Room};
+
 /// Configuration of `tern upf`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +51,19 @@ pub struct Config {
     /// Downlink packets that one session may have waiting.
     #[serde(default = "default_buffer_packets_max")]
     pub buffer_packets_max: usize,
+    /// Octets of them.
+    #[serde(default = "default_buffer_bytes_max")]
+    pub buffer_bytes_max: usize,
+    /// Downlink packets that all sessions together may have waiting.
+    #[serde(default = "default_buffer_packets_max_total")]
+    pub buffer_packets_max_total: usize,
+    /// Octets of them.
+    #[serde(default = "default_buffer_bytes_max_total")]
+    pub buffer_bytes_max_total: usize,
+    /// Whether a worker that cannot keep up drops packets that no guaranteed bit rate is for, before the
+    /// receive queue is full and drops any.
+    #[serde(default = "default_shed_overload")]
+    pub shed_overload: bool,
 }
 
 /// `n4:`, towards the SMFs.
@@ -89,6 +104,10 @@ pub struct N3Config {
     /// restore in them what a restart has lost.
     #[serde(default = "default_error_indications_after_s")]
     pub error_indications_after_s: u32,
+    /// Octets of what a worker has not yet received from its socket, as the kernel counts them
+    /// (`SO_RCVBUFFORCE`, else as much as `net.core.rmem_max` allows).
+    #[serde(default = "default_receive_buffer_bytes")]
+    pub receive_buffer_bytes: usize,
     /// The port of `data_path: dpdk`; its address is `address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkConfig>,
@@ -170,6 +189,9 @@ pub struct N6Config {
     /// are fragmented or answered with ICMP by the kernel.
     #[serde(default = "default_mtu")]
     pub mtu: u16,
+    /// Packets that wait in the TUN device for each worker.
+    #[serde(default = "default_queue_packets")]
+    pub queue_packets: u32,
     /// The port of `data_path: dpdk` towards the data network, in the place of the TUN device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkConfig>,
@@ -208,6 +230,12 @@ pub enum ClassifierKind {
 const IPV6_MTU_MIN: u16 = 1_280;
 /// The longest packet of a link: a buffer holds it.
 pub const LINK_MTU_MAX: u16 = 9_000;
+/// The longest queue of a TUN device: the kernel has room for as many places at once.
+pub const QUEUE_PACKETS_MAX: u32 = 1 << 20;
+/// A receive buffer that holds a burst.
+pub const RECEIVE_BUFFER_MIN: usize = 64 << 10;
+/// The kernel doubles it, and counts it in 31 bits.
+pub const RECEIVE_BUFFER_MAX: usize = 512 << 20;
 /// The most worker threads.
 pub const WORKERS_MAX: usize = 64;
 
@@ -232,11 +260,21 @@ impl Config {
             !self.n4.address.is_unspecified(),
             "n4.address: expected the address that SMFs send to, got the wildcard"
         );
+        anyhow::ensure!(
+            (RECEIVE_BUFFER_MIN..=RECEIVE_BUFFER_MAX).contains(&self.n3.receive_buffer_bytes),
+            "n3.receive_buffer_bytes: expected {RECEIVE_BUFFER_MIN} to {RECEIVE_BUFFER_MAX}, got {}",
+            self.n3.receive_buffer_bytes
+        );
         for network in &self.n6 {
             anyhow::ensure!(
                 (1..=15).contains(&network.tun.len()),
                 "n6.tun: expected 1 to 15 characters, got {:?}",
                 network.tun
+            );
+            anyhow::ensure!(
+                (1..=QUEUE_PACKETS_MAX).contains(&network.queue_packets),
+                "n6.queue_packets: expected 1 to {QUEUE_PACKETS_MAX}, got {}",
+                network.queue_packets
             );
             anyhow::ensure!(network.mtu >= 576, "n6.mtu: expected at least 576, got {}", network.mtu);
             anyhow::ensure!(
@@ -276,6 +314,13 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// Room for packets that wait.
+    pub(crate) fn buffers(&self) -> Buffers {
+        let of_session = Room { packets: self.buffer_packets_max, octets: self.buffer_bytes_max };
+        let of_all = Room { packets: self.buffer_packets_max_total, octets: self.buffer_bytes_max_total };
+        Buffers::new(of_session, of_all)
     }
 
     /// The address that gNBs send to.
@@ -350,6 +395,10 @@ impl Default for Config {
             sessions_max: default_sessions_max(),
             classifier: ClassifierKind::default(),
             buffer_packets_max: default_buffer_packets_max(),
+            buffer_bytes_max: default_buffer_bytes_max(),
+            buffer_packets_max_total: default_buffer_packets_max_total(),
+            buffer_bytes_max_total: default_buffer_bytes_max_total(),
+            shed_overload: default_shed_overload(),
         }
     }
 }
@@ -374,6 +423,7 @@ impl Default for N3Config {
             advertise: None,
             link: None,
             error_indications_after_s: default_error_indications_after_s(),
+            receive_buffer_bytes: default_receive_buffer_bytes(),
         }
     }
 }
@@ -393,6 +443,7 @@ impl Default for N6Config {
             address: default_pool(),
             ipv6: None,
             mtu: default_mtu(),
+            queue_packets: default_queue_packets(),
             link: None,
         }
     }
@@ -450,6 +501,10 @@ fn default_mtu() -> u16 {
     1400
 }
 
+fn default_queue_packets() -> u32 {
+    8_192
+}
+
 fn default_link_mtu() -> u16 {
     1500
 }
@@ -480,6 +535,26 @@ fn default_sessions_max() -> usize {
 
 fn default_buffer_packets_max() -> usize {
     64
+}
+
+fn default_buffer_bytes_max() -> usize {
+    128 << 10
+}
+
+fn default_buffer_packets_max_total() -> usize {
+    65_536
+}
+
+fn default_buffer_bytes_max_total() -> usize {
+    64 << 20
+}
+
+fn default_shed_overload() -> bool {
+    true
+}
+
+fn default_receive_buffer_bytes() -> usize {
+    16 << 20
 }
 
 fn default_heartbeat_interval_s() -> u32 {
@@ -542,6 +617,8 @@ mod tests {
             "{n3: {address: 0.0.0.0}}",
             "{n6: [{mtu: 100}]}",
             "{n6: [{mtu: 1000, ipv6: \"2001:db8:45::1/48\"}]}",
+            "{n3: {receive_buffer_bytes: 1000}}",
+            "{n6: [{queue_packets: 0}]}",
         ] {
             let config: Config = tern_config::parse("upf.yaml", text).expect("parses");
             assert!(config.validate().is_err(), "{text}");

@@ -8,7 +8,7 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
-use crate::path::{Allowance, process};
+use crate::path::{Allowance, Overload, process};
 use crate::path::{Command, Context, Event, Packet, PathCounters, Side, Tables, Tunnel, Verdict};
 use crate::pfcp::{Core, Output};
 
@@ -32,6 +32,7 @@ pub(crate) struct Bench {
     pub(crate) reports: Vec<SessionReportRequest>,
     pub(crate) report_cause: Cause,
     allowance: Allowance,
+    pub(crate) overload: Overload,
     /// Whether the worker is the only one.
     pub(crate) alone: bool,
     origin: Instant,
@@ -69,6 +70,7 @@ impl Bench {
             reports: Vec::new(),
             report_cause: Cause::REQUEST_ACCEPTED,
             allowance: Allowance::new(config.n3_advertised(), config.n3.error_indications_after()),
+            overload: Overload::new(config.shed_overload),
             alone: config.workers == 1,
             origin: now,
         };
@@ -215,6 +217,11 @@ impl Bench {
         self.now = end;
     }
 
+    /// The data path's clock.
+    pub(crate) fn now_ns(&self) -> u64 {
+        u64::try_from(self.now.since(self.origin).as_nanos()).expect("a test is short")
+    }
+
     pub(crate) fn uplink(&mut self, datagram: &[u8]) -> (Verdict, Vec<u8>) {
         self.packet(Side::Access, datagram)
     }
@@ -235,11 +242,13 @@ impl Bench {
         };
         let mut context = Context {
             tables: &self.tables,
-            now_ns: u64::try_from(self.now.since(self.origin).as_nanos()).expect("a test is short"),
+            now_ns: self.now_ns(),
             alone: self.alone,
             counters: &self.counters,
             events: &sink,
             error_indications: &mut self.allowance,
+            overload: &self.overload,
+            leaves_buffer: false,
         };
         let mut verdict = None;
         process(&mut context, std::slice::from_mut(&mut packet), |_, is| verdict = Some(is));

@@ -22,12 +22,15 @@ pub(crate) struct KernelIo {
     /// Whether the last look brought packets: then there are probably more, and asking the kernel
     /// which source has some is a system call too many.
     busy: bool,
+    /// Whether the last look ended because there was no room for more.
+    behind: bool,
 }
 
 impl KernelIo {
     /// Binds a socket of its own to N3.
-    pub(crate) fn bind(at: SocketAddrV4, networks: Vec<TunQueue>) -> io::Result<Self> {
-        Ok(Self { n3: N3Socket::bind(at)?, networks, nowhere: 0, wake: Wake::new()?, busy: false })
+    pub(crate) fn bind(at: SocketAddrV4, receive_buffer: usize, networks: Vec<TunQueue>) -> io::Result<Self> {
+        let n3 = N3Socket::bind(at, receive_buffer)?;
+        Ok(Self { n3, networks, nowhere: 0, wake: Wake::new()?, busy: false, behind: false })
     }
 
     /// Ends the waits of this worker.
@@ -42,17 +45,20 @@ impl KernelIo {
         while count < share && self.n3.take(&mut packets[count])? {
             count += 1;
         }
+        self.behind = count == share;
         for queue in &mut self.networks {
             while count < packets.len() && queue.take(&mut packets[count])? {
                 count += 1;
             }
         }
+        self.behind |= count == packets.len();
         Ok(count)
     }
 }
 
 impl PacketIo for KernelIo {
     fn receive(&mut self, packets: &mut [Packet], wait: Duration) -> io::Result<usize> {
+        self.behind = false;
         if self.busy {
             let count = self.receive_now(packets)?;
             self.busy = count > 0;
@@ -82,6 +88,10 @@ impl PacketIo for KernelIo {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind
     }
 
     fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {

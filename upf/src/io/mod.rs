@@ -33,6 +33,10 @@ pub trait PacketIo: Send {
     /// Waits until a packet is there or the time is over; fills packets from the front and
     /// returns how many.
     fn receive(&mut self, packets: &mut [Packet], wait: Duration) -> std::io::Result<usize>;
+    /// Whether the last receive left packets behind, as far as it knows: there was more than it had room for.
+    fn is_behind(&self) -> bool {
+        false
+    }
     /// Sends to a peer on N3, or holds the packet back until the end of the burst.
     fn send_access(&mut self, packet: &Packet, to: SocketAddrV4);
     /// Sends to the data network of this index, or holds the packet back until the end of the burst.

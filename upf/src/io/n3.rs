@@ -5,13 +5,13 @@ use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
-use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover, set_socket_recv_buffer_size_force};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::path::{Packet, Side};
 
-/// Socket buffers: what arrives while a worker works on a burst.
-const SOCKET_BUFFER: usize = 4 << 20;
+/// What is sent while the interface is at it.
+const SEND_BUFFER: usize = 4 << 20;
 /// Messages that one system call brings. Each may be up to 64 packets of one peer, which the kernel
 /// has put together.
 const MESSAGES: usize = 8;
@@ -50,12 +50,15 @@ struct Held {
 
 impl N3Socket {
     /// Several sockets share the address: the kernel gives the packets of one peer to one of them.
-    pub(super) fn bind(at: SocketAddrV4) -> io::Result<Self> {
+    /// What arrives while a worker is at a burst waits in `receive_buffer` octets, as the kernel counts them.
+    pub(super) fn bind(at: SocketAddrV4, receive_buffer: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_port(true)?;
-        // The kernel gives less if its limit is lower.
-        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-        socket.set_send_buffer_size(SOCKET_BUFFER)?;
+        // Beyond the limit of all (net.core.rmem_max) with CAP_NET_ADMIN alone; else the kernel gives less.
+        if set_socket_recv_buffer_size_force(&socket, receive_buffer).is_err() {
+            socket.set_recv_buffer_size(receive_buffer)?;
+        }
+        socket.set_send_buffer_size(SEND_BUFFER)?;
         socket.bind(&SocketAddr::V4(at).into())?;
         let state = UdpSocketState::new((&socket).into())?;
         // The library forbids fragments, since it is made for QUIC.
@@ -203,7 +206,7 @@ mod tests {
     use super::*;
 
     fn bound() -> (N3Socket, SocketAddrV4) {
-        let socket = N3Socket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("binds");
+        let socket = N3Socket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), 4 << 20).expect("binds");
         let SocketAddr::V4(at) = socket.socket.local_addr().expect("bound") else { panic!("IPv4") };
         (socket, at)
     }

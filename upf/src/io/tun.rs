@@ -63,6 +63,7 @@ impl TunDevice {
             .with_context(|| {
                 format!("cannot make the TUN device {} (it needs /dev/net/tun and CAP_NET_ADMIN)", config.tun)
             })?;
+        first.set_tx_queue_len(config.queue_packets).context("cannot set the queue of the TUN device")?;
         let mut all = vec![first];
         for _ in 1..queues {
             all.push(all[0].try_clone().context("cannot open another queue of the TUN device")?);

@@ -46,11 +46,13 @@ reasons! {
     GateClosed = "gate_closed",
     /// A maximum bit rate is exceeded.
     RateExceeded = "rate_exceeded",
+    /// The worker cannot keep up, and the packet is within no guaranteed bit rate.
+    Overload = "overload",
     /// A quota is used up.
     QuotaExhausted = "quota_exhausted",
     /// The FAR forwards to where nothing leads, or an IPv6 packet to a link of IPv4.
     NoWay = "no_way",
-    /// The buffer of the session is full.
+    /// The buffer of the session is full, or those of all together.
     BufferFull = "buffer_full",
     /// The socket, the TUN device or the port did not take it.
     SendFailed = "send_failed",

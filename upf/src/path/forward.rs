@@ -12,7 +12,7 @@ use super::ipv6;
 use super::lookup::{Origin, downlink_key, tunnelled_key};
 use super::meter::conforms;
 use super::signalling;
-use super::{Action, DropReason, Event, Packet, PathCounters, Pdr, Session, Side, Tables, Tunnel};
+use super::{Action, DropReason, Event, Overload, Packet, PathCounters, Pdr, Session, Side, Tables, Tunnel};
 use crate::io::BURST;
 
 /// What becomes of a packet.
@@ -41,6 +41,10 @@ pub(crate) struct Context<'a> {
     pub(crate) events: &'a dyn Fn(Event) -> bool,
     /// Whether one more error indication may be sent now.
     pub(crate) error_indications: &'a mut signalling::Allowance,
+    /// What is dropped because there is too much.
+    pub(crate) overload: &'a Overload,
+    /// Whether the packets have waited in their session and leave it now.
+    pub(crate) leaves_buffer: bool,
 }
 
 /// What the first look at a packet shows, before anything is known of its session.
@@ -257,7 +261,7 @@ fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>)
     }
 }
 
-/// Gates, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
+/// Gates, overload, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
 /// and what waits is metered when it leaves.
 fn enforce(
     context: &Context<'_>,
@@ -272,6 +276,10 @@ fn enforce(
     if qers.clone().any(|qer| !qer.is_open(uplink)) {
         return Err(DropReason::GateClosed);
     }
+    let octets = packet.bytes().len();
+    if context.overload.sheds(session, rule, uplink, octets, context.now_ns, context.alone) {
+        return Err(DropReason::Overload);
+    }
     let action = session.action(rule);
     match action {
         Action::Drop => return Err(DropReason::FarDrop),
@@ -279,7 +287,15 @@ fn enforce(
         Action::Buffer { notify } => return buffer(context, session, rule, notify, packet, came),
         Action::ToAccess(_) | Action::ToCore(_) | Action::ToControl(_) | Action::ToNetwork(_) => {}
     }
-    let octets = packet.bytes().len();
+    // With one worker what waited has left before any other packet comes.
+    if session.has_buffered
+        && !context.alone
+        && !context.leaves_buffer
+        && matches!(packet.side, Side::Network(_))
+        && let Some(kept) = session.state.push_behind(packet.side, packet.bytes())
+    {
+        return if kept { Ok(Verdict::Buffered) } else { Err(DropReason::BufferFull) };
+    }
     if rule.usages.of(&session.usages).any(|measured| measured.usage.is_exhausted()) {
         return Err(DropReason::QuotaExhausted);
     }
@@ -362,7 +378,7 @@ fn buffer(
         let length = u16::try_from(rest.len().saturating_sub(4) + length).unwrap_or(u16::MAX);
         [*high, *low] = length.to_be_bytes();
     }
-    let kept = session.state.push(packet.side, packet.bytes());
+    let kept = session.state.push(session.generation, packet.side, packet.bytes());
     if notify && session.state.must_notify() {
         let qfi = container(session, rule, came).map(|container| container.qfi);
         let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi };

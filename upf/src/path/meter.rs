@@ -1,4 +1,7 @@
-//! QoS enforcement: gates and maximum bit rates.
+//! QoS enforcement: gates, maximum and guaranteed bit rates.
+//!
+//! What is metered, in both directions, are the octets of the user's IP packet with its header: neither GTP-U
+//! nor what carries it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,7 +80,7 @@ impl Meter {
     }
 }
 
-/// The maximum bit rates of a QER.
+/// The maximum bit rates of a QER, or the guaranteed ones.
 #[derive(Debug)]
 pub(crate) struct Meters {
     pub(crate) uplink: Meter,
@@ -107,12 +110,21 @@ pub(crate) struct Qer {
     pub(crate) ppi: Option<u8>,
     /// Unless the rates are not limited.
     pub(crate) meters: Option<Arc<Meters>>,
+    /// Of a GBR flow: within these rates nothing is shed.
+    pub(crate) guaranteed: Option<Arc<Meters>>,
 }
 
 impl Qer {
     fn meter(&self, uplink: bool) -> Option<&Meter> {
         let meters = self.meters.as_deref()?;
         Some(if uplink { &meters.uplink } else { &meters.downlink })
+    }
+
+    /// Whether the packet is within the guaranteed rate, which it then uses up.
+    pub(crate) fn guarantees(&self, uplink: bool, octets: usize, now_ns: u64, alone: bool) -> bool {
+        let Some(meters) = self.guaranteed.as_deref() else { return false };
+        let meter = if uplink { &meters.uplink } else { &meters.downlink };
+        meter.take(octets, now_ns, alone)
     }
 
     pub(crate) fn is_open(&self, uplink: bool) -> bool {

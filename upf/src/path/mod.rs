@@ -5,6 +5,7 @@
 //! so looking a packet up takes no lock and touches no line that another thread writes, but
 //! counters and rate meters of that session.
 
+mod buffers;
 mod drops;
 mod filter;
 mod flow;
@@ -18,8 +19,11 @@ mod malformed;
 mod meter;
 #[cfg(test)]
 mod n9_tests;
+mod overload;
 mod packet;
 mod prefixes;
+#[cfg(test)]
+mod rates;
 mod session;
 mod signalling;
 mod tables;
@@ -28,6 +32,7 @@ mod tests;
 mod usage;
 mod worker;
 
+pub(crate) use buffers::{Buffers, Room};
 pub use drops::DropReason;
 pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
@@ -39,6 +44,7 @@ pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, tunnelled_key};
 pub(crate) use meter::{Meter, Meters, Qer};
+pub(crate) use overload::Overload;
 pub use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use prefixes::Prefixes;
 pub(crate) use session::{

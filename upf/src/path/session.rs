@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
-use super::{Origin, Qer, SharedRules, Side, Usage};
+use super::{Buffers, Origin, Qer, SharedRules, Side, Usage};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
@@ -103,45 +103,117 @@ pub(crate) type Waiting = VecDeque<(Side, Box<[u8]>)>;
 /// What of a session lives on when its rules change.
 #[derive(Debug)]
 pub(crate) struct SessionState {
-    /// Packets that wait, and where each came from; a lock that only buffering takes. Most sessions never have any.
-    buffer: Mutex<Option<Box<Waiting>>>,
-    buffer_max: u32,
+    /// Packets that wait, and where each came from; a lock that only buffering
+    /// takes. Most sessions never have any. It is there until the last one has left, so that none overtakes.
+    buffer: Mutex<Option<Box<Buffer>>>,
+    /// Where room for them is had.
+    buffers: Arc<Buffers>,
+    /// Whether there is a buffer: who only wants to know that takes no lock.
+    holds: AtomicBool,
     /// The CP function knows that packets wait.
     notified: AtomicBool,
     /// When the last packet passed, ns of the workers' clock.
     last_packet_ns: AtomicU64,
 }
 
+/// What waits of one session.
+#[derive(Debug, Default)]
+struct Buffer {
+    packets: Waiting,
+    octets: usize,
+    /// Of the newest rules that had a packet wait.
+    generation: u32,
+    /// A worker is sending what waits.
+    leaves: bool,
+}
+
 impl SessionState {
-    pub(crate) fn new(buffer_max: usize) -> Self {
+    pub(crate) fn new(buffers: Arc<Buffers>) -> Self {
         Self {
             buffer: Mutex::default(),
-            buffer_max: u32::try_from(buffer_max).unwrap_or(u32::MAX),
+            buffers,
+            holds: AtomicBool::new(false),
             notified: AtomicBool::new(false),
             last_packet_ns: AtomicU64::new(0),
         }
     }
 
-    /// Keeps a packet as it came; false if there is no room.
-    pub(crate) fn push(&self, from: Side, packet: &[u8]) -> bool {
+    /// Keeps a packet as it came, by the rules of this generation; false if there is no room.
+    pub(crate) fn push(&self, generation: u32, from: Side, packet: &[u8]) -> bool {
         let mut buffer = self.lock();
         let buffer = buffer.get_or_insert_default();
-        let room = buffer.len() < self.buffer_max as usize;
+        buffer.generation = buffer.generation.max(generation);
+        self.holds.store(true, Ordering::Relaxed);
+        self.keep(buffer, from, packet)
+    }
+
+    /// Keeps a packet behind those that wait; `None` if none does and it may go.
+    pub(crate) fn push_behind(&self, from: Side, packet: &[u8]) -> Option<bool> {
+        if !self.holds.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.lock().as_deref_mut().map(|buffer| self.keep(buffer, from, packet))
+    }
+
+    fn keep(&self, buffer: &mut Buffer, from: Side, packet: &[u8]) -> bool {
+        let room = self.buffers.take((buffer.packets.len(), buffer.octets), packet.len());
         if room {
-            buffer.push_back((from, packet.into()));
+            buffer.octets += packet.len();
+            buffer.packets.push_back((from, packet.into()));
         }
         room
     }
 
     /// Whether packets wait.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.lock().as_ref().is_some_and(|buffer| !buffer.is_empty())
+        self.lock().as_deref().is_some_and(|buffer| !buffer.packets.is_empty())
     }
 
-    /// All packets that wait.
+    /// All packets that wait: they are not sent.
     pub(crate) fn take(&self) -> Waiting {
         self.notified.store(false, Ordering::Relaxed);
-        self.lock().take().map(|waiting| *waiting).unwrap_or_default()
+        let mut buffer = self.lock();
+        let leaves = buffer.as_deref().is_some_and(|buffer| buffer.leaves);
+        let Some(waiting) = buffer.as_deref_mut() else { return Waiting::default() };
+        let packets = self.empty(waiting);
+        if !leaves {
+            *buffer = None;
+            self.holds.store(false, Ordering::Relaxed);
+        }
+        packets
+    }
+
+    /// Begins to send what waits, by the rules of this generation: false if nothing does, newer rules have it
+    /// wait, or another worker is at it. Then [`next`](Self::next) until it says `None`.
+    pub(crate) fn begin_to_send(&self, generation: u32) -> bool {
+        let mut buffer = self.lock();
+        let waiting = buffer.as_deref_mut().filter(|buffer| buffer.generation <= generation);
+        let Some(buffer) = waiting else { return false };
+        self.notified.store(false, Ordering::Relaxed);
+        !std::mem::replace(&mut buffer.leaves, true)
+    }
+
+    /// The packets that are next, when those of before are sent; `None` when there are no more, and others
+    /// no longer wait behind them, or when newer rules have them wait.
+    pub(crate) fn next(&self, generation: u32) -> Option<Waiting> {
+        let mut buffer = self.lock();
+        if let Some(newer) = buffer.as_deref_mut().filter(|buffer| buffer.generation > generation) {
+            newer.leaves = false;
+            return None;
+        }
+        let packets = buffer.as_deref_mut().map(|waiting| self.empty(waiting)).unwrap_or_default();
+        if packets.is_empty() {
+            *buffer = None;
+            self.holds.store(false, Ordering::Relaxed);
+            return None;
+        }
+        Some(packets)
+    }
+
+    fn empty(&self, buffer: &mut Buffer) -> Waiting {
+        self.buffers.give_back(buffer.packets.len(), buffer.octets);
+        buffer.octets = 0;
+        std::mem::take(&mut buffer.packets)
     }
 
     /// True for the one caller that has to notify.
@@ -163,8 +235,15 @@ impl SessionState {
         self.last_packet_ns.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Waiting>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Buffer>>> {
         self.buffer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for SessionState {
+    /// A session may go while packets wait.
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 
@@ -184,10 +263,12 @@ pub(crate) struct Session {
     pub(crate) state: Arc<SessionState>,
     pub(crate) seid: u64,
     pub(crate) teids: SmallVec<[u32; 2]>,
-    /// Grows with each publication.
+    /// Grows with each publication, up to its end.
     pub(crate) generation: u32,
     /// Whether the state is to say when the last packet passed.
     pub(crate) is_watched: bool,
+    /// Whether packets may still wait of when it buffered, which no other may overtake.
+    pub(crate) has_buffered: bool,
     pub(crate) rare: Option<Box<Rare>>,
 }
 

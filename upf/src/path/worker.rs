@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
 use super::signalling::Allowance;
-use super::{Command, Event, Packet, PathCounters, Session, Tables, Tunnel};
+use super::{Command, Event, Overload, Packet, PathCounters, Session, Tables, Tunnel};
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a worker is made of.
 pub(crate) struct WorkerConfig {
-    /// Its number; the first one also sends End Markers and what was buffered.
+    /// Its number; the first one also sends End Markers, and is woken to send what was buffered.
     pub(crate) index: usize,
     /// Our N3 address, as peers see it.
     pub(crate) n3_address: Ipv4Addr,
@@ -28,6 +28,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) error_indications_after: Duration,
     /// Whether it is the only one.
     pub(crate) alone: bool,
+    /// Whether it sheds what it cannot keep up with.
+    pub(crate) sheds: bool,
     /// The origin of the data path's clock.
     pub(crate) origin: Instant,
     pub(crate) commands: Receiver<Command>,
@@ -42,6 +44,7 @@ pub struct Worker<I> {
     io: I,
     tables: Tables,
     allowance: Allowance,
+    overload: Overload,
     packets: Vec<Packet>,
 }
 
@@ -49,7 +52,8 @@ impl<I: PacketIo> Worker<I> {
     pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
         let allowance = Allowance::new(config.n3_address, config.error_indications_after);
         let packets = (0..BURST).map(|_| Packet::new()).collect();
-        Self { config, io, tables: Tables::default(), allowance, packets }
+        let overload = Overload::new(config.sheds);
+        Self { config, io, tables: Tables::default(), allowance, overload, packets }
     }
 
     /// Works until told to stop.
@@ -72,9 +76,14 @@ impl<I: PacketIo> Worker<I> {
         // After receiving, so that a packet never meets rules older than itself.
         self.obey();
         let now_ns = self.now_ns();
+        self.overload.observe(self.io.is_behind(), now_ns);
         let mut packets = std::mem::take(&mut self.packets);
-        self.handle(&mut packets[..received], now_ns);
+        self.handle(&mut packets[..received], now_ns, false);
         self.packets = packets;
+        self.flush();
+    }
+
+    fn flush(&mut self) {
         let counters = &self.config.counters;
         self.io.flush(&mut |reason, count| counters.dropped_many(reason, count as u64));
     }
@@ -93,7 +102,7 @@ impl<I: PacketIo> Worker<I> {
         u64::try_from(self.config.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn handle(&mut self, packets: &mut [Packet], now_ns: u64) {
+    fn handle(&mut self, packets: &mut [Packet], now_ns: u64, leaves_buffer: bool) {
         let mut context = Context {
             tables: &self.tables,
             now_ns,
@@ -101,6 +110,8 @@ impl<I: PacketIo> Worker<I> {
             counters: &self.config.counters,
             events: &self.config.events,
             error_indications: &mut self.allowance,
+            overload: &self.overload,
+            leaves_buffer,
         };
         let io = &mut self.io;
         process(&mut context, packets, |packet, verdict| match verdict {
@@ -128,20 +139,26 @@ impl<I: PacketIo> Worker<I> {
                 Command::EndMarker(_) => {}
             }
         }
-        let first = self.config.index == 0;
-        for session in published.into_values().filter(|session| first && !session.buffers()) {
+        for session in published.into_values().filter(|session| !session.buffers()) {
             self.release(&session);
         }
     }
 
-    /// Sends what waited, by the rules of now.
+    /// Sends what waited, by the rules of now. Every worker does it that has the rules: one that had the old
+    /// ones a moment longer may have kept a packet since. One at a time, and what comes meanwhile waits behind.
     fn release(&mut self, session: &Session) {
-        let now_ns = self.now_ns();
+        if !session.state.begin_to_send(session.generation) {
+            return;
+        }
         let mut packet = Packet::new();
-        for (side, bytes) in session.state.take() {
-            packet.set(&bytes);
-            packet.side = side;
-            self.handle(std::slice::from_mut(&mut packet), now_ns);
+        while let Some(waiting) = session.state.next(session.generation) {
+            let now_ns = self.now_ns();
+            for (side, bytes) in waiting {
+                packet.set(&bytes);
+                packet.side = side;
+                self.handle(std::slice::from_mut(&mut packet), now_ns, true);
+            }
+            self.flush();
         }
     }
 
@@ -194,6 +211,7 @@ mod tests {
         let config = WorkerConfig {
             index: 0,
             alone: true,
+            sheds: true,
             n3_address: Ipv4Addr::LOCALHOST,
             error_indications_after: Duration::ZERO,
             origin: Instant::now(),
@@ -209,7 +227,11 @@ mod tests {
         };
         publish(before, None);
         publish(buffering, Some(before));
-        assert!(buffering.state.push(Side::Network(1), &udp(SERVER, UE, (53, 4000), 60)));
+        assert!(buffering.state.push(
+            buffering.generation,
+            Side::Network(1),
+            &udp(SERVER, UE, (53, 4000), 60)
+        ));
         worker.obey();
         assert!(worker.io.0.is_empty());
         publish(after, Some(buffering));

@@ -26,6 +26,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) state: &'a Arc<SessionState>,
     /// Whether there is an inactivity timer.
     pub(crate) is_watched: bool,
+    /// Whether the rules before had packets wait.
+    pub(crate) has_buffered: bool,
     /// The QERs before, whose meters go on if their rates stay; by ID.
     pub(crate) old_qers: &'a [Qer],
     pub(crate) urrs: &'a Urrs,
@@ -70,6 +72,7 @@ pub(crate) fn compile(
         teids: ends.teids,
         generation: around.generation,
         is_watched: around.is_watched,
+        has_buffered: around.has_buffered,
     };
     Ok((session, shared_use))
 }
@@ -212,14 +215,13 @@ pub(crate) fn network_named(name: &Name, networks: &[N6Config]) -> Option<u16> {
 }
 
 fn compile_qer(rule: &CreateQer, old: Option<&Qer>) -> Qer {
-    let old = old.and_then(|qer| qer.meters.as_ref());
-    let meters = rule.mbr.map(|mbr| match old {
-        Some(old) if old.kbps() == (mbr.uplink_kbps, mbr.downlink_kbps) => old.clone(),
-        Some(old) => Arc::new(old.at(mbr.uplink_kbps, mbr.downlink_kbps)),
-        None => {
-            Arc::new(Meters { uplink: Meter::new(mbr.uplink_kbps), downlink: Meter::new(mbr.downlink_kbps) })
-        }
-    });
+    let meters = |rates: Option<BitRate>, old: Option<&Arc<Meters>>| {
+        rates.map(|BitRate { uplink_kbps, downlink_kbps }| match old {
+            Some(old) if old.kbps() == (uplink_kbps, downlink_kbps) => old.clone(),
+            Some(old) => Arc::new(old.at(uplink_kbps, downlink_kbps)),
+            None => Arc::new(Meters { uplink: Meter::new(uplink_kbps), downlink: Meter::new(downlink_kbps) }),
+        })
+    };
     Qer {
         id: rule.qer_id.0,
         uplink_open: !rule.gate_status.uplink_closed,
@@ -227,6 +229,7 @@ fn compile_qer(rule: &CreateQer, old: Option<&Qer>) -> Qer {
         qfi: rule.qfi.map(|qfi| qfi.0),
         rqi: rule.rqi.is_some_and(|rqi| rqi.0),
         ppi: rule.paging_policy_indicator.map(|ppi| ppi.0),
-        meters,
+        meters: meters(rule.mbr, old.and_then(|qer| qer.meters.as_ref())),
+        guaranteed: meters(rule.gbr, old.and_then(|qer| qer.guaranteed.as_ref())),
     }
 }

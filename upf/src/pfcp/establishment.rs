@@ -46,7 +46,7 @@ impl Core {
         let seid = self.sessions.next_seid(&mut self.random);
         let mut rules = RuleSet::establish(&body)?;
         let address = self.config.n3_advertised();
-        let state = Arc::new(SessionState::new(self.config.buffer_packets_max));
+        let state = Arc::new(SessionState::new(self.buffers.clone()));
         let restores = body.flags.is_some_and(|flags| flags.contains(PfcpSeReqFlags::RESTI));
         let its = forgotten.and_then(|old| self.sessions.get(old));
         let its: Vec<u32> = its.map(|old| old.published.teids.to_vec()).unwrap_or_default();
@@ -64,6 +64,7 @@ impl Core {
             classifier: self.config.classifier,
             state: &state,
             is_watched: inactivity.is_some(),
+            has_buffered: false,
             old_qers: &[],
             urrs: &Urrs::default(),
         };

@@ -31,7 +31,7 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
-use crate::path::{Command, Event, Session, SharedRules};
+use crate::path::{Buffers, Command, Event, Session, SharedRules};
 use intern::{Interner, Use};
 use packed::{PackedRules, Template};
 use rules::Refusal;
@@ -119,6 +119,8 @@ pub(crate) struct Core {
     /// What N4 gave.
     templates: Interner<Template>,
     teids: Teids,
+    /// Room for packets that wait.
+    buffers: Arc<Buffers>,
     random: Random,
     reports: BTreeMap<Token, Reported>,
     deadlines: BTreeSet<(Instant, Due)>,
@@ -153,6 +155,7 @@ impl Core {
             shared_rules: Interner::default(),
             templates: Interner::default(),
             teids: Teids::new(random.fork()),
+            buffers: Arc::new(config.buffers()),
             random,
             reports: BTreeMap::new(),
             deadlines: BTreeSet::new(),

@@ -53,7 +53,7 @@ impl Core {
         let created = rules.allocate(Named::Of(&session.published.teids), address, &mut self.teids)?;
         let around = Surroundings {
             seid,
-            generation: session.published.generation + 1,
+            generation: session.published.generation.saturating_add(1),
             network: session.network,
             networks: &self.config.n6,
             classifier: self.config.classifier,
@@ -62,6 +62,8 @@ impl Core {
                 Some(timer) => timer.0 > 0,
                 None => session.inactivity.is_some(),
             },
+            // A worker may still send what waited when these come.
+            has_buffered: session.published.buffers() || session.published.state.has_waiting(),
             old_qers: &session.published.qers,
             urrs: &session.urrs,
         };

@@ -14,6 +14,7 @@ mod tests;
 pub(crate) use link::Link;
 pub use port::Port;
 pub(crate) use steering::Steering;
+#[cfg(feature = "dpdk")]
 pub use steering::worker_of_ue;
 
 use std::collections::VecDeque;
@@ -93,6 +94,8 @@ pub struct EthernetIo<P> {
     now: Instant,
     origin: Instant,
     looks: u32,
+    /// Whether a port had more in the last look than there was room for.
+    behind: bool,
 }
 
 /// What a frame is at first sight.
@@ -198,6 +201,7 @@ impl<P: Port> EthernetIo<P> {
             now,
             origin: now,
             looks: 0,
+            behind: false,
         }
     }
 
@@ -222,11 +226,12 @@ impl<P: Port> EthernetIo<P> {
         self.links.iter_mut().for_each(Link::renew);
         // Of the room that is left each port has its share, so that none starves another.
         let share = (packets.len() - count).div_ceil(self.ports.len().max(1));
+        self.behind = false;
         for port in 0..self.ports.len() {
             let most = share.min(packets.len() - count);
             let (places, links, steering) = (&self.places, &self.links, self.steering);
             let (aside, dropped) = (&mut self.aside, &mut self.dropped);
-            self.ports[port].receive(most, &mut |octets| {
+            let received = self.ports[port].receive(most, &mut |octets| {
                 let packet = packets.get_mut(count)?;
                 match places.sight(links, port, octets) {
                     Sight::Access(payload, from) => {
@@ -251,6 +256,7 @@ impl<P: Port> EthernetIo<P> {
                 }
                 None
             });
+            self.behind |= received == most;
         }
         if !self.aside.is_empty() {
             for (port, octets) in std::mem::take(&mut self.aside) {
@@ -469,6 +475,10 @@ impl<P: Port> PacketIo for EthernetIo<P> {
             }
             self.now = Instant::now();
         }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind
     }
 
     fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {

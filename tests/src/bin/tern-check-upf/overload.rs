@@ -1,0 +1,83 @@
+//! Line 3: a GBR flow loses nothing while flows without a guarantee offer more than the worker can do.
+//!
+//! The UPF and the sender of the flood share one CPU: the sender takes less time to make a packet than the UPF to
+//! forward it. Without shedding the receive queue is full, and all lose alike.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tern_tests::core::UpfIo;
+use tern_tests::upf::flood::Flood;
+use tern_tests::upf::iperf::{self, Length, Outcome, Run, Traffic};
+use tern_tests::upf::rules::{FlowRules, SessionRules, volume_urr};
+use tern_tests::upf::scenarios::Finding;
+use tern_tests::upf::{Rig, UpfSetup};
+
+use crate::Arguments;
+use crate::report::Report;
+
+const PORT: u16 = 5_201;
+const UDP: u8 = 17;
+const URR: u32 = 1;
+const GFBR_KBPS: u64 = 3_000;
+/// Payload octets and bits a second: with its headers 2.9 Mbit/s.
+const PAYLOAD: u64 = 1_000;
+const BITS_PER_SECOND: u64 = 2_800_000;
+/// How long the flood lasts, amid a run of eleven seconds.
+const FLOOD_TIME: Duration = Duration::from_secs(6);
+/// The CPU that the UPF and the flood share.
+const CPU: usize = 0;
+
+pub async fn check(arguments: &Arguments, io: UpfIo, report: &mut Report) -> Result<()> {
+    for uplink in [true, false] {
+        let direction = if uplink { "uplink" } else { "downlink" };
+        let (outcome, flood, arrived) = measure(arguments, io, uplink, true).await?;
+        let what = format!(
+            "packets of {} that the GBR flow loses under overload, {direction}",
+            outcome.sent_packets
+        );
+        report.add("3", [Finding::equal(what, 0, outcome.lost_packets)]);
+        report.say(&format!("flood: {flood} packets sent, {arrived} forwarded with shedding"));
+        let (without, flood, arrived) = measure(arguments, io, uplink, false).await?;
+        let what = format!("without shedding it loses, {direction}");
+        let measured = format!("{} of {}", without.lost_packets, without.sent_packets);
+        report.add("3", [Finding::holds(what, "more than 0", measured, without.lost_packets > 0)]);
+        report.say(&format!("flood: {flood} packets sent, {arrived} forwarded without"));
+    }
+    Ok(())
+}
+
+/// What the GBR flow's run says, and how many packets of the flood were sent and forwarded.
+async fn measure(arguments: &Arguments, io: UpfIo, uplink: bool, sheds: bool) -> Result<(Outcome, u64, u64)> {
+    let run_by = ["taskset", "-c", &CPU.to_string()].map(str::to_owned).to_vec();
+    let setup = UpfSetup { io, workers: 1, run_by, more: format!("shed_overload: {sheds}\n") };
+    let rig = Rig::start("upf", &arguments.tern, &arguments.output, &setup, 2).await?;
+    let guaranteed = FlowRules {
+        protocol: Some(UDP),
+        gbr_kbps: Some(GFBR_KBPS),
+        mbr_kbps: Some(GFBR_KBPS * 2),
+        ..FlowRules::of(PORT, 4)
+    };
+    rig.establish(0, &SessionRules { ambr_kbps: None, flows: vec![guaranteed, FlowRules::rest()] }).await?;
+    let plain = FlowRules { urr: Some(volume_urr(URR)), ..FlowRules::rest() };
+    let session = rig.establish(1, &SessionRules { ambr_kbps: None, flows: vec![plain] }).await?;
+    let run = Run {
+        ue: 0,
+        port: PORT,
+        uplink,
+        traffic: Traffic::Udp { octets: PAYLOAD, bits_per_second: BITS_PER_SECOND },
+        length: Length::Seconds { measured: 10, omitted: 1 },
+    };
+    // iperf3 begins and ends in peace: its control connection is not what is measured.
+    let flooding = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let flood = Flood::start(&rig, 1, session, uplink, CPU).await?;
+        tokio::time::sleep(FLOOD_TIME).await;
+        anyhow::Ok(flood.sent())
+    };
+    let (outcome, sent) = tokio::try_join!(iperf::run(&rig, run), flooding)?;
+    let volume = rig.smf.usage(session, URR).await?;
+    let arrived = if uplink { volume.uplink_packets } else { volume.downlink_packets };
+    rig.stop().await?;
+    Ok((outcome, sent, arrived.unwrap_or(0)))
+}
