@@ -40,6 +40,16 @@ impl Prefix {
         Self { address, length: if address.is_ipv4() { 32 } else { 128 } }
     }
 
+    /// The address that it was made of.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits are the same.
+    pub const fn length(&self) -> u8 {
+        self.length
+    }
+
     /// Whether its addresses are of IPv4.
     pub const fn is_v4(&self) -> bool {
         self.address.is_ipv4()

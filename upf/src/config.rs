@@ -1,5 +1,9 @@
 //! The UPF's configuration.
 
+mod ipv6;
+
+pub use ipv6::Ipv6Prefix;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
@@ -177,6 +181,10 @@ pub struct N6Config {
     /// (`net.ipv4.ip_forward=1`), with a route or NAT for the prefix.
     #[serde(default = "default_pool")]
     pub address: Ipv4Prefix,
+    /// IPv6 address of the TUN device, with the prefix that holds the UEs' prefixes. The host must forward
+    /// (`net.ipv6.conf.all.forwarding=1`), with a route for the prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Prefix>,
     /// MTU of the TUN device. 1400 leaves room for GTP-U in links of 1500 octets; longer packets
     /// are fragmented or answered with ICMP by the kernel.
     #[serde(default = "default_mtu")]
@@ -218,6 +226,8 @@ pub enum ClassifierKind {
     LinkedList,
 }
 
+/// The least MTU of a link for IPv6 (RFC 8200 §5).
+const IPV6_MTU_MIN: u16 = 1_280;
 /// The longest packet of a link: a buffer holds it.
 pub const LINK_MTU_MAX: u16 = 9_000;
 /// The longest queue of a TUN device: the kernel has room for as many places at once.
@@ -267,6 +277,11 @@ impl Config {
                 network.queue_packets
             );
             anyhow::ensure!(network.mtu >= 576, "n6.mtu: expected at least 576, got {}", network.mtu);
+            anyhow::ensure!(
+                network.ipv6.is_none() || network.mtu >= IPV6_MTU_MIN,
+                "n6.mtu: expected at least {IPV6_MTU_MIN} with n6.ipv6, got {}",
+                network.mtu
+            );
         }
         if self.data_path == DataPathKind::Dpdk { self.validate_links() } else { Ok(()) }
     }
@@ -426,6 +441,7 @@ impl Default for N6Config {
             dnn: default_dnn(),
             tun: default_tun(),
             address: default_pool(),
+            ipv6: None,
             mtu: default_mtu(),
             queue_packets: default_queue_packets(),
             link: None,
@@ -568,7 +584,12 @@ mod tests {
 
     #[test]
     fn what_is_not_known_or_not_possible_is_refused() {
-        for text in ["{foo: 1}", "{n6: [{address: 10.45.0.1}]}", "{n6: [{address: 10.45.0.1/33}]}"] {
+        for text in [
+            "{foo: 1}",
+            "{n6: [{ipv6: 10.45.0.1/16}]}",
+            "{n6: [{address: 10.45.0.1}]}",
+            "{n6: [{address: 10.45.0.1/33}]}",
+        ] {
             assert!(tern_config::parse::<Config>("upf.yaml", text).is_err(), "{text}");
         }
         let link = |more: &str| format!("{{device: \"net_null0\", address: 10.9.9.9/24{more}}}");
@@ -595,6 +616,7 @@ mod tests {
             "{n6: []}",
             "{n3: {address: 0.0.0.0}}",
             "{n6: [{mtu: 100}]}",
+            "{n6: [{mtu: 1000, ipv6: \"2001:db8:45::1/48\"}]}",
             "{n3: {receive_buffer_bytes: 1000}}",
             "{n6: [{queue_packets: 0}]}",
         ] {

@@ -38,6 +38,12 @@ group! {
         opt 24 application_id: ApplicationId,
         /// QoS flows.
         many 124 qfis: Qfi,
+        /// IPv4 networks behind the UE.
+        many 153 framed_routes: FramedRoute,
+        /// Whether routing packets are exchanged with the UE.
+        opt 154 framed_routing: FramedRouting,
+        /// IPv6 networks behind the UE.
+        many 155 framed_ipv6_routes: FramedRoute,
     }
 
     /// Create FAR (TS 29.244 §7.5.2.3).

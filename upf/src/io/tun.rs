@@ -45,13 +45,16 @@ pub(crate) struct TunDevice {
 }
 
 impl TunDevice {
-    /// Makes the device, up, with `queues` queues. The kernel routes the prefix of its address
-    /// to it, and answers packets longer than its MTU with ICMP "fragmentation needed".
+    /// Makes the device, up, with `queues` queues. The kernel routes the prefixes of its addresses
+    /// to it, and answers packets longer than its MTU with ICMP "fragmentation needed" or ICMPv6 "packet too
+    /// big".
     pub(crate) fn create(config: &N6Config, queues: usize) -> anyhow::Result<Self> {
         let (address, prefix): (Ipv4Addr, u8) = (config.address.address, config.address.length);
-        let first = DeviceBuilder::new()
-            .name(&config.tun)
-            .ipv4(address, prefix, None)
+        let mut builder = DeviceBuilder::new().name(&config.tun).ipv4(address, prefix, None);
+        if let Some(ipv6) = config.ipv6 {
+            builder = builder.ipv6(ipv6.address, ipv6.length);
+        }
+        let first = builder
             .mtu(config.mtu)
             .with(|options| {
                 options.multi_queue(queues > 1).packet_information(false).offload(true);

@@ -32,10 +32,10 @@ reasons! {
     UnknownTeid = "unknown_teid",
     /// No session has this UE address.
     UnknownUe = "unknown_ue",
-    /// The user packet is not a sound IPv4 packet.
+    /// The user packet is no sound packet of its version of IP.
     MalformedInner = "malformed_inner",
-    /// The user packet is not IPv4.
-    NotIpv4 = "not_ipv4",
+    /// The user packet is neither IPv4 nor IPv6.
+    NotIp = "not_ip",
     /// An uplink packet with another source address than the UE's.
     SpoofedSource = "spoofed_source",
     /// No PDR matches.
@@ -50,7 +50,7 @@ reasons! {
     Overload = "overload",
     /// A quota is used up.
     QuotaExhausted = "quota_exhausted",
-    /// The FAR forwards to where nothing leads.
+    /// The FAR forwards to where nothing leads, or an IPv6 packet to a link of IPv4.
     NoWay = "no_way",
     /// The buffer of the session is full, or those of all together.
     BufferFull = "buffer_full",
@@ -58,7 +58,7 @@ reasons! {
     SendFailed = "send_failed",
     /// Longer than the way takes, and not to be fragmented. Its sender is told.
     TooLong = "too_long",
-    /// A fragment of a GTP-U packet: they are not put together again.
+    /// A fragment of a GTP-U packet whose others did not come, or contradict it, or were too many.
     OuterFragment = "outer_fragment",
     /// The next hop's Ethernet address is not known, or there is no next hop.
     NoNeighbour = "no_neighbour",

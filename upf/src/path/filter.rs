@@ -1,6 +1,6 @@
 //! SDF filters: the IPFilterRule of RFC 6733 §4.3.1 as TS 29.212 §5.4.2 restricts it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use pdr_classifier::{Address, Masked, Prefix, SdfFilter};
@@ -17,15 +17,15 @@ pub(crate) enum FilterError {
     Empty,
 }
 
-/// Reads a filter; `assigned` is the UE's address. The description is written for downlink; for
-/// uplink source and destination are exchanged (TS 29.244 §5.2.1A.2A).
-pub(crate) fn sdf_filter(
+/// Reads a filter; `assigned` are the UE's addresses, for each of which there is an alternative. The description
+/// is written for downlink; for uplink source and destination are exchanged (TS 29.244 §5.2.1A.2A).
+pub(crate) fn sdf_filters(
     filter: &tern_pfcp::SdfFilter,
     uplink: bool,
-    assigned: Option<Ipv4Addr>,
-) -> Result<SdfFilter, FilterError> {
+    assigned: &[Prefix],
+) -> Result<Vec<SdfFilter>, FilterError> {
     let described = match &filter.flow_description {
-        Some(description) => parse(description, assigned)?,
+        Some(description) => parse(description)?,
         None if filter.tos_traffic_class.is_none()
             && filter.security_parameter_index.is_none()
             && filter.flow_label.is_none() =>
@@ -41,11 +41,28 @@ pub(crate) fn sdf_filter(
         flow_label: filter.flow_label,
         ..described
     };
-    Ok(if uplink { filter.reversed() } else { filter })
+    let filter = if uplink { filter.reversed() } else { filter };
+    Ok(alternatives(filter, assigned))
+}
+
+/// The filter with the UE's addresses in the place of `assigned`, which is any one where they are not known.
+fn alternatives(filter: SdfFilter, assigned: &[Prefix]) -> Vec<SdfFilter> {
+    if filter.source != Address::Assigned && filter.destination != Address::Assigned {
+        return vec![filter];
+    }
+    let with = |is: Address| {
+        let given = |address| if address == Address::Assigned { is } else { address };
+        let (source, destination) = (given(filter.source), given(filter.destination));
+        SdfFilter { source, destination, ..filter.clone() }
+    };
+    match assigned {
+        [] => vec![with(Address::Any)],
+        prefixes => prefixes.iter().map(|prefix| with(Address::Prefix(*prefix))).collect(),
+    }
 }
 
 /// `permit out <protocol> from <address> [ports] to <address> [ports]`.
-fn parse(text: &str, assigned: Option<Ipv4Addr>) -> Result<SdfFilter, FilterError> {
+fn parse(text: &str) -> Result<SdfFilter, FilterError> {
     let mut words = text.split_ascii_whitespace().peekable();
     let mut keyword = |expected: &'static str| match words.next() {
         Some(word) if word == expected => Ok(()),
@@ -65,14 +82,14 @@ fn parse(text: &str, assigned: Option<Ipv4Addr>) -> Result<SdfFilter, FilterErro
     if words.next() != Some("from") {
         return Err(FilterError::Expected("from"));
     }
-    filter.source = address(words.next(), assigned)?;
+    filter.source = address(words.next())?;
     if let Some(word) = words.next_if(|word| *word != "to") {
         filter.source_ports = ports(word)?;
     }
     if words.next() != Some("to") {
         return Err(FilterError::Expected("to"));
     }
-    filter.destination = address(words.next(), assigned)?;
+    filter.destination = address(words.next())?;
     if let Some(word) = words.next() {
         filter.destination_ports = ports(word)?;
     }
@@ -80,23 +97,25 @@ fn parse(text: &str, assigned: Option<Ipv4Addr>) -> Result<SdfFilter, FilterErro
     if words.next().is_some() { Err(FilterError::Expected("the end")) } else { Ok(filter) }
 }
 
-fn address(word: Option<&str>, assigned: Option<Ipv4Addr>) -> Result<Address, FilterError> {
-    const EXPECTED: FilterError = FilterError::Expected("an IPv4 prefix, any or assigned");
-    let (address, bits): (Ipv4Addr, u8) = match word {
-        Some("any") => return Ok(Address::Any),
-        Some("assigned") => match assigned {
-            Some(address) => (address, 32),
-            None => return Ok(Address::Any),
-        },
-        Some(word) => match word.split_once('/') {
-            Some((address, bits)) => {
-                (address.parse().map_err(|_| EXPECTED)?, bits.parse().map_err(|_| EXPECTED)?)
-            }
-            None => (word.parse().map_err(|_| EXPECTED)?, 32),
-        },
-        None => return Err(EXPECTED),
+fn address(word: Option<&str>) -> Result<Address, FilterError> {
+    match word {
+        Some("any") => Ok(Address::Any),
+        Some("assigned") => Ok(Address::Assigned),
+        Some(word) => prefix(word).map(Address::Prefix),
+        None => Err(FilterError::Expected(PREFIX)),
+    }
+}
+
+const PREFIX: &str = "a prefix, any or assigned";
+
+/// An address, or one with the length of its prefix.
+fn prefix(word: &str) -> Result<Prefix, FilterError> {
+    const EXPECTED: FilterError = FilterError::Expected(PREFIX);
+    let Some((address, bits)) = word.split_once('/') else {
+        return word.parse().map(Prefix::host).map_err(|_| EXPECTED);
     };
-    Prefix::new(IpAddr::V4(address), bits).map(Address::Prefix).map_err(|_| EXPECTED)
+    let address: IpAddr = address.parse().map_err(|_| EXPECTED)?;
+    Prefix::new(address, bits.parse().map_err(|_| EXPECTED)?).map_err(|_| EXPECTED)
 }
 
 fn ports(word: &str) -> Result<Vec<RangeInclusive<u16>>, FilterError> {
@@ -119,17 +138,17 @@ mod tests {
     use pdr_classifier::{Classifier, Filters, LinkedList, Pdi, Pdr, PdrId, Sdf, SourceInterface};
     use tern_pfcp::SdfFilter;
 
+    use super::super::flow::Ends;
     use super::super::flow::Flow;
-    use super::super::lookup::{downlink_key, uplink_key};
-    use super::{parse, sdf_filter};
+    use super::super::lookup::{Origin, downlink_key, tunnelled_key};
+    use super::{Prefix, parse, sdf_filters};
     use std::net::Ipv4Addr;
 
     const UE: Ipv4Addr = Ipv4Addr::new(10, 45, 0, 2);
 
     fn flow(source: [u8; 4], destination: [u8; 4], protocol: u8, ports: Option<(u16, u16)>) -> Flow {
         Flow {
-            source: source.into(),
-            destination: destination.into(),
+            ends: Ends::V4 { source: source.into(), destination: destination.into() },
             protocol,
             tos: 0x28,
             ports,
@@ -140,16 +159,20 @@ mod tests {
 
     /// Whether a packet of this direction is one that the filter describes.
     fn matches(filter: &tern_pfcp::SdfFilter, flow: &Flow, uplink: bool) -> bool {
-        let filter = sdf_filter(filter, uplink, Some(UE)).expect("is read");
+        let filters = sdf_filters(filter, uplink, &[Prefix::host(UE.into())]).expect("is read");
         let pdi = Pdi {
-            source_interface: if uplink { SourceInterface::Access } else { SourceInterface::Core },
-            sdf_filters: vec![Sdf::Filter(filter)],
+            source_interface: if uplink { SourceInterface::Access } else { SourceInterface::SgiLanN6Lan },
+            sdf_filters: filters.into_iter().map(Sdf::Filter).collect(),
             ..Pdi::default()
         };
         let pdr = Pdr { id: PdrId(1), precedence: 1, pdi };
         let mut rules = LinkedList::new();
         rules.insert(&pdr.compile(&Filters::new()).expect("compiles")).expect("there is room");
-        let key = if uplink { uplink_key(flow, 1, None) } else { downlink_key(flow, 0) };
+        let key = if uplink {
+            tunnelled_key(flow, &[], Origin::Access, 1, None)
+        } else {
+            downlink_key(flow, &[], 0)
+        };
         rules.classify(&key).is_some()
     }
 
@@ -193,20 +216,22 @@ mod tests {
             "permit out foo from any to any",
             "permit out ip from any",
             "permit out ip from 1.2.3.4/33 to any",
+            "permit out ip from 2001:db8::/129 to any",
+            "permit out ip from 2001:db8::1::2 to any",
             "permit out ip from 1.2.3 to any",
             "permit out ip from any 9-8 to any",
             "permit out ip from any 70000 to any",
             "permit out ip from any to any 80 frag",
             "permit out ip from !1.2.3.4 to any",
         ] {
-            assert!(parse(text, None).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_is_refused_or_compiled(text in "(permit|deny)? ?(out )?[a-z0-9./ ,!-]{0,60}") {
-            let _ = parse(&text, None);
+            let _ = parse(&text);
         }
     }
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
-use super::flow::Flow;
-use super::lookup::{downlink_key, uplink_key};
+use super::flow::{Ends, Flow};
+use super::ipv6;
+use super::lookup::{Origin, downlink_key, tunnelled_key};
 use super::meter::conforms;
 use super::signalling;
 use super::{Action, DropReason, Event, Overload, Packet, PathCounters, Pdr, Session, Side, Tables, Tunnel};
@@ -86,32 +87,53 @@ impl Look {
     fn prefetch(&self, tables: &Tables) {
         match self {
             Self::Tunnelled { teid, .. } => tables.prefetch_teid(*teid),
-            Self::Plain { flow, .. } => tables.prefetch_address(flow.destination),
-            Self::Message | Self::Unreadable(_) | Self::Unsound(_) => {}
+            Self::Plain { flow: Flow { ends: Ends::V4 { destination, .. }, .. }, .. } => {
+                tables.prefetch_address(*destination);
+            }
+            Self::Plain { .. } | Self::Message | Self::Unreadable(_) | Self::Unsound(_) => {}
         }
     }
 
     /// Where the session is.
     #[inline]
-    fn slot(&self, tables: &Tables) -> Option<u32> {
+    fn slot(&self, packet: &Packet, tables: &Tables) -> Option<u32> {
         match self {
             Self::Tunnelled { teid, .. } => tables.by_teid(*teid),
-            Self::Plain { flow, .. } => tables.by_address(flow.destination),
+            Self::Plain { flow, .. } => match flow.ends {
+                Ends::V4 { destination, .. } => tables.by_address(destination),
+                Ends::V6 { .. } => tables.by_prefix(ipv6::addresses(packet.bytes()).1.into()),
+            },
             Self::Message | Self::Unreadable(_) | Self::Unsound(_) => None,
         }
     }
 
     /// The session's rule that the packet matches.
     #[inline]
-    fn rule<'s>(&self, session: &'s Session) -> Option<&'s Pdr> {
+    fn rule<'s>(&self, packet: &Packet, session: &'s Session) -> Option<&'s Pdr> {
         match self {
-            Self::Tunnelled { teid, qfi, flow: Ok(flow), .. } => {
-                session.rules.uplink.find(&uplink_key(flow, *teid, *qfi))
+            Self::Tunnelled { teid, qfi, front, flow: Ok(flow) } => {
+                let origin = session.origin(*teid);
+                let shared = &session.rules;
+                let rules = if origin == Origin::Access { &shared.uplink } else { &shared.downlink };
+                rules.find(&tunnelled_key(flow, packet.behind(*front), origin, *teid, *qfi))
             }
-            Self::Plain { network, flow } => session.rules.downlink.find(&downlink_key(flow, *network)),
+            Self::Plain { network, flow } => {
+                session.rules.downlink.find(&downlink_key(flow, packet.bytes(), *network))
+            }
             _ => None,
         }
     }
+}
+
+/// How a packet came.
+#[derive(Clone, Copy)]
+struct Came {
+    /// From the UE, on whichever way.
+    uplink: bool,
+    /// Octets of GTP-U in front of it.
+    front: usize,
+    /// The QoS flow that its tunnel says.
+    qfi: Option<u8>,
 }
 
 /// What a burst adds to the counters that all workers share.
@@ -162,8 +184,8 @@ pub(crate) fn process(
             looks.push(look);
         }
         let mut slots: SmallVec<[Option<u32>; BURST]> = SmallVec::new();
-        for look in &looks {
-            let slot = look.slot(tables);
+        for (look, packet) in looks.iter().zip(burst.iter()) {
+            let slot = look.slot(packet, tables);
             slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
             slots.push(slot);
         }
@@ -178,7 +200,7 @@ pub(crate) fn process(
         }
         let mut forwarded = Forwarded::default();
         for ((packet, look), session) in burst.iter_mut().zip(&looks).zip(sessions) {
-            let rule = session.and_then(|session| look.rule(session));
+            let rule = session.and_then(|session| look.rule(packet, session));
             let verdict = decide(context, &mut forwarded, packet, look, session, rule);
             let verdict = verdict.unwrap_or_else(|reason| {
                 context.counters.dropped(reason);
@@ -200,25 +222,42 @@ fn decide(
     rule: Option<&Pdr>,
 ) -> Result<Verdict, DropReason> {
     match *look {
-        Look::Tunnelled { front, flow, .. } => {
+        Look::Tunnelled { teid, front, qfi, flow } => {
             let Some(session) = session else { return signalling::on_unknown_teid(context, packet) };
             let flow = flow?;
-            if !session.ue_addresses.is_empty() && !session.ue_addresses.contains(&flow.source) {
+            let uplink = session.origin(teid) == Origin::Access;
+            if uplink && is_spoofed(session, &flow, packet.behind(front), rule) {
                 return Err(DropReason::SpoofedSource);
             }
             let rule = rule.ok_or(DropReason::NoRule)?;
-            packet.narrow(front, flow.total_length);
-            enforce(context, forwarded, session, rule, packet)
+            packet.narrow(front, flow.total_length as usize);
+            enforce(context, forwarded, session, rule, packet, Came { uplink, front, qfi })
         }
         Look::Plain { flow, .. } => {
             let session = session.ok_or(DropReason::UnknownUe)?;
             let rule = rule.ok_or(DropReason::NoRule)?;
-            packet.narrow(0, flow.total_length);
-            enforce(context, forwarded, session, rule, packet)
+            packet.narrow(0, flow.total_length as usize);
+            enforce(context, forwarded, session, rule, packet, Came { uplink: false, front: 0, qfi: None })
         }
         Look::Message => signalling::on_message(context, packet),
         Look::Unreadable(error) => signalling::on_unreadable(packet, error),
         Look::Unsound(reason) => Err(reason),
+    }
+}
+
+/// Whether the source is not the UE's. What a UE says on its link has no address that others could know, and
+/// goes no further than into a tunnel, to who plays the router (TS 23.501 §5.8.2.2).
+#[inline]
+fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>) -> bool {
+    match flow.ends {
+        Ends::V4 { source, .. } => {
+            !session.ue_addresses.contains(&source) && session.is_foreign(source.into())
+        }
+        Ends::V6 { .. } => {
+            let ends = ipv6::addresses(packet);
+            let is_tunnelled = || rule.is_some_and(|rule| session.action(rule).tunnel().is_some());
+            session.is_foreign(ends.0.into()) && !(ipv6::is_of_link(ends) && is_tunnelled())
+        }
     }
 }
 
@@ -230,8 +269,9 @@ fn enforce(
     session: &Session,
     rule: &Pdr,
     packet: &mut Packet,
+    came: Came,
 ) -> Result<Verdict, DropReason> {
-    let uplink = packet.side == Side::Access;
+    let uplink = came.uplink;
     let qers = rule.qers.of(&session.qers);
     if qers.clone().any(|qer| !qer.is_open(uplink)) {
         return Err(DropReason::GateClosed);
@@ -244,15 +284,15 @@ fn enforce(
     match action {
         Action::Drop => return Err(DropReason::FarDrop),
         Action::Nowhere => return Err(DropReason::NoWay),
-        Action::Buffer { notify } => return buffer(context, session, rule, notify, packet),
-        Action::ToAccess(_) | Action::ToNetwork(_) => {}
+        Action::Buffer { notify } => return buffer(context, session, rule, notify, packet, came),
+        Action::ToAccess(_) | Action::ToCore(_) | Action::ToControl(_) | Action::ToNetwork(_) => {}
     }
     // With one worker what waited has left before any other packet comes.
     if session.has_buffered
         && !context.alone
         && !context.leaves_buffer
-        && let Side::Network(network) = packet.side
-        && let Some(kept) = session.state.push_behind(network, packet.bytes())
+        && matches!(packet.side, Side::Network(_))
+        && let Some(kept) = session.state.push_behind(packet.side, packet.bytes())
     {
         return if kept { Ok(Verdict::Buffered) } else { Err(DropReason::BufferFull) };
     }
@@ -273,29 +313,41 @@ fn enforce(
         }
         Action::ToAccess(tunnel) => {
             forwarded.add(false, octets);
-            encapsulate(session, rule, tunnel, packet)
+            encapsulate(tunnel, container(session, rule, came), packet)
+        }
+        Action::ToCore(tunnel) => {
+            forwarded.add(true, octets);
+            let container = container(session, rule, came);
+            let uplink = container.map(|container| PduSessionContainer::uplink(container.qfi));
+            encapsulate(tunnel, uplink, packet)
+        }
+        Action::ToControl(tunnel) => {
+            forwarded.add(true, octets);
+            encapsulate(tunnel, None, packet)
         }
         Action::Drop | Action::Buffer { .. } | Action::Nowhere => Err(DropReason::NoWay),
     }
 }
 
 fn encapsulate(
-    session: &Session,
-    rule: &Pdr,
     tunnel: Tunnel,
+    container: Option<PduSessionContainer>,
     packet: &mut Packet,
 ) -> Result<Verdict, DropReason> {
     let length = packet.bytes().len();
-    let header = GpduHeader { teid: tunnel.teid, container: container(session, rule) };
+    let header = GpduHeader { teid: tunnel.teid, container };
     let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
     header.write(room, length);
     Ok(Verdict::ToAccess(tunnel.peer))
 }
 
-/// The PDU Session Container of downlink packets: from the first QER that has a QFI.
-fn container(session: &Session, rule: &Pdr) -> Option<PduSessionContainer> {
-    let (qfi, qer) = rule.qers.of(&session.qers).find_map(|qer| Some((qer.qfi?, qer)))?;
-    Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi })
+/// The PDU Session Container of downlink packets: from the first QER that has a QFI, else the QoS flow that
+/// the packet had in the tunnel that it came by.
+fn container(session: &Session, rule: &Pdr, came: Came) -> Option<PduSessionContainer> {
+    match rule.qers.of(&session.qers).find_map(|qer| Some((qer.qfi?, qer))) {
+        Some((qfi, qer)) => Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi }),
+        None => came.qfi.map(PduSessionContainer::downlink),
+    }
 }
 
 fn count(context: &Context<'_>, session: &Session, rule: &Pdr, uplink: bool, octets: usize) {
@@ -316,16 +368,19 @@ fn buffer(
     session: &Session,
     rule: &Pdr,
     notify: bool,
-    packet: &Packet,
+    packet: &mut Packet,
+    came: Came,
 ) -> Result<Verdict, DropReason> {
-    let network = match packet.side {
-        Side::Network(network) => network,
-        // An uplink packet comes back as one of the first data network.
-        Side::Access => 0,
-    };
-    let kept = session.state.push(session.generation, network, packet.bytes());
+    let length = packet.bytes().len();
+    // It waits with the header that it came with, which says how it was matched; what was behind the user
+    // packet is gone.
+    if let Some([_, _, high, low, rest @ ..]) = packet.prepend(came.front) {
+        let length = u16::try_from(rest.len().saturating_sub(4) + length).unwrap_or(u16::MAX);
+        [*high, *low] = length.to_be_bytes();
+    }
+    let kept = session.state.push(session.generation, packet.side, packet.bytes());
     if notify && session.state.must_notify() {
-        let qfi = container(session, rule).map(|container| container.qfi);
+        let qfi = container(session, rule, came).map(|container| container.qfi);
         let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi };
         if !(context.events)(event) {
             session.state.notify_again();

@@ -7,17 +7,41 @@ use pdr_classifier::{
     SourceInterface, TupleSpaceSearch,
 };
 
-use super::flow::Flow;
+use super::flow::{Ends, Flow};
+use super::ipv6::addresses;
 use super::session::Pdr;
 use crate::config::ClassifierKind;
 
 /// Our N3 address, as a number: there is one.
 pub(crate) const N3: NonZeroU32 = NonZeroU32::MIN;
 
-/// What a packet of the access side shows to the rules.
+/// Where the packets of a tunnel come from: what its PDRs say (TS 29.244 §8.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    /// N3, or N9 from a UPF that is nearer to the access.
+    Access,
+    /// N9 from a UPF that is nearer to the core.
+    Core,
+    /// The CP function.
+    Control,
+}
+
+impl Origin {
+    /// As rules say it. Rules for packets of a data network say N6-LAN, so that they are told apart from those
+    /// for N9 though PFCP may call both the core.
+    pub(crate) fn interface(self) -> SourceInterface {
+        match self {
+            Self::Access => SourceInterface::Access,
+            Self::Core => SourceInterface::Core,
+            Self::Control => SourceInterface::CpFunction,
+        }
+    }
+}
+
+/// What a packet of a tunnel shows to the rules; `packet` is the user's.
 #[inline]
-pub(crate) fn uplink_key(flow: &Flow, teid: u32, qfi: Option<u8>) -> Key {
-    let mut key = key(flow, SourceInterface::Access);
+pub(crate) fn tunnelled_key(flow: &Flow, packet: &[u8], from: Origin, teid: u32, qfi: Option<u8>) -> Key {
+    let mut key = key(flow, packet, from.interface());
     key.set(Lane::TunnelAddress, N3.get());
     key.set(Lane::Teid, teid);
     if let Some(qfi) = qfi {
@@ -28,8 +52,8 @@ pub(crate) fn uplink_key(flow: &Flow, teid: u32, qfi: Option<u8>) -> Key {
 
 /// What a packet of a data network shows to the rules.
 #[inline]
-pub(crate) fn downlink_key(flow: &Flow, network: u16) -> Key {
-    let mut key = key(flow, SourceInterface::Core);
+pub(crate) fn downlink_key(flow: &Flow, packet: &[u8], network: u16) -> Key {
+    let mut key = key(flow, packet, SourceInterface::SgiLanN6Lan);
     key.set(Lane::NetworkInstance, network_instance(network).get());
     key
 }
@@ -41,11 +65,16 @@ pub(crate) fn network_instance(network: u16) -> NonZeroU32 {
 
 // Set in place: each copy of a key is two lines of memory.
 #[inline]
-fn key(flow: &Flow, from: SourceInterface) -> Key {
+fn key(flow: &Flow, packet: &[u8], from: SourceInterface) -> Key {
     let mut key = Key::new();
     key.set(Lane::SourceInterface, from as u32);
-    key.set_address(Side::Source, flow.source.into());
-    key.set_address(Side::Destination, flow.destination.into());
+    match flow.ends {
+        Ends::V4 { source, destination } => {
+            key.set_address(Side::Source, source.into());
+            key.set_address(Side::Destination, destination.into());
+        }
+        Ends::V6 { flow_label } => set_v6(&mut key, packet, flow_label),
+    }
     key.set(Lane::Protocol, u32::from(flow.protocol));
     key.set(Lane::Tos, u32::from(flow.tos));
     if let Some((source, destination)) = flow.ports {
@@ -56,6 +85,14 @@ fn key(flow: &Flow, from: SourceInterface) -> Key {
         key.set(Lane::Spi, spi);
     }
     key
+}
+
+#[inline(never)]
+fn set_v6(key: &mut Key, packet: &[u8], flow_label: u32) {
+    let (source, destination) = addresses(packet);
+    key.set_address(Side::Source, source.into());
+    key.set_address(Side::Destination, destination.into());
+    key.set(Lane::FlowLabel, flow_label);
 }
 
 /// The rules of any number of sessions that differ only in what the rules' places lead to.

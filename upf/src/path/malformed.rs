@@ -253,14 +253,14 @@ fn when_a_message_type_is_unknown_then_it_is_dropped_without_answer() {
 }
 
 #[test]
-fn when_the_inner_packet_is_ipv6_or_lies_about_its_header_then_it_is_dropped() {
+fn when_the_inner_packet_is_not_ip_or_lies_about_its_header_then_it_is_dropped() {
     let mut scene = Scene::new();
-    // IPv6 of payload length 0 with UDP behind it; then IPv4 with headers that are too short or too long.
-    let mut ipv6 = [0; 60];
-    (ipv6[0], ipv6[6]) = (0x60, 17);
-    let not_ipv4 = Verdict::Drop(DropReason::NotIpv4);
-    assert_eq!(scene.verdict(&gtpu(scene.teid, Some(9), &ipv6)), not_ipv4);
-    assert_eq!(scene.bench.downlink(&ipv6).0, not_ipv4);
+    // Versions that are none; then IPv4 with headers that are too short or too long.
+    for version in [0x00, 0x30, 0x50, 0x70, 0xF0] {
+        let not_ip = Verdict::Drop(DropReason::NotIp);
+        assert_eq!(scene.verdict(&gtpu(scene.teid, Some(9), &[version; 60])), not_ip);
+        assert_eq!(scene.bench.downlink(&[version; 60]).0, not_ip);
+    }
     let malformed = Verdict::Drop(DropReason::MalformedInner);
     for (at, value) in [(0, 0x40), (0, 0x44), (3, 19), (3, 61), (2, 0xFF)] {
         let (mut up, mut down) = (udp(UE, SERVER, (1, 2), 60), udp(SERVER, UE, (2, 1), 60));

@@ -10,12 +10,18 @@ mod drops;
 mod filter;
 mod flow;
 mod forward;
+mod ipv6;
+#[cfg(test)]
+mod ipv6_tests;
 mod lookup;
 #[cfg(test)]
 mod malformed;
 mod meter;
+#[cfg(test)]
+mod n9_tests;
 mod overload;
 mod packet;
+mod prefixes;
 #[cfg(test)]
 mod rates;
 mod session;
@@ -29,19 +35,20 @@ mod worker;
 pub(crate) use buffers::{Buffers, Room};
 pub use drops::DropReason;
 pub(crate) use drops::PathCounters;
-pub(crate) use filter::{FilterError, sdf_filter};
+pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
-pub(crate) use flow::Flow;
+pub(crate) use flow::{Ends, Flow};
 #[cfg(test)]
 pub(crate) use forward::{Context, Verdict, process};
-pub(crate) use lookup::{N3, Rules, SharedRules, network_instance};
+pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
-pub(crate) use lookup::{downlink_key, uplink_key};
+pub(crate) use lookup::{downlink_key, tunnelled_key};
 pub(crate) use meter::{Meter, Meters, Qer};
 pub(crate) use overload::Overload;
 pub use packet::{PACKET_MAX, Packet, Side};
+pub(crate) use prefixes::Prefixes;
 pub(crate) use session::{
-    Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel, slot_of,
+    Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Session, SessionState, Tunnel, slot_of,
 };
 pub(crate) use signalling::Allowance;
 pub(crate) use tables::Tables;

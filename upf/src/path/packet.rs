@@ -60,6 +60,12 @@ impl Packet {
         &self.buffer[self.start..self.end]
     }
 
+    /// What is behind this many octets.
+    #[inline]
+    pub(crate) fn behind(&self, front: usize) -> &[u8] {
+        self.bytes().get(front..).unwrap_or_default()
+    }
+
     /// Removes octets in front, and all behind `length` that then follow.
     #[inline]
     pub(crate) fn narrow(&mut self, front: usize, length: usize) {

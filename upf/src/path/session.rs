@@ -1,14 +1,14 @@
 //! A session as the data path sees it: compiled, immutable, published as a whole.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pdr_classifier::prefetch;
+use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
-use super::{Buffers, Qer, SharedRules, Usage};
+use super::{Buffers, Origin, Qer, SharedRules, Side, Usage};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
@@ -28,12 +28,26 @@ pub(crate) enum Action {
     Buffer {
         notify: bool,
     },
-    /// Into a tunnel towards the access side.
+    /// Into a tunnel towards the access side: N3, or N9 to another UPF.
     ToAccess(Tunnel),
+    /// Into a tunnel of N9 towards the core.
+    ToCore(Tunnel),
+    /// Into a tunnel to the CP function.
+    ToControl(Tunnel),
     /// To a data network, by its index in the configuration.
     ToNetwork(u16),
     /// The FAR forwards, but names no way that we have.
     Nowhere,
+}
+
+impl Action {
+    /// The tunnel that packets leave by.
+    pub(crate) fn tunnel(&self) -> Option<Tunnel> {
+        match self {
+            Self::ToAccess(tunnel) | Self::ToCore(tunnel) | Self::ToControl(tunnel) => Some(*tunnel),
+            Self::Drop | Self::Buffer { .. } | Self::ToNetwork(_) | Self::Nowhere => None,
+        }
+    }
 }
 
 /// What a packet detection rule refers to, by places in its session: so that sessions with equal rules share
@@ -83,13 +97,13 @@ pub(crate) struct Measured {
     pub(crate) usage: Arc<Usage>,
 }
 
-/// Downlink packets in the order in which they came, each with its data network's index.
-pub(crate) type Waiting = VecDeque<(u16, Box<[u8]>)>;
+/// Packets in the order in which they came, each as it came and from where.
+pub(crate) type Waiting = VecDeque<(Side, Box<[u8]>)>;
 
 /// What of a session lives on when its rules change.
 #[derive(Debug)]
 pub(crate) struct SessionState {
-    /// Downlink packets that wait, and the data network that each came from; a lock that only buffering
+    /// Packets that wait, and where each came from; a lock that only buffering
     /// takes. Most sessions never have any. It is there until the last one has left, so that none overtakes.
     buffer: Mutex<Option<Box<Buffer>>>,
     /// Where room for them is had.
@@ -124,28 +138,28 @@ impl SessionState {
         }
     }
 
-    /// Keeps a packet of a data network, by the rules of this generation; false if there is no room.
-    pub(crate) fn push(&self, generation: u32, network: u16, packet: &[u8]) -> bool {
+    /// Keeps a packet as it came, by the rules of this generation; false if there is no room.
+    pub(crate) fn push(&self, generation: u32, from: Side, packet: &[u8]) -> bool {
         let mut buffer = self.lock();
         let buffer = buffer.get_or_insert_default();
         buffer.generation = buffer.generation.max(generation);
         self.holds.store(true, Ordering::Relaxed);
-        self.keep(buffer, network, packet)
+        self.keep(buffer, from, packet)
     }
 
     /// Keeps a packet behind those that wait; `None` if none does and it may go.
-    pub(crate) fn push_behind(&self, network: u16, packet: &[u8]) -> Option<bool> {
+    pub(crate) fn push_behind(&self, from: Side, packet: &[u8]) -> Option<bool> {
         if !self.holds.load(Ordering::Relaxed) {
             return None;
         }
-        self.lock().as_deref_mut().map(|buffer| self.keep(buffer, network, packet))
+        self.lock().as_deref_mut().map(|buffer| self.keep(buffer, from, packet))
     }
 
-    fn keep(&self, buffer: &mut Buffer, network: u16, packet: &[u8]) -> bool {
+    fn keep(&self, buffer: &mut Buffer, from: Side, packet: &[u8]) -> bool {
         let room = self.buffers.take((buffer.packets.len(), buffer.octets), packet.len());
         if room {
             buffer.octets += packet.len();
-            buffer.packets.push_back((network, packet.into()));
+            buffer.packets.push_back((from, packet.into()));
         }
         room
     }
@@ -255,6 +269,16 @@ pub(crate) struct Session {
     pub(crate) is_watched: bool,
     /// Whether packets may still wait of when it buffered, which no other may overtake.
     pub(crate) has_buffered: bool,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What few sessions have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
+    /// The UE's addresses that are not single ones of IPv4: IPv6 prefixes, and networks behind it.
+    pub(crate) prefixes: Box<[Prefix]>,
+    /// TEIDs whose packets come from elsewhere than the access side, in their order.
+    pub(crate) origins: Box<[(u32, Origin)]>,
 }
 
 impl Session {
@@ -270,6 +294,32 @@ impl Session {
         self.actions.get(usize::from(rule.action)).copied().unwrap_or(Action::Nowhere)
     }
 
+    /// The UE's prefixes.
+    pub(crate) fn prefixes(&self) -> &[Prefix] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.prefixes)
+    }
+
+    /// Whether an address is not the UE's, which is known to have others. Single ones of IPv4 are looked at
+    /// before.
+    #[inline(never)]
+    pub(crate) fn is_foreign(&self, source: IpAddr) -> bool {
+        let prefixes = self.prefixes();
+        let is_known = !self.ue_addresses.is_empty() || !prefixes.is_empty();
+        is_known && !prefixes.iter().any(|prefix| prefix.contains(source))
+    }
+
+    /// Where packets of one of the session's TEIDs come from.
+    #[inline]
+    pub(crate) fn origin(&self, teid: u32) -> Origin {
+        match &self.rare {
+            None => Origin::Access,
+            Some(rare) => {
+                let at = rare.origins.binary_search_by_key(&teid, |(other, _)| *other);
+                at.ok().and_then(|at| rare.origins.get(at)).map_or(Origin::Access, |(_, origin)| *origin)
+            }
+        }
+    }
+
     /// Whether some downlink rule still buffers.
     pub(crate) fn buffers(&self) -> bool {
         self.rules.downlink.all().iter().any(|rule| matches!(self.action(rule), Action::Buffer { .. }))
@@ -277,10 +327,8 @@ impl Session {
 
     /// Remote tunnels: by these an error indication finds the session.
     pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
-        self.actions.iter().filter_map(|action| match action {
-            Action::ToAccess(tunnel) => Some((*tunnel.peer.ip(), tunnel.teid)),
-            _ => None,
-        })
+        let tunnels = self.actions.iter().filter_map(Action::tunnel);
+        tunnels.map(|tunnel| (*tunnel.peer.ip(), tunnel.teid))
     }
 
     /// Asks for the session itself.

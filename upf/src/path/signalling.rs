@@ -50,8 +50,11 @@ pub(crate) fn on_unknown_teid(context: &mut Context<'_>, packet: &mut Packet) ->
     };
     context.counters.dropped(DropReason::UnknownTeid);
     let Some(address) = context.error_indications.address else { return Ok(Verdict::Consumed) };
-    // TEID 0 is of signalling: no tunnel was meant.
-    if parsed.teid == 0 || !context.error_indications.take(context.now_ns) {
+    // TEID 0 is of signalling: no tunnel was meant. What waited here has no sender any more.
+    if parsed.teid == 0
+        || packet.from.ip().is_unspecified()
+        || !context.error_indications.take(context.now_ns)
+    {
         return Ok(Verdict::Consumed);
     }
     let mut answer = [0; 40];

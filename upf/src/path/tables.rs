@@ -1,21 +1,23 @@
 //! Which session a packet belongs to. Each worker has its own.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use pdr_classifier::prefetch;
 
-use super::Session;
+use super::{Prefixes, Session};
 use crate::index::Index;
 
-/// Sessions by local TEID and by UE address. These are spread by a hash that everybody knows: TEIDs are drawn at
-/// random by the UPF, UE addresses come from the SMF's pools, so nobody outside can make them collide.
+/// Sessions by local TEID, by UE address and by prefix. The first two are spread by a hash that everybody knows:
+/// TEIDs are drawn at random by the UPF, UE addresses come from the SMF's pools, so nobody outside can make them
+/// collide.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     /// By their slots.
     sessions: Vec<Option<Arc<Session>>>,
     by_teid: Index,
     by_address: Index,
+    by_prefix: Prefixes,
 }
 
 impl Tables {
@@ -35,6 +37,7 @@ impl Tables {
         for address in &session.ue_addresses {
             self.by_address.set(u32::from(*address), slot, |_| true);
         }
+        session.prefixes().iter().for_each(|prefix| self.by_prefix.insert(*prefix, slot));
     }
 
     /// Takes a session out. An address that meanwhile belongs to another session stays.
@@ -51,11 +54,12 @@ impl Tables {
         for address in &session.ue_addresses {
             self.by_address.remove(u32::from(*address), slot);
         }
+        session.prefixes().iter().for_each(|prefix| self.by_prefix.remove(*prefix, slot));
     }
 
-    /// TEIDs and addresses that lead to a session.
+    /// TEIDs, addresses and prefixes that lead to a session.
     pub(crate) fn len(&self) -> usize {
-        self.by_teid.len() + self.by_address.len()
+        self.by_teid.len() + self.by_address.len() + self.by_prefix.len()
     }
 
     #[inline]
@@ -65,7 +69,16 @@ impl Tables {
 
     #[inline]
     pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<u32> {
-        self.by_address.find(u32::from(address), |_| true)
+        match self.by_address.find(u32::from(address), |_| true) {
+            Some(slot) => Some(slot),
+            None => self.by_prefix(address.into()),
+        }
+    }
+
+    /// The session with the longest prefix that holds the address.
+    #[inline(never)]
+    pub(crate) fn by_prefix(&self, address: IpAddr) -> Option<u32> {
+        self.by_prefix.find(address)
     }
 
     #[inline]

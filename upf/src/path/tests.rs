@@ -351,16 +351,16 @@ fn when_the_inner_packet_is_unsound_then_the_reason_is_counted() {
     let (_, teid) = bench.session();
     let mut long = udp(UE, SERVER, (1, 2), 60);
     long[3] = 61;
-    let ipv6 = [0x60; 60];
+    let version_7 = [0x70; 60];
     for (inner, reason) in [
         (&long[..], DropReason::MalformedInner),
         (&long[..10], DropReason::MalformedInner),
-        (&ipv6[..], DropReason::NotIpv4),
+        (&version_7[..], DropReason::NotIp),
     ] {
         assert_eq!(bench.uplink(&gtpu(teid, Some(9), inner)).0, Verdict::Drop(reason));
         assert_eq!(bench.downlink(inner).0, Verdict::Drop(reason));
     }
-    assert_eq!(bench.counters.drops(DropReason::NotIpv4), 2);
+    assert_eq!(bench.counters.drops(DropReason::NotIp), 2);
 }
 
 #[test]

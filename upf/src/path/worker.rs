@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
 use super::signalling::Allowance;
-use super::{Command, Event, Overload, Packet, PathCounters, Session, Side, Tables, Tunnel};
+use super::{Command, Event, Overload, Packet, PathCounters, Session, Tables, Tunnel};
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -156,9 +156,9 @@ impl<I: PacketIo> Worker<I> {
         let mut packet = Packet::new();
         while let Some(waiting) = session.state.next(session.generation) {
             let now_ns = self.now_ns();
-            for (network, bytes) in waiting {
+            for (side, bytes) in waiting {
                 packet.set(&bytes);
-                packet.side = Side::Network(network);
+                packet.side = side;
                 self.handle(std::slice::from_mut(&mut packet), now_ns, true);
             }
             self.flush();
@@ -180,7 +180,7 @@ mod tests {
 
     use tern_pfcp::{ApplyAction, Name};
 
-    use super::super::DropReason;
+    use super::super::{DropReason, Side};
     use super::*;
     use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
 
@@ -230,7 +230,11 @@ mod tests {
         };
         publish(before, None);
         publish(buffering, Some(before));
-        assert!(buffering.state.push(buffering.generation, 1, &udp(SERVER, UE, (53, 4000), 60)));
+        assert!(buffering.state.push(
+            buffering.generation,
+            Side::Network(1),
+            &udp(SERVER, UE, (53, 4000), 60)
+        ));
         worker.obey();
         assert!(worker.io.0.is_empty());
         publish(after, Some(buffering));

@@ -53,7 +53,7 @@ pub(crate) fn compile(
     let fars = rules.fars.keys().copied().collect();
     let actions = smallvec![Action::Nowhere; rules.fars.len()];
     let mut parts = Parts { qers, usages: usages.collect(), fars, actions };
-    let ends = Ends::of(rules);
+    let ends = Ends::of(rules)?;
     let detection = Detection::new(rules, &ends, |pdr| {
         let refers = parts.refer(pdr, rules, around)?;
         Ok((pdr.pdi.network_instance.as_ref().and_then(|name| network_named(name, around.networks)), refers))
@@ -66,6 +66,7 @@ pub(crate) fn compile(
         usages: parts.usages,
         actions: parts.actions,
         ue_addresses: ends.ue_addresses,
+        rare: ends.rare,
         state: around.state.clone(),
         seid: around.seid,
         teids: ends.teids,
@@ -183,12 +184,17 @@ fn compile_far(far: &CreateFar, around: &Surroundings<'_>) -> Result<Action, Ref
     }
     let Some(to) = &far.forwarding_parameters else { return Ok(Action::Nowhere) };
     match (to.destination_interface, to.outer_header_creation) {
-        (_, Some(header)) => {
+        (interface, Some(header)) => {
             let (Some(teid), Some(address)) = (header.teid, header.ipv4) else {
                 return Err(Refusal::rule(failed, 84, "only GTP-U/UDP/IPv4 headers can be created"));
             };
             let peer = SocketAddrV4::new(address, tern_gtpu::PORT);
-            Ok(Action::ToAccess(Tunnel { teid, peer }))
+            let tunnel = Tunnel { teid, peer };
+            Ok(match interface {
+                Interface::Access => Action::ToAccess(tunnel),
+                Interface::CpFunction => Action::ToControl(tunnel),
+                _ => Action::ToCore(tunnel),
+            })
         }
         (Interface::Core | Interface::N6Lan, None) => {
             Ok(Action::ToNetwork(network(to.network_instance.as_ref(), around)))

@@ -5,17 +5,20 @@
 //! is compiled does not: equal rules of two sessions then are the same octets, and are compiled once.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use pdr_classifier::{
-    ExpandError, Filters, Lane, PdrId as RuleId, QfiSet, Rule, Sdf, Side, SourceInterface, UeIp,
+    ExpandError, Filters, Lane, PdrId as RuleId, Prefix, QfiSet, Rule, Sdf, Side, SourceInterface,
 };
 use smallvec::SmallVec;
 use tern_pfcp::*;
 
+use super::addresses::UeAddresses;
 use super::rules::{Refusal, RuleSet};
 use crate::config::ClassifierKind;
-use crate::path::{FilterError, N3, Pdr, Places, Rules, SharedRules, network_instance, sdf_filter};
+use crate::path::{
+    FilterError, N3, Origin, Pdr, Places, Rare, Rules, SharedRules, network_instance, sdf_filters,
+};
 
 const TOO_MANY_ALTERNATIVES: &str = "the session's rules have too many alternatives";
 
@@ -27,25 +30,28 @@ const ALTERNATIVES_MAX: usize = 16_384;
 pub(crate) struct Ends {
     pub(crate) teids: SmallVec<[u32; 2]>,
     pub(crate) ue_addresses: SmallVec<[Ipv4Addr; 2]>,
+    /// What leads to the session besides, and the sides of its tunnels.
+    pub(crate) rare: Option<Box<Rare>>,
     /// What "assigned" stands for.
-    assigned: Option<Ipv4Addr>,
+    assigned: Vec<Prefix>,
 }
 
 impl Ends {
-    pub(crate) fn of(rules: &RuleSet) -> Self {
-        let addresses =
-            || rules.pdrs.values().flat_map(|pdr| &pdr.pdi.ue_ip_addresses).filter_map(|ue| ue.ipv4);
-        let assigned = addresses().next();
-        let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> = addresses().collect();
-        ue_addresses.sort_unstable();
-        ue_addresses.dedup();
+    /// Of these rules, or which of them cannot be.
+    pub(crate) fn of(rules: &RuleSet) -> Result<Self, Refusal> {
+        let assigned = UeAddresses::assigned(rules);
+        let ue = UeAddresses::of_session(rules)?;
+        let (prefixes, origins) = (ue.not_single(), origins(rules)?);
+        let is_rare = !prefixes.is_empty() || !origins.is_empty();
+        let rare = is_rare.then(|| Box::new(Rare { prefixes, origins }));
+        let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> = ue.v4.into_iter().collect();
         let mut teids: SmallVec<[u32; 2]> = rules.teids().collect();
         teids.sort_unstable();
         teids.dedup();
         // A session of many rules is one of thousands; what grew on the way is given back.
         ue_addresses.shrink_to_fit();
         teids.shrink_to_fit();
-        Self { teids, ue_addresses, assigned }
+        Ok(Self { teids, ue_addresses, rare, assigned })
     }
 
     /// Whether every packet that gets to rules of the access side came by this TEID.
@@ -55,7 +61,7 @@ impl Ends {
 
     /// Whether every packet that gets to a rule is of this address.
     fn is_only_address(&self, address: Ipv4Addr) -> bool {
-        self.ue_addresses[..] == [address]
+        self.rare.is_none() && self.ue_addresses[..] == [address]
     }
 }
 
@@ -75,10 +81,12 @@ struct Detected<'a> {
     from: SourceInterface,
     /// If it has to be looked at.
     teid: Option<u32>,
-    /// The UE's address, if it has to be looked at.
-    ue: Option<Ipv4Addr>,
+    /// Whether packets of other sides than N6 are asked about as well; not of uplink.
+    mixed: bool,
+    /// The UE's addresses, if they have to be looked at.
+    ue: UeAddresses,
     /// What "assigned" stands for, if that is not the address at the UE's end of the session's every packet.
-    assigned: Option<Ipv4Addr>,
+    assigned: Vec<Prefix>,
     network: Option<u16>,
     qfis: &'a [Qfi],
     filters: SmallVec<[&'a SdfFilter; 1]>,
@@ -160,9 +168,9 @@ impl<'a> Detected<'a> {
         if uplink && teid.is_none() {
             return Err(refuse(21, "a PDR of the access side needs an F-TEID"));
         }
-        let ue = pdr.pdi.ue_ip_addresses.iter().find_map(|ue| ue.ipv4);
-        if !uplink && ue.is_none() {
-            return Err(refuse(93, "a PDR of the core side needs a UE IPv4 address"));
+        let ue = UeAddresses::of_pdi(&pdr.pdi).map_err(|(ie, why)| refuse(ie, why))?;
+        if teid.is_none() && ue.is_empty() {
+            return Err(refuse(93, "a PDR of the core side needs a UE IP address or an F-TEID"));
         }
         let filters: SmallVec<[&SdfFilter; 1]> = pdr
             .pdi
@@ -174,17 +182,23 @@ impl<'a> Detected<'a> {
             })
             .collect();
         let is_at_ue = |filter: &&SdfFilter| filter.flow_description.as_deref().is_none_or(assigned_is_at_ue);
-        let is_implied = ends.assigned.is_some_and(|ue| ends.is_only_address(ue));
+        let only = match ends.ue_addresses[..] {
+            [address] if ends.is_only_address(address) => Some(address),
+            _ => None,
+        };
+        let is_implied = only.is_some_and(|ue| ends.assigned == [Prefix::host(IpAddr::V4(ue))]);
+        let needs_assigned = !is_implied || !filters.iter().all(is_at_ue);
         Ok(Self {
             id: pdr.pdr_id.0,
             precedence: pdr.precedence.0,
             uplink,
-            from: source_interface(pdr.pdi.source_interface),
+            from: source_interface(pdr.pdi.source_interface, teid.is_some()),
+            mixed: !uplink && ends.rare.as_ref().is_some_and(|rare| !rare.origins.is_empty()),
             teid: teid.filter(|teid| !uplink || !ends.is_only_teid(*teid)),
-            ue: ue.filter(|ue| !ends.is_only_address(*ue)),
-            assigned: ends.assigned.filter(|_| !is_implied || !filters.iter().all(is_at_ue)),
-            // There is one N3, by whatever name.
-            network: network.filter(|_| !uplink),
+            ue: if only.is_some_and(|only| ue.is_only(only)) { UeAddresses::default() } else { ue },
+            assigned: if needs_assigned { ends.assigned.clone() } else { Vec::new() },
+            // There is one N3, and N9 is on it, by whatever name.
+            network: network.filter(|_| teid.is_none()),
             qfis: &pdr.pdi.qfis,
             filters,
             refers,
@@ -194,13 +208,19 @@ impl<'a> Detected<'a> {
     /// Everything that it is, each part of a length that is known or said.
     fn write(&self, octets: &mut Vec<u8>) {
         // As an exhaustive pattern, so that no field is forgotten.
-        let Self { id, precedence, uplink, from, teid, ue, assigned, network, qfis, filters, refers } = self;
+        let Self { id, precedence, uplink, from, teid, mixed, ue, assigned, network, qfis, filters, refers } =
+            self;
         octets.extend(id.to_be_bytes());
         octets.extend(precedence.to_be_bytes());
-        octets.extend([u8::from(*uplink), *from as u8]);
+        octets.extend([u8::from(*uplink), *from as u8, u8::from(*mixed)]);
         put(octets, teid.map(u32::to_be_bytes));
-        put(octets, ue.map(|ue| ue.octets()));
-        put(octets, assigned.map(|ue| ue.octets()));
+        let UeAddresses { v4, v6, framed } = ue;
+        octets.extend((v4.len() as u32).to_be_bytes());
+        v4.iter().for_each(|address| octets.extend(address.octets()));
+        for prefixes in [v6, framed, assigned] {
+            octets.extend((prefixes.len() as u32).to_be_bytes());
+            prefixes.iter().for_each(|prefix| put_prefix(octets, prefix));
+        }
         put(octets, network.map(u16::to_be_bytes));
         octets.extend((qfis.len() as u32).to_be_bytes());
         octets.extend(qfis.iter().map(|qfi| qfi.0));
@@ -233,24 +253,22 @@ impl<'a> Detected<'a> {
         let refuse = |ie, why| Refusal::rule(FailedRuleId::Pdr(PdrId(self.id)), ie, why);
         let mut filters = Vec::with_capacity(self.filters.len());
         for filter in &self.filters {
-            let compiled = sdf_filter(filter, self.uplink, self.assigned).map_err(|error| match error {
-                FilterError::Empty if filter.filter_id.is_some() => {
-                    refuse(23, "the SDF filter refers to an ID that is not defined")
-                }
-                FilterError::Empty => refuse(23, "the SDF filter is empty"),
-                FilterError::Expected(_) => refuse(23, "the flow description cannot be understood"),
-            })?;
-            filters.push(Sdf::Filter(compiled));
+            let alternatives =
+                sdf_filters(filter, self.uplink, &self.assigned).map_err(|error| match error {
+                    FilterError::Empty if filter.filter_id.is_some() => {
+                        refuse(23, "the SDF filter refers to an ID that is not defined")
+                    }
+                    FilterError::Empty => refuse(23, "the SDF filter is empty"),
+                    FilterError::Expected(_) => refuse(23, "the flow description cannot be understood"),
+                })?;
+            filters.extend(alternatives.into_iter().map(Sdf::Filter));
         }
         let qfis: SmallVec<[u8; 8]> = self.qfis.iter().map(|qfi| qfi.0).collect();
         let pdi = pdr_classifier::Pdi {
             source_interface: self.from,
             f_teids: self.teid.map(|teid| pdr_classifier::FTeid { address: N3, teid }).into_iter().collect(),
-            ue_ip: self.ue.map(|v4| UeIp {
-                side: if self.uplink { Side::Source } else { Side::Destination },
-                v4: Some(v4),
-                v6: None,
-            }),
+            ue_ip: self.ue.ue_ip(if self.uplink { Side::Source } else { Side::Destination }),
+            framed_routes: self.ue.others(),
             sdf_filters: filters,
             network_instance: self.network.map(network_instance),
             qfis: QfiSet::new(&qfis).map_err(|_| refuse(124, "a QFI has 6 bits"))?,
@@ -265,8 +283,8 @@ impl<'a> Detected<'a> {
             _ => refuse(17, "the PDI cannot be understood"),
         })?;
         // The rules of a direction are asked about packets of that direction only.
-        let from = if self.uplink { SourceInterface::Access } else { SourceInterface::Core };
-        Ok(rule.given(Lane::SourceInterface, from as u32))
+        let from = if self.uplink { SourceInterface::Access } else { SourceInterface::SgiLanN6Lan };
+        Ok(if self.mixed { rule } else { rule.given(Lane::SourceInterface, from as u32) })
     }
 }
 
@@ -275,18 +293,54 @@ fn put<const N: usize>(octets: &mut Vec<u8>, value: Option<[u8; N]>) {
     octets.extend(value.into_iter().flatten());
 }
 
+fn put_prefix(octets: &mut Vec<u8>, prefix: &Prefix) {
+    octets.push(prefix.length());
+    match prefix.address() {
+        IpAddr::V4(address) => put(octets, Some(address.octets())),
+        IpAddr::V6(address) => {
+            octets.push(2);
+            octets.extend(address.octets());
+        }
+    }
+}
+
 /// Whether "assigned" stands, if at all, where the flow description names the UE: behind "to".
 fn assigned_is_at_ue(description: &str) -> bool {
     let mut words = description.split_ascii_whitespace();
     words.find(|word| matches!(*word, "assigned" | "to")) != Some("assigned")
 }
 
-/// N6 is one interface here, by either name.
-fn source_interface(interface: Interface) -> SourceInterface {
-    match interface {
-        Interface::Access => SourceInterface::Access,
-        Interface::Core | Interface::N6Lan => SourceInterface::Core,
-        Interface::CpFunction => SourceInterface::CpFunction,
-        Interface::Four | Interface::Five => SourceInterface::FiveGVnInternal,
+/// The core is N9 where there is a tunnel. N6 is one interface here, by either name.
+fn source_interface(interface: Interface, tunnelled: bool) -> SourceInterface {
+    match (interface, tunnelled) {
+        (_, true) => origin(interface).interface(),
+        (Interface::Access, _) => SourceInterface::Access,
+        (Interface::Core | Interface::N6Lan, _) => SourceInterface::SgiLanN6Lan,
+        (Interface::CpFunction, _) => SourceInterface::CpFunction,
+        (Interface::Four | Interface::Five, _) => SourceInterface::FiveGVnInternal,
     }
+}
+
+/// Where the packets of a tunnel come from.
+fn origin(interface: Interface) -> Origin {
+    match interface {
+        Interface::Access => Origin::Access,
+        Interface::CpFunction => Origin::Control,
+        Interface::Core | Interface::N6Lan | Interface::Four | Interface::Five => Origin::Core,
+    }
+}
+
+/// TEIDs of other sides than the access, in their order. A tunnel has one side, which decides by which rules its
+/// packets go.
+fn origins(rules: &RuleSet) -> Result<Box<[(u32, Origin)]>, Refusal> {
+    let mut all = BTreeMap::new();
+    for pdr in rules.pdrs.values() {
+        let Some(FTeid::Assigned { teid, .. }) = pdr.pdi.f_teid else { continue };
+        let origin = origin(pdr.pdi.source_interface);
+        if *all.entry(teid).or_insert(origin) != origin {
+            let failed = FailedRuleId::Pdr(pdr.pdr_id);
+            return Err(Refusal::rule(failed, 21, "an F-TEID has one source interface"));
+        }
+    }
+    Ok(all.into_iter().filter(|(_, origin)| *origin != Origin::Access).collect())
 }

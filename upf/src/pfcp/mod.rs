@@ -1,6 +1,7 @@
 //! The UPF's end of N4, without I/O: datagrams, events of the data path and time in; datagrams
 //! and commands for the data path out.
 
+mod addresses;
 mod compile;
 mod deletion;
 mod detection;
@@ -134,8 +135,12 @@ impl Core {
     pub(crate) fn new(config: &Config, now: Instant, mut random: Random) -> Self {
         let stamp = ntp_seconds(now);
         let mut node = NodeConfig::new(NodeId::Address(config.n4.address), RecoveryTimeStamp(stamp.0));
-        node.up_function_features =
-            Some(UpFunctionFeatures::FTUP | UpFunctionFeatures::EMPU | UpFunctionFeatures::MNOP);
+        node.up_function_features = Some(
+            UpFunctionFeatures::FTUP
+                | UpFunctionFeatures::EMPU
+                | UpFunctionFeatures::MNOP
+                | UpFunctionFeatures::FRRT,
+        );
         node.accept = match config.n4.smfs.as_slice() {
             [] => Accept::Any,
             smfs => Accept::Only(smfs.to_vec()),

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use pdr_classifier::{Classifier, Filters, LinkedList, QfiSet, Sdf, Side, UeIp};
+use pdr_classifier::{Classifier, Filters, LinkedList, Prefix, QfiSet, Sdf, Side, UeIp};
 use proptest::prelude::*;
 use proptest::sample::select;
 use smallvec::smallvec;
@@ -14,8 +14,8 @@ use super::intern::{Interner, Use};
 use super::rules::{Refusal, RuleSet};
 use crate::config::ClassifierKind;
 use crate::path::{
-    DropReason, Flow, N3, Places, SharedRules, Verdict, downlink_key, network_instance, sdf_filter,
-    uplink_key,
+    DropReason, Ends as FlowEnds, Flow, N3, Origin, Places, SharedRules, Verdict, downlink_key,
+    network_instance, sdf_filters, tunnelled_key,
 };
 use crate::testing::*;
 
@@ -256,17 +256,18 @@ fn rule_set(sketches: &[Sketch], numbers: &Numbers) -> RuleSet {
 
 /// Each rule in full, in a list.
 fn oracle(sketches: &[Sketch], numbers: &Numbers, uplink: bool) -> LinkedList {
-    let assigned = sketches.iter().find_map(|sketch| sketch.ue).map(|ue| numbers.ues[ue]);
+    let assigned =
+        sketches.iter().find_map(|sketch| sketch.ue).map(|ue| Prefix::host(numbers.ues[ue].into()));
+    let assigned: Vec<Prefix> = assigned.into_iter().collect();
     let mut list = LinkedList::new();
     for (id, sketch) in (1..).zip(sketches).filter(|(_, sketch)| sketch.uplink == uplink) {
         let teid = pdr_classifier::FTeid { address: N3, teid: numbers.teids[sketch.teid] };
-        let filter =
-            |text: &&str| Sdf::Filter(sdf_filter(&SdfFilter::flow(text), uplink, assigned).expect("is read"));
+        let filters = |text: &&str| sdf_filters(&SdfFilter::flow(text), uplink, &assigned).expect("is read");
         let pdi = pdr_classifier::Pdi {
             source_interface: match (uplink, sketch.other_interface) {
                 (true, _) => pdr_classifier::SourceInterface::Access,
                 (false, true) => pdr_classifier::SourceInterface::CpFunction,
-                (false, false) => pdr_classifier::SourceInterface::Core,
+                (false, false) => pdr_classifier::SourceInterface::SgiLanN6Lan,
             },
             f_teids: uplink.then_some(teid).into_iter().collect(),
             ue_ip: sketch.ue.map(|ue| UeIp {
@@ -274,7 +275,7 @@ fn oracle(sketches: &[Sketch], numbers: &Numbers, uplink: bool) -> LinkedList {
                 v4: Some(numbers.ues[ue]),
                 v6: None,
             }),
-            sdf_filters: sketch.filters.iter().map(filter).collect(),
+            sdf_filters: sketch.filters.iter().flat_map(filters).map(Sdf::Filter).collect(),
             network_instance: sketch.network.filter(|_| !uplink).map(network_instance),
             qfis: QfiSet::new(&sketch.qfis).expect("6 bits"),
             ..Default::default()
@@ -292,7 +293,7 @@ fn shared(
     interner: &mut Interner<SharedRules>,
 ) -> (Ends, Arc<SharedRules>) {
     let rules = rule_set(sketches, numbers);
-    let ends = Ends::of(&rules);
+    let ends = Ends::of(&rules).expect("ends");
     let none = Places::default();
     let mut networks = sketches.iter().map(|sketch| sketch.network);
     let detection = Detection::new(&rules, &ends, |_| {
@@ -309,8 +310,7 @@ fn flows(numbers: &Numbers) -> impl Iterator<Item = Flow> {
     let pairs = addresses.into_iter().flat_map(move |source| addresses.map(|to| (source, to)));
     pairs.flat_map(|(source, destination)| {
         [(17, 53, 7), (17, 7, 53), (6, 53, 53)].map(|(protocol, from, to)| Flow {
-            source,
-            destination,
+            ends: FlowEnds::V4 { source, destination },
             protocol,
             tos: 0,
             ports: Some((from, to)),
@@ -332,14 +332,15 @@ proptest! {
             let (up, down) = (oracle(&sketches, &numbers, true), oracle(&sketches, &numbers, false));
             for flow in flows(&numbers) {
                 let qfis = [None, Some(8), Some(9)];
-                let uplink = ends.teids.iter().flat_map(|teid| qfis.map(|qfi| uplink_key(&flow, *teid, qfi)));
-                let is_ues = ends.ue_addresses.is_empty() || ends.ue_addresses.contains(&flow.source);
+                let uplink = ends.teids.iter().flat_map(|teid| qfis.map(|qfi| tunnelled_key(&flow, &[], Origin::Access, *teid, qfi)));
+                let FlowEnds::V4 { source, destination } = flow.ends else { continue };
+                let is_ues = ends.ue_addresses.is_empty() || ends.ue_addresses.contains(&source);
                 for key in uplink.filter(|_| is_ues) {
                     let found = rules.uplink.find(&key).map(|pdr| u32::from(pdr.id));
                     prop_assert_eq!(found, up.classify(&key).map(|id| id.0), "{:?}", flow);
                 }
-                let downlink = [0, 1].map(|network| downlink_key(&flow, network));
-                for key in downlink.into_iter().filter(|_| ends.ue_addresses.contains(&flow.destination)) {
+                let downlink = [0, 1].map(|network| downlink_key(&flow, &[], network));
+                for key in downlink.into_iter().filter(|_| ends.ue_addresses.contains(&destination)) {
                     let found = rules.downlink.find(&key).map(|pdr| u32::from(pdr.id));
                     prop_assert_eq!(found, down.classify(&key).map(|id| id.0), "{:?}", flow);
                 }

@@ -3,6 +3,8 @@
 //!
 //! It needs root and iproute2; without them it says that it is skipped.
 
+mod ipv6;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -47,6 +49,7 @@ fn packets_pass_between_gnb_and_data_network_through_the_kernel() {
     let namespace = Namespace(name);
     assert!(ip(&["-n", &namespace.0, "link", "set", "lo", "up"]));
     assert!(ip(&["-n", &namespace.0, "addr", "add", "203.0.113.9/32", "dev", "lo"]));
+    assert!(ip(&["-n", &namespace.0, "addr", "add", &format!("{}/128", ipv6::SERVER), "dev", "lo"]));
     let test = std::env::current_exe().expect("the path of this test");
     let status = Command::new("ip")
         .args(["netns", "exec", &namespace.0])
@@ -79,6 +82,7 @@ fn inside() {
     let volume = smf.usage(seid);
     assert_eq!((volume.uplink, volume.downlink), (Some(8484), Some(8484)));
     mtu_is_kept(&gnb);
+    ipv6::packets_pass(&smf, &gnb);
     mbr_is_kept(&smf, seid, &gnb);
     let mut request = [0; 12];
     tern_gtpu::echo_request(7, &mut request);
@@ -100,7 +104,8 @@ fn inside() {
 fn serve(shutdown: Shutdown) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let config = tern_upf::Config { sbi: SbiConfig::loopback(18), ..Default::default() };
+        let mut config = tern_upf::Config { sbi: SbiConfig::loopback(18), ..Default::default() };
+        config.n6[0].ipv6 = Some(ipv6::TUN.to_owned().try_into().map_err(anyhow::Error::msg)?);
         let env = Env::real(EnvOptions::new("UPF", &config.sbi))?;
         tern_upf::run(config, env, shutdown).await
     })
@@ -142,6 +147,11 @@ impl Smf {
     }
 
     fn establish(&self) -> (u64, u32) {
+        self.establish_for(1, 2, UeIpAddress::destination_v4(UE))
+    }
+
+    /// A session of this SEID, whose UE has this address.
+    fn establish_for(&self, seid: u64, sequence: u32, ue: UeIpAddress) -> (u64, u32) {
         let pdr = |id, pdi, removal| CreatePdr {
             pdr_id: PdrId(id),
             precedence: Precedence(255),
@@ -159,11 +169,8 @@ impl Smf {
             ..Default::default()
         };
         let uplink = Pdi { f_teid: Some(FTeid::default()), ..Default::default() };
-        let downlink = Pdi {
-            source_interface: Interface::Core,
-            ue_ip_addresses: vec![UeIpAddress::destination_v4(UE)],
-            ..Default::default()
-        };
+        let downlink =
+            Pdi { source_interface: Interface::Core, ue_ip_addresses: vec![ue], ..Default::default() };
         let to_gnb = ForwardingParameters {
             destination_interface: Interface::Access,
             outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(0xCAFE, GNB)),
@@ -171,7 +178,7 @@ impl Smf {
         };
         let to_n6 = ForwardingParameters { destination_interface: Interface::Core, ..Default::default() };
         let request = SessionEstablishmentRequest {
-            cp_f_seid: FSeid::new(1, [127, 0, 0, 17].into()),
+            cp_f_seid: FSeid::new(seid, [127, 0, 0, 17].into()),
             create_pdr: vec![pdr(1, uplink, Some(OuterHeaderRemoval::new(0))), pdr(2, downlink, None)],
             create_far: vec![far(1, to_n6), far(2, to_gnb)],
             create_qer: vec![CreateQer { qer_id: QerId(1), qfi: Some(Qfi(1)), ..Default::default() }],
@@ -182,7 +189,7 @@ impl Smf {
             }],
             ..Default::default()
         };
-        let answer = self.ask(Frame::session(0, 2, request.into()));
+        let answer = self.ask(Frame::session(0, sequence, request.into()));
         let Message::SessionEstablishmentResponse(answer) = answer.message else { panic!("{answer:?}") };
         assert_eq!(answer.cause, Cause::REQUEST_ACCEPTED, "{answer:?}");
         let Some(FTeid::Assigned { teid, .. }) = answer.created_pdr[0].f_teid else { panic!("{answer:?}") };

@@ -178,6 +178,36 @@ impl Value for UeIpAddress {
     }
 }
 
+/// Framed-Route or Framed-IPv6-Route: the text of RFC 2865 §5.22 and RFC 3162 §2.5, a prefix, a gateway and
+/// metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FramedRoute(pub String);
+
+impl Value for FramedRoute {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        let text = std::str::from_utf8(cursor.rest()).map(str::to_owned);
+        text.map(Self).map_err(|_| cursor.error(Fault::Value))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+    }
+}
+
+/// Framed-Routing: the number of RFC 2865 §5.10.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FramedRouting(pub u32);
+
+impl Value for FramedRouting {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        cursor.u32().map(Self)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_be_bytes());
+    }
+}
+
 /// Outer Header Creation (TS 29.244 §8.2.56).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OuterHeaderCreation {

@@ -6,6 +6,7 @@ mod ipv4;
 pub(super) mod link;
 mod neighbours;
 mod port;
+mod reassembly;
 mod steering;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use smoltcp::wire::{
 use tern_types::Ipv4Prefix;
 
 use self::link::Frame;
+use self::reassembly::{Fragment, Reassembly, Taken, Whose};
 use super::PacketIo;
 use crate::path::{Allowance, DropReason, Packet, Side};
 
@@ -39,7 +41,7 @@ const OUTER: usize = IPV4_HEADER_LEN + UDP_HEADER;
 /// (RFC 1122 §2.3.2.2: at least one).
 const WAITING_MAX: usize = 256;
 const WAITING_FOR_ONE_MAX: usize = 16;
-/// Packets that come from here, not from a port: fragments, and errors to UEs.
+/// Packets that come from here, not from a port: fragments, what was put together of them, and errors to UEs.
 const OWN_MAX: usize = 256;
 /// Frames of one burst that are not traffic.
 const ASIDE_MAX: usize = 64;
@@ -81,7 +83,9 @@ pub struct EthernetIo<P> {
     /// Packets, by link and next hop, that wait for its Ethernet address.
     waiting: VecDeque<(usize, Ipv4Addr, Vec<u8>)>,
     /// Packets that the data path gets before those of the ports.
-    own: VecDeque<(u16, Vec<u8>)>,
+    own: VecDeque<(Side, SocketAddrV4, Vec<u8>)>,
+    /// Fragments of GTP-U packets.
+    fragments: Reassembly,
     /// Frames that are not traffic, by port.
     aside: Vec<(usize, Vec<u8>)>,
     dropped: [usize; DropReason::ALL.len()],
@@ -155,12 +159,17 @@ impl Places {
     /// A UDP datagram to our N3 address.
     fn gtpu<'a>(&self, packet: &Ipv4Packet<&'a [u8]>) -> Sight<'a> {
         if packet.more_frags() || packet.frag_offset() != 0 {
-            return Sight::Nothing(DropReason::OuterFragment);
+            return Sight::Aside;
         }
-        let Ok(udp) = UdpPacket::new_checked(packet.payload()) else {
+        self.datagram(packet.payload(), (packet.src_addr(), packet.dst_addr()))
+    }
+
+    /// The same of a datagram that is whole.
+    fn datagram<'a>(&self, octets: &'a [u8], (source, destination): (Ipv4Addr, Ipv4Addr)) -> Sight<'a> {
+        let Ok(udp) = UdpPacket::new_checked(octets) else {
             return Sight::Nothing(DropReason::MalformedFrame);
         };
-        let ends = (IpAddress::Ipv4(packet.src_addr()), IpAddress::Ipv4(packet.dst_addr()));
+        let ends = (IpAddress::Ipv4(source), IpAddress::Ipv4(destination));
         if udp.dst_port() != self.access.1.port() {
             return Sight::Nothing(DropReason::NotForUs);
         }
@@ -168,7 +177,7 @@ impl Places {
         if udp.checksum() != 0 && !udp.verify_checksum(&ends.0, &ends.1) {
             return Sight::Nothing(DropReason::MalformedFrame);
         }
-        Sight::Access(udp.payload(), SocketAddrV4::new(packet.src_addr(), udp.src_port()))
+        Sight::Access(udp.payload(), SocketAddrV4::new(source, udp.src_port()))
     }
 }
 
@@ -184,6 +193,7 @@ impl<P: Port> EthernetIo<P> {
             wake: Arc::default(),
             waiting: VecDeque::new(),
             own: VecDeque::new(),
+            fragments: Reassembly::default(),
             aside: Vec::new(),
             dropped: [0; DropReason::ALL.len()],
             errors: Allowance::default(),
@@ -207,10 +217,10 @@ impl<P: Port> EthernetIo<P> {
     fn receive_now(&mut self, packets: &mut [Packet]) -> usize {
         let mut count = 0;
         while count < packets.len()
-            && let Some((network, octets)) = self.own.pop_front()
+            && let Some((side, from, octets)) = self.own.pop_front()
         {
             packets[count].set(&octets);
-            packets[count].came(Side::Network(network), NOBODY);
+            packets[count].came(side, from);
             count += 1;
         }
         self.links.iter_mut().for_each(Link::renew);
@@ -256,10 +266,14 @@ impl<P: Port> EthernetIo<P> {
         if !self.waiting.is_empty() {
             self.try_again();
         }
+        if !self.fragments.is_empty() {
+            self.dropped[DropReason::OuterFragment as usize] += self.fragments.expire(self.now);
+        }
         count
     }
 
-    /// A frame that is not traffic: ARP, an echo request to us, a packet that does not fit into a tunnel.
+    /// A frame that is not traffic: ARP, an echo request to us, a fragment, a packet that does not fit into a
+    /// tunnel.
     fn attend(&mut self, port: usize, octets: &[u8]) {
         let Some(frame) = Frame::parse(octets) else { return };
         let Some(at) = link_of(&self.links, port, &frame) else { return };
@@ -273,6 +287,11 @@ impl<P: Port> EthernetIo<P> {
         }
         let Some((packet, octets)) = sound(frame.payload) else { return };
         let to = packet.dst_addr();
+        let is_fragment = packet.more_frags() || packet.frag_offset() != 0;
+        let is_access = at == self.places.access.0 && to == *self.places.access.1.ip();
+        if is_fragment && is_access && packet.next_header() == IpProtocol::Udp {
+            return self.put_together(&packet);
+        }
         if to == self.links[at].address() {
             match ipv4::echo_reply(octets) {
                 // To where it came from: no address has to be asked for.
@@ -283,6 +302,37 @@ impl<P: Port> EthernetIo<P> {
         }
         if let Some(network) = self.places.network_of(at, to) {
             self.too_long_for_tunnel(at, network, &packet, octets);
+        }
+    }
+
+    /// A fragment of what may be a GTP-U packet.
+    fn put_together(&mut self, packet: &Ipv4Packet<&[u8]>) {
+        let ends = (packet.src_addr(), packet.dst_addr());
+        let whose = Whose {
+            source: ends.0.into(),
+            destination: ends.1.into(),
+            protocol: packet.next_header().into(),
+            identification: packet.ident().into(),
+        };
+        let fragment = Fragment {
+            offset: packet.frag_offset().into(),
+            more: packet.more_frags(),
+            octets: packet.payload(),
+        };
+        let datagram = match self.fragments.take(self.now, whose, fragment) {
+            Taken::Whole(datagram) => datagram,
+            Taken::Waits => return,
+            Taken::Dropped(count) => {
+                self.dropped[DropReason::OuterFragment as usize] += count;
+                return;
+            }
+        };
+        match self.places.datagram(&datagram, ends) {
+            Sight::Access(payload, from) if self.own.len() < OWN_MAX => {
+                self.own.push_back((Side::Access, from, payload.to_vec()));
+            }
+            Sight::Nothing(reason) => self.drop(reason),
+            Sight::Access(..) | Sight::Network(..) | Sight::Aside => self.drop(DropReason::NoBuffer),
         }
     }
 
@@ -301,7 +351,7 @@ impl<P: Port> EthernetIo<P> {
         let (own, mut lost) = (&mut self.own, 0);
         ipv4::fragments(octets, mtu.into(), |fragment| match own.len() {
             OWN_MAX.. => lost += 1,
-            _ => own.push_back((network, fragment.to_vec())),
+            _ => own.push_back((Side::Network(network), NOBODY, fragment.to_vec())),
         });
         self.dropped[DropReason::TooLong as usize] += lost;
     }
@@ -466,13 +516,17 @@ impl<P: Port> PacketIo for EthernetIo<P> {
         if octets.len() < IPV4_HEADER_LEN {
             return self.drop(DropReason::MalformedInner);
         }
+        // These links are of IPv4.
+        if inner.version() != 4 {
+            return self.drop(DropReason::NoWay);
+        }
         if octets.len() > mtu && inner.dont_frag() {
             self.drop(DropReason::TooLong);
             let from = self.links[at].address();
             let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
             // Through the data path, like any packet to the UE.
             if let Some(error) = self.error(octets, from, mtu).filter(|_| self.own.len() < OWN_MAX) {
-                self.own.push_back((network, error));
+                self.own.push_back((Side::Network(network), NOBODY, error));
             }
             return;
         }

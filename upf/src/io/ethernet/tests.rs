@@ -189,10 +189,6 @@ fn when_gtpu_comes_then_the_data_path_has_it_and_nothing_else() {
     let ipv4 = |octets: &[u8]| frame(N3_PORT, EthernetProtocol::Ipv4, octets);
     let mut wrong_checksum = udp(tern_gtpu::PORT, b"gtpu");
     wrong_checksum[6..8].copy_from_slice(&[1, 1]);
-    let mut fragment = good.clone();
-    let mut header = Ipv4Packet::new_unchecked(&mut fragment[..]);
-    header.set_more_frags(true);
-    header.fill_checksum();
     let mut broken = good.clone();
     broken[8] ^= 1;
     let mut elsewhere = ipv4(&good);
@@ -200,7 +196,6 @@ fn when_gtpu_comes_then_the_data_path_has_it_and_nothing_else() {
     let frames = [
         ipv4(&good),
         ipv4(&ip((GNB, US), IpProtocol::Udp, &wrong_checksum)),
-        ipv4(&fragment),
         ipv4(&broken),
         ipv4(&ip((GNB, US), IpProtocol::Udp, &udp(53, b"dns"))),
         ipv4(&ip((GNB, SERVER), IpProtocol::Udp, &udp(tern_gtpu::PORT, b"gtpu"))),
@@ -212,8 +207,7 @@ fn when_gtpu_comes_then_the_data_path_has_it_and_nothing_else() {
     ];
     frames.into_iter().for_each(|frame| bench.to[N3_PORT].send(frame).unwrap());
     assert_eq!(bench.look(), [(Side::Access, SocketAddrV4::new(GNB, 3_000), b"gtpu".to_vec())]);
-    let expected =
-        [(DropReason::OuterFragment, 1), (DropReason::MalformedFrame, 3), (DropReason::NotForUs, 5)];
+    let expected = [(DropReason::MalformedFrame, 3), (DropReason::NotForUs, 5)];
     assert_eq!(bench.dropped(), expected);
 }
 
@@ -322,6 +316,42 @@ fn when_a_gtpu_packet_is_longer_than_n3_takes_then_the_outer_one_is_fragmented()
     }
     assert_eq!((frames.len(), joined.len()), (2, UDP_HEADER + 1_480));
     assert!(joined[UDP_HEADER..].iter().all(|octet| *octet == 7));
+}
+
+#[test]
+fn when_a_gtpu_packet_comes_in_fragments_then_the_data_path_has_it_whole() {
+    let mut bench = Bench::new();
+    let payload: Vec<u8> = (0..4_000).map(|at| at as u8).collect();
+    let whole = ip((GNB, US), IpProtocol::Udp, &udp(tern_gtpu::PORT, &payload));
+    let mut pieces = Vec::new();
+    ipv4::fragments(&whole, 1_500, |piece| pieces.push(frame(N3_PORT, EthernetProtocol::Ipv4, piece)));
+    assert_eq!(pieces.len(), 3);
+    for piece in pieces.iter().rev() {
+        assert!(bench.look().is_empty());
+        bench.to[N3_PORT].send(piece.clone()).unwrap();
+    }
+    assert!(bench.look().is_empty());
+    assert_eq!(bench.look(), [(Side::Access, SocketAddrV4::new(GNB, 3_000), payload)]);
+    assert!(bench.dropped().is_empty());
+    // One that lies about where it belongs, and the rest of the packet with it.
+    let mut overlap = whole[..508].to_vec();
+    let mut header = Ipv4Packet::new_unchecked(&mut overlap[..]);
+    header.set_total_len(508);
+    header.set_more_frags(true);
+    header.set_frag_offset(800);
+    header.fill_checksum();
+    pieces.insert(1, frame(N3_PORT, EthernetProtocol::Ipv4, &overlap));
+    pieces.into_iter().for_each(|piece| bench.to[N3_PORT].send(piece).unwrap());
+    assert!(bench.look().is_empty() && bench.look().is_empty());
+    assert_eq!(bench.dropped(), [(DropReason::OuterFragment, 4)]);
+}
+
+#[test]
+fn when_a_ue_sends_ipv6_then_it_does_not_leave_as_ipv4() {
+    let mut bench = Bench::new();
+    bench.introduce(N6_PORT, ROUTER);
+    bench.io.send_network(&packet(&[0x60; 60]), 0);
+    assert_eq!(bench.sent(N6_PORT), (Vec::new(), vec![(DropReason::NoWay, 1)]));
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! A UPF between others: N9 (TS 23.501 §4.2.3), with containers as TS 38.415 §5.5.2 has them.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use tern_gtpu::PduSessionContainer;
+use tern_pfcp::*;
+
+use super::{DropReason, Verdict};
+use crate::testing::*;
+
+/// The UPF nearer to the core.
+const ANCHOR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 40), 2152);
+const ANCHOR_TEID: u32 = 0xA4C;
+const TO_GNB: Verdict = Verdict::ToAccess(GNB);
+const TO_ANCHOR: Verdict = Verdict::ToAccess(ANCHOR);
+
+/// What goes uplink leaves in a tunnel to the anchor, what comes from there goes to the gNB.
+fn between() -> SessionEstablishmentRequest {
+    let mut request = establishment();
+    let far = request.create_far[0].forwarding_parameters.as_mut().expect("parameters");
+    far.outer_header_creation = Some(OuterHeaderCreation::gtpu_v4(ANCHOR_TEID, *ANCHOR.ip()));
+    let from_core = &mut request.create_pdr[1].pdi;
+    from_core.f_teid = Some(FTeid::Choose { ipv4: true, ipv6: false, choose_id: Some(2) });
+    from_core.ue_ip_addresses.clear();
+    request
+}
+
+/// SEID, and the TEIDs towards the access and the core.
+fn session(bench: &mut Bench, request: SessionEstablishmentRequest) -> (u64, u32, u32) {
+    let response = bench.establish(request);
+    assert_eq!(response.cause, Cause::REQUEST_ACCEPTED, "{response:?}");
+    let teid = |at: usize| match response.created_pdr[at].f_teid {
+        Some(FTeid::Assigned { teid, .. }) => teid,
+        other => panic!("{other:?}"),
+    };
+    (response.up_f_seid.expect("UP F-SEID").seid, teid(0), teid(1))
+}
+
+#[test]
+fn when_a_upf_is_between_gnb_and_anchor_then_packets_go_from_tunnel_to_tunnel_each_with_its_container() {
+    let mut bench = Bench::new();
+    let (_, access, core) = session(&mut bench, between());
+    assert_ne!(access, core);
+    let up = udp(UE, SERVER, (1, 2), 60);
+    let (verdict, sent) = bench.uplink(&gtpu(access, Some(9), &up));
+    let sent = tern_gtpu::Packet::parse(&sent).expect("GTP-U");
+    assert_eq!((verdict, sent.teid, sent.payload), (TO_ANCHOR, ANCHOR_TEID, &up[..]));
+    assert_eq!(sent.container, Some(PduSessionContainer::uplink(9)));
+    let down = udp(SERVER, UE, (2, 1), 60);
+    let (verdict, sent) = bench.uplink(&gtpu(core, Some(9), &down));
+    let sent = tern_gtpu::Packet::parse(&sent).expect("GTP-U");
+    assert_eq!((verdict, sent.teid, sent.payload), (TO_GNB, GNB_TEID, &down[..]));
+    assert_eq!(sent.container, Some(PduSessionContainer::downlink(9)));
+}
+
+/// The QFI is the QER's, if one has it.
+#[test]
+fn when_no_qer_has_a_qfi_then_that_of_the_tunnel_before_is_kept() {
+    let mut bench = Bench::new();
+    let mut request = between();
+    request.create_qer[0].qfi = None;
+    let (_, access, core) = session(&mut bench, request);
+    for (teid, packet, container) in [
+        (access, udp(UE, SERVER, (1, 2), 60), Some(PduSessionContainer::uplink(5))),
+        (core, udp(SERVER, UE, (2, 1), 60), Some(PduSessionContainer::downlink(5))),
+    ] {
+        let (_, sent) = bench.uplink(&gtpu(teid, Some(5), &packet));
+        assert_eq!(tern_gtpu::Packet::parse(&sent).expect("GTP-U").container, container);
+    }
+}
+
+#[test]
+fn when_a_packet_comes_by_one_side_then_the_rules_of_the_other_do_not_take_it() {
+    let mut bench = Bench::new();
+    let mut request = between();
+    // The same session has a data network of its own: N6 beside N9, of the same UE.
+    let mut local = downlink_pdr(3, 1, 3);
+    local.far_id = Some(FarId(2));
+    request.create_pdr.push(local);
+    let (_, access, core) = session(&mut bench, request);
+    assert_eq!(bench.downlink(&udp(SERVER, UE, (2, 1), 60)).0, TO_GNB);
+    // From the core nothing is the UE's to send, from the access nothing is another's.
+    let foreign = udp(SERVER, UE, (2, 1), 60);
+    let spoofed = Verdict::Drop(DropReason::SpoofedSource);
+    assert_eq!(bench.uplink(&gtpu(access, Some(9), &foreign)).0, spoofed);
+    assert_eq!(bench.uplink(&gtpu(core, Some(9), &foreign)).0, TO_GNB);
+    // A rule for N6 alone does not take what came by a tunnel.
+    let mut alone = between();
+    alone.create_pdr[1].pdi.sdf_filters = vec![SdfFilter::flow("permit out 17 from any 99 to any")];
+    let mut local = downlink_pdr(3, 1, 3);
+    local.far_id = Some(FarId(2));
+    alone.create_pdr.push(local);
+    let mut bench = Bench::new();
+    let (_, _, core) = session(&mut bench, alone);
+    assert_eq!(bench.uplink(&gtpu(core, Some(9), &foreign)).0, Verdict::Drop(DropReason::NoRule));
+}
+
+#[test]
+fn when_a_tunnel_is_said_to_have_two_sides_then_the_rule_is_refused() {
+    let mut bench = Bench::new();
+    let mut request = between();
+    request.create_pdr[1].pdi.f_teid = request.create_pdr[0].pdi.f_teid;
+    let response = bench.establish(request);
+    assert_eq!((response.cause, response.offending_ie), (Cause(73), Some(OffendingIe(21))));
+}
+
+/// The UE is idle: what comes by N9 waits, and goes by the rule of its tunnel when it may.
+#[test]
+fn when_packets_of_n9_are_buffered_then_they_wait_with_the_tunnel_that_they_came_by() {
+    let mut bench = Bench::new();
+    let mut request = between();
+    request.create_far[1].apply_action = ApplyAction(ApplyAction::BUFF.0 | ApplyAction::NOCP.0);
+    let (_, _, core) = session(&mut bench, request);
+    let down = udp(SERVER, UE, (2, 1), 60);
+    // The container's QFI makes a header of 16 octets; what is behind the packet is not kept.
+    let padded = [&down[..], &[0; 7]].concat();
+    assert_eq!(bench.uplink(&gtpu(core, Some(9), &padded)).0, Verdict::Buffered);
+    assert_eq!(bench.reports.len(), 1);
+    let waiting = bench.published[0].state.take();
+    let [(side, datagram)] = waiting.as_slices().0 else { panic!("{waiting:?}") };
+    assert_eq!((*side, &datagram[..]), (super::Side::Access, &gtpu(core, Some(9), &down)[..]));
+}
