@@ -143,7 +143,7 @@ const ETHERNET_PACKET_FILTER: u16 = 132;
 
 /// What would change what the rule means, and is not understood here, is refused.
 fn check_supported(pdr: &CreatePdr, failed: FailedRuleId) -> Result<(), Refusal> {
-    if pdr.unknown.iter().any(|ie| ie.ie_type == ACTIVATE_PREDEFINED_RULES) {
+    if !pdr.activate_predefined_rules.is_empty() {
         let refusal = Refusal::rule(failed, ACTIVATE_PREDEFINED_RULES, "there are no predefined rules");
         return Err(Refusal { cause: Cause::UNKNOWN_PRE_DEFINED_RULE, ..refusal });
     }
