@@ -6,6 +6,7 @@
 //! counters and rate meters of that session.
 
 mod buffers;
+mod checksum;
 mod drops;
 mod filter;
 mod flow;
@@ -14,10 +15,14 @@ mod lookup;
 #[cfg(test)]
 mod malformed;
 mod meter;
+mod more;
+#[cfg(test)]
+mod more_tests;
 mod overload;
 mod packet;
 #[cfg(test)]
 mod rates;
+mod redirect_http;
 mod session;
 mod signalling;
 mod tables;
@@ -32,14 +37,17 @@ pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filter};
 #[cfg(test)]
 pub(crate) use flow::Flow;
+pub(crate) use forward::Verdict;
 #[cfg(test)]
-pub(crate) use forward::{Context, Verdict, process};
+pub(crate) use forward::{Context, process};
 pub(crate) use lookup::{N3, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, uplink_key};
 pub(crate) use meter::{Meter, Meters, Qer};
+pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
 pub(crate) use overload::Overload;
 pub use packet::{PACKET_MAX, Packet, Side};
+pub(crate) use redirect_http::response as http_redirection;
 pub(crate) use session::{
     Action, Measured, Pdr, Places, REFERENCES_MAX, Session, SessionState, Tunnel, slot_of,
 };
@@ -91,6 +99,13 @@ pub(crate) enum Event {
         urr_id: u32,
         /// It was the quota.
         quota: bool,
+    },
+    /// The first packet came that a URR waits for.
+    TrafficStarted {
+        /// Session endpoint.
+        seid: u64,
+        /// The URR.
+        urr_id: u32,
     },
     /// A peer does not know a tunnel.
     ErrorIndication {
