@@ -11,7 +11,7 @@ use tern_sbi::{Call, Operation, OperationError, Reply, Request, Response, Transp
 use tern_types::Instant;
 
 use crate::context::SmContextRef;
-use crate::upf::UpfProfile;
+use crate::upf::{LoadReport, UpfProfile};
 
 /// Correlates an output with the input that answers it, and a request with its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum Input {
     UpfRestarted(SocketAddr),
     /// The association with a UPF was released, or it asks for that: its sessions end.
     UpfReleased(SocketAddr),
+    /// A UPF says how much it has to do.
+    UpfLoad(SocketAddr, LoadReport),
     /// The UPFs known to the NRF.
     Discovered(Vec<UpfProfile>),
     /// [`crate::Smf::deadline`] has come.

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tern_n4::{DownReason, Node, NodeConfig, Output as NodeOutput};
 use tern_nf::{Consumer, Datagram, Env, Nf, ProfileSeed, Routes, Selection, Shutdown};
-use tern_pfcp::{FSeid, Message, RecoveryTimeStamp, UpFunctionFeatures};
+use tern_pfcp::{
+    CpFunctionFeatures, FSeid, LoadControlInformation, Message, OverloadControlInformation,
+    RecoveryTimeStamp, UpFunctionFeatures,
+};
 use tern_sbi::common::{NfType, ServiceName};
 use tern_sbi::nnrf_nfm::{DnnSmfInfoItem, NfProfile, SmfInfo, SnssaiSmfInfoItem};
 use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
@@ -22,7 +25,7 @@ use crate::io::{Input, Output, Report, SmfRequest, Token};
 use crate::n4::node_id;
 use crate::smf::Smf;
 use crate::status::Summary;
-use crate::upf::UpfProfile;
+use crate::upf::{LoadReport, UpfProfile};
 
 /// Largest PFCP message.
 const DATAGRAM_MAX: usize = 65_536;
@@ -137,6 +140,7 @@ impl Edge {
         let started = u32::try_from((now.as_micros() / 1_000_000 + NTP_TO_UNIX_S) & u64::from(u32::MAX));
         let stamp = RecoveryTimeStamp(started.unwrap_or_default());
         let mut node_config = NodeConfig::new(node_id(config.n4.address), stamp);
+        node_config.cp_function_features = Some(CpFunctionFeatures::LOAD | CpFunctionFeatures::OVRL);
         node_config.heartbeat_interval = Duration::from_secs(config.n4.heartbeat_interval_s.max(1).into());
         let served =
             config.data_networks.iter().map(|n| Served { dnn: n.dnn.clone(), snssai: n.snssai }).collect();
@@ -288,6 +292,11 @@ impl Edge {
         match output {
             NodeOutput::Transmit { .. } => {}
             NodeOutput::Request { request, message: Message::SessionReportRequest(message) } => {
+                self.hear_load(
+                    request.from,
+                    &message.load_control_information,
+                    &message.overload_control_information,
+                );
                 let (from, seid, token) = (request.from, request.seid.unwrap_or(0), self.token());
                 self.reports.insert(token, request);
                 self.inputs.push_back(Input::Report(token, Report { from, seid, message }));
@@ -300,7 +309,8 @@ impl Edge {
                 let seid = f_seid.map_or(0, |f_seid: FSeid| f_seid.seid);
                 self.node.refuse(now, &request, seid, error.cause(), Some(error.ie_type));
             }
-            NodeOutput::Response { token, message, .. } => {
+            NodeOutput::Response { token, message, from, .. } => {
+                self.hear_answer(from, &message);
                 let token = self.n4.remove(&token);
                 self.inputs.extend(token.map(|token| Input::N4(token, Some(message))));
             }
@@ -345,6 +355,37 @@ impl Edge {
                 tracing::debug!(%to, %error, "N4 send");
             }
         }
+    }
+
+    /// What an answer says of the UPF's load.
+    fn hear_answer(&mut self, from: SocketAddr, message: &Message) {
+        let (load, overload) = match message {
+            Message::SessionEstablishmentResponse(body) => {
+                (&body.load_control_information, &body.overload_control_information)
+            }
+            Message::SessionModificationResponse(body) => {
+                (&body.load_control_information, &body.overload_control_information)
+            }
+            Message::SessionDeletionResponse(body) => {
+                (&body.load_control_information, &body.overload_control_information)
+            }
+            _ => return,
+        };
+        self.hear_load(from, load, overload);
+    }
+
+    fn hear_load(
+        &mut self,
+        from: SocketAddr,
+        load: &Option<LoadControlInformation>,
+        overload: &Option<OverloadControlInformation>,
+    ) {
+        if load.is_none() && overload.is_none() {
+            return;
+        }
+        let Some(association) = self.node.association(from.ip()) else { return };
+        let report = LoadReport { load: load.clone(), overload: overload.clone() };
+        self.inputs.push_back(Input::UpfLoad(association.address, report));
     }
 
     fn token(&mut self) -> Token {

@@ -81,6 +81,7 @@ impl Smf {
                     self.out.push(Output::Associate(endpoint));
                 }
             }
+            Input::UpfLoad(endpoint, report) => self.upfs.set_load(now, endpoint, &report),
             Input::Expired => self.on_expired(now),
         }
         self.out.take()

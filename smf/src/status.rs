@@ -44,13 +44,13 @@ impl Summary {
     pub fn refresh(&mut self, now: Instant, smf: &Smf) {
         if self.due.is_some_and(|due| due <= now) {
             self.due = None;
-            *self.value.lock().unwrap_or_else(PoisonError::into_inner) = summarise(smf);
+            *self.value.lock().unwrap_or_else(PoisonError::into_inner) = summarise(now, smf);
         }
     }
 }
 
-fn summarise(smf: &Smf) -> Value {
-    let upf = |(endpoint, upf): (&std::net::SocketAddr, &crate::upf::Upf)| json!({ "n4": endpoint, "associated": upf.associated, "sessions": upf.sessions });
+fn summarise(now: Instant, smf: &Smf) -> Value {
+    let upf = |(endpoint, upf): (&std::net::SocketAddr, &crate::upf::Upf)| json!({ "n4": endpoint, "associated": upf.associated, "sessions": upf.sessions, "loadPercent": upf.load.percent(), "reductionPercent": upf.load.reduction(now) });
     json!({
         "sessions": smf.sessions(),
         "addressesInUse": smf.addresses_used(),

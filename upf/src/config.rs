@@ -1,9 +1,12 @@
 //! The UPF's configuration.
 
 mod ipv6;
+mod names;
 
 pub use ipv6::Ipv6Prefix;
+pub use names::{ApplicationConfig, PfdConfig, PredefinedAction, PredefinedRule, RatesKbps};
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +51,18 @@ pub struct Config {
     /// What finds the rule for a packet.
     #[serde(default)]
     pub classifier: ClassifierKind,
+    /// Rules that an SMF may name, by names of its own choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predefined_rules: Vec<PredefinedRule>,
+    /// Applications that rules may name. What PFD management says of one comes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<ApplicationConfig>,
+    /// What PFD management may bring.
+    #[serde(default)]
+    pub pfd: PfdConfig,
+    /// When SMFs are asked for less.
+    #[serde(default)]
+    pub overload: OverloadConfig,
     /// Downlink packets that one session may have waiting.
     #[serde(default = "default_buffer_packets_max")]
     pub buffer_packets_max: usize,
@@ -108,6 +123,13 @@ pub struct N3Config {
     /// (`SO_RCVBUFFORCE`, else as much as `net.core.rmem_max` allows).
     #[serde(default = "default_receive_buffer_bytes")]
     pub receive_buffer_bytes: usize,
+    /// DSCP of the IP header around packets to gNBs, by QFI; 0 where none is named. What an SMF says for a
+    /// FAR comes first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dscp: BTreeMap<u8, u8>,
+    /// Whether the DSCP of the packet inside is taken where `dscp` names none.
+    #[serde(default)]
+    pub dscp_from_inner: bool,
     /// The port of `data_path: dpdk`; its address is `address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkConfig>,
@@ -197,6 +219,43 @@ pub struct N6Config {
     pub link: Option<LinkConfig>,
 }
 
+/// `overload:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverloadConfig {
+    /// Load in percent from which on SMFs are asked for less: the more, the nearer it is to 100.
+    #[serde(default = "default_overload_from")]
+    pub from_percent: u8,
+    /// Seconds for which an SMF holds on to it.
+    #[serde(default = "default_overload_validity_s")]
+    pub validity_s: u32,
+}
+
+impl OverloadConfig {
+    /// How much less SMFs shall ask for at this load, in percent.
+    pub fn reduction(self, load: u8) -> u8 {
+        let (load, from) = (u32::from(load.min(100)), u32::from(self.from_percent.min(100)));
+        match load.checked_sub(from) {
+            None => 0,
+            Some(over) => u8::try_from((over + 1) * 100 / (101 - from)).unwrap_or(100),
+        }
+    }
+}
+
+impl Default for OverloadConfig {
+    fn default() -> Self {
+        Self { from_percent: default_overload_from(), validity_s: default_overload_validity_s() }
+    }
+}
+
+fn default_overload_from() -> u8 {
+    90
+}
+
+fn default_overload_validity_s() -> u32 {
+    60
+}
+
 /// How packets move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -256,6 +315,12 @@ impl Config {
             !self.n3.address.is_unspecified() || self.n3.advertise.is_some(),
             "n3.address: 0.0.0.0 needs n3.advertise, the address that gNBs send to"
         );
+        for (qfi, dscp) in &self.n3.dscp {
+            anyhow::ensure!(
+                *qfi < 64 && *dscp < 64,
+                "n3.dscp: expected a QFI and a DSCP of 0 to 63, got {qfi}: {dscp}"
+            );
+        }
         anyhow::ensure!(
             !self.n4.address.is_unspecified(),
             "n4.address: expected the address that SMFs send to, got the wildcard"
@@ -283,6 +348,13 @@ impl Config {
                 network.mtu
             );
         }
+        anyhow::ensure!(
+            (1..=100).contains(&self.overload.from_percent) && (2..=3600).contains(&self.overload.validity_s),
+            "overload: expected from_percent of 1 to 100 and validity_s of 2 to 3600, got {} and {}",
+            self.overload.from_percent,
+            self.overload.validity_s
+        );
+        names::validate(self)?;
         if self.data_path == DataPathKind::Dpdk { self.validate_links() } else { Ok(()) }
     }
 
@@ -394,6 +466,10 @@ impl Default for Config {
             workers: default_workers(),
             sessions_max: default_sessions_max(),
             classifier: ClassifierKind::default(),
+            predefined_rules: Vec::new(),
+            applications: Vec::new(),
+            pfd: PfdConfig::default(),
+            overload: OverloadConfig::default(),
             buffer_packets_max: default_buffer_packets_max(),
             buffer_bytes_max: default_buffer_bytes_max(),
             buffer_packets_max_total: default_buffer_packets_max_total(),
@@ -421,6 +497,8 @@ impl Default for N3Config {
             address: default_n3_address(),
             port: default_n3_port(),
             advertise: None,
+            dscp: BTreeMap::new(),
+            dscp_from_inner: false,
             link: None,
             error_indications_after_s: default_error_indications_after_s(),
             receive_buffer_bytes: default_receive_buffer_bytes(),

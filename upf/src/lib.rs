@@ -16,8 +16,8 @@ mod user_plane;
 mod workers;
 
 pub use config::{
-    ClassifierKind, Config, DataPathKind, DpdkConfig, LinkConfig, MemoryKind, N3Config, N4Config, N6Config,
-    WORKERS_MAX,
+    ApplicationConfig, ClassifierKind, Config, DataPathKind, DpdkConfig, LinkConfig, MemoryKind, N3Config,
+    N4Config, N6Config, OverloadConfig, PfdConfig, PredefinedAction, PredefinedRule, RatesKbps, WORKERS_MAX,
 };
 pub use io::{BURST, PacketIo};
 #[cfg(feature = "dpdk")]

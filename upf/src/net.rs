@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
 use crate::path::{DataPath, DropReason, EVENTS_MAX, Event, NoDataPath, PathCounters};
-use crate::pfcp::{Core, Output};
+use crate::pfcp::{Core, Figures, Output};
 use crate::workers::Workers;
 
 /// The longest PFCP message.
@@ -21,6 +21,8 @@ const PFCP_MESSAGE_MAX: usize = 65_536;
 
 /// How often the data path's counters become the NF's.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
+/// Bursts of all workers in [`COUNTERS_INTERVAL`] from which on their lengths say how busy they are.
+const BURSTS_TELLING: u64 = 1_000;
 /// Between two log lines about packets dropped on N3.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
@@ -72,6 +74,8 @@ async fn register(config: &Config, env: &Env, shutdown: &Shutdown) -> anyhow::Re
 #[derive(Debug, Default)]
 struct Gauges {
     sessions: AtomicU64,
+    load_percent: AtomicU64,
+    reduction_percent: AtomicU64,
     smfs: std::sync::Mutex<Vec<String>>,
 }
 
@@ -86,6 +90,8 @@ fn set_status(env: &Env, config: &Config, gauges: &Arc<Gauges>, counters: &Arc<P
             "n3": n3,
             "n4": n4,
             "sessions": gauges.sessions.load(Ordering::Relaxed),
+            "load_percent": gauges.load_percent.load(Ordering::Relaxed),
+            "reduction_percent": gauges.reduction_percent.load(Ordering::Relaxed),
             "smfs": smfs,
             "path": path,
         })
@@ -115,6 +121,7 @@ impl Edge {
     async fn serve(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
         let mut buffer = vec![0; PFCP_MESSAGE_MAX];
         let mut counted = Counted::default();
+        let mut bursts = (0, 0);
         let mut complaints = Complaints::default();
         let mut next_counters = self.env.clock.now() + COUNTERS_INTERVAL;
         loop {
@@ -131,6 +138,7 @@ impl Edge {
                     counted.update(&self);
                     complaints.about(now, &self.counters);
                     self.show_smfs();
+                    self.weigh(now, &mut bursts);
                     next_counters = now + COUNTERS_INTERVAL;
                 }
             }
@@ -178,6 +186,25 @@ impl Edge {
                 }
             }
         }
+    }
+
+    /// Tells the core how much there is to do; `bursts` are those of the workers until the last time.
+    fn weigh(&mut self, now: Instant, bursts: &mut (u64, u64)) {
+        let all = self.counters.bursts.load(Ordering::Relaxed);
+        let full = self.counters.full_bursts.load(Ordering::Relaxed).min(all);
+        let (new, new_full) = (all.saturating_sub(bursts.0), full.saturating_sub(bursts.1));
+        *bursts = (all, full);
+        let percent = |part: u64, whole: u64| {
+            let percent = part.saturating_mul(100).checked_div(whole).unwrap_or(0);
+            u8::try_from(percent.min(100)).unwrap_or(100)
+        };
+        // A few bursts say nothing.
+        let workers = if new < BURSTS_TELLING { 0 } else { percent(new_full, new) };
+        let events = percent(self.events.len() as u64, EVENTS_MAX as u64);
+        self.core.set_figures(now, Figures { workers, events });
+        let (load, reduction) = self.core.load();
+        self.gauges.load_percent.store(load.into(), Ordering::Relaxed);
+        self.gauges.reduction_percent.store(reduction.into(), Ordering::Relaxed);
     }
 
     fn show_smfs(&self) {

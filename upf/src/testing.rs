@@ -9,7 +9,7 @@ use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
 use crate::path::{Allowance, Overload, process};
-use crate::path::{Command, Context, Event, Packet, PathCounters, Side, Tables, Tunnel, Verdict};
+use crate::path::{Command, Context, Copies, Event, Packet, PathCounters, Side, Tables, Tunnel, Verdict};
 use crate::pfcp::{Core, Output};
 
 pub(crate) const UE: Ipv4Addr = Ipv4Addr::new(10, 45, 0, 2);
@@ -33,13 +33,25 @@ pub(crate) struct Bench {
     pub(crate) report_cause: Cause,
     allowance: Allowance,
     pub(crate) overload: Overload,
+    copies: Copies,
+    /// What rules copied, and where to.
+    pub(crate) copied: Vec<(Verdict, Vec<u8>)>,
+    /// ToS of the IP header around the last packet.
+    pub(crate) tos: u8,
     /// Whether the worker is the only one.
     pub(crate) alone: bool,
     origin: Instant,
 }
 
-fn smf_node(address: SocketAddr, upf: SocketAddr, stamp: u32, now: Instant) -> Node {
+fn smf_node(
+    address: SocketAddr,
+    upf: SocketAddr,
+    stamp: u32,
+    features: Option<CpFunctionFeatures>,
+    now: Instant,
+) -> Node {
     let mut config = NodeConfig::new(NodeId::Address(address.ip()), RecoveryTimeStamp(stamp));
+    config.cp_function_features = features;
     config.associate = vec![upf];
     Node::new(config, now)
 }
@@ -60,7 +72,7 @@ impl Bench {
         let mut bench = Self {
             now,
             core: Core::new(&config, now, Random::from_seed([7; 32])),
-            smf: smf_node(smf_address, upf_address, 1, now),
+            smf: smf_node(smf_address, upf_address, 1, None, now),
             smf_address,
             upf_address,
             tables: Tables::default(),
@@ -71,6 +83,9 @@ impl Bench {
             report_cause: Cause::REQUEST_ACCEPTED,
             allowance: Allowance::new(config.n3_advertised(), config.n3.error_indications_after()),
             overload: Overload::new(config.shed_overload),
+            copies: Copies::default(),
+            copied: Vec::new(),
+            tos: 0,
             alone: config.workers == 1,
             origin: now,
         };
@@ -85,7 +100,12 @@ impl Bench {
 
     /// The SMF starts again.
     pub(crate) fn restart_smf(&mut self) {
-        self.smf = smf_node(self.smf_address, self.upf_address, 2, self.now);
+        self.restart_smf_with(None);
+    }
+
+    /// It starts again, with these features.
+    pub(crate) fn restart_smf_with(&mut self, features: Option<CpFunctionFeatures>) {
+        self.smf = smf_node(self.smf_address, self.upf_address, 2, features, self.now);
         self.settle();
     }
 
@@ -249,10 +269,14 @@ impl Bench {
             error_indications: &mut self.allowance,
             overload: &self.overload,
             leaves_buffer: false,
+            copies: &mut self.copies,
         };
-        let mut verdict = None;
-        process(&mut context, std::slice::from_mut(&mut packet), |_, is| verdict = Some(is));
-        let verdict = verdict.expect("a verdict");
+        let mut verdicts = Vec::new();
+        process(&mut context, std::slice::from_mut(&mut packet), |packet, is| {
+            verdicts.push((is, packet.bytes().to_vec()));
+        });
+        let (verdict, _) = verdicts.remove(0);
+        (self.copied, self.tos) = (verdicts, packet.tos);
         for event in events.into_inner() {
             self.core.handle_event(self.now, event);
         }

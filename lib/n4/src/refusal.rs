@@ -15,6 +15,10 @@ pub fn refusal(
     let node_id = node.node_id.clone();
     let offending_ie = offending_ie.filter(|ie_type| *ie_type != 0).map(OffendingIe);
     Some(match request {
+        MessageType::PfdManagementRequest => {
+            let node_id = Some(node_id);
+            PfdManagementResponse { cause, offending_ie, node_id, ..Default::default() }.into()
+        }
         MessageType::AssociationSetupRequest => AssociationSetupResponse {
             node_id,
             cause,

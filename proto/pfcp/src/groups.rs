@@ -20,6 +20,8 @@ group! {
         many 81 urr_ids: UrrId,
         /// The QERs to enforce.
         many 109 qer_ids: QerId,
+        /// Predefined rules that hold as well, by name.
+        many 106 activate_predefined_rules: PredefinedRulesName,
     }
 
     /// Packet Detection Information (TS 29.244 §7.5.2.2).
@@ -54,6 +56,8 @@ group! {
         one 44 apply_action: ApplyAction,
         /// How to forward.
         opt 4 forwarding_parameters: ForwardingParameters,
+        /// Where copies go to, each to a place of its own.
+        many 5 duplicating_parameters: DuplicatingParameters,
         /// The buffering rule.
         opt 88 bar_id: BarId,
     }
@@ -64,10 +68,26 @@ group! {
         one 42 destination_interface: Interface,
         /// The network instance.
         opt 22 network_instance: Name,
+        /// Where to redirect to.
+        opt 38 redirect_information: RedirectInformation,
         /// Headers to add.
         opt 84 outer_header_creation: OuterHeaderCreation,
         /// ToS of the outer header.
         opt 30 transport_level_marking: TransportLevelMarking,
+        /// A policy of the UP function's configuration, by name.
+        opt 41 forwarding_policy: ForwardingPolicy,
+    }
+
+    /// Duplicating Parameters (TS 29.244 §7.5.2.3).
+    DuplicatingParameters {
+        /// Where copies go to.
+        one 42 destination_interface: Interface,
+        /// Headers to add.
+        opt 84 outer_header_creation: OuterHeaderCreation,
+        /// ToS of the outer header.
+        opt 30 transport_level_marking: TransportLevelMarking,
+        /// A policy of the UP function's configuration, by name.
+        opt 41 forwarding_policy: ForwardingPolicy,
     }
 
     /// Create QER (TS 29.244 §7.5.2.5).
@@ -150,6 +170,10 @@ group! {
         many 81 urr_ids: UrrId,
         /// New QERs, all of them.
         many 109 qer_ids: QerId,
+        /// Predefined rules that hold from now on, by name.
+        many 106 activate_predefined_rules: PredefinedRulesName,
+        /// Predefined rules that no longer hold, by name.
+        many 107 deactivate_predefined_rules: PredefinedRulesName,
     }
 
     /// Update FAR (TS 29.244 §7.5.4.3). What is present replaces what the rule had.
@@ -160,8 +184,22 @@ group! {
         opt 44 apply_action: ApplyAction,
         /// How to forward.
         opt 11 update_forwarding_parameters: UpdateForwardingParameters,
+        /// Where copies go to, in the order of the places that there are.
+        many 105 update_duplicating_parameters: UpdateDuplicatingParameters,
         /// The buffering rule.
         opt 88 bar_id: BarId,
+    }
+
+    /// Update Duplicating Parameters (TS 29.244 §7.5.4.3). What is present replaces what there was.
+    UpdateDuplicatingParameters {
+        /// Where copies go to.
+        opt 42 destination_interface: Interface,
+        /// Headers to add.
+        opt 84 outer_header_creation: OuterHeaderCreation,
+        /// ToS of the outer header.
+        opt 30 transport_level_marking: TransportLevelMarking,
+        /// A policy of the UP function's configuration, by name.
+        opt 41 forwarding_policy: ForwardingPolicy,
     }
 
     /// Update Forwarding Parameters (TS 29.244 §7.5.4.3).
@@ -170,10 +208,14 @@ group! {
         opt 42 destination_interface: Interface,
         /// The network instance.
         opt 22 network_instance: Name,
+        /// Where to redirect to.
+        opt 38 redirect_information: RedirectInformation,
         /// Headers to add.
         opt 84 outer_header_creation: OuterHeaderCreation,
         /// ToS of the outer header.
         opt 30 transport_level_marking: TransportLevelMarking,
+        /// A policy of the UP function's configuration, by name.
+        opt 41 forwarding_policy: ForwardingPolicy,
         /// SNDEM asks for End Markers on the old tunnel.
         opt 49 flags: PfcpSmReqFlags,
     }
@@ -337,6 +379,8 @@ group! {
         opt 66 volume: VolumeMeasurement,
         /// Time.
         opt 67 duration: DurationMeasurement,
+        /// The application whose traffic began or ended.
+        opt 68 application_detection_information: ApplicationDetectionInformation,
         /// First packet of the measurement.
         opt 69 time_of_first_packet: NtpSeconds,
         /// Last packet of the measurement.
@@ -353,6 +397,27 @@ group! {
         many 56 pdr_ids: PdrId,
         /// About the first of these packets.
         many 45 service_information: DownlinkDataServiceInformation,
+    }
+
+    /// Application Detection Information (TS 29.244 §7.5.8.3).
+    ApplicationDetectionInformation {
+        /// The application.
+        one 24 application_id: ApplicationId,
+    }
+
+    /// Application ID's PFDs (TS 29.244 §7.4.3.1): all that an application has from now on; nothing takes the
+    /// application away.
+    ApplicationIdsPfds {
+        /// The application.
+        one 24 application_id: ApplicationId,
+        /// What its traffic looks like: one of them is enough.
+        many 59 pfd_contexts: PfdContext,
+    }
+
+    /// PFD context (TS 29.244 §7.4.3.1).
+    PfdContext {
+        /// The descriptions.
+        many 61 pfd_contents: PfdContents,
     }
 
     /// Error Indication Report (TS 29.244 §7.5.8.4).

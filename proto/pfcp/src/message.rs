@@ -196,6 +196,8 @@ macro_rules! messages {
 messages! {
     request 1 HeartbeatRequest,
     response 2 HeartbeatResponse,
+    request 3 PfdManagementRequest,
+    response 4 PfdManagementResponse,
     request 5 AssociationSetupRequest,
     response 6 AssociationSetupResponse,
     request 7 AssociationUpdateRequest,
@@ -231,6 +233,7 @@ impl Message {
     /// The cause of a response that has one.
     pub fn cause(&self) -> Option<Cause> {
         match self {
+            Self::PfdManagementResponse(body) => Some(body.cause),
             Self::AssociationSetupResponse(body) => Some(body.cause),
             Self::AssociationUpdateResponse(body) => Some(body.cause),
             Self::AssociationReleaseResponse(body) => Some(body.cause),

@@ -1,6 +1,6 @@
 //! Node related messages (TS 29.244 §7.4).
 
-use crate::groups::UserPlanePathReport;
+use crate::groups::{ApplicationIdsPfds, UserPlanePathReport};
 use crate::ie::*;
 use crate::wire::group;
 
@@ -17,6 +17,24 @@ group! {
     HeartbeatResponse {
         /// When the sender started.
         one 96 recovery_time_stamp: RecoveryTimeStamp,
+    }
+
+    /// PFCP PFD Management Request (TS 29.244 §7.4.3.1). Without an application, it takes all of them away.
+    PfdManagementRequest {
+        /// Applications and what their traffic looks like.
+        many 58 application_ids_pfds: ApplicationIdsPfds,
+        /// The sender.
+        opt 60 node_id: NodeId,
+    }
+
+    /// PFCP PFD Management Response (TS 29.244 §7.4.3.2).
+    PfdManagementResponse {
+        /// Accepted, or why not.
+        one 19 cause: Cause,
+        /// The IE at fault.
+        opt 40 offending_ie: OffendingIe,
+        /// The sender.
+        opt 60 node_id: NodeId,
     }
 
     /// PFCP Association Setup Request (TS 29.244 §7.4.4.1).

@@ -65,7 +65,7 @@ pub fn grant(
     let type_cause = session_type(&session.request, subscribed)?;
     ssc_mode(&session.request, subscribed)?;
     integrity(&session.request, subscribed)?;
-    let upf = core.upfs.select(&session.dnn, session.snssai).ok_or(Refusal::NoUpf)?;
+    let upf = core.upfs.select(core.now, &session.dnn, session.snssai).ok_or(Refusal::NoUpf)?;
     let always_on = core.network(session).is_some_and(|network| network.always_on);
     let fixed = subscribed.static_ip_address.iter().find_map(|address| address.ipv4_addr);
     let pool = core.pool(session).ok_or(Refusal::DnnNotSupported)?;

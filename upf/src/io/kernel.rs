@@ -95,7 +95,7 @@ impl PacketIo for KernelIo {
     }
 
     fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {
-        self.n3.send(packet.bytes(), to);
+        self.n3.send(packet.bytes(), packet.tos, to);
     }
 
     fn send_network(&mut self, packet: &Packet, network: u16) {

@@ -1,12 +1,12 @@
 //! N3's socket: many packets a system call, in both directions.
 
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover, set_socket_recv_buffer_size_force};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, MsgHdr, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::path::{Packet, Side};
 
@@ -23,8 +23,14 @@ const SEND_MAX: usize = 65_507;
 /// Longer packets are sent one by one: the kernel fragments them, if it must, but does not take apart
 /// what it would then have to fragment.
 const TOGETHER_MAX: usize = 1_472;
-/// Peers for which packets are held back at a time.
-const PEERS_MAX: usize = 8;
+/// Rows of packets, of one peer and ToS each, that are held back at a time.
+const ROWS_MAX: usize = 8;
+
+/// Of Linux: what a control message of IP says is the ToS, what one of UDP says is where it is to be cut.
+const IPPROTO_IP: i32 = 0;
+const IP_TOS: i32 = 1;
+const SOL_UDP: i32 = 17;
+const UDP_SEGMENT: i32 = 103;
 
 /// The socket of one worker, with packets that were received together and are not yet taken, and those
 /// that are to be sent together.
@@ -40,9 +46,11 @@ pub(super) struct N3Socket {
     failed: usize,
 }
 
-/// Packets to one peer, one behind the other: all of one length, but for the last, which may be shorter.
+/// Packets to one peer with one ToS, one behind the other: all of one length, but for the last, which may be
+/// shorter.
 struct Held {
     to: SocketAddrV4,
+    tos: u8,
     octets: Vec<u8>,
     length: usize,
     packets: usize,
@@ -121,22 +129,22 @@ impl N3Socket {
     }
 
     /// Sends a packet, now or with the next [`flush`](Self::flush).
-    pub(super) fn send(&mut self, packet: &[u8], to: SocketAddrV4) {
+    pub(super) fn send(&mut self, packet: &[u8], tos: u8, to: SocketAddrV4) {
         let most = self.state.max_gso_segments();
-        let at = match self.held.iter().position(|held| held.to == to) {
+        let at = match self.held.iter().position(|held| (held.to, held.tos) == (to, tos)) {
             Some(at) if self.held[at].takes(packet, most) => at,
-            // In order: what is held for this peer goes first.
+            // In order: what is held for it goes first.
             Some(at) => {
                 self.transmit(at);
                 at
             }
-            None if self.held.len() < PEERS_MAX => {
-                self.held.push(Held { to, octets: Vec::new(), length: 0, packets: 0 });
+            None if self.held.len() < ROWS_MAX => {
+                self.held.push(Held { to, tos, octets: Vec::new(), length: 0, packets: 0 });
                 self.held.len() - 1
             }
             None => {
                 self.transmit(0);
-                self.held[0].to = to;
+                (self.held[0].to, self.held[0].tos) = (to, tos);
                 0
             }
         };
@@ -167,6 +175,7 @@ impl N3Socket {
         };
         match held.packets {
             0 => return,
+            packets if held.tos != 0 => self.failed += packets - held.transmit_marked(&self.socket),
             1 => self.failed += usize::from(self.socket.send_to(&held.octets, held.to).is_err()),
             packets => match self.state.try_send((&self.socket).into(), &together) {
                 Ok(()) => {}
@@ -185,11 +194,48 @@ impl N3Socket {
 }
 
 impl Held {
+    /// Sends them with their ToS; how many were taken.
+    fn transmit_marked(&self, socket: &UdpSocket) -> usize {
+        let socket = SockRef::from(socket);
+        let to = SockAddr::from(self.to);
+        let send = |octets: &[u8], control: &[u8]| {
+            let octets = [IoSlice::new(octets)];
+            let message = MsgHdr::new().with_addr(&to).with_buffers(&octets).with_control(control);
+            socket.sendmsg(&message, 0)
+        };
+        let mut control = Vec::new();
+        control_message(IPPROTO_IP, IP_TOS, &i32::from(self.tos).to_ne_bytes(), &mut control);
+        if self.packets > 1 {
+            let mut cut = control.clone();
+            let length = u16::try_from(self.length).unwrap_or(u16::MAX);
+            control_message(SOL_UDP, UDP_SEGMENT, &length.to_ne_bytes(), &mut cut);
+            match send(&self.octets, &cut) {
+                Ok(_) => return self.packets,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return 0,
+                // An interface that cannot take them apart, or a path that is narrower.
+                Err(_) => {}
+            }
+        }
+        let one_by_one = self.octets.chunks(self.length.max(1));
+        one_by_one.filter(|packet| send(packet, &control).is_ok()).count()
+    }
+
     fn takes(&self, packet: &[u8], most: usize) -> bool {
         let is_open = self.octets.len() == self.length * self.packets;
         let fits = packet.len() <= self.length && self.octets.len() + packet.len() <= SEND_MAX;
         self.packets == 0 || (is_open && fits && self.length <= TOGETHER_MAX && self.packets < most)
     }
+}
+
+/// Adds a control message: its length, what it is about, and its value, filled up to a word.
+fn control_message(level: i32, kind: i32, value: &[u8], out: &mut Vec<u8>) {
+    const WORD: usize = size_of::<usize>();
+    let header = WORD + 2 * size_of::<i32>();
+    out.extend_from_slice(&(header + value.len()).to_ne_bytes());
+    out.extend_from_slice(&level.to_ne_bytes());
+    out.extend_from_slice(&kind.to_ne_bytes());
+    out.extend_from_slice(value);
+    out.resize(out.len().next_multiple_of(WORD), 0);
 }
 
 impl AsFd for N3Socket {
@@ -200,6 +246,7 @@ impl AsFd for N3Socket {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
     use std::net::Ipv4Addr;
     use std::time::{Duration, Instant};
 
@@ -233,11 +280,12 @@ mod tests {
     #[test]
     fn when_packets_are_sent_together_then_each_arrives_as_it_was_and_in_order() {
         let (mut sender, from) = bound();
-        let mut receivers: Vec<_> = (0..PEERS_MAX + 2).map(|_| bound()).collect();
+        let mut receivers: Vec<_> = (0..ROWS_MAX + 2).map(|_| bound()).collect();
         let packets: Vec<Vec<u8>> = (0..200).map(packet).collect();
-        for packets in packets.chunks(20) {
+        for (burst, packets) in packets.chunks(20).enumerate() {
+            let tos = [0, 0xB8][burst % 2];
             for packet in packets {
-                receivers.iter().for_each(|(_, to)| sender.send(packet, *to));
+                receivers.iter().for_each(|(_, to)| sender.send(packet, tos, *to));
             }
             assert_eq!(sender.flush(), 0);
             for (receiver, _) in &mut receivers {
@@ -251,7 +299,7 @@ mod tests {
     fn when_packets_of_one_length_are_held_then_one_call_sends_them_and_one_brings_them() {
         let (mut sender, _) = bound();
         let (mut receiver, to) = bound();
-        (0..30).for_each(|_| sender.send(&[7; 1000], to));
+        (0..30).for_each(|_| sender.send(&[7; 1000], 0, to));
         assert!(take(&mut receiver, 0).is_empty() && !receiver.receive().expect("receives"));
         assert_eq!((sender.held.len(), sender.held[0].packets), (1, 30));
         assert_eq!(sender.flush(), 0);
@@ -264,10 +312,42 @@ mod tests {
     fn when_a_packet_cannot_be_sent_then_it_is_counted_once() {
         let (mut sender, _) = bound();
         let nowhere = SocketAddrV4::new(Ipv4Addr::BROADCAST, 9);
-        (0..5).for_each(|_| sender.send(&[7; 1000], nowhere));
+        (0..5).for_each(|_| sender.send(&[7; 1000], 0, nowhere));
         assert_eq!((sender.flush(), sender.flush()), (5, 0));
         let (mut receiver, to) = bound();
-        sender.send(&[8; 10], to);
+        sender.send(&[8; 10], 0, to);
         assert_eq!((sender.flush(), take(&mut receiver, 1).len()), (0, 1));
+    }
+
+    /// ToS and length of each datagram to this port that comes in half a second after the last.
+    fn seen(raw: &Socket, port: u16) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buffer = vec![0; MESSAGE_MAX];
+        while let Ok(length) = (&mut &*raw).read(&mut buffer) {
+            if length >= 28 && buffer[22..24] == port.to_be_bytes() {
+                all.push(buffer[1]);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn when_packets_are_marked_then_their_ip_headers_have_it_and_others_not() {
+        let Ok(raw) = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)) else {
+            println!(
+                "SKIPPED tern-upf io::n3::tests::when_packets_are_marked_then_their_ip_headers_have_it_and_others_not: \
+                 no raw socket without CAP_NET_RAW"
+            );
+            return;
+        };
+        raw.set_read_timeout(Some(Duration::from_millis(500))).expect("is set");
+        let (mut sender, _) = bound();
+        let (_receiver, to) = bound();
+        for (count, tos) in [(1, 0xB8), (30, 0x28), (1, 0), (30, 0)] {
+            (0..count).for_each(|_| sender.send(&[7; 1000], tos, to));
+            assert_eq!(sender.flush(), 0);
+            let seen = seen(&raw, to.port());
+            assert!(!seen.is_empty() && seen.iter().all(|is| *is == tos), "{seen:?} of {tos}");
+        }
     }
 }

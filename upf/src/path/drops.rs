@@ -52,6 +52,8 @@ reasons! {
     QuotaExhausted = "quota_exhausted",
     /// The FAR forwards to where nothing leads, or an IPv6 packet to a link of IPv4.
     NoWay = "no_way",
+    /// What a rule redirects, and cannot be redirected or needs no answer.
+    Redirected = "redirected",
     /// The buffer of the session is full, or those of all together.
     BufferFull = "buffer_full",
     /// The socket, the TUN device or the port did not take it.
@@ -82,6 +84,10 @@ pub(crate) struct PathCounters {
     pub(crate) uplink_octets: AtomicU64,
     /// Octets of user packets forwarded to N3.
     pub(crate) downlink_octets: AtomicU64,
+    /// Bursts that brought packets.
+    pub(crate) bursts: AtomicU64,
+    /// Those of them behind which there may have been more.
+    pub(crate) full_bursts: AtomicU64,
 }
 
 impl PathCounters {

@@ -11,8 +11,13 @@ use super::flow::{Ends, Flow};
 use super::ipv6;
 use super::lookup::{Origin, downlink_key, tunnelled_key};
 use super::meter::conforms;
+use super::more::{Redirect, answer_http};
 use super::signalling;
-use super::{Action, DropReason, Event, Overload, Packet, PathCounters, Pdr, Session, Side, Tables, Tunnel};
+use super::usage::{QUOTA, START, THRESHOLD};
+use super::{
+    Action, Copies, DropReason, Event, Marking, Overload, Packet, PathCounters, Pdr, Qer, Session, Side,
+    Tables, Tunnel,
+};
 use crate::io::BURST;
 
 /// What becomes of a packet.
@@ -45,6 +50,8 @@ pub(crate) struct Context<'a> {
     pub(crate) overload: &'a Overload,
     /// Whether the packets have waited in their session and leave it now.
     pub(crate) leaves_buffer: bool,
+    /// Copies that rules ask for.
+    pub(crate) copies: &'a mut Copies,
 }
 
 /// What the first look at a packet shows, before anything is known of its session.
@@ -207,6 +214,7 @@ pub(crate) fn process(
                 Verdict::Drop(reason)
             });
             done(packet, verdict);
+            context.copies.send(&mut done);
         }
         forwarded.settle(context.counters);
     }
@@ -264,7 +272,7 @@ fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>)
 /// Gates, overload, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
 /// and what waits is metered when it leaves.
 fn enforce(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     forwarded: &mut Forwarded,
     session: &Session,
     rule: &Pdr,
@@ -282,7 +290,10 @@ fn enforce(
     }
     let action = session.action(rule);
     match action {
-        Action::Drop => return Err(DropReason::FarDrop),
+        Action::Drop => {
+            session.more(rule).iter().for_each(|more| more.copy(packet, context.copies));
+            return Err(DropReason::FarDrop);
+        }
         Action::Nowhere => return Err(DropReason::NoWay),
         Action::Buffer { notify } => return buffer(context, session, rule, notify, packet, came),
         Action::ToAccess(_) | Action::ToCore(_) | Action::ToControl(_) | Action::ToNetwork(_) => {}
@@ -306,6 +317,12 @@ fn enforce(
         session.state.touch(context.now_ns);
     }
     count(context, session, rule, uplink, octets);
+    if session.besides.is_some() {
+        let instead = besides(context, forwarded, session, rule, packet)?;
+        if let Some(verdict) = instead {
+            return Ok(verdict);
+        }
+    }
     match action {
         Action::ToNetwork(network) => {
             forwarded.add(true, octets);
@@ -313,38 +330,113 @@ fn enforce(
         }
         Action::ToAccess(tunnel) => {
             forwarded.add(false, octets);
-            encapsulate(tunnel, container(session, rule, came), packet)
+            let flow = flow_of(session, rule);
+            tunnel.wrap(packet, flow, container(flow, came))
         }
         Action::ToCore(tunnel) => {
             forwarded.add(true, octets);
-            let container = container(session, rule, came);
-            let uplink = container.map(|container| PduSessionContainer::uplink(container.qfi));
-            encapsulate(tunnel, uplink, packet)
+            let flow = flow_of(session, rule);
+            let uplink = container(flow, came).map(|container| PduSessionContainer::uplink(container.qfi));
+            tunnel.wrap(packet, flow, uplink)
         }
         Action::ToControl(tunnel) => {
             forwarded.add(true, octets);
-            encapsulate(tunnel, None, packet)
+            tunnel.wrap(packet, None, None)
         }
         Action::Drop | Action::Buffer { .. } | Action::Nowhere => Err(DropReason::NoWay),
     }
 }
 
-fn encapsulate(
-    tunnel: Tunnel,
-    container: Option<PduSessionContainer>,
+/// What few rules do before a packet goes its way; the verdict, if it takes another one.
+#[cold]
+fn besides(
+    context: &mut Context<'_>,
+    forwarded: &mut Forwarded,
+    session: &Session,
+    rule: &Pdr,
     packet: &mut Packet,
-) -> Result<Verdict, DropReason> {
-    let length = packet.bytes().len();
-    let header = GpduHeader { teid: tunnel.teid, container };
-    let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
-    header.write(room, length);
-    Ok(Verdict::ToAccess(tunnel.peer))
+) -> Result<Option<Verdict>, DropReason> {
+    if let Some(more) = session.more(rule) {
+        more.copy(packet, context.copies);
+        match &more.redirect {
+            Some(Redirect::Http { response, network }) => {
+                return answer(context, forwarded, session, packet, response, *network).map(Some);
+            }
+            Some(Redirect::Address(server)) => {
+                session.redirections().ok_or(DropReason::NoWay)?.forth(packet, *server)?;
+            }
+            None => {}
+        }
+    }
+    if let (Side::Network(_), Some(redirections)) = (packet.side, session.redirections()) {
+        redirections.back(packet);
+    }
+    Ok(None)
 }
 
-/// The PDU Session Container of downlink packets: from the first QER that has a QFI, else the QoS flow that
-/// the packet had in the tunnel that it came by.
-fn container(session: &Session, rule: &Pdr, came: Came) -> Option<PduSessionContainer> {
-    match rule.qers.of(&session.qers).find_map(|qer| Some((qer.qfi?, qer))) {
+/// The answer to a packet that is redirected goes to the UE, by the session's rules for that.
+fn answer(
+    context: &mut Context<'_>,
+    forwarded: &mut Forwarded,
+    session: &Session,
+    packet: &mut Packet,
+    response: &str,
+    network: u16,
+) -> Result<Verdict, DropReason> {
+    // A downlink rule redirects nothing: this ends.
+    if packet.side != Side::Access {
+        return Err(DropReason::NoWay);
+    }
+    answer_http(packet, response, network)?;
+    let flow = Flow::parse(packet.bytes())?;
+    let key = downlink_key(&flow, packet.bytes(), network);
+    let rule = session.rules.downlink.find(&key).ok_or(DropReason::NoRule)?;
+    enforce(context, forwarded, session, rule, packet, Came { uplink: false, front: 0, qfi: None })
+}
+
+impl Tunnel {
+    /// Puts the packet into the tunnel.
+    #[inline]
+    pub(crate) fn wrap(
+        &self,
+        packet: &mut Packet,
+        flow: Option<&Qer>,
+        container: Option<PduSessionContainer>,
+    ) -> Result<Verdict, DropReason> {
+        let length = packet.bytes().len();
+        let marking = match flow.and_then(|qer| qer.dscp) {
+            Some(dscp) => self.marking.or_dscp(dscp),
+            None => self.marking,
+        };
+        if marking != Marking::default() {
+            packet.tos = marking.tos(tos_of(packet.bytes()));
+        }
+        let header = GpduHeader { teid: self.teid, container };
+        let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
+        header.write(room, length);
+        Ok(Verdict::ToAccess(self.peer))
+    }
+}
+
+/// The QER that says which QoS flow a downlink packet is of: the first that has a QFI.
+#[inline]
+fn flow_of<'s>(session: &'s Session, rule: &'s Pdr) -> Option<&'s Qer> {
+    rule.qers.of(&session.qers).find(|qer| qer.qfi.is_some())
+}
+
+/// The ToS octet of an IPv4 header, or the traffic class of an IPv6 one.
+fn tos_of(packet: &[u8]) -> u8 {
+    match *packet {
+        [first, second, ..] if first >> 4 == 6 => first << 4 | second >> 4,
+        [_, second, ..] => second,
+        _ => 0,
+    }
+}
+
+/// The PDU Session Container of downlink packets: of the QoS flow's QER, else the QoS flow that the packet had in
+/// the tunnel that it came by.
+fn container(flow: Option<&Qer>, came: Came) -> Option<PduSessionContainer> {
+    match flow.and_then(|qer| Some((qer.qfi?, qer))) {
         Some((qfi, qer)) => Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi }),
         None => came.qfi.map(PduSessionContainer::downlink),
     }
@@ -352,11 +444,22 @@ fn container(session: &Session, rule: &Pdr, came: Came) -> Option<PduSessionCont
 
 fn count(context: &Context<'_>, session: &Session, rule: &Pdr, uplink: bool, octets: usize) {
     for measured in rule.usages.of(&session.usages) {
-        let (threshold, quota) = measured.usage.count(uplink, octets, context.alone);
-        if !threshold && !quota {
+        let reached = measured.usage.count(uplink, octets, context.alone);
+        if reached == 0 {
             continue;
         }
-        let event = Event::UsageReached { seid: session.seid, urr_id: measured.urr_id, quota };
+        let (seid, urr_id) = (session.seid, measured.urr_id);
+        if reached & START != 0
+            && measured.usage.must_tell_start()
+            && !(context.events)(Event::TrafficStarted { seid, urr_id })
+        {
+            measured.usage.set_start(true);
+        }
+        if reached & (THRESHOLD | QUOTA) == 0 {
+            continue;
+        }
+        let quota = reached & QUOTA != 0;
+        let event = Event::UsageReached { seid, urr_id, quota };
         if (context.events)(event) && !quota {
             measured.usage.silence();
         }
@@ -380,7 +483,7 @@ fn buffer(
     }
     let kept = session.state.push(session.generation, packet.side, packet.bytes());
     if notify && session.state.must_notify() {
-        let qfi = container(session, rule, came).map(|container| container.qfi);
+        let qfi = container(flow_of(session, rule), came).map(|container| container.qfi);
         let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi };
         if !(context.events)(event) {
             session.state.notify_again();

@@ -108,6 +108,8 @@ pub(crate) struct Qer {
     pub(crate) qfi: Option<u8>,
     pub(crate) rqi: bool,
     pub(crate) ppi: Option<u8>,
+    /// DSCP that the configuration has for the QFI.
+    pub(crate) dscp: Option<u8>,
     /// Unless the rates are not limited.
     pub(crate) meters: Option<Arc<Meters>>,
     /// Of a GBR flow: within these rates nothing is shed.

@@ -6,6 +6,7 @@
 //! counters and rate meters of that session.
 
 mod buffers;
+mod checksum;
 mod drops;
 mod filter;
 mod flow;
@@ -17,6 +18,9 @@ mod lookup;
 #[cfg(test)]
 mod malformed;
 mod meter;
+mod more;
+#[cfg(test)]
+mod more_tests;
 #[cfg(test)]
 mod n9_tests;
 mod overload;
@@ -24,6 +28,7 @@ mod packet;
 mod prefixes;
 #[cfg(test)]
 mod rates;
+mod redirect_http;
 mod session;
 mod signalling;
 mod tables;
@@ -38,15 +43,18 @@ pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
 pub(crate) use flow::{Ends, Flow};
+pub(crate) use forward::Verdict;
 #[cfg(test)]
-pub(crate) use forward::{Context, Verdict, process};
+pub(crate) use forward::{Context, process};
 pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, tunnelled_key};
 pub(crate) use meter::{Meter, Meters, Qer};
+pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
 pub(crate) use overload::Overload;
 pub use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use prefixes::Prefixes;
+pub(crate) use redirect_http::response as http_redirection;
 pub(crate) use session::{
     Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Session, SessionState, Tunnel, slot_of,
 };
@@ -98,6 +106,13 @@ pub(crate) enum Event {
         urr_id: u32,
         /// It was the quota.
         quota: bool,
+    },
+    /// The first packet came that a URR waits for.
+    TrafficStarted {
+        /// Session endpoint.
+        seid: u64,
+        /// The URR.
+        urr_id: u32,
     },
     /// A peer does not know a tunnel.
     ErrorIndication {

@@ -27,6 +27,8 @@ pub struct Packet {
     pub(crate) side: Side,
     /// Sender, of packets from N3.
     pub(crate) from: SocketAddrV4,
+    /// ToS of the IP header around it, of packets to N3.
+    pub(crate) tos: u8,
 }
 
 impl Packet {
@@ -38,6 +40,7 @@ impl Packet {
             end: HEADROOM,
             side: Side::Access,
             from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+            tos: 0,
         }
     }
 
@@ -51,6 +54,7 @@ impl Packet {
         let length = bytes.len().min(PACKET_MAX);
         self.start = HEADROOM;
         self.end = HEADROOM + length;
+        self.tos = 0;
         self.buffer[self.start..self.end].copy_from_slice(&bytes[..length]);
     }
 
@@ -64,6 +68,11 @@ impl Packet {
     #[inline]
     pub(crate) fn behind(&self, front: usize) -> &[u8] {
         self.bytes().get(front..).unwrap_or_default()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..self.end]
     }
 
     /// Removes octets in front, and all behind `length` that then follow.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
-use super::{Buffers, Origin, Qer, SharedRules, Side, Usage};
+use super::{Besides, Buffers, Marking, More, Origin, Qer, Redirections, SharedRules, Side, Usage};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
@@ -18,6 +18,8 @@ pub(crate) const REFERENCES_MAX: usize = 7;
 pub(crate) struct Tunnel {
     pub(crate) teid: u32,
     pub(crate) peer: SocketAddrV4,
+    /// Of the IP header around.
+    pub(crate) marking: Marking,
 }
 
 /// What a FAR does with a packet.
@@ -269,6 +271,8 @@ pub(crate) struct Session {
     pub(crate) is_watched: bool,
     /// Whether packets may still wait of when it buffered, which no other may overtake.
     pub(crate) has_buffered: bool,
+    /// What few sessions do.
+    pub(crate) besides: Option<Box<Besides>>,
     pub(crate) rare: Option<Box<Rare>>,
 }
 
@@ -318,6 +322,16 @@ impl Session {
                 at.ok().and_then(|at| rare.origins.get(at)).map_or(Origin::Access, |(_, origin)| *origin)
             }
         }
+    }
+
+    /// What the FAR of a rule does besides.
+    pub(crate) fn more(&self, rule: &Pdr) -> Option<&More> {
+        self.besides.as_ref()?.mores.get(usize::from(rule.action))
+    }
+
+    /// Flows that were redirected.
+    pub(crate) fn redirections(&self) -> Option<&Arc<Redirections>> {
+        self.besides.as_ref()?.redirections.as_ref()
     }
 
     /// Whether some downlink rule still buffers.

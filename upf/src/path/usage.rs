@@ -1,11 +1,18 @@
 //! Usage counting: what the workers count, and when they call.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use pdr_classifier::prefetch;
 
 const RELAXED: Ordering = Ordering::Relaxed;
+
+/// A threshold.
+pub(crate) const THRESHOLD: u8 = 1;
+/// A quota.
+pub(crate) const QUOTA: u8 = 1 << 1;
+/// The next packet.
+pub(crate) const START: u8 = 1 << 2;
 
 /// Octets and packets of one URR, and the values at which the PFCP core wants to know.
 /// Counts only grow while the rule lives; reports are differences that the core takes.
@@ -20,23 +27,40 @@ pub(crate) struct Usage {
     ends: OnceLock<Box<Ends>>,
 }
 
-/// When a measurement ends.
+/// What somebody waits for.
 #[derive(Debug)]
 struct Ends {
-    has_quota: AtomicBool,
-    has_threshold: AtomicBool,
+    /// Of [`THRESHOLD`], [`QUOTA`] and [`START`].
+    awaited: AtomicU8,
     threshold: AtomicLimits,
     quota: AtomicLimits,
 }
 
 impl Default for Ends {
     fn default() -> Self {
-        Self {
-            has_quota: AtomicBool::new(false),
-            has_threshold: AtomicBool::new(false),
-            threshold: AtomicLimits::never(),
-            quota: AtomicLimits::never(),
+        Self { awaited: AtomicU8::new(0), threshold: AtomicLimits::never(), quota: AtomicLimits::never() }
+    }
+}
+
+impl Ends {
+    fn set_awaited(&self, what: u8, is_awaited: bool) {
+        if is_awaited {
+            self.awaited.fetch_or(what, RELAXED);
+        } else {
+            self.awaited.fetch_and(!what, RELAXED);
         }
+    }
+
+    fn reached(&self, counts: impl FnOnce() -> Counts) -> u8 {
+        let awaited = self.awaited.load(RELAXED);
+        if awaited == 0 {
+            return 0;
+        }
+        let counts = counts();
+        let is = |what: u8, limits: &AtomicLimits| {
+            if awaited & what != 0 && limits.reached(&counts) { what } else { 0 }
+        };
+        awaited & START | is(THRESHOLD, &self.threshold) | is(QUOTA, &self.quota)
     }
 }
 
@@ -49,6 +73,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// Reached at once.
+    pub(crate) const NONE: Self = Self { total: 0, uplink: 0, downlink: 0 };
     pub(crate) const NEVER: Self = Self { total: u64::MAX, uplink: u64::MAX, downlink: u64::MAX };
 }
 
@@ -112,25 +138,34 @@ impl Usage {
     }
 
     pub(crate) fn set_threshold(&self, limits: Limits) {
-        if let Some(ends) = self.ends_for(limits) {
+        if let Some(ends) = self.ends_for(limits != Limits::NEVER) {
             ends.threshold.set(limits);
-            ends.has_threshold.store(limits != Limits::NEVER, RELAXED);
+            ends.set_awaited(THRESHOLD, limits != Limits::NEVER);
         }
     }
 
     pub(crate) fn set_quota(&self, limits: Limits) {
-        if let Some(ends) = self.ends_for(limits) {
+        if let Some(ends) = self.ends_for(limits != Limits::NEVER) {
             ends.quota.set(limits);
-            ends.has_quota.store(limits != Limits::NEVER, RELAXED);
+            ends.set_awaited(QUOTA, limits != Limits::NEVER);
         }
     }
 
-    /// Where these limits go, unless there is nothing to say.
-    fn ends_for(&self, limits: Limits) -> Option<&Ends> {
-        match limits {
-            Limits::NEVER => self.ends.get().map(Box::as_ref),
-            _ => Some(self.ends.get_or_init(Box::default)),
+    /// Whether the next packet is to be told.
+    pub(crate) fn set_start(&self, is_awaited: bool) {
+        if let Some(ends) = self.ends_for(is_awaited) {
+            ends.set_awaited(START, is_awaited);
         }
+    }
+
+    /// True for the one caller that has to tell that a packet came.
+    pub(crate) fn must_tell_start(&self) -> bool {
+        self.ends.get().is_some_and(|ends| ends.awaited.fetch_and(!START, RELAXED) & START != 0)
+    }
+
+    /// Where it is kept what somebody waits for, unless nobody does and never did.
+    fn ends_for(&self, is_awaited: bool) -> Option<&Ends> {
+        if is_awaited { Some(self.ends.get_or_init(Box::default)) } else { self.ends.get().map(Box::as_ref) }
     }
 
     /// Asks for what counting needs.
@@ -143,13 +178,13 @@ impl Usage {
     #[inline]
     pub(crate) fn is_exhausted(&self) -> bool {
         let Some(ends) = self.ends.get() else { return false };
-        ends.has_quota.load(RELAXED) && ends.quota.reached(&self.counts())
+        ends.awaited.load(RELAXED) & QUOTA != 0 && ends.quota.reached(&self.counts())
     }
 
-    /// Counts a packet; `alone` if no other thread does. Says whether the threshold, and whether the quota, is
+    /// Counts a packet; `alone` if no other thread does. Says what of [`THRESHOLD`], [`QUOTA`] and [`START`] is
     /// reached.
     #[inline]
-    pub(crate) fn count(&self, uplink: bool, octets: usize, alone: bool) -> (bool, bool) {
+    pub(crate) fn count(&self, uplink: bool, octets: usize, alone: bool) -> u8 {
         let (volume, packets) = if uplink {
             (&self.uplink, &self.uplink_packets)
         } else {
@@ -162,13 +197,7 @@ impl Usage {
             volume.fetch_add(octets as u64, RELAXED);
             packets.fetch_add(1, RELAXED);
         }
-        let Some(ends) = self.ends.get() else { return (false, false) };
-        let (threshold, quota) = (ends.has_threshold.load(RELAXED), ends.has_quota.load(RELAXED));
-        if !threshold && !quota {
-            return (false, false);
-        }
-        let counts = self.counts();
-        (threshold && ends.threshold.reached(&counts), quota && ends.quota.reached(&counts))
+        self.ends.get().map_or(0, |ends| ends.reached(|| self.counts()))
     }
 
     /// After a threshold was told, it is not told again until the core sets the next one.

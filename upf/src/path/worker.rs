@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
 use super::signalling::Allowance;
-use super::{Command, Event, Overload, Packet, PathCounters, Session, Tables, Tunnel};
+use super::{Command, Copies, Event, Overload, Packet, PathCounters, Session, Tables, Tunnel};
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
 /// itself wakes it; the others only gather.
 const WAIT: Duration = Duration::from_millis(500);
+/// Bursts that a worker counts by itself before it says so.
+const BURSTS_NOTED: u64 = 64;
 /// Behind an error, so that one that stays does not fill the log.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -46,6 +48,9 @@ pub struct Worker<I> {
     allowance: Allowance,
     overload: Overload,
     packets: Vec<Packet>,
+    /// Bursts that are not in the counters yet, and the full ones of them.
+    bursts: (u64, u64),
+    copies: Copies,
 }
 
 impl<I: PacketIo> Worker<I> {
@@ -53,7 +58,16 @@ impl<I: PacketIo> Worker<I> {
         let allowance = Allowance::new(config.n3_address, config.error_indications_after);
         let packets = (0..BURST).map(|_| Packet::new()).collect();
         let overload = Overload::new(config.sheds);
-        Self { config, io, tables: Tables::default(), allowance, overload, packets }
+        Self {
+            config,
+            io,
+            tables: Tables::default(),
+            allowance,
+            overload,
+            packets,
+            bursts: (0, 0),
+            copies: Copies::default(),
+        }
     }
 
     /// Works until told to stop.
@@ -73,6 +87,7 @@ impl<I: PacketIo> Worker<I> {
                 0
             }
         };
+        self.note_burst(received);
         // After receiving, so that a packet never meets rules older than itself.
         self.obey();
         let now_ns = self.now_ns();
@@ -98,6 +113,21 @@ impl<I: PacketIo> Worker<I> {
         &mut self.io
     }
 
+    /// Half of a burst may come from one side at most.
+    fn note_burst(&mut self, received: usize) {
+        if received == 0 {
+            return;
+        }
+        let (bursts, full) = &mut self.bursts;
+        *bursts += 1;
+        *full += u64::from(received >= BURST / 2);
+        if *bursts == BURSTS_NOTED {
+            let counters = &self.config.counters;
+            counters.bursts.fetch_add(std::mem::take(bursts), Ordering::Relaxed);
+            counters.full_bursts.fetch_add(std::mem::take(full), Ordering::Relaxed);
+        }
+    }
+
     fn now_ns(&self) -> u64 {
         u64::try_from(self.config.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -112,6 +142,7 @@ impl<I: PacketIo> Worker<I> {
             error_indications: &mut self.allowance,
             overload: &self.overload,
             leaves_buffer,
+            copies: &mut self.copies,
         };
         let io = &mut self.io;
         process(&mut context, packets, |packet, verdict| match verdict {

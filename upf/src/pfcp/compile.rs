@@ -1,18 +1,20 @@
 //! From the rules of N4 to what the data path looks packets up in.
 
-use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 use tern_pfcp::*;
 
-use super::detection::{Detection, Ends, References};
+use super::actions::compile_far;
+use super::detection::{Detection, Ends, Part, References};
 use super::intern::{Interner, Use};
+use super::known::{Known, Predefined};
 use super::rules::{Refusal, RuleSet};
 use super::urr::Urrs;
-use crate::config::{ClassifierKind, N6Config};
+use crate::config::{ClassifierKind, N3Config, N6Config, PredefinedAction};
 use crate::path::{
-    Action, Measured, Meter, Meters, Places, Qer, REFERENCES_MAX, Session, SessionState, SharedRules, Tunnel,
+    Action, Besides, Measured, Meter, Meters, More, Places, Qer, REFERENCES_MAX, Redirect, Redirections,
+    Session, SessionState, SharedRules,
 };
 
 /// What compiling needs to know besides the rules.
@@ -22,6 +24,8 @@ pub(crate) struct Surroundings<'a> {
     /// The data network of the session's DNN.
     pub(crate) network: Option<u16>,
     pub(crate) networks: &'a [N6Config],
+    pub(crate) n3: &'a N3Config,
+    pub(crate) known: &'a Known,
     pub(crate) classifier: ClassifierKind,
     pub(crate) state: &'a Arc<SessionState>,
     /// Whether there is an inactivity timer.
@@ -30,6 +34,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) has_buffered: bool,
     /// The QERs before, whose meters go on if their rates stay; by ID.
     pub(crate) old_qers: &'a [Qer],
+    /// Of the session before.
+    pub(crate) redirections: Option<&'a Arc<Redirections>>,
     pub(crate) urrs: &'a Urrs,
 }
 
@@ -45,21 +51,27 @@ pub(crate) fn compile(
         around.old_qers.get(at)
     };
     // All are in the order of their IDs, and are found by these.
-    let qers = rules.qers.values().map(|rule| compile_qer(rule, old_qer(rule.qer_id.0))).collect();
+    let predefined = around.known.predefined_of(rules);
+    let predefined = predefined.iter().filter_map(|rule| rule.qer.as_ref());
+    // Those of predefined rules have the highest IDs.
+    let qers = rules.qers.values().chain(predefined);
+    let qers = qers.map(|rule| compile_qer(rule, old_qer(rule.qer_id.0), around.n3)).collect();
     let usages = rules.urrs.keys().map(|id| Measured {
         urr_id: id.0,
         usage: around.urrs.get(*id).map(|urr| urr.usage.clone()).unwrap_or_default(),
     });
     let fars = rules.fars.keys().copied().collect();
     let actions = smallvec![Action::Nowhere; rules.fars.len()];
-    let mut parts = Parts { qers, usages: usages.collect(), fars, actions };
+    let mores = Vec::new();
+    let mut parts = Parts { qers, usages: usages.collect(), fars, actions, mores };
     let ends = Ends::of(rules)?;
     let detection = Detection::new(rules, &ends, |pdr| {
-        let refers = parts.refer(pdr, rules, around)?;
-        Ok((pdr.pdi.network_instance.as_ref().and_then(|name| network_named(name, around.networks)), refers))
+        let found = parts.find(pdr, rules, around)?;
+        Ok((pdr.pdi.network_instance.as_ref().and_then(|name| network_named(name, around.networks)), found))
     })?;
     // The last that can fail, so that nobody has to give it back.
     let (shared_use, shared) = shared.take(&detection.octets(), || detection.compile(around.classifier))?;
+    let besides = parts.besides(around.redirections);
     let session = Session {
         rules: shared,
         qers: parts.qers,
@@ -73,6 +85,7 @@ pub(crate) fn compile(
         generation: around.generation,
         is_watched: around.is_watched,
         has_buffered: around.has_buffered,
+        besides,
     };
     Ok((session, shared_use))
 }
@@ -86,32 +99,115 @@ struct Parts {
     fars: SmallVec<[FarId; 2]>,
     /// In the order of `fars`. Of one that no PDR refers to nothing is asked.
     actions: SmallVec<[Action; 2]>,
+    /// What they do besides, if one of them does; in the same order.
+    mores: Vec<More>,
 }
 
 impl Parts {
+    /// What the PDR itself detects, and what its predefined rules do. Of an application whose packets nobody can
+    /// tell there is nothing.
+    fn find<'a>(
+        &mut self,
+        pdr: &'a CreatePdr,
+        rules: &RuleSet,
+        around: &Surroundings<'a>,
+    ) -> Result<SmallVec<[Part<'a>; 1]>, Refusal> {
+        let failed = FailedRuleId::Pdr(pdr.pdr_id);
+        check_supported(pdr, failed)?;
+        let mut parts = SmallVec::new();
+        let names = &pdr.activate_predefined_rules;
+        let detects = !pdr.pdi.sdf_filters.is_empty() || pdr.pdi.application_id.is_some();
+        let mut add = |application: Option<&ApplicationId>, flows, predefined| {
+            let flows = application.map_or(flows, |id| around.known.flows(id));
+            let refers = self.refer(pdr, predefined, rules, around)?;
+            if application.is_none() || !flows.is_empty() {
+                parts.push(Part { flows, refers });
+            }
+            Ok(())
+        };
+        if detects || names.is_empty() {
+            add(pdr.pdi.application_id.as_ref(), &pdr.pdi.sdf_filters[..], None)?;
+        }
+        for name in names {
+            let unknown = || Refusal {
+                cause: Cause::UNKNOWN_PRE_DEFINED_RULE,
+                ..Refusal::rule(failed, ACTIVATE_PREDEFINED_RULES, "no predefined rule has this name")
+            };
+            let predefined = around.known.predefined(name).ok_or_else(unknown)?;
+            add(predefined.application.as_ref(), &predefined.flows[..], Some(predefined))?;
+        }
+        Ok(parts)
+    }
+
     fn refer(
         &mut self,
         pdr: &CreatePdr,
+        predefined: Option<&Predefined>,
         rules: &RuleSet,
         around: &Surroundings<'_>,
     ) -> Result<References, Refusal> {
         let failed = FailedRuleId::Pdr(pdr.pdr_id);
-        check_supported(pdr, failed)?;
-        let far_id = pdr.far_id.ok_or_else(|| Refusal {
-            cause: Cause::CONDITIONAL_IE_MISSING,
-            ..Refusal::rule(failed, 108, "the PDR has no FAR ID")
-        })?;
+        let uplink = pdr.pdi.source_interface == Interface::Access;
         let missing = || Refusal::rule(failed, 108, "the PDR's FAR does not exist");
-        let far = rules.fars.get(&far_id).ok_or_else(missing)?;
-        let place = self.fars.binary_search(&far_id).map_err(|_| missing())?;
-        self.actions[place] = compile_far(far, around)?;
-        let action = u8::try_from(place).map_err(|_| missing())?;
-        Ok(References { action, qers: self.qers(pdr)?, usages: self.usages(pdr)? })
+        let place = match (pdr.far_id, predefined.and_then(|rule| rule.action)) {
+            (Some(far_id), _) => {
+                let far = rules.fars.get(&far_id).ok_or_else(missing)?;
+                let place = self.fars.binary_search(&far_id).map_err(|_| missing())?;
+                let (action, more) = compile_far(far, around)?;
+                if more.redirect.is_some() && !uplink {
+                    return Err(Refusal::rule(failed, 108, "only packets of the UE are redirected"));
+                }
+                self.actions[place] = action;
+                self.set_more(place, more);
+                place
+            }
+            (None, Some(PredefinedAction::Drop)) => self.one_more(Action::Drop),
+            (None, Some(PredefinedAction::Forward)) if uplink => {
+                self.one_more(Action::ToNetwork(network(None, around)))
+            }
+            (None, _) => {
+                let cause = Cause::CONDITIONAL_IE_MISSING;
+                return Err(Refusal { cause, ..Refusal::rule(failed, 108, "the PDR has no FAR ID") });
+            }
+        };
+        let action = u8::try_from(place).map_err(|_| Refusal {
+            cause: Cause::NO_RESOURCES_AVAILABLE,
+            ..Refusal::rule(failed, 108, "too many actions in one session")
+        })?;
+        Ok(References { action, qers: self.qers(pdr, predefined)?, usages: self.usages(pdr)? })
     }
 
-    fn qers(&self, pdr: &CreatePdr) -> Result<Places, Refusal> {
+    /// The place of an action that is no FAR's.
+    fn one_more(&mut self, action: Action) -> usize {
+        let known = self.actions.iter().skip(self.fars.len()).position(|known| *known == action);
+        let place = known.map_or(self.actions.len(), |at| self.fars.len() + at);
+        if known.is_none() {
+            self.actions.push(action);
+        }
+        place
+    }
+
+    fn set_more(&mut self, place: usize, more: More) {
+        if more != More::default() {
+            self.mores.resize(self.mores.len().max(place + 1), More::default());
+            self.mores[place] = more;
+        }
+    }
+
+    /// What few sessions have.
+    fn besides(&mut self, before: Option<&Arc<Redirections>>) -> Option<Box<Besides>> {
+        let mores = std::mem::take(&mut self.mores);
+        let is_address = |more: &More| matches!(more.redirect, Some(Redirect::Address(_)));
+        let redirections = mores.iter().any(is_address).then(|| before.cloned().unwrap_or_default());
+        (!mores.is_empty()).then(|| Box::new(Besides { mores: mores.into(), redirections }))
+    }
+
+    /// Those of a predefined rule come first, so that it is its QFI that counts.
+    fn qers(&self, pdr: &CreatePdr, predefined: Option<&Predefined>) -> Result<Places, Refusal> {
         let place = |id: &QerId| self.qers.binary_search_by_key(&id.0, |qer| qer.id).ok();
-        places(pdr.qer_ids.iter().map(place), pdr.pdr_id, 109, "the PDR's QER does not exist")
+        let of_predefined = predefined.and_then(|rule| rule.qer.as_ref()).map(|qer| &qer.qer_id);
+        let all = of_predefined.into_iter().chain(&pdr.qer_ids);
+        places(all.map(place), pdr.pdr_id, 109, "the PDR's QER does not exist")
     }
 
     fn usages(&self, pdr: &CreatePdr) -> Result<Places, Refusal> {
@@ -138,19 +234,23 @@ fn places(
     })
 }
 
+/// Predefined rules of one PDR.
+const PREDEFINED_MAX: usize = 16;
+
 const ACTIVATE_PREDEFINED_RULES: u16 = 106;
 const TRAFFIC_ENDPOINT_ID: u16 = 131;
 const ETHERNET_PACKET_FILTER: u16 = 132;
 
 /// What would change what the rule means, and is not understood here, is refused.
 fn check_supported(pdr: &CreatePdr, failed: FailedRuleId) -> Result<(), Refusal> {
-    if pdr.unknown.iter().any(|ie| ie.ie_type == ACTIVATE_PREDEFINED_RULES) {
-        let refusal = Refusal::rule(failed, ACTIVATE_PREDEFINED_RULES, "there are no predefined rules");
-        return Err(Refusal { cause: Cause::UNKNOWN_PRE_DEFINED_RULE, ..refusal });
+    if pdr.activate_predefined_rules.len() > PREDEFINED_MAX {
+        let cause = Cause::NO_RESOURCES_AVAILABLE;
+        let refusal =
+            Refusal::rule(failed, ACTIVATE_PREDEFINED_RULES, "too many predefined rules of one PDR");
+        return Err(Refusal { cause, ..refusal });
     }
-    if pdr.pdi.application_id.is_some() {
-        let refusal = Refusal::rule(failed, 24, "no application is known");
-        return Err(Refusal { cause: Cause::UNKNOWN_APPLICATION_ID, ..refusal });
+    if pdr.pdi.application_id.is_some() && !pdr.pdi.sdf_filters.is_empty() {
+        return Err(Refusal::rule(failed, 24, "a PDR detects by SDF filters or an application, not by both"));
     }
     for ie in &pdr.pdi.unknown {
         if matches!(ie.ie_type, TRAFFIC_ENDPOINT_ID | ETHERNET_PACKET_FILTER) {
@@ -170,41 +270,8 @@ fn check_supported(pdr: &CreatePdr, failed: FailedRuleId) -> Result<(), Refusal>
     Ok(())
 }
 
-fn compile_far(far: &CreateFar, around: &Surroundings<'_>) -> Result<Action, Refusal> {
-    let failed = FailedRuleId::Far(far.far_id);
-    let action = far.apply_action;
-    if action.contains(ApplyAction::DROP) {
-        return Ok(Action::Drop);
-    }
-    if action.contains(ApplyAction::BUFF) {
-        return Ok(Action::Buffer { notify: action.contains(ApplyAction::NOCP) });
-    }
-    if !action.contains(ApplyAction::FORW) {
-        return Err(Refusal::rule(failed, 44, "the apply action is none that can be done"));
-    }
-    let Some(to) = &far.forwarding_parameters else { return Ok(Action::Nowhere) };
-    match (to.destination_interface, to.outer_header_creation) {
-        (interface, Some(header)) => {
-            let (Some(teid), Some(address)) = (header.teid, header.ipv4) else {
-                return Err(Refusal::rule(failed, 84, "only GTP-U/UDP/IPv4 headers can be created"));
-            };
-            let peer = SocketAddrV4::new(address, tern_gtpu::PORT);
-            let tunnel = Tunnel { teid, peer };
-            Ok(match interface {
-                Interface::Access => Action::ToAccess(tunnel),
-                Interface::CpFunction => Action::ToControl(tunnel),
-                _ => Action::ToCore(tunnel),
-            })
-        }
-        (Interface::Core | Interface::N6Lan, None) => {
-            Ok(Action::ToNetwork(network(to.network_instance.as_ref(), around)))
-        }
-        (_, None) => Ok(Action::Nowhere),
-    }
-}
-
 /// The data network that the FAR's network instance names, else the session's DNN, else the first.
-fn network(instance: Option<&Name>, around: &Surroundings<'_>) -> u16 {
+pub(super) fn network(instance: Option<&Name>, around: &Surroundings<'_>) -> u16 {
     instance.and_then(|name| network_named(name, around.networks)).or(around.network).unwrap_or(0)
 }
 
@@ -214,7 +281,7 @@ pub(crate) fn network_named(name: &Name, networks: &[N6Config]) -> Option<u16> {
     networks.iter().position(is_it).and_then(|at| u16::try_from(at).ok())
 }
 
-fn compile_qer(rule: &CreateQer, old: Option<&Qer>) -> Qer {
+fn compile_qer(rule: &CreateQer, old: Option<&Qer>, n3: &N3Config) -> Qer {
     let meters = |rates: Option<BitRate>, old: Option<&Arc<Meters>>| {
         rates.map(|BitRate { uplink_kbps, downlink_kbps }| match old {
             Some(old) if old.kbps() == (uplink_kbps, downlink_kbps) => old.clone(),
@@ -229,6 +296,7 @@ fn compile_qer(rule: &CreateQer, old: Option<&Qer>) -> Qer {
         qfi: rule.qfi.map(|qfi| qfi.0),
         rqi: rule.rqi.is_some_and(|rqi| rqi.0),
         ppi: rule.paging_policy_indicator.map(|ppi| ppi.0),
+        dscp: rule.qfi.and_then(|qfi| n3.dscp.get(&qfi.0)).copied(),
         meters: meters(rule.mbr, old.and_then(|qer| qer.meters.as_ref())),
         guaranteed: meters(rule.gbr, old.and_then(|qer| qer.guaranteed.as_ref())),
     }

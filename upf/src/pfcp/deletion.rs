@@ -20,6 +20,7 @@ impl Core {
         tracing::info!(seid, smf = %session.smf, ue = ?session.published.ue_addresses, "PFCP session deleted");
         let response =
             SessionDeletionResponse { cause: Cause::REQUEST_ACCEPTED, usage_report, ..Default::default() };
-        self.node.respond(now, request, Some(session.cp.seid), response.into());
+        let response = self.with_load(now, request.from.ip(), response.into());
+        self.node.respond(now, request, Some(session.cp.seid), response);
     }
 }

@@ -73,7 +73,15 @@ pub(crate) struct References {
     pub(crate) usages: Places,
 }
 
-/// One PDR. All that becomes of it is made from what is here.
+/// Some of what a PDR detects.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    /// One of them must match; none if the rest of the PDI says enough.
+    pub(crate) flows: &'a [SdfFilter],
+    pub(crate) refers: References,
+}
+
+/// One PDR, or a part of it. All that becomes of it is made from what is here.
 struct Detected<'a> {
     id: u16,
     precedence: u32,
@@ -97,11 +105,11 @@ struct Detected<'a> {
 pub(crate) struct Detection<'a>(Vec<Detected<'a>>);
 
 impl<'a> Detection<'a> {
-    /// What these rules detect, each with the data network that it names and what it refers to.
+    /// What these rules detect, each with the data network that it names and its parts.
     pub(crate) fn new(
         rules: &'a RuleSet,
         ends: &Ends,
-        mut look_up: impl FnMut(&CreatePdr) -> Result<(Option<u16>, References), Refusal>,
+        mut look_up: impl FnMut(&'a CreatePdr) -> Result<(Option<u16>, SmallVec<[Part<'a>; 1]>), Refusal>,
     ) -> Result<Self, Refusal> {
         let defined: BTreeMap<u32, &SdfFilter> = rules
             .pdrs
@@ -110,11 +118,14 @@ impl<'a> Detection<'a> {
             .filter(|filter| filter.flow_description.is_some())
             .filter_map(|filter| Some((filter.filter_id?, filter)))
             .collect();
-        let all = rules.pdrs.values().map(|pdr| {
-            let (network, refers) = look_up(pdr)?;
-            Detected::new(pdr, ends, &defined, network, refers)
-        });
-        Ok(Self(all.collect::<Result<_, _>>()?))
+        let mut all = Vec::with_capacity(rules.pdrs.len());
+        for pdr in rules.pdrs.values() {
+            let (network, parts) = look_up(pdr)?;
+            for part in parts {
+                all.push(Detected::new(pdr, ends, &defined, network, &part)?);
+            }
+        }
+        Ok(Self(all))
     }
 
     /// Octets that are equal if, and only if, all of it is.
@@ -157,7 +168,7 @@ impl<'a> Detected<'a> {
         ends: &Ends,
         defined: &BTreeMap<u32, &'a SdfFilter>,
         network: Option<u16>,
-        refers: References,
+        part: &Part<'a>,
     ) -> Result<Self, Refusal> {
         let refuse = |ie, why| Refusal::rule(FailedRuleId::Pdr(pdr.pdr_id), ie, why);
         let uplink = pdr.pdi.source_interface == Interface::Access;
@@ -172,9 +183,8 @@ impl<'a> Detected<'a> {
         if teid.is_none() && ue.is_empty() {
             return Err(refuse(93, "a PDR of the core side needs a UE IP address or an F-TEID"));
         }
-        let filters: SmallVec<[&SdfFilter; 1]> = pdr
-            .pdi
-            .sdf_filters
+        let filters: SmallVec<[&SdfFilter; 1]> = part
+            .flows
             .iter()
             .map(|filter| match (&filter.flow_description, filter.filter_id) {
                 (None, Some(id)) => defined.get(&id).copied().unwrap_or(filter),
@@ -201,7 +211,7 @@ impl<'a> Detected<'a> {
             network: network.filter(|_| teid.is_none()),
             qfis: &pdr.pdi.qfis,
             filters,
-            refers,
+            refers: part.refers,
         })
     }
 

@@ -25,7 +25,8 @@ impl Core {
         match self.establish(now, request, body) {
             Ok(response) => {
                 self.counts.established += 1;
-                self.node.respond(now, request, Some(cp_seid), response.into());
+                let response = self.with_load(now, request.from.ip(), response.into());
+                self.node.respond(now, request, Some(cp_seid), response);
             }
             Err(refusal) => self.refuse(now, request, cp_seid, &refusal),
         }
@@ -44,6 +45,7 @@ impl Core {
             return Err(Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "too many sessions"));
         }
         let seid = self.sessions.next_seid(&mut self.random);
+        self.known.check(body.create_pdr.iter().map(|pdr| (pdr.pdr_id, &pdr.pdi)))?;
         let mut rules = RuleSet::establish(&mut body)?;
         let address = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.buffers.clone()));
@@ -61,11 +63,14 @@ impl Core {
             generation: 0,
             network,
             networks: &self.config.n6,
+            n3: &self.config.n3,
+            known: &self.known,
             classifier: self.config.classifier,
             state: &state,
             is_watched: inactivity.is_some(),
             has_buffered: false,
             old_qers: &[],
+            redirections: None,
             urrs: &Urrs::default(),
         };
         let compiled = compile(&rules, &around, &mut self.shared_rules).inspect_err(|_| {
@@ -91,12 +96,14 @@ impl Core {
             "PFCP session established"
         );
         self.path(Command::Publish { session: session.clone(), before: None });
+        let applications = self.known.applications_of(&rules);
         let (rules, template) = PackedRules::pack(rules, &mut self.templates);
         let urrs = Urrs::new(template.urrs(), &session.usages, Urrs::default(), now);
         let context = SessionContext {
             cp: body.cp_f_seid,
             smf,
             network,
+            applications: Box::default(),
             inactivity,
             inactivity_deadline: None,
             error_reported: false,
@@ -106,6 +113,7 @@ impl Core {
             published: session,
         };
         self.sessions.insert(context);
+        self.set_applications(seid, applications);
         self.set_inactivity(seid, inactivity.map(|after| now + inactivity_time(after)));
         for urr in template.urrs() {
             self.set_urr_deadline(seid, urr.urr_id);

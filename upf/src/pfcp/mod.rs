@@ -1,21 +1,27 @@
 //! The UPF's end of N4, without I/O: datagrams, events of the data path and time in; datagrams
 //! and commands for the data path out.
 
+mod actions;
 mod addresses;
 mod compile;
 mod deletion;
 mod detection;
 mod establishment;
 mod intern;
+mod known;
+mod load;
 #[cfg(test)]
 mod malformed;
 mod modification;
 mod packed;
+mod pfd_management;
 mod reports;
 mod rules;
 mod sessions;
 #[cfg(test)]
 mod sharing;
+#[cfg(test)]
+mod supported;
 mod teid;
 #[cfg(test)]
 mod tests;
@@ -33,11 +39,25 @@ use tern_types::{Duration, Instant, Random};
 use crate::config::Config;
 use crate::path::{Buffers, Command, Event, Session, SharedRules};
 use intern::{Interner, Use};
+use known::Known;
+pub(crate) use load::Figures;
+use load::Load;
 use packed::{PackedRules, Template};
 use rules::Refusal;
 use sessions::Sessions;
 use teid::Teids;
 use urr::Urrs;
+
+/// What we do of what is optional.
+const FEATURES: UpFunctionFeatures = UpFunctionFeatures(
+    UpFunctionFeatures::FTUP.0
+        | UpFunctionFeatures::EMPU.0
+        | UpFunctionFeatures::MNOP.0
+        | UpFunctionFeatures::FRRT.0
+        | UpFunctionFeatures::PFDM.0
+        | UpFunctionFeatures::ADPDP.0
+        | UpFunctionFeatures::TREU.0,
+);
 
 /// Seconds between the epochs of NTP (1900) and Unix (1970).
 const NTP_OFFSET_S: u64 = 2_208_988_800;
@@ -83,6 +103,8 @@ struct SessionContext {
     smf: IpAddr,
     /// The data network of the session's DNN, if it is one of ours.
     network: Option<u16>,
+    /// That its rules look for.
+    applications: Box<[ApplicationId]>,
     /// The seconds of the inactivity timer, if there is one.
     inactivity: Option<NonZeroU32>,
     inactivity_deadline: Option<Instant>,
@@ -121,6 +143,12 @@ pub(crate) struct Core {
     teids: Teids,
     /// Room for packets that wait.
     buffers: Arc<Buffers>,
+    load: Load,
+    known: Known,
+    /// Sessions by the applications that their rules look for.
+    by_application: BTreeSet<(ApplicationId, u64)>,
+    /// Sessions whose rules are older than the PFDs of their applications.
+    outdated: BTreeSet<u64>,
     random: Random,
     reports: BTreeMap<Token, Reported>,
     deadlines: BTreeSet<(Instant, Due)>,
@@ -135,12 +163,7 @@ impl Core {
     pub(crate) fn new(config: &Config, now: Instant, mut random: Random) -> Self {
         let stamp = ntp_seconds(now);
         let mut node = NodeConfig::new(NodeId::Address(config.n4.address), RecoveryTimeStamp(stamp.0));
-        node.up_function_features = Some(
-            UpFunctionFeatures::FTUP
-                | UpFunctionFeatures::EMPU
-                | UpFunctionFeatures::MNOP
-                | UpFunctionFeatures::FRRT,
-        );
+        node.up_function_features = Some(FEATURES);
         node.accept = match config.n4.smfs.as_slice() {
             [] => Accept::Any,
             smfs => Accept::Only(smfs.to_vec()),
@@ -156,6 +179,10 @@ impl Core {
             templates: Interner::default(),
             teids: Teids::new(random.fork()),
             buffers: Arc::new(config.buffers()),
+            load: Load::new(config.overload, stamp),
+            known: Known::new(config),
+            by_application: BTreeSet::new(),
+            outdated: BTreeSet::new(),
             random,
             reports: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -173,6 +200,8 @@ impl Core {
     /// When to call [`Core::handle_deadline`].
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let own = self.deadlines.first().map(|(at, _)| *at);
+        // What is outdated is due at once.
+        let own = if self.outdated.is_empty() { own } else { Some(Instant::from_micros(0)) };
         own.into_iter().chain(self.node.next_deadline()).min()
     }
 
@@ -184,7 +213,7 @@ impl Core {
     /// answers.
     pub(crate) fn kept(&self) -> usize {
         let deadlines = self.deadlines.iter().filter(|(_, due)| !matches!(due, Due::Retention(_))).count();
-        let shared = self.shared_rules.len() + self.templates.len();
+        let shared = self.shared_rules.len() + self.templates.len() + self.by_application.len();
         self.sessions.indexed() + shared + self.teids.len() + deadlines + self.reports.len()
     }
 
@@ -210,6 +239,7 @@ impl Core {
             Event::UsageReached { seid, urr_id, quota } => {
                 self.on_usage_reached(now, seid, UrrId(urr_id), quota);
             }
+            Event::TrafficStarted { seid, urr_id } => self.on_traffic_started(now, seid, UrrId(urr_id)),
             Event::ErrorIndication { peer, teid } => self.on_error_indication(now, peer, teid),
         }
         self.drain_node(now);
@@ -219,6 +249,7 @@ impl Core {
     pub(crate) fn handle_deadline(&mut self, now: Instant) {
         self.node.handle_deadline(now);
         self.drain_node(now);
+        self.renew_outdated(now);
         while let Some((at, due)) = self.deadlines.first().copied()
             && at <= now
         {
@@ -275,6 +306,7 @@ impl Core {
             Message::SessionEstablishmentRequest(body) => self.on_establishment(now, request, body),
             Message::SessionModificationRequest(body) => self.on_modification(now, request, body),
             Message::SessionDeletionRequest(_) => self.on_deletion(now, request),
+            Message::PfdManagementRequest(body) => self.on_pfd_management(now, request, &body),
             // Node and session reports are sent by UPFs, not to them.
             _ => {
                 self.node.refuse(now, request, 0, Cause::SERVICE_NOT_SUPPORTED, None);
@@ -313,6 +345,9 @@ impl Core {
         }
         self.shared_rules.give_back(std::mem::take(&mut session.shared));
         std::mem::take(&mut session.rules).give_back(&mut self.templates);
+        for id in &session.applications {
+            self.by_application.remove(&(id.clone(), seid));
+        }
         self.counts.deleted += 1;
         self.path(Command::Remove(session.published.clone()));
         Some(session)
@@ -355,8 +390,16 @@ impl Core {
                 failed_rule_id: refusal.rule,
                 ..Default::default()
             }),
+            MessageType::PfdManagementRequest => PfdManagementResponse {
+                cause: refusal.cause,
+                offending_ie,
+                node_id: Some(NodeId::Address(self.config.n4.address)),
+                ..Default::default()
+            }
+            .into(),
             _ => SessionDeletionResponse { cause: refusal.cause, offending_ie, ..Default::default() }.into(),
         };
+        let message = self.with_load(now, request.from.ip(), message);
         self.node.respond(now, request, Some(seid), message);
     }
 

@@ -11,11 +11,37 @@ use tern_types::Instant;
 use super::compile::{Surroundings, compile};
 use super::establishment::inactivity_time;
 use super::intern::Use;
+use super::known::Known;
 use super::packed::PackedRules;
 use super::rules::{Effects, Named, Refusal, RuleSet};
 use super::urr::Urrs;
-use super::{Core, Due};
-use crate::path::{Command, Session, Tunnel};
+use super::{Core, Due, SessionContext};
+use crate::config::Config;
+use crate::path::{Command, Marking, Session, Tunnel};
+
+/// What a session's next rules are compiled with.
+pub(super) fn around<'a>(
+    config: &'a Config,
+    known: &'a Known,
+    session: &'a SessionContext,
+) -> Surroundings<'a> {
+    Surroundings {
+        seid: session.seid(),
+        generation: session.published.generation.saturating_add(1),
+        network: session.network,
+        networks: &config.n6,
+        n3: &config.n3,
+        known,
+        classifier: config.classifier,
+        state: &session.published.state,
+        is_watched: session.inactivity.is_some(),
+        // A worker may still send what waited when these come.
+        has_buffered: session.published.buffers() || session.published.state.has_waiting(),
+        old_qers: &session.published.qers,
+        redirections: session.published.redirections(),
+        urrs: &session.urrs,
+    }
+}
 
 impl Core {
     pub(super) fn on_modification(
@@ -31,7 +57,10 @@ impl Core {
         let seid = session.seid();
         let cp_seid = body.cp_f_seid.map_or(session.cp.seid, |f_seid| f_seid.seid);
         match self.modify(now, seid, &body) {
-            Ok(response) => self.node.respond(now, request, Some(cp_seid), response.into()),
+            Ok(response) => {
+                let response = self.with_load(now, request.from.ip(), response.into());
+                self.node.respond(now, request, Some(cp_seid), response);
+            }
             Err(refusal) => {
                 let cp_seid = self.cp_seid(request).unwrap_or(0);
                 self.refuse(now, request, cp_seid, &refusal);
@@ -50,30 +79,22 @@ impl Core {
         let session = self.sessions.get(seid).ok_or_else(gone)?;
         let mut rules = session.rules.unpack(&self.templates)?;
         let mut effects = rules.modify(body)?;
+        let created = body.create_pdr.iter().map(|pdr| (pdr.pdr_id, &pdr.pdi));
+        let updated = body.update_pdr.iter().filter_map(|pdr| Some((pdr.pdr_id, pdr.pdi.as_ref()?)));
+        self.known.check(created.chain(updated))?;
+        session.rules.check_room(&rules, &self.templates)?;
         let created = rules.allocate(Named::Of(&session.published.teids), address, &mut self.teids)?;
-        let around = Surroundings {
-            seid,
-            generation: session.published.generation.saturating_add(1),
-            network: session.network,
-            networks: &self.config.n6,
-            classifier: self.config.classifier,
-            state: &session.published.state,
-            is_watched: match body.user_plane_inactivity_timer {
-                Some(timer) => timer.0 > 0,
-                None => session.inactivity.is_some(),
-            },
-            // A worker may still send what waited when these come.
-            has_buffered: session.published.buffers() || session.published.state.has_waiting(),
-            old_qers: &session.published.qers,
-            urrs: &session.urrs,
-        };
+        let mut around = around(&self.config, &self.known, session);
+        if let Some(timer) = body.user_plane_inactivity_timer {
+            around.is_watched = timer.0 > 0;
+        }
         let compiled = compile(&rules, &around, &mut self.shared_rules)
             .inspect_err(|_| self.teids.free_created(&created))?;
         effects.created = created;
         let usage_report = self.commit(now, seid, rules, compiled, body);
         for (teid, peer) in effects.end_markers {
             let peer = SocketAddrV4::new(peer, tern_gtpu::PORT);
-            self.path(Command::EndMarker(Tunnel { teid, peer }));
+            self.path(Command::EndMarker(Tunnel { teid, peer, marking: Marking::default() }));
         }
         let Effects { created, .. } = effects;
         Ok(SessionModificationResponse {
@@ -86,7 +107,7 @@ impl Core {
 
     /// The new rules take the place of the old ones. Returns the reports of URRs that were removed
     /// or asked for.
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         now: Instant,
         seid: u64,
@@ -94,6 +115,7 @@ impl Core {
         (published, shared): (Session, Use),
         body: &SessionModificationRequest,
     ) -> Vec<UsageReport> {
+        self.set_applications(seid, self.known.applications_of(&rules));
         if let Some(f_seid) = body.cp_f_seid {
             self.sessions.change_cp(seid, f_seid);
         }
@@ -118,6 +140,9 @@ impl Core {
         std::mem::replace(&mut session.rules, rules).give_back(&mut self.templates);
         let before = std::mem::take(&mut session.urrs);
         session.urrs = Urrs::new(template.urrs(), &published.usages, before, now);
+        for update in &body.update_urr {
+            session.urrs.get_mut(update.urr_id).iter_mut().for_each(|urr| urr.renew(update, now));
+        }
         let all = body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::QAURR));
         let is_asked = |id| all || body.query_urr.iter().any(|query| query.urr_id == id);
         for urr in session.urrs.iter_mut().filter(|urr| is_asked(urr.rule.urr_id)) {

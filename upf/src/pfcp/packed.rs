@@ -15,6 +15,11 @@ use super::rules::{Refusal, RuleSet};
 /// are taken for what sessions have in common. It bounds what finding equal ones takes.
 const OWN_PLACES_MAX: usize = 256;
 
+/// Octets of one session's rules.
+pub(crate) const OCTETS_MAX: usize = 512 << 10;
+/// A request is one datagram: it adds no more octets than these.
+const ADDED_MAX: usize = 64 << 10;
+
 /// Rules that any number of sessions have.
 #[derive(Debug)]
 pub(crate) struct Template {
@@ -54,6 +59,16 @@ impl PackedRules {
         });
         let Ok((template, value)) = made;
         (Self { template, own }, value)
+    }
+
+    /// Whether what these rules become fits.
+    pub(crate) fn check_room(&self, next: &RuleSet, templates: &Interner<Template>) -> Result<(), Refusal> {
+        let before = templates.octets(&self.template).len();
+        if before + ADDED_MAX > OCTETS_MAX && write(next.clone()).0.len() > OCTETS_MAX {
+            let cause = Cause::NO_RESOURCES_AVAILABLE;
+            return Err(Refusal::new(cause, "too many octets of rules in one session"));
+        }
+        Ok(())
     }
 
     /// The rules again.

@@ -7,7 +7,10 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
 use super::establishment::inactivity_time;
-use super::{Core, Reported};
+use super::intern::Interner;
+use super::known::Known;
+use super::packed::Template;
+use super::{Core, Reported, SessionContext};
 
 impl Core {
     pub(super) fn on_buffered(&mut self, now: Instant, seid: u64, pdr_id: PdrId, qfi: Option<u8>) {
@@ -36,9 +39,14 @@ impl Core {
         };
         // Several workers may have asked; the first report has begun a new measurement.
         if let Some(trigger) = urr.volume_trigger(quota) {
-            let report = urr.report(now, trigger);
-            self.set_urr_deadline(seid, urr_id);
-            self.send_usage_report(now, seid, report);
+            self.report_usage(now, seid, urr_id, trigger);
+        }
+    }
+
+    pub(super) fn on_traffic_started(&mut self, now: Instant, seid: u64, urr_id: UrrId) {
+        let urr = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id));
+        if let Some(trigger) = urr.and_then(|urr| urr.start_trigger(now)) {
+            self.report_usage(now, seid, urr_id, trigger);
         }
     }
 
@@ -50,10 +58,32 @@ impl Core {
             return;
         }
         let trigger = urr.time_trigger(now);
-        let report = urr.report(now, trigger);
         urr.deadline = None;
-        self.set_urr_deadline(seid, urr_id);
-        self.send_usage_report(now, seid, report);
+        if trigger == UsageReportTrigger::default() {
+            self.set_urr_deadline(seid, urr_id);
+        } else {
+            self.report_usage(now, seid, urr_id, trigger);
+        }
+    }
+
+    /// The report of a URR, and those of the URRs that are linked to it.
+    fn report_usage(&mut self, now: Instant, seid: u64, urr_id: UrrId, trigger: UsageReportTrigger) {
+        let Some(session) = self.sessions.get_mut(seid) else { return };
+        let Some(urr) = session.urrs.get_mut(urr_id) else { return };
+        let mut first = urr.report(now, trigger);
+        if trigger.0 & (UsageReportTrigger::START | UsageReportTrigger::STOPT).0 != 0 {
+            first.application_detection_information =
+                application_of(session, urr_id, &self.known, &self.templates);
+        }
+        let mut usage_report = vec![first];
+        for linked in session.urrs.iter_mut().filter(|urr| urr.is_linked_to(urr_id)) {
+            usage_report.push(linked.report(now, UsageReportTrigger::LIUSA));
+        }
+        for urr_id in usage_report.iter().map(|report| report.urr_id).collect::<Vec<_>>() {
+            self.set_urr_deadline(seid, urr_id);
+        }
+        let report_type = ReportType::USAR;
+        self.send_report(now, seid, SessionReportRequest { report_type, usage_report, ..Default::default() });
     }
 
     pub(super) fn on_error_indication(&mut self, now: Instant, peer: Ipv4Addr, teid: u32) {
@@ -126,18 +156,6 @@ impl Core {
         Some(seid)
     }
 
-    fn send_usage_report(&mut self, now: Instant, seid: u64, report: UsageReport) {
-        self.send_report(
-            now,
-            seid,
-            SessionReportRequest {
-                report_type: ReportType::USAR,
-                usage_report: vec![report],
-                ..Default::default()
-            },
-        );
-    }
-
     /// Whether it was sent.
     fn send_report(&mut self, now: Instant, seid: u64, report: SessionReportRequest) -> bool {
         let Some(session) = self.sessions.get(seid) else { return false };
@@ -147,8 +165,10 @@ impl Core {
             (None, Some(address)) => IpAddr::V6(address),
             (None, None) => session.smf,
         };
+        let (cp_seid, smf) = (session.cp.seid, session.smf);
         let to = SocketAddr::new(address, self.config.n4.port);
-        match self.node.send_request(now, to, Some(session.cp.seid), report.into()) {
+        let report = self.with_load(now, smf, report.into());
+        match self.node.send_request(now, to, Some(cp_seid), report) {
             Ok(token) => {
                 self.counts.reports += 1;
                 self.reports.insert(token, Reported { seid, is_error });
@@ -161,4 +181,23 @@ impl Core {
             }
         }
     }
+}
+
+/// The application whose traffic a URR measures, if it is one's.
+fn application_of(
+    session: &SessionContext,
+    urr_id: UrrId,
+    known: &Known,
+    templates: &Interner<Template>,
+) -> Option<ApplicationDetectionInformation> {
+    if session.applications.is_empty() {
+        return None;
+    }
+    let rules = session.rules.unpack(templates).ok()?;
+    let measured = rules.pdrs.values().filter(|pdr| pdr.urr_ids.contains(&urr_id));
+    let application_id = measured.into_iter().find_map(|pdr| {
+        let mut predefined = pdr.activate_predefined_rules.iter().filter_map(|name| known.predefined(name));
+        pdr.pdi.application_id.clone().or_else(|| predefined.find_map(|rule| rule.application.clone()))
+    })?;
+    Some(ApplicationDetectionInformation { application_id, ..Default::default() })
 }

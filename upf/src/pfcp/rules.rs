@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 
 use tern_pfcp::*;
 
+use super::known::PREDEFINED_BIT;
 use super::teid::Teids;
+use super::urr;
 
 /// PDRs in one session.
 pub(crate) const PDRS_MAX: usize = 1_024;
@@ -162,10 +164,14 @@ impl RuleSet {
         }
         for rule in qers {
             let id = rule.qer_id;
+            if id.0 & PREDEFINED_BIT != 0 {
+                return Err(Refusal::rule(FailedRuleId::Qer(id), 109, "the ID is one of a predefined rule"));
+            }
             insert(&mut self.qers, id, rule, FailedRuleId::Qer(id), 7)?;
         }
         for rule in urrs {
             let id = rule.urr_id;
+            urr::check(&rule)?;
             insert(&mut self.urrs, id, rule, FailedRuleId::Urr(id), 6)?;
         }
         for rule in bars {
@@ -191,6 +197,7 @@ impl RuleSet {
                 pdr.pdi.f_teid = keeps;
             }
         }
+        update_predefined(pdr, update)?;
         if !update.urr_ids.is_empty() {
             pdr.urr_ids.clone_from(&update.urr_ids);
         }
@@ -208,6 +215,7 @@ impl RuleSet {
             far.apply_action = action;
         }
         replace(&mut far.bar_id, &update.bar_id);
+        update_copies(far, &update.update_duplicating_parameters)?;
         let Some(parameters) = &update.update_forwarding_parameters else { return Ok(None) };
         let old = tunnel_of(far);
         let to = far.forwarding_parameters.get_or_insert_default();
@@ -217,6 +225,8 @@ impl RuleSet {
         replace(&mut to.network_instance, &parameters.network_instance);
         replace(&mut to.outer_header_creation, &parameters.outer_header_creation);
         replace(&mut to.transport_level_marking, &parameters.transport_level_marking);
+        replace(&mut to.redirect_information, &parameters.redirect_information);
+        replace(&mut to.forwarding_policy, &parameters.forwarding_policy);
         let marked = parameters.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::SNDEM));
         Ok(old.filter(|old| marked && tunnel_of(far) != Some(*old)))
     }
@@ -250,8 +260,16 @@ impl RuleSet {
         replace(&mut urr.volume_threshold, &update.volume_threshold);
         replace(&mut urr.volume_quota, &update.volume_quota);
         replace(&mut urr.time_threshold, &update.time_threshold);
+        replace(&mut urr.time_quota, &update.time_quota);
+        replace(&mut urr.quota_holding_time, &update.quota_holding_time);
+        replace(&mut urr.monitoring_time, &update.monitoring_time);
+        replace(&mut urr.inactivity_detection_time, &update.inactivity_detection_time);
         replace(&mut urr.measurement_information, &update.measurement_information);
-        Ok(())
+        if !update.linked_urr_ids.is_empty() {
+            urr.linked_urr_ids.clone_from(&update.linked_urr_ids);
+        }
+        urr.unknown.extend(update.unknown.iter().cloned());
+        urr::check(urr)
     }
 
     /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it.
@@ -357,6 +375,46 @@ fn replace<T: Clone>(old: &mut Option<T>, new: &Option<T>) {
     if new.is_some() {
         old.clone_from(new);
     }
+}
+
+/// Predefined rules that the PDR has no longer, and those that it has from now on.
+fn update_predefined(pdr: &mut CreatePdr, update: &UpdatePdr) -> Result<(), Refusal> {
+    let active = &mut pdr.activate_predefined_rules;
+    for name in &update.deactivate_predefined_rules {
+        let at = active.iter().position(|active| active == name).ok_or(Refusal {
+            cause: Cause::UNKNOWN_PRE_DEFINED_RULE,
+            ..Refusal::rule(FailedRuleId::Pdr(update.pdr_id), 107, "the predefined rule is not active")
+        })?;
+        active.remove(at);
+    }
+    for name in &update.activate_predefined_rules {
+        if !active.contains(name) {
+            active.push(name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Each change is about the place at which it stands; those behind the last one are new.
+fn update_copies(far: &mut CreateFar, updates: &[UpdateDuplicatingParameters]) -> Result<(), Refusal> {
+    for (at, update) in updates.iter().enumerate() {
+        if at == far.duplicating_parameters.len() {
+            let destination_interface = update.destination_interface.ok_or(Refusal {
+                cause: Cause::CONDITIONAL_IE_MISSING,
+                ..Refusal::rule(FailedRuleId::Far(far.far_id), 42, "a new copy needs a destination")
+            })?;
+            let new = DuplicatingParameters { destination_interface, ..Default::default() };
+            far.duplicating_parameters.push(new);
+        }
+        let copy = &mut far.duplicating_parameters[at];
+        if let Some(interface) = update.destination_interface {
+            copy.destination_interface = interface;
+        }
+        replace(&mut copy.outer_header_creation, &update.outer_header_creation);
+        replace(&mut copy.transport_level_marking, &update.transport_level_marking);
+        replace(&mut copy.forwarding_policy, &update.forwarding_policy);
+    }
+    Ok(())
 }
 
 fn tunnel_of(far: &CreateFar) -> Option<(u32, Ipv4Addr)> {

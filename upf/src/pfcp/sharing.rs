@@ -9,7 +9,7 @@ use proptest::sample::select;
 use smallvec::smallvec;
 use tern_pfcp::*;
 
-use super::detection::{Detection, Ends, References};
+use super::detection::{Detection, Ends, Part, References};
 use super::intern::{Interner, Use};
 use super::rules::{Refusal, RuleSet};
 use crate::config::ClassifierKind;
@@ -296,8 +296,10 @@ fn shared(
     let ends = Ends::of(&rules).expect("ends");
     let none = Places::default();
     let mut networks = sketches.iter().map(|sketch| sketch.network);
-    let detection = Detection::new(&rules, &ends, |_| {
-        Ok((networks.next().flatten(), References { action: 0, qers: none, usages: none }))
+    let detection = Detection::new(&rules, &ends, |pdr| {
+        let refers = References { action: 0, qers: none, usages: none };
+        let whole = Part { flows: &pdr.pdi.sdf_filters, refers };
+        Ok((networks.next().flatten(), smallvec![whole]))
     });
     let detection = detection.expect("is supported");
     let taken: Result<(Use, _), Refusal> =

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tern_pfcp::*;
 use tern_types::Duration;
 
+use super::packed::OCTETS_MAX;
 use super::rules::PDRS_MAX;
 use crate::path::{DropReason, Verdict};
 use crate::testing::*;
@@ -342,6 +343,26 @@ fn when_a_session_has_as_many_pdrs_as_may_be_then_each_is_kept_and_one_more_is_r
     assert_eq!(bench.uplink(&gtpu(teid, Some(9), &udp(UE, SERVER, (1, 2), 60))).0, TO_N6);
     let session = bench.published.last().expect("published");
     assert_eq!(session.rules.uplink.all().len() + session.rules.downlink.all().len(), PDRS_MAX);
+}
+
+#[test]
+fn when_the_rules_of_a_session_are_too_many_octets_then_one_more_is_refused_and_the_old_ones_stay() {
+    let mut bench = Bench::new();
+    let (seid, _) = bench.session();
+    let vendor = RawIe { ie_type: 0x8001, value: vec![0; 60_000] };
+    let add = |id| CreateFar { unknown: vec![vendor.clone()], ..far_to_n6(id) };
+    let request = |id| SessionModificationRequest {
+        create_far: vec![add(id)],
+        ..SessionModificationRequest::default()
+    };
+    let fit = u32::try_from(OCTETS_MAX / 60_000).expect("few");
+    for id in 10..10 + fit {
+        assert_eq!(bench.modify(seid, request(id)).cause, Cause::REQUEST_ACCEPTED);
+    }
+    let published = bench.published.len();
+    assert_eq!(bench.modify(seid, request(99)).cause, Cause::NO_RESOURCES_AVAILABLE);
+    assert_eq!((bench.published.len(), bench.downlink(&udp(SERVER, UE, (1, 2), 60)).0), (published, TO_GNB));
+    assert_eq!(bench.modify(seid, forward_update(ApplyAction::DROP)).cause, Cause::REQUEST_ACCEPTED);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
 use super::ntp_seconds;
+use super::rules::Refusal;
 use crate::path::{Limits, Measured, Usage};
 
 /// The state of one URR.
@@ -22,8 +23,66 @@ pub(crate) struct Urr {
     sequence: u32,
     /// Counts at which the quota is used up, until it was reported.
     quota: Limits,
-    /// Of the period and of the time threshold, the earlier one.
+    /// When the time quota is used up, until it was reported.
+    time_quota_end: Option<Instant>,
+    /// The time quota is used up, or the quota was held for too long: no packet passes until there is a new one.
+    is_out: bool,
+    /// Packets when somebody looked last, and when they had become more.
+    seen: (u64, Instant),
+    /// When somebody looked last.
+    looked: Instant,
+    /// Packets have come since the last stop of traffic.
+    is_flowing: bool,
+    /// The earliest of what is due by time.
     pub(crate) deadline: Option<Instant>,
+}
+
+/// Without an inactivity detection time, traffic without packets for so long has stopped.
+const STOPPED_AFTER: Duration = Duration::from_secs(10);
+/// How often a time without packets is looked for until it is over.
+const LOOKS: u32 = 4;
+
+/// Triggers that are understood (TS 29.244 §8.2.19).
+const TRIGGERS: u32 = ReportingTriggers::PERIO.0
+    | ReportingTriggers::VOLTH.0
+    | ReportingTriggers::TIMTH.0
+    | ReportingTriggers::QUHTI.0
+    | ReportingTriggers::START.0
+    | ReportingTriggers::STOPT.0
+    | ReportingTriggers::LIUSA.0
+    | ReportingTriggers::VOLQU.0
+    | ReportingTriggers::TIMQU.0;
+
+/// IEs of a URR that would change what it measures or reports, and are not understood: subsequent thresholds and
+/// quotas, dropped traffic, FARs and time for quotas, aggregation, events, Ethernet.
+const UNSUPPORTED: [u16; 16] = [34, 35, 72, 108, 115, 118, 121, 122, 146, 147, 148, 149, 150, 151, 181, 182];
+
+/// Refuses what a URR asks for and would not get (TS 29.244 §7.5.2.4).
+pub(crate) fn check(rule: &CreateUrr) -> Result<(), Refusal> {
+    let refuse = |ie, why| Err(Refusal::rule(FailedRuleId::Urr(rule.urr_id), ie, why));
+    let triggers = rule.reporting_triggers;
+    if triggers.0 & !TRIGGERS != 0 {
+        return refuse(37, "a reporting trigger that is not supported");
+    }
+    let of_traffic = triggers.0 & (ReportingTriggers::START.0 | ReportingTriggers::STOPT.0) != 0;
+    if rule.measurement_method.contains(MeasurementMethod::EVENT) && !of_traffic {
+        return refuse(62, "no events are measured but start and stop of traffic");
+    }
+    if rule.monitoring_time.is_some() {
+        return refuse(33, "usage is not split at a monitoring time");
+    }
+    let pauses = rule.inactivity_detection_time.is_some_and(|time| time.0 > 0);
+    if pauses && rule.measurement_method.contains(MeasurementMethod::DURAT) {
+        return refuse(36, "time is measured without regard to inactivity");
+    }
+    let wanted = rule.measurement_information.unwrap_or_default();
+    if wanted.0 & (MeasurementInformation::MBQE | MeasurementInformation::INAM).0 != 0 {
+        return refuse(100, "usage is measured behind the QERs, and always");
+    }
+    match rule.unknown.iter().find(|ie| UNSUPPORTED.contains(&ie.ie_type)) {
+        Some(ie) => refuse(ie.ie_type, "not supported"),
+        None => Ok(()),
+    }
 }
 
 /// The URRs of one session, in the order of their IDs.
@@ -86,21 +145,75 @@ impl Urr {
             since: now,
             sequence: 0,
             quota: Limits::NEVER,
+            time_quota_end: None,
+            is_out: false,
+            seen: (0, now),
+            looked: now,
+            is_flowing: false,
             deadline: None,
         };
         urr.arm_quota();
+        urr.arm_time_quota(now);
+        urr.usage.set_start(urr.awaits_start());
         urr.arm_threshold();
         urr
     }
 
-    /// The rule has changed: thresholds and quotas count from the last report.
-    pub(crate) fn update(&mut self, rule: &Arc<CreateUrr>) {
-        let quota = self.rule.volume_quota != rule.volume_quota;
+    /// The rule has changed: thresholds count from the last report.
+    fn update(&mut self, rule: &Arc<CreateUrr>) {
+        let awaited = self.awaits_start();
         self.rule = rule.clone();
-        if quota {
-            self.arm_quota();
+        if self.awaits_start() != awaited {
+            self.usage.set_start(self.awaits_start() && !self.is_flowing);
         }
         self.arm_threshold();
+    }
+
+    /// A quota that a request gives is a new one, also if it is as large as the one before.
+    pub(crate) fn renew(&mut self, update: &UpdateUrr, now: Instant) {
+        if update.volume_quota.is_none() && update.time_quota.is_none() {
+            return;
+        }
+        let time_is_out = self.rule.time_quota.is_some() && self.time_quota_end.is_none();
+        self.is_out &= time_is_out && update.time_quota.is_none();
+        self.seen = (self.packets_seen(), now);
+        if update.time_quota.is_some() {
+            self.arm_time_quota(now);
+        }
+        self.arm_quota();
+    }
+
+    fn packets_seen(&self) -> u64 {
+        let counts = self.usage.counts();
+        counts.uplink_packets.wrapping_add(counts.downlink_packets)
+    }
+
+    fn awaits_start(&self) -> bool {
+        self.triggered_by(ReportingTriggers::START)
+    }
+
+    fn arm_time_quota(&mut self, now: Instant) {
+        let quota = self.rule.time_quota;
+        self.time_quota_end = quota.map(|quota| now + Duration::from_secs(u64::from(quota.0)));
+    }
+
+    /// Time without packets that is to be told, or that ends a quota.
+    fn patience(&self) -> Option<Duration> {
+        let seconds = |seconds: Seconds| Duration::from_secs(u64::from(seconds.0.max(1)));
+        let holds = self.rule.quota_holding_time.filter(|_| self.has_quota() && !self.is_out).map(seconds);
+        let stops = (self.triggered_by(ReportingTriggers::STOPT)).then(|| {
+            self.rule.inactivity_detection_time.filter(|time| time.0 > 0).map_or(STOPPED_AFTER, seconds)
+        });
+        holds.into_iter().chain(stops).min()
+    }
+
+    fn has_quota(&self) -> bool {
+        self.rule.volume_quota.is_some() || self.rule.time_quota.is_some()
+    }
+
+    /// Whether no packet was seen for so long.
+    fn is_idle(&self, seconds: Duration, now: Instant) -> bool {
+        now.since(self.seen.1) >= seconds
     }
 
     fn measures_volume(&self) -> bool {
@@ -136,7 +249,15 @@ impl Urr {
             Some(volume) if self.measures_volume() => self.limits(volume),
             _ => Limits::NEVER,
         };
-        self.usage.set_quota(self.quota);
+        self.usage.set_quota(if self.is_out { Limits::NONE } else { self.quota });
+    }
+
+    /// No packet passes until there is a new quota.
+    fn end_quota(&mut self) {
+        self.is_out = true;
+        self.time_quota_end = None;
+        self.quota = Limits::NEVER;
+        self.usage.set_quota(Limits::NONE);
     }
 
     /// When the next report by time is due.
@@ -147,11 +268,63 @@ impl Urr {
         };
         let period = after(self.rule.measurement_period, ReportingTriggers::PERIO);
         let threshold = after(self.rule.time_threshold, ReportingTriggers::TIMTH);
-        period.into_iter().chain(threshold).min()
+        // When it would be over if no packet comes, but not without a look on the way.
+        let look = self.patience().map(|patience| {
+            let step = patience / LOOKS;
+            (self.looked + step).max(self.seen.1 + step)
+        });
+        period.into_iter().chain(threshold).chain(look).chain(self.time_quota_end).min()
     }
 
-    /// What triggers the report that is due by time at `at`.
-    pub(crate) fn time_trigger(&self, at: Instant) -> UsageReportTrigger {
+    /// What triggers the report that is due by time at `at`: nothing, if it was only time to look.
+    pub(crate) fn time_trigger(&mut self, at: Instant) -> UsageReportTrigger {
+        let idle = self.idle_trigger(at);
+        self.due_trigger(at) | idle
+    }
+
+    /// What the time without packets triggers.
+    fn idle_trigger(&mut self, at: Instant) -> UsageReportTrigger {
+        let mut trigger = UsageReportTrigger::default();
+        self.looked = at;
+        let packets = self.packets_seen();
+        if packets != self.seen.0 {
+            (self.seen, self.is_flowing) = ((packets, at), true);
+            return trigger;
+        }
+        let seconds = |seconds: Seconds| Duration::from_secs(u64::from(seconds.0.max(1)));
+        let holding = self.rule.quota_holding_time.filter(|_| self.has_quota() && !self.is_out);
+        if holding.is_some_and(|time| self.is_idle(seconds(time), at)) {
+            self.end_quota();
+            if self.triggered_by(ReportingTriggers::QUHTI) {
+                trigger |= UsageReportTrigger::QUHTI;
+            }
+        }
+        let detection = self.rule.inactivity_detection_time.filter(|time| time.0 > 0);
+        let stopped = self.is_idle(detection.map_or(STOPPED_AFTER, seconds), at);
+        if self.is_flowing && stopped && self.triggered_by(ReportingTriggers::STOPT) {
+            self.is_flowing = false;
+            self.usage.set_start(self.awaits_start());
+            trigger |= UsageReportTrigger::STOPT;
+        }
+        trigger
+    }
+
+    /// The first packet came; whether that is to be told.
+    pub(crate) fn start_trigger(&mut self, now: Instant) -> Option<UsageReportTrigger> {
+        if self.is_flowing || !self.awaits_start() {
+            return None;
+        }
+        self.is_flowing = true;
+        self.seen = (self.packets_seen(), now);
+        Some(UsageReportTrigger::START)
+    }
+
+    /// Whether it reports when this other one does.
+    pub(crate) fn is_linked_to(&self, other: UrrId) -> bool {
+        self.triggered_by(ReportingTriggers::LIUSA) && self.rule.linked_urr_ids.contains(&other)
+    }
+
+    fn due_trigger(&mut self, at: Instant) -> UsageReportTrigger {
         let is_due = |seconds: Option<Seconds>| {
             seconds.is_some_and(|seconds| self.since + Duration::from_secs(u64::from(seconds.0)) <= at)
         };
@@ -161,6 +334,12 @@ impl Urr {
         }
         if self.triggered_by(ReportingTriggers::TIMTH) && is_due(self.rule.time_threshold) {
             trigger |= UsageReportTrigger::TIMTH;
+        }
+        if self.time_quota_end.is_some_and(|end| end <= at) {
+            self.end_quota();
+            if self.triggered_by(ReportingTriggers::TIMQU) {
+                trigger |= UsageReportTrigger::TIMQU;
+            }
         }
         trigger
     }

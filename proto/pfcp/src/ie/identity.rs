@@ -90,18 +90,30 @@ impl Value for Name {
     }
 }
 
-/// Application ID: an octet string that the operator chooses (TS 29.244 §8.2.6).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApplicationId(pub Vec<u8>);
+macro_rules! octet_strings {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Vec<u8>);
 
-impl Value for ApplicationId {
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        Ok(Self(cursor.rest().to_vec()))
-    }
+        impl Value for $name {
+            fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+                Ok(Self(cursor.rest().to_vec()))
+            }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
-    }
+            fn write(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.0);
+            }
+        }
+    )*};
+}
+
+octet_strings! {
+    /// Application ID: an octet string that the operator chooses (TS 29.244 §8.2.6).
+    ApplicationId;
+    /// Predefined Rules Name, in Activate Predefined Rules (TS 29.244 §8.2.72) and Deactivate Predefined Rules
+    /// (§8.2.73).
+    PredefinedRulesName;
 }
 
 /// S-NSSAI (TS 29.244 §8.2.176): SST, then SD, which is FFFFFF if there is none.

@@ -2,6 +2,7 @@
 
 mod addressing;
 mod control;
+mod detection;
 mod identity;
 mod numbers;
 mod rules;
@@ -9,6 +10,7 @@ mod usage;
 
 pub use addressing::*;
 pub use control::*;
+pub use detection::*;
 pub use identity::*;
 pub use numbers::*;
 pub use rules::*;

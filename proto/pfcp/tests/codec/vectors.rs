@@ -144,3 +144,40 @@ fn reports_are_read() {
     let downlink = request.downlink_data_report.expect("downlink data");
     assert_eq!(downlink.service_information[0].qfi, Some(9));
 }
+
+#[test]
+fn pfd_management_is_read() {
+    let Message::PfdManagementRequest(request) = decoded("pfd_management_request").message else {
+        panic!("another message");
+    };
+    let [chat, gone] = &request.application_ids_pfds[..] else { panic!("two applications") };
+    assert_eq!(chat.application_id, ApplicationId(b"chat".to_vec()));
+    let [first, second] = &chat.pfd_contexts[..] else { panic!("two contexts") };
+    assert_eq!(first.pfd_contents[0].flow_descriptions.len(), 1);
+    assert_eq!(first.pfd_contents[1].urls, ["http://a/"]);
+    assert_eq!(first.pfd_contents[1].domain_name.as_deref(), Some("a.example"));
+    assert_eq!(second.pfd_contents[0].flow_descriptions.len(), 3);
+    assert!(gone.pfd_contexts.is_empty());
+}
+
+#[test]
+fn predefined_rules_copies_and_redirections_are_read() {
+    let frame = decoded("session_modification_request_more");
+    let Message::SessionModificationRequest(request) = frame.message else { panic!("another message") };
+    let voice = PredefinedRulesName(b"voice".to_vec());
+    assert_eq!(request.create_pdr[0].activate_predefined_rules.len(), 2);
+    let far = &request.create_far[0];
+    assert_eq!(far.apply_action, ApplyAction::FORW | ApplyAction::DUPL);
+    let to = far.forwarding_parameters.as_ref().expect("parameters");
+    assert_eq!(to.redirect_information, Some(RedirectInformation::Ipv4([192, 0, 2, 80].into())));
+    assert_eq!(to.forwarding_policy, Some(ForwardingPolicy(b"p".to_vec())));
+    assert_eq!(far.duplicating_parameters.len(), 2);
+    assert_eq!(far.duplicating_parameters[1].destination_interface, Interface::Core);
+    assert_eq!(request.update_pdr[0].activate_predefined_rules, std::slice::from_ref(&voice));
+    assert_eq!(request.update_pdr[0].deactivate_predefined_rules.len(), 1);
+    let update = &request.update_far[0];
+    let to = update.update_forwarding_parameters.as_ref().expect("parameters");
+    let url = RedirectInformation::Url("http://portal.example/".to_owned());
+    assert_eq!(to.redirect_information, Some(url));
+    assert_eq!(update.update_duplicating_parameters[0].destination_interface, None);
+}

@@ -28,14 +28,14 @@ pub(super) fn write_header(
     length: usize,
     (source, destination): (Ipv4Addr, Ipv4Addr),
     protocol: IpProtocol,
-    identification: u16,
+    (tos, identification): (u8, u16),
 ) {
     let length = u16::try_from(length).unwrap_or(u16::MAX);
     let mut header = Ipv4Packet::new_unchecked(octets);
     header.set_version(4);
     header.set_header_len(IPV4_HEADER_LEN as u8);
-    header.set_dscp(0);
-    header.set_ecn(0);
+    header.set_dscp(tos >> 2);
+    header.set_ecn(tos & 3);
     header.set_total_len(length);
     header.set_ident(identification);
     header.clear_flags();
@@ -117,7 +117,7 @@ pub(super) fn too_big(packet: &[u8], from: Ipv4Addr, mtu: u16) -> Option<Vec<u8>
     icmp.set_msg_code(Icmpv4DstUnreachable::FragRequired.into());
     icmp.fill_checksum();
     let length = error.len();
-    write_header(&mut error, length, (from, sender), IpProtocol::Icmp, 0);
+    write_header(&mut error, length, (from, sender), IpProtocol::Icmp, (0, 0));
     Some(error)
 }
 
@@ -149,7 +149,7 @@ pub(super) fn echo_reply(packet: &[u8]) -> Option<Vec<u8>> {
     icmp.set_msg_type(Icmpv4Message::EchoReply);
     icmp.fill_checksum();
     let length = reply.len();
-    write_header(&mut reply, length, (request.dst_addr(), request.src_addr()), IpProtocol::Icmp, 0);
+    write_header(&mut reply, length, (request.dst_addr(), request.src_addr()), IpProtocol::Icmp, (0, 0));
     Some(reply)
 }
 
@@ -163,7 +163,7 @@ mod tests {
         octets.extend((0..payload).map(|at| at as u8));
         let header_len = (IPV4_HEADER_LEN + options.len()) as u8;
         let (length, ends) = (octets.len(), ([10, 0, 0, 1].into(), [10, 0, 0, 2].into()));
-        write_header(&mut octets, length, ends, IpProtocol::Udp, 77);
+        write_header(&mut octets, length, ends, IpProtocol::Udp, (0, 77));
         let mut header = Ipv4Packet::new_unchecked(&mut octets[..]);
         header.set_header_len(header_len);
         header.fill_checksum();

@@ -433,12 +433,12 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// IPv4 and UDP in front of a GTP-U packet of this length.
-    fn outer(&mut self, length: usize, to: SocketAddrV4) -> [u8; OUTER] {
+    fn outer(&mut self, length: usize, tos: u8, to: SocketAddrV4) -> [u8; OUTER] {
         let (_, from) = self.places.access;
         self.identification = self.identification.wrapping_add(1);
         let mut outer = [0; OUTER];
         let ends = (*from.ip(), *to.ip());
-        ipv4::write_header(&mut outer, OUTER + length, ends, IpProtocol::Udp, self.identification);
+        ipv4::write_header(&mut outer, OUTER + length, ends, IpProtocol::Udp, (tos, self.identification));
         let mut udp = UdpPacket::new_unchecked(&mut outer[IPV4_HEADER_LEN..]);
         udp.set_src_port(from.port());
         udp.set_dst_port(to.port());
@@ -487,7 +487,7 @@ impl<P: Port> PacketIo for EthernetIo<P> {
         let Some(next_hop) = self.links[at].next_hop(*to.ip()) else {
             return self.drop(DropReason::NoNeighbour);
         };
-        let outer = self.outer(payload.len(), to);
+        let outer = self.outer(payload.len(), packet.tos, to);
         let length = OUTER + payload.len();
         // The common case: written where it is sent from.
         if length <= self.links[at].mtu

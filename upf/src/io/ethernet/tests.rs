@@ -129,7 +129,7 @@ fn arp(port: usize, operation: ArpOperation, from: Ipv4Addr, about: Ipv4Addr) ->
 fn ip(ends: (Ipv4Addr, Ipv4Addr), protocol: IpProtocol, payload: &[u8]) -> Vec<u8> {
     let mut octets = [&[0; IPV4_HEADER_LEN], payload].concat();
     let length = octets.len();
-    ipv4::write_header(&mut octets, length, ends, protocol, 5);
+    ipv4::write_header(&mut octets, length, ends, protocol, (0, 5));
     octets
 }
 

@@ -117,3 +117,28 @@ message('session_report_request', 56, 1, 9, ie(39, u(1, 7)),
         group(99, ie(21, {'V4': 1, 'V6': 0, 'TEID': 0xCAFE, 'IPv4Addr': N3})))
 message('session_report_response', 57, 5, 9, ACCEPTED,
         group(12, ie(88, {'Val': 1}), ie(47, {'TimerUnit': 1, 'TimerVal': 1})), ie(50, {'DROBU': 1}))
+
+
+def text(value):
+    return u(2, len(value)) + value
+
+
+message('pfd_management_request', 3, None, 10,
+        group(58, ie(24, b'chat'),
+              group(59, ie(61, b'\x01\x00' + text(FLOW)), ie(61, b'\x06\x00' + text(b'http://a/') + text(b'a.example'))),
+              group(59, ie(61, b'\x21\x00' + text(FLOW) + text(text(FLOW) + text(FLOW))))),
+        group(58, ie(24, b'gone')), NODE)
+message('pfd_management_response', 4, None, 10, ie(19, 69), ie(40, u(2, 61)), NODE)
+message('session_modification_request_more', 52, 5, 11,
+        group(1, ie(56, {'Val': 7}), ie(29, {'Val': 1}), group(2, ie(20, {'If': 1})), ie(108, {'Val': 1}),
+              ie(106, b'voice'), ie(106, b'no-chat')),
+        group(3, ie(108, {'Val': 1}), ie(44, b'\x12\x00'),
+              group(4, ie(42, b'\x01'), ie(38, b'\x00' + text(b'192.0.2.80')), ie(41, b'\x01p')),
+              group(5, ie(42, b'\x04'), ie(84, b'\x01\x00' + u(4, 0xCAFE) + N3), ie(30, b'\xb8\xfc')),
+              group(5, ie(42, b'\x01'))),
+        group(9, ie(56, {'Val': 2}), ie(106, b'voice'), ie(107, b'no-chat')),
+        group(10, ie(108, {'Val': 2}),
+              group(11, ie(38, b'\x02' + text(b'http://portal.example/'))),
+              group(105, ie(84, b'\x01\x00' + u(4, 0xCAFE) + N3))))
+message('session_report_request_start', 56, 1, 12, ie(39, u(1, 2)),
+        group(80, ie(81, {'Val': 1}), ie(104, u(4, 0)), ie(63, b'\x10\x00\x00'), group(68, ie(24, b'chat'))))

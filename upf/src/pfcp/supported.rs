@@ -1,0 +1,6 @@
+//! What is optional in PFCP and supported: each by what an SMF sees of it, and what is refused.
+
+mod atomic;
+mod load;
+mod names;
+mod usage;
