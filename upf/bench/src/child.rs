@@ -85,7 +85,7 @@ impl Child {
 
     /// Starts another program, which is left its standard input open until the end.
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().with_context(|| format!("{command:?} cannot be started"))?;
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().context("no standard output")?);

@@ -139,8 +139,5 @@ pub fn workers(bench: &Bench, report: &mut Report) -> Result<()> {
     let loops = ratio(found.arm("two, null loop")?, found.arm("one, null loop")?);
     let note = format!("what these cores give: {:.0} Mpps with one", rate("one, null loop")?);
     report.row(Row::ratio("two loops that only move frames ÷ one", loops, note));
-    let mixed = ratio(found.arm("two, mixed")?, found.arm("one")?);
-    let note = "packets of all sessions on both queues: half of them change the worker, by its ring";
-    report.row(Row::ratio("two workers, steered ÷ one", mixed, note));
     Ok(())
 }

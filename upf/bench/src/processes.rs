@@ -1,6 +1,8 @@
 //! Two processes: the UPF on one core, a generator on another, and memif between them; and `testpmd` that only
 //! moves frames in the UPF's place, in turn.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use tern_figures::{Row, Spread};
 use tern_upf::{Config, DataPathKind};
@@ -18,6 +20,8 @@ const SESSIONS: usize = 10_000;
 const PDRS: usize = 8;
 /// Times that both are started.
 const TURNS: usize = 2;
+/// Far more than `testpmd` takes to start.
+const TESTPMD_STARTS_IN: Duration = Duration::from_secs(3);
 
 /// Devices of both ends; `place` tells those of one measurement from those of another.
 fn devices(place: &str, role: &str) -> [String; 2] {
@@ -64,6 +68,8 @@ fn upf(bench: &Bench, place: &str, sessions: usize) -> Result<Found> {
 
 fn moved(bench: &Bench, place: &str) -> Result<Found> {
     let _testpmd = testpmd::start(bench, &[], &devices(place, "server"))?;
+    // It does not say when it listens; a client that comes before is refused.
+    std::thread::sleep(TESTPMD_STARTS_IN);
     let nowhere = End { teid: 1, ue: crate::scene::ue_address(0), seid: 0 };
     generate(bench, place, vec![nowhere])
 }

@@ -1,7 +1,7 @@
 //! DPDK's `testpmd`, which moves each frame from one port to the other and looks at none: what stands in the
 //! UPF's place.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -37,6 +37,7 @@ pub fn start(bench: &Bench, by: &[&str], devices: &[String; 2]) -> Result<Child>
     command.arg(format!("--lcores=0@{main},1@{}", bench.core)).args(["--no-pci", "--no-telemetry"]);
     command.args(devices.iter().map(|device| format!("--vdev={device}"))).args(memory().1);
     command.args(["--", "--auto-start", "--forward-mode=io", "--total-num-mbufs=8192", "--nb-cores=1"]);
+    command.stderr(Stdio::null());
     // Without `-i` it forwards until its standard input says something or ends.
     Child::spawn(&mut command)
 }
