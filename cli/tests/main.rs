@@ -10,4 +10,5 @@ mod n2;
 mod refusals;
 mod restoration;
 mod subscriber;
+mod user_plane;
 mod world;

@@ -75,6 +75,10 @@ pub struct Config {
     /// Octets of them.
     #[serde(default = "default_buffer_bytes_max_total")]
     pub buffer_bytes_max_total: usize,
+    /// Session reports that may wait for their answers. Beyond it usage is counted on and reported when there is
+    /// room, and other reports are lost.
+    #[serde(default = "default_reports_max")]
+    pub reports_max: usize,
     /// Whether a worker that cannot keep up drops packets that no guaranteed bit rate is for, before the
     /// receive queue is full and drops any.
     #[serde(default = "default_shed_overload")]
@@ -330,6 +334,7 @@ impl Config {
             "n3.receive_buffer_bytes: expected {RECEIVE_BUFFER_MIN} to {RECEIVE_BUFFER_MAX}, got {}",
             self.n3.receive_buffer_bytes
         );
+        anyhow::ensure!(self.reports_max > 0, "reports_max: expected 1 at least");
         for network in &self.n6 {
             anyhow::ensure!(
                 (1..=15).contains(&network.tun.len()),
@@ -474,6 +479,7 @@ impl Default for Config {
             buffer_bytes_max: default_buffer_bytes_max(),
             buffer_packets_max_total: default_buffer_packets_max_total(),
             buffer_bytes_max_total: default_buffer_bytes_max_total(),
+            reports_max: default_reports_max(),
             shed_overload: default_shed_overload(),
         }
     }
@@ -627,6 +633,10 @@ fn default_buffer_bytes_max_total() -> usize {
     64 << 20
 }
 
+fn default_reports_max() -> usize {
+    4_096
+}
+
 fn default_shed_overload() -> bool {
     true
 }
@@ -697,6 +707,7 @@ mod tests {
             "{n6: [{mtu: 1000, ipv6: \"2001:db8:45::1/48\"}]}",
             "{n3: {receive_buffer_bytes: 1000}}",
             "{n6: [{queue_packets: 0}]}",
+            "{reports_max: 0}",
         ] {
             let config: Config = tern_config::parse("upf.yaml", text).expect("parses");
             assert!(config.validate().is_err(), "{text}");

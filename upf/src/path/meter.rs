@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The meters' unit of time: at high rates a small packet takes only a few nanoseconds.
 const TICKS_PER_NS: u64 = 64;
 
-/// How far ahead of its rate a flow may run: bursts of this length pass.
-const BURST_TICKS: u64 = 100_000_000 * TICKS_PER_NS;
+/// How far ahead of its rate a flow may run: bursts of this length pass. A TCP sender with a short round trip
+/// fills any bucket at once, loses the rest, and is silent until its retransmission timer ends, 200 ms at the
+/// least with Linux. What the rate brings meanwhile must have room, or it is lost: with a bucket of 100 ms such a
+/// sender got half of its rate.
+const BURST_TICKS: u64 = 250_000_000 * TICKS_PER_NS;
 
 /// What a burst may always hold, so that slow rates let a full packet pass.
 const BURST_OCTETS_MIN: u64 = 3_000;

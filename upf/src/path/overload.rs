@@ -10,14 +10,15 @@ use std::cell::Cell;
 
 use super::{Pdr, Session};
 
-/// How long packets may be left behind by every receive before any is shed: a burst is no overload.
-const PATIENCE_NS: u64 = 5_000_000;
+/// How long packets may be left behind by every receive before any is shed. A burst is no overload, nor is what
+/// has come while the worker was off the CPU.
+const PATIENCE_NS: u64 = 20_000_000;
 /// The time between two changes of the share.
 const STEP_NS: u64 = 1_000_000;
 /// The share is a part of this.
 const WHOLE: u32 = 1 << 16;
-/// What a step adds: from nothing to everything in 32 ms.
-const RISE: u32 = WHOLE / 32;
+/// What a step adds: from nothing to everything in 16 ms.
+const RISE: u32 = WHOLE / 16;
 /// What a step takes off is this part of the share: down to a half in 11 ms.
 const FALL: u32 = 16;
 /// The most: a few packets of every flow pass, so that a sender that obeys losses goes on.
@@ -105,6 +106,7 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
+    const PATIENCE_MS: u64 = PATIENCE_NS / MS;
 
     /// Looks once every 100 µs for so long; the share at the end.
     fn look(overload: &mut Overload, now_ns: &mut u64, ms: u64, behind: bool) -> u32 {
@@ -119,7 +121,7 @@ mod tests {
     fn when_packets_are_left_behind_for_a_moment_then_nothing_is_shed() {
         let (mut overload, mut now) = (Overload::new(true), 7 * MS);
         for _ in 0..100 {
-            assert_eq!(look(&mut overload, &mut now, 5, true), 0);
+            assert_eq!(look(&mut overload, &mut now, PATIENCE_MS, true), 0);
             overload.observe(false, now);
         }
     }
@@ -127,7 +129,7 @@ mod tests {
     #[test]
     fn when_packets_are_left_behind_again_and_again_then_the_share_grows_and_falls_when_they_are_not() {
         let (mut overload, mut now) = (Overload::new(true), 7 * MS);
-        look(&mut overload, &mut now, 5, true);
+        look(&mut overload, &mut now, PATIENCE_MS, true);
         let first = look(&mut overload, &mut now, 8, true);
         assert!((6 * RISE..=9 * RISE).contains(&first), "{first}");
         assert_eq!(look(&mut overload, &mut now, 100, true), SHARE_MAX);
@@ -135,7 +137,7 @@ mod tests {
         assert!((SHARE_MAX * 2 / 5..SHARE_MAX * 3 / 5).contains(&half), "{half}");
         assert_eq!(look(&mut overload, &mut now, 200, false), 0);
         // And from there it is patient again.
-        assert_eq!(look(&mut overload, &mut now, 5, true), 0);
+        assert_eq!(look(&mut overload, &mut now, PATIENCE_MS, true), 0);
     }
 
     #[test]
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn when_a_share_is_shed_then_it_is_that_share_of_every_flow() {
         let (mut overload, mut now) = (Overload::new(true), 0);
-        look(&mut overload, &mut now, 20, true);
+        look(&mut overload, &mut now, PATIENCE_MS + 8, true);
         let share = f64::from(overload.share) / f64::from(WHOLE);
         // Two flows whose packets alternate.
         let mut shed = [0; 2];

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use tern_pfcp::*;
 use tern_types::Duration;
 
-use super::{DropReason, Meter, Overload, Side, Verdict};
+use super::{DropReason, Event, Meter, Overload, Side, Verdict};
 use crate::testing::*;
 
 /// The gNB's QoS flows: port of the data network, QFI.
@@ -270,6 +270,31 @@ fn when_a_gbr_changes_then_the_new_one_is_guaranteed() {
     bench.overload = Overload::of_share(1.0);
     let (side, bytes) = packet(teid, GUARANTEED, 100, true);
     assert_eq!(bench.packet(side, &bytes).0, Verdict::Drop(DropReason::Overload));
+}
+
+#[test]
+fn when_too_many_reports_have_no_answer_then_usage_is_reported_later_and_data_told_again() {
+    let mut bench = Bench::with(|config| config.reports_max = 1);
+    let mut request = establishment();
+    request.create_urr[0].reporting_triggers = ReportingTriggers::VOLTH;
+    request.create_urr[0].volume_threshold = Some(Volume { total: Some(150), ..Default::default() });
+    let (seid, _) = bench.session_of(request);
+    let session = bench.published.last().expect("published").clone();
+    let (now, buffered) = (bench.now, Event::Buffered { seid, pdr_id: 2, qfi: None });
+    bench.core.handle_event(now, buffered);
+    assert!(session.state.must_notify());
+    bench.core.handle_event(now, buffered);
+    assert_eq!((bench.core.counts().reports, bench.core.counts().reports_lost), (1, 1));
+    assert!(session.state.must_notify(), "the next packet tells");
+    // Octets that a worker counts, and more while the report waits.
+    session.usages[0].usage.count(false, 200, true);
+    bench.core.handle_event(now, Event::UsageReached { seid, urr_id: 1, quota: false });
+    assert_eq!(bench.core.counts().reports, 1);
+    session.usages[0].usage.count(false, 50, true);
+    bench.settle();
+    let usage: Vec<_> = bench.reports.iter().flat_map(|report| &report.usage_report).collect();
+    assert_eq!((bench.reports.len(), usage.len()), (2, 1));
+    assert_eq!(usage[0].volume.expect("volume").downlink, Some(250));
 }
 
 /// Buffered packets: what the configuration allows, of one session and of all.

@@ -151,6 +151,8 @@ pub(crate) struct Core {
     outdated: BTreeSet<u64>,
     random: Random,
     reports: BTreeMap<Token, Reported>,
+    /// URRs that have something to report, threshold or quota, when there is room for a report.
+    unreported: BTreeSet<(u64, UrrId, bool)>,
     deadlines: BTreeSet<(Instant, Due)>,
     outputs: VecDeque<Output>,
     counts: Counts,
@@ -185,6 +187,7 @@ impl Core {
             outdated: BTreeSet::new(),
             random,
             reports: BTreeMap::new(),
+            unreported: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
             counts: Counts::default(),
@@ -214,7 +217,8 @@ impl Core {
     pub(crate) fn kept(&self) -> usize {
         let deadlines = self.deadlines.iter().filter(|(_, due)| !matches!(due, Due::Retention(_))).count();
         let shared = self.shared_rules.len() + self.templates.len() + self.by_application.len();
-        self.sessions.indexed() + shared + self.teids.len() + deadlines + self.reports.len()
+        let reports = self.reports.len() + self.unreported.len();
+        self.sessions.indexed() + shared + self.teids.len() + deadlines + reports
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -268,6 +272,13 @@ impl Core {
     }
 
     fn drain_node(&mut self, now: Instant) {
+        self.take_from_node(now);
+        while self.report_next(now) {
+            self.take_from_node(now);
+        }
+    }
+
+    fn take_from_node(&mut self, now: Instant) {
         while let Some(output) = self.node.next_output() {
             match output {
                 N4Output::Transmit { to, bytes } => self.outputs.push_back(Output::Transmit { to, bytes }),
@@ -336,6 +347,9 @@ impl Core {
             self.teids.free(*teid);
         }
         for urr in session.urrs.iter() {
+            for quota in [false, true] {
+                self.unreported.remove(&(seid, urr.rule.urr_id, quota));
+            }
             if let Some(at) = urr.deadline {
                 self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
             }

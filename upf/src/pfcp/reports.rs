@@ -10,7 +10,10 @@ use super::establishment::inactivity_time;
 use super::intern::Interner;
 use super::known::Known;
 use super::packed::Template;
-use super::{Core, Reported, SessionContext};
+use super::{Core, Due, Reported, SessionContext};
+
+/// How long a report that is due by time waits, if there is no room, until it is tried again.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 impl Core {
     pub(super) fn on_buffered(&mut self, now: Instant, seid: u64, pdr_id: PdrId, qfi: Option<u8>) {
@@ -22,7 +25,7 @@ impl Core {
                 .collect(),
             ..Default::default()
         };
-        self.send_report(
+        let told = self.send_report(
             now,
             seid,
             SessionReportRequest {
@@ -31,12 +34,35 @@ impl Core {
                 ..Default::default()
             },
         );
+        // Otherwise the next packet tells.
+        if let (false, Some(session)) = (told, self.sessions.get(seid)) {
+            session.published.state.notify_again();
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.reports.len() < self.config.reports_max
+    }
+
+    /// Reports what had to wait; whether there was something.
+    pub(super) fn report_next(&mut self, now: Instant) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let Some((seid, urr_id, quota)) = self.unreported.pop_first() else { return false };
+        self.on_usage_reached(now, seid, urr_id, quota);
+        true
     }
 
     pub(super) fn on_usage_reached(&mut self, now: Instant, seid: u64, urr_id: UrrId, quota: bool) {
+        let has_room = self.has_room();
         let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
+        if !has_room {
+            self.unreported.insert((seid, urr_id, quota));
+            return;
+        }
         // Several workers may have asked; the first report has begun a new measurement.
         if let Some(trigger) = urr.volume_trigger(quota) {
             self.report_usage(now, seid, urr_id, trigger);
@@ -51,10 +77,17 @@ impl Core {
     }
 
     pub(super) fn on_urr_deadline(&mut self, now: Instant, at: Instant, seid: u64, urr_id: UrrId) {
+        let has_room = self.has_room();
         let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         if urr.deadline != Some(at) {
+            return;
+        }
+        if !has_room {
+            let again = now + ROOM_PAUSE;
+            urr.deadline = Some(again);
+            self.deadlines.insert((again, Due::Urr(seid, urr_id)));
             return;
         }
         let trigger = urr.time_trigger(now);
@@ -158,6 +191,11 @@ impl Core {
 
     /// Whether it was sent.
     fn send_report(&mut self, now: Instant, seid: u64, report: SessionReportRequest) -> bool {
+        if !self.has_room() {
+            self.counts.reports_lost += 1;
+            tracing::debug!(seid, "session report not sent: too many wait for their answers");
+            return false;
+        }
         let Some(session) = self.sessions.get(seid) else { return false };
         let is_error = report.error_indication_report.is_some();
         let address = match (session.cp.ipv4, session.cp.ipv6) {

@@ -294,9 +294,9 @@ fn mbr_is_kept(smf: &Smf, seid: u64, gnb: &UdpSocket) {
     gnb.set_read_timeout(Some(Duration::from_secs(5))).expect("timeout");
     let seconds = last.duration_since(began).as_secs_f64();
     let rate = octets as f64 * 8.0 / 1e3 / KBPS as f64;
-    // A burst of 100 ms passes beside the rate.
+    // A burst of 250 ms passes beside the rate.
     assert!(seconds > 0.9, "{seconds}");
-    assert!((0.85 * seconds..=seconds + 0.2).contains(&rate), "{rate} of {seconds} s");
+    assert!((0.85 * seconds..=seconds + 0.35).contains(&rate), "{rate} of {seconds} s");
 }
 
 /// One ICMP echo of 84 octets, there and back.
