@@ -201,7 +201,9 @@ impl Loop {
             Output::PeerUp { .. } => _ = up.take().map(|up| up.send(())),
             Output::Response { token, message, .. } => {
                 // Who asked may have stopped waiting.
-                _ = open.remove(&token).map(|answer| answer.send(message));
+                if let Some(answer) = open.remove(&token) {
+                    _ = answer.send(message);
+                }
             }
             Output::Request { request, message: Message::SessionReportRequest(report) } => {
                 self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
