@@ -129,7 +129,7 @@ fn when_what_is_asked_for_is_not_there_then_the_error_says_what() {
     assert!(none.contains("net_nothing0"), "{none}");
     let nul = Port::start(eal(), "net\0", 1, 1_500).err().expect("a NUL");
     assert!(matches!(nul, DpdkError::Nul(_)), "{nul}");
-    let many = eal().cable("many_a", "many_b", 1_000).err().expect("too many queues").to_string();
+    let many = eal().cable("many_a", "many_b", 1_000).map(drop).expect_err("too many queues").to_string();
     assert!(many.contains("many_a"), "{many}");
     assert!(matches!(Eal::start(&options()), Err(DpdkError::Started)));
 }

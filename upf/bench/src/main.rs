@@ -2,6 +2,8 @@
 //! the shipped one, its packets come out of nothing and go nowhere, or its ports are DPDK's without a device. In
 //! two processes the whole UPF has a generator on another core. In namespaces packets come by the kernel.
 
+// Without ports some of it has no user.
+#[cfg_attr(not(feature = "dpdk"), allow(dead_code))]
 mod child;
 mod floor;
 #[cfg(feature = "dpdk")]

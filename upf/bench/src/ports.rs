@@ -209,7 +209,7 @@ pub fn measure(ask: &Ask) -> Result<Found> {
     let null = null_devices(0, SHORT);
     let long = null_devices(2, LONG);
     let plain = format!("net_null4,size={LONG}");
-    let eal = eal(&[&null[..], &long, &[plain.clone()]].concat())?;
+    let eal = eal(&[&null[..], &long, std::slice::from_ref(&plain)].concat())?;
     let shape = Shape::new(ask.sessions, PDRS);
     let mut scene = Scene::new(&shape)?;
     let on = |devices: &[String; 2]| Config {
@@ -501,7 +501,7 @@ fn changes(
 pub fn pair(ask: &Ask) -> Result<Found> {
     let null = null_devices(0, SHORT);
     let plain = "net_null2,size=64".to_owned();
-    let eal = eal(&[&null[..], &[plain.clone()]].concat())?;
+    let eal = eal(&[&null[..], std::slice::from_ref(&plain)].concat())?;
     let shape = Shape::new(ask.sessions, PDRS);
     let two =
         Config { workers: 2, sessions_max: ask.sessions, ..config(DataPathKind::Dpdk, &null[0], &null[1]) };

@@ -79,6 +79,7 @@ impl Trace {
     }
 
     /// All of it.
+    #[cfg(feature = "dpdk")]
     pub fn hits(&self) -> Arc<[Hit]> {
         self.hits.clone()
     }
