@@ -21,7 +21,7 @@ const BOUND: u32 = 64;
 /// A UPF with two UEs.
 async fn rig(directory: &Path, workers: usize) -> Result<Rig> {
     remove_orphans()?;
-    let setup = UpfSetup { io: UpfIo::Kernel, workers, run_by: Vec::new(), more: String::new() };
+    let setup = UpfSetup { io: UpfIo::Kernel, workers, more: String::new() };
     Rig::start("up", Path::new(TERN), directory, &setup, 2).await
 }
 

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use tern_gtpu::{GpduHeader, PduSessionContainer};
 
 use super::Rig;
@@ -18,7 +18,10 @@ const PORT: u16 = 9_000;
 /// Octets of an IP packet of the flood.
 const LENGTH: usize = 128;
 
-/// Threads that send as fast as they can, until it is dropped.
+/// Packets of a millisecond.
+const PACKETS_PER_MS: u64 = 100;
+
+/// A thread that sends 100,000 packets a second, until it is dropped.
 pub struct Flood {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -28,8 +31,8 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// Floods a session of the UE at this place, in one direction, from this CPU.
-    pub async fn start(rig: &Rig, ue: usize, session: Session, uplink: bool, cpu: usize) -> Result<Self> {
+    /// Floods a session of the UE at this place, in one direction.
+    pub async fn start(rig: &Rig, ue: usize, session: Session, uplink: bool) -> Result<Self> {
         let address = rig.ue(ue).address();
         let (sink, socket, datagram, to) = if uplink {
             let sink = rig.topology.dn.within(|| Ok(UdpSocket::bind((DN_ADDRESS, PORT))?)).await?;
@@ -43,14 +46,15 @@ impl Flood {
         let (stop, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (stopped, count) = (stop.clone(), sent.clone());
         let send = move || {
-            let mut cpus = CpuSet::new();
-            cpus.set(cpu);
-            // On another CPU it is a smaller flood.
-            let _ = sched_setaffinity(None, &cpus);
+            let began = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
-                if socket.send_to(&datagram, to).is_ok() {
+                let due = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) * PACKETS_PER_MS;
+                for _ in count.load(Ordering::Relaxed)..due {
+                    // One that is not sent is none of the flood, but not sent again.
+                    let _ = socket.send_to(&datagram, to);
                     count.fetch_add(1, Ordering::Relaxed);
                 }
+                std::thread::sleep(Duration::from_micros(500));
             }
         };
         let thread = std::thread::Builder::new().name("flood".into()).spawn(send).context("no thread")?;

@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
 use crate::core::UpfIo;
@@ -35,6 +35,8 @@ use smf::{Session, Smf};
 const N4: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 18);
 /// How long the UPF may take to start.
 const START_TIME: Duration = Duration::from_secs(20);
+/// Ten milliseconds, as `chrt` takes them.
+const PERIOD_NS: &str = "10000000";
 /// Octets that wait in a program's socket.
 const SOCKET_BUFFER: usize = 64 << 20;
 /// Octets of a UE's longest packet.
@@ -49,8 +51,6 @@ pub struct UpfSetup {
     pub io: UpfIo,
     /// Worker threads; DPDK's virtual devices have one queue.
     pub workers: usize,
-    /// A command with its arguments that starts it, such as `taskset -c 0`.
-    pub run_by: Vec<String>,
     /// Further lines of its configuration.
     pub more: String,
 }
@@ -82,10 +82,7 @@ impl Rig {
         std::fs::create_dir_all(directory)?;
         let config = directory.join(format!("{name}.yaml"));
         std::fs::write(&config, configuration(setup)).with_context(|| config.display().to_string())?;
-        let words = setup.run_by.iter().map(AsRef::as_ref).chain([tern.as_os_str()]);
-        let mut words = words.collect::<Vec<&std::ffi::OsStr>>().into_iter();
-        let mut command = topology.core.task(words.next().unwrap_or_default());
-        command.args(words);
+        let mut command = topology.core.task(tern);
         command.arg("upf").arg("--config").arg(&config);
         let mut upf = Process::start("UPF", command, false)?;
         upf.wait_for_line("UPF serves", START_TIME).await?;
@@ -129,9 +126,25 @@ impl Rig {
         self.ue_netns(at).within(move || bound(address, port)).await
     }
 
-    /// The UPF's process ID.
-    pub fn upf_id(&self) -> Option<u32> {
-        self.upf.id()
+    /// Gives the UPF's workers so many microseconds of a CPU in ten milliseconds, no more and, whatever else
+    /// runs, no less.
+    pub async fn limit_workers(&self, microseconds: u32) -> Result<()> {
+        let id = self.upf.id().context("the UPF has ended")?;
+        let mut found = false;
+        for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
+            let thread = thread?;
+            if !std::fs::read_to_string(thread.path().join("comm"))?.starts_with("upf-worker") {
+                continue;
+            }
+            found = true;
+            let mut command = tokio::process::Command::new("chrt");
+            command.args(["--deadline", "--sched-runtime", &format!("{microseconds}000")]);
+            command.args(["--sched-deadline", PERIOD_NS, "--sched-period", PERIOD_NS, "--pid", "0"]);
+            let output = command.arg(thread.file_name()).output().await.context("chrt does not start")?;
+            ensure!(output.status.success(), "chrt: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        ensure!(found, "the UPF has no worker");
+        Ok(())
     }
 
     /// Ends the UPF in order; its output.
