@@ -82,8 +82,9 @@ pub struct Config {
     #[serde(default = "default_reports_max")]
     pub reports_max: usize,
     /// Whether a worker that cannot keep up drops packets that no guaranteed bit rate is for, before the
-    /// receive queue is full and drops any.
-    #[serde(default = "default_shed_overload")]
+    /// receive queue is full and drops any. Under a load that never lets the queue run empty it drops nearly all
+    /// of them.
+    #[serde(default)]
     pub shed_overload: bool,
 }
 
@@ -482,7 +483,7 @@ impl Default for Config {
             buffer_packets_max_total: default_buffer_packets_max_total(),
             buffer_bytes_max_total: default_buffer_bytes_max_total(),
             reports_max: default_reports_max(),
-            shed_overload: default_shed_overload(),
+            shed_overload: false,
         }
     }
 }
@@ -637,10 +638,6 @@ fn default_buffer_bytes_max_total() -> usize {
 
 fn default_reports_max() -> usize {
     4_096
-}
-
-fn default_shed_overload() -> bool {
-    true
 }
 
 fn default_receive_buffer_bytes() -> usize {
