@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 /// Output lines kept of one process; the oldest go first.
@@ -119,6 +120,19 @@ impl Process {
     pub fn last_lines(&self, count: usize) -> String {
         let lines = self.output.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+}
+
+/// Runs this to its end, unless the program is interrupted or told to end: that is then an error like any other,
+/// so that what was made is removed.
+pub async fn unless_told_to_end<T>(run: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut ended = signal(SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
+        _ = ended.recv() => Err(anyhow::anyhow!("told to end")),
+        result = run => result,
     }
 }
 

@@ -12,9 +12,9 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use tern_tests::core::UpfIo;
 use tern_tests::netns;
+use tern_tests::process::unless_told_to_end;
 use tern_tests::upf::scenarios::{buffering, gates, quotas};
 use tern_tests::upf::{Rig, UpfSetup};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
 
@@ -80,14 +80,7 @@ async fn check(arguments: &Arguments) -> Result<bool> {
     std::fs::create_dir_all(&arguments.output)?;
     netns::remove_orphans()?;
     let mut report = Report::default();
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut ended = signal(SignalKind::terminate())?;
-    let result = tokio::select! {
-        biased;
-        _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
-        _ = ended.recv() => Err(anyhow::anyhow!("told to end")),
-        result = all(arguments, &mut report) => result,
-    };
+    let result = unless_told_to_end(all(arguments, &mut report)).await;
     report.write(&arguments.output.join("upf.json"))?;
     result.map(|()| report.holds())
 }

@@ -13,10 +13,9 @@ use clap::{Parser, Subcommand};
 use tern_tests::capture::{self, Capture};
 use tern_tests::core::{Core, Sbi, Setup, Sim, UpfIo};
 use tern_tests::netns;
-use tern_tests::process::Process;
+use tern_tests::process::{Process, unless_told_to_end};
 use tern_tests::timeline;
 use tern_tests::topology::{DN_ADDRESS, Topology};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
 
@@ -89,14 +88,7 @@ async fn main() -> ExitCode {
 async fn demonstrate(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.output)?;
     let mut report = Report::start();
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut ended = signal(SignalKind::terminate())?;
-    let result = tokio::select! {
-        biased;
-        _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
-        _ = ended.recv() => Err(anyhow::anyhow!("told to end")),
-        result = run(arguments, &mut report) => result,
-    };
+    let result = unless_told_to_end(run(arguments, &mut report)).await;
     report.finish(result.is_ok(), &arguments.output.join("report.json"))?;
     match &result {
         Ok(()) => report.print_summary(&arguments.output),
