@@ -28,6 +28,10 @@ pub(crate) struct Few {
     common: u32,
     /// Other lanes that a box restricts.
     apart: u32,
+    /// Where in `words` the boxes' own numbers begin, and where the ranks do: to count lanes at each lookup
+    /// would cost as much as to compare one.
+    columns_at: u16,
+    ranks_at: u16,
     boxes: u8,
     box_by_box: bool,
     vectors: Vectors,
@@ -56,6 +60,8 @@ impl Few {
             beyond: None,
             common: 0,
             apart: 0,
+            columns_at: 0,
+            ranks_at: 0,
             boxes: 0,
             box_by_box: false,
             vectors,
@@ -106,6 +112,7 @@ impl Few {
                 }
             }
         }
+        let (columns_at, ranks_at) = (shared.len() as u16, (shared.len() + columns.len()) as u16);
         let irregular = all.iter().any(|(_, region)| region.irregular);
         let ranks = all.iter().map(|(rank, _)| *rank).chain(without);
         let ranks = ranks.flat_map(|rank| [rank.precedence, rank.id.0]);
@@ -114,6 +121,8 @@ impl Few {
             beyond: irregular.then(|| all.iter().map(|(_, region)| region.beyond.clone()).collect()),
             common,
             apart,
+            columns_at,
+            ranks_at,
             boxes: all.len() as u8,
             box_by_box,
             vectors,
@@ -170,13 +179,8 @@ impl Few {
     /// Common lanes or whole boxes, columns, ranks.
     #[inline(always)]
     fn parts(&self) -> (&[u32], &[u32], &[u32]) {
-        let shared = match self.box_by_box {
-            true => ROW * usize::from(self.boxes),
-            false => 2 * self.common.count_ones() as usize,
-        };
-        let columns = 2 * width(self.boxes.into()) * self.apart.count_ones() as usize;
-        let (shared, rest) = self.words.split_at(shared.min(self.words.len()));
-        let (columns, ranks) = rest.split_at(columns.min(rest.len()));
+        let (front, ranks) = self.words.split_at(usize::from(self.ranks_at).min(self.words.len()));
+        let (shared, columns) = front.split_at(usize::from(self.columns_at).min(front.len()));
         (shared, columns, ranks)
     }
 
@@ -214,6 +218,14 @@ fn lanes(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
+/// The lowest lane of these bits, which is taken out of them.
+#[inline(always)]
+fn next_lane(bits: &mut u32) -> usize {
+    let lane = bits.trailing_zeros() as usize % LANES;
+    *bits &= bits.wrapping_sub(1);
+    lane
+}
+
 /// The rank of the box at this place.
 #[inline(always)]
 fn rank_at(ranks: &[u32], at: usize) -> Option<Rank> {
@@ -241,22 +253,24 @@ impl Search for Find<'_> {
         }
         let (pairs, _) = shared.as_chunks::<2>();
         let mut outside = false;
-        for (lane, [low, span]) in lanes(set.common).zip(pairs) {
-            outside |= key.lanes[lane % LANES].wrapping_sub(*low) > *span;
+        let mut rest = set.common;
+        for [low, span] in pairs {
+            outside |= key.lanes[next_lane(&mut rest)].wrapping_sub(*low) > *span;
         }
         if outside {
             return None;
         }
         let mut live = (1u32 << set.boxes) - 1;
+        let mut rest = set.apart;
         if usize::from(set.boxes) <= FOUR {
             let (columns, _) = columns.as_chunks::<{ 2 * FOUR }>();
-            for (lane, column) in lanes(set.apart).zip(columns) {
-                live &= compare.among_four(key.lanes[lane % LANES], column);
+            for column in columns {
+                live &= compare.among_four(key.lanes[next_lane(&mut rest)], column);
             }
         } else {
             let (columns, _) = columns.as_chunks::<{ 2 * EIGHT }>();
-            for (lane, column) in lanes(set.apart).zip(columns) {
-                live &= compare.among_eight(key.lanes[lane % LANES], column);
+            for column in columns {
+                live &= compare.among_eight(key.lanes[next_lane(&mut rest)], column);
             }
         }
         if let Some(beyond) = &set.beyond {

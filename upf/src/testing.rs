@@ -9,7 +9,7 @@ use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
 use crate::path::{Allowance, Overload, process};
-use crate::path::{Command, Context, Copies, Event, Packet, PathCounters, Side, Tables, Tunnel, Verdict};
+use crate::path::{Command, Context, Copies, Event, Looks, Packet, PathCounters, Side, Tables, Tunnel, Verdict};
 use crate::pfcp::{Core, Output};
 
 pub(crate) const UE: Ipv4Addr = Ipv4Addr::new(10, 45, 0, 2);
@@ -270,6 +270,7 @@ impl Bench {
             overload: &self.overload,
             leaves_buffer: false,
             copies: &mut self.copies,
+            looks: &mut Looks::default(),
         };
         let mut verdicts = Vec::new();
         process(&mut context, std::slice::from_mut(&mut packet), |packet, is| {

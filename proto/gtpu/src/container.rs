@@ -16,11 +16,13 @@ pub struct PduSessionContainer {
 
 impl PduSessionContainer {
     /// A packet to the UE.
+    #[inline]
     pub fn downlink(qfi: u8) -> Self {
         Self { uplink: false, qfi, rqi: false, ppi: None }
     }
 
     /// A packet from the UE.
+    #[inline]
     pub fn uplink(qfi: u8) -> Self {
         Self { uplink: true, qfi, rqi: false, ppi: None }
     }
@@ -31,6 +33,7 @@ impl PduSessionContainer {
     }
 
     /// From the contents of the extension header, without its length and next type.
+    #[inline]
     pub(crate) fn read(content: &[u8]) -> Option<Self> {
         let (&[first, second], rest) = content.split_first_chunk::<2>()?;
         let qfi = second & 0x3F;
@@ -46,17 +49,13 @@ impl PduSessionContainer {
 
     /// Writes the extension header; `next` is the type of the one after it. `out` has exactly
     /// [`Self::length`] octets.
+    #[inline]
     pub(crate) fn write(&self, next: u8, out: &mut [u8]) {
-        out.fill(0);
-        out[0] = (out.len() / 4) as u8;
-        out[1] = u8::from(self.uplink) << 4;
-        out[2] = self.qfi & 0x3F | u8::from(self.rqi && !self.uplink) << 6;
-        if let Some(ppi) = self.ppi {
-            out[2] |= 0x80;
-            out[3] = (ppi & 7) << 5;
-        }
-        if let Some(last) = out.last_mut() {
-            *last = next;
+        let pdu_type = u8::from(self.uplink) << 4;
+        let flow = self.qfi & 0x3F | u8::from(self.rqi && !self.uplink) << 6;
+        match self.ppi {
+            None => out.copy_from_slice(&[1, pdu_type, flow, next]),
+            Some(ppi) => out.copy_from_slice(&[2, pdu_type, flow | 0x80, (ppi & 7) << 5, 0, 0, 0, next]),
         }
     }
 }

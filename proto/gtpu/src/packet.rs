@@ -81,6 +81,7 @@ impl<'a> Packet<'a> {
         Ok(packet)
     }
 
+    #[inline]
     fn read_optional(&mut self, flags: u8, rest: &'a [u8]) -> Result<(), DecodeError> {
         let Some((&[s1, s0, _, next], rest)) = rest.split_first_chunk::<4>() else {
             return Err(DecodeError::Truncated(HEADER + rest.len()));
@@ -95,6 +96,7 @@ impl<'a> Packet<'a> {
         Ok(())
     }
 
+    #[inline]
     fn read_extensions(&mut self, mut next: u8) -> Result<(), DecodeError> {
         let mut offset = HEADER + 4;
         for _ in 0..EXTENSION_HEADERS_MAX {

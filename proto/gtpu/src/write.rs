@@ -39,17 +39,20 @@ impl GpduHeader {
         self.write_as(message_type::G_PDU, out, payload_length);
     }
 
+    #[inline]
     fn write_as(&self, kind: u8, out: &mut [u8], payload_length: usize) {
-        out[0] = FLAGS;
-        out[1] = kind;
-        let length = (out.len() - 8 + payload_length) as u16;
-        out[2..4].copy_from_slice(&length.to_be_bytes());
-        out[4..8].copy_from_slice(&self.teid.to_be_bytes());
-        if let Some(container) = &self.container {
-            out[0] |= FLAG_E;
-            out[8..12].copy_from_slice(&[0, 0, 0, extension_type::PDU_SESSION_CONTAINER]);
-            container.write(extension_type::NONE, &mut out[12..]);
-        }
+        let [length1, length0] = ((out.len() - 8 + payload_length) as u16).to_be_bytes();
+        let [teid3, teid2, teid1, teid0] = self.teid.to_be_bytes();
+        let header = |flags| [flags, kind, length1, length0, teid3, teid2, teid1, teid0];
+        let Some(container) = &self.container else {
+            out.copy_from_slice(&header(FLAGS));
+            return;
+        };
+        // All in one piece: a packet has one of these, and eight octets are one store.
+        let (front, extension) = out.split_at_mut(12);
+        front[..8].copy_from_slice(&header(FLAGS | FLAG_E));
+        front[8..].copy_from_slice(&[0, 0, 0, extension_type::PDU_SESSION_CONTAINER]);
+        container.write(extension_type::NONE, extension);
     }
 }
 

@@ -71,7 +71,7 @@ struct Arm {
 
 impl Arm {
     fn new(trace: &Trace, direction: Direction, burst: usize) -> Self {
-        let packets = (0..BURST).map(|_| Packet::new()).collect();
+        let packets = Packet::burst();
         Self { direction, burst, source: trace.source(burst), packets }
     }
 

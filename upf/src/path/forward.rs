@@ -4,18 +4,18 @@
 use std::net::SocketAddrV4;
 use std::sync::atomic::Ordering;
 
-use smallvec::SmallVec;
+use pdr_classifier::Key;
 use tern_gtpu::{DecodeError, GpduHeader, PduSessionContainer};
 
 use super::flow::{Ends, Flow};
 use super::ipv6;
-use super::lookup::{Origin, downlink_key, tunnelled_key};
+use super::lookup::{Origin, show_plain, show_tunnelled};
 use super::meter::conforms;
 use super::more::{Redirect, answer_http};
 use super::signalling;
 use super::usage::{QUOTA, START, THRESHOLD};
 use super::{
-    Action, Copies, DropReason, Event, Marking, Overload, Packet, PathCounters, Pdr, Qer, Session, Side,
+    Action, Copies, DropReason, Event, Marking, Measured, Overload, Packet, PathCounters, Pdr, Qer, Session, Side,
     Tables, Tunnel,
 };
 use crate::io::BURST;
@@ -52,81 +52,90 @@ pub(crate) struct Context<'a> {
     pub(crate) leaves_buffer: bool,
     /// Copies that rules ask for.
     pub(crate) copies: &'a mut Copies,
+    /// Room for what the packets of a burst show.
+    pub(crate) looks: &'a mut Looks,
 }
 
-/// What the first look at a packet shows, before anything is known of its session.
-enum Look {
-    /// A user packet in a tunnel.
-    Tunnelled { teid: u32, qfi: Option<u8>, front: usize, flow: Result<Flow, DropReason> },
-    /// A packet of the data network of this index.
-    Plain { network: u16, flow: Flow },
+/// What the packets of a burst show: room that is kept from burst to burst.
+#[derive(Debug, Default)]
+pub(crate) struct Looks(Vec<Look>);
+
+/// What the first look at a packet shows, and then where its session is.
+#[derive(Debug, Default)]
+struct Look {
+    shown: Shown,
+    /// Of its tunnel, and what that says of the QoS flow.
+    teid: u32,
+    qfi: Option<u8>,
+    /// Octets of GTP-U in front of the user packet. No datagram has more.
+    front: u16,
+    /// Of a user packet.
+    flow: Flow,
+    slot: Option<u32>,
+}
+
+/// What a packet is, before anything is known of its session.
+#[derive(Debug, Default)]
+enum Shown {
+    /// A user packet.
+    User,
+    /// What claims to be one.
+    Unsound(DropReason),
     /// GTP-U that carries no user packet.
+    #[default]
     Message,
     /// What claims to be GTP-U.
     Unreadable(DecodeError),
-    /// What claims to be IP.
-    Unsound(DropReason),
 }
 
 impl Look {
+    /// Looks at a packet. It is written where it stays: see [`Flow::read`].
     #[inline]
-    fn at(packet: &Packet) -> Self {
-        match packet.side {
+    fn at(&mut self, packet: &Packet) {
+        let user = match packet.side {
+            Side::Network(_) => packet.bytes(),
             Side::Access => match tern_gtpu::Packet::parse(packet.bytes()) {
-                Ok(parsed) if parsed.is_g_pdu() => Self::Tunnelled {
-                    teid: parsed.teid,
-                    qfi: parsed.container.map(|container| container.qfi),
-                    front: parsed.header_length,
-                    flow: Flow::parse(parsed.payload),
-                },
-                Ok(_) => Self::Message,
-                Err(error) => Self::Unreadable(error),
+                Ok(parsed) if parsed.is_g_pdu() => {
+                    self.teid = parsed.teid;
+                    self.qfi = parsed.container.map(|container| container.qfi);
+                    self.front = parsed.header_length as u16;
+                    parsed.payload
+                }
+                Ok(_) => {
+                    self.shown = Shown::Message;
+                    return;
+                }
+                Err(error) => {
+                    self.shown = Shown::Unreadable(error);
+                    return;
+                }
             },
-            Side::Network(network) => match Flow::parse(packet.bytes()) {
-                Ok(flow) => Self::Plain { network, flow },
-                Err(reason) => Self::Unsound(reason),
-            },
-        }
+        };
+        self.shown = match self.flow.read(user) {
+            Ok(()) => Shown::User,
+            Err(reason) => Shown::Unsound(reason),
+        };
     }
 
     /// Asks for what finding the session needs.
     #[inline]
-    fn prefetch(&self, tables: &Tables) {
-        match self {
-            Self::Tunnelled { teid, .. } => tables.prefetch_teid(*teid),
-            Self::Plain { flow: Flow { ends: Ends::V4 { destination, .. }, .. }, .. } => {
-                tables.prefetch_address(*destination);
-            }
-            Self::Plain { .. } | Self::Message | Self::Unreadable(_) | Self::Unsound(_) => {}
+    fn prefetch(&self, side: Side, tables: &Tables) {
+        match (side, self.flow.ends) {
+            (Side::Access, _) => tables.prefetch_teid(self.teid),
+            (Side::Network(_), Ends::V4 { destination, .. }) => tables.prefetch_address(destination),
+            (Side::Network(_), Ends::V6 { .. }) => {}
         }
     }
 
     /// Where the session is.
     #[inline]
     fn slot(&self, packet: &Packet, tables: &Tables) -> Option<u32> {
-        match self {
-            Self::Tunnelled { teid, .. } => tables.by_teid(*teid),
-            Self::Plain { flow, .. } => match flow.ends {
+        match (&self.shown, packet.side) {
+            (Shown::User | Shown::Unsound(_), Side::Access) => tables.by_teid(self.teid),
+            (Shown::User, Side::Network(_)) => match self.flow.ends {
                 Ends::V4 { destination, .. } => tables.by_address(destination),
                 Ends::V6 { .. } => tables.by_prefix(ipv6::addresses(packet.bytes()).1.into()),
             },
-            Self::Message | Self::Unreadable(_) | Self::Unsound(_) => None,
-        }
-    }
-
-    /// The session's rule that the packet matches.
-    #[inline]
-    fn rule<'s>(&self, packet: &Packet, session: &'s Session) -> Option<&'s Pdr> {
-        match self {
-            Self::Tunnelled { teid, qfi, front, flow: Ok(flow) } => {
-                let origin = session.origin(*teid);
-                let shared = &session.rules;
-                let rules = if origin == Origin::Access { &shared.uplink } else { &shared.downlink };
-                rules.find(&tunnelled_key(flow, packet.behind(*front), origin, *teid, *qfi))
-            }
-            Self::Plain { network, flow } => {
-                session.rules.downlink.find(&downlink_key(flow, packet.bytes(), *network))
-            }
             _ => None,
         }
     }
@@ -183,32 +192,23 @@ pub(crate) fn process(
 ) {
     let tables = context.tables;
     for burst in packets.chunks_mut(BURST) {
-        // Filled where they stay: a move of them would cost more than they do.
-        let mut looks: SmallVec<[Look; BURST]> = SmallVec::new();
-        for packet in burst.iter() {
-            let look = Look::at(packet);
-            look.prefetch(tables);
-            looks.push(look);
+        let mut looks = std::mem::take(&mut context.looks.0);
+        looks.resize_with(BURST, Look::default);
+        let looks_of_burst = &mut looks[..burst.len()];
+        for (look, packet) in looks_of_burst.iter_mut().zip(burst.iter()) {
+            look.at(packet);
+            look.prefetch(packet.side, tables);
         }
-        let mut slots: SmallVec<[Option<u32>; BURST]> = SmallVec::new();
-        for (look, packet) in looks.iter().zip(burst.iter()) {
-            let slot = look.slot(packet, tables);
-            slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
-            slots.push(slot);
+        for (look, packet) in looks_of_burst.iter_mut().zip(burst.iter()) {
+            look.slot = look.slot(packet, tables);
+            look.slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
         }
-        let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
-        for slot in slots {
-            let session = slot.and_then(|slot| tables.session(slot));
-            session.iter().for_each(|session| session.prefetch());
-            sessions.push(session);
-        }
-        for session in sessions.iter().flatten() {
-            session.prefetch_rest();
-        }
+        let session = |look: &Look| tables.session(look.slot?);
+        looks_of_burst.iter().filter_map(session).for_each(Session::prefetch);
+        looks_of_burst.iter().filter_map(session).for_each(Session::prefetch_rest);
         let mut forwarded = Forwarded::default();
-        for ((packet, look), session) in burst.iter_mut().zip(&looks).zip(sessions) {
-            let rule = session.and_then(|session| look.rule(packet, session));
-            let verdict = decide(context, &mut forwarded, packet, look, session, rule);
+        for (packet, look) in burst.iter_mut().zip(looks_of_burst.iter()) {
+            let verdict = decide(context, &mut forwarded, packet, look, session(look));
             let verdict = verdict.unwrap_or_else(|reason| {
                 context.counters.dropped(reason);
                 Verdict::Drop(reason)
@@ -217,6 +217,7 @@ pub(crate) fn process(
             context.copies.send(&mut done);
         }
         forwarded.settle(context.counters);
+        context.looks.0 = looks;
     }
 }
 
@@ -227,30 +228,41 @@ fn decide(
     packet: &mut Packet,
     look: &Look,
     session: Option<&Session>,
-    rule: Option<&Pdr>,
 ) -> Result<Verdict, DropReason> {
-    match *look {
-        Look::Tunnelled { teid, front, qfi, flow } => {
+    let sound = match look.shown {
+        Shown::User => Ok(()),
+        Shown::Unsound(reason) => Err(reason),
+        Shown::Message => return signalling::on_message(context, packet),
+        Shown::Unreadable(error) => return signalling::on_unreadable(packet, error),
+    };
+    let flow = &look.flow;
+    let mut key = Key::new();
+    let (session, rule, came) = match packet.side {
+        Side::Access => {
             let Some(session) = session else { return signalling::on_unknown_teid(context, packet) };
-            let flow = flow?;
-            let uplink = session.origin(teid) == Origin::Access;
-            if uplink && is_spoofed(session, &flow, packet.behind(front), rule) {
+            sound?;
+            let front = usize::from(look.front);
+            let origin = session.origin(look.teid);
+            let uplink = origin == Origin::Access;
+            let rules = if uplink { &session.rules.uplink } else { &session.rules.downlink };
+            let user = packet.behind(front);
+            show_tunnelled(&mut key, flow, user, origin, look.teid, look.qfi);
+            let rule = rules.find(&key);
+            if uplink && is_spoofed(session, flow, user, rule) {
                 return Err(DropReason::SpoofedSource);
             }
-            let rule = rule.ok_or(DropReason::NoRule)?;
-            packet.narrow(front, flow.total_length as usize);
-            enforce(context, forwarded, session, rule, packet, Came { uplink, front, qfi })
+            (session, rule, Came { uplink, front, qfi: look.qfi })
         }
-        Look::Plain { flow, .. } => {
+        Side::Network(network) => {
+            sound?;
             let session = session.ok_or(DropReason::UnknownUe)?;
-            let rule = rule.ok_or(DropReason::NoRule)?;
-            packet.narrow(0, flow.total_length as usize);
-            enforce(context, forwarded, session, rule, packet, Came { uplink: false, front: 0, qfi: None })
+            show_plain(&mut key, flow, packet.bytes(), network);
+            (session, session.rules.downlink.find(&key), Came { uplink: false, front: 0, qfi: None })
         }
-        Look::Message => signalling::on_message(context, packet),
-        Look::Unreadable(error) => signalling::on_unreadable(packet, error),
-        Look::Unsound(reason) => Err(reason),
-    }
+    };
+    let rule = rule.ok_or(DropReason::NoRule)?;
+    packet.narrow(came.front, flow.total_length as usize);
+    enforce(context, forwarded, session, rule, packet, came)
 }
 
 /// Whether the source is not the UE's. What a UE says on its link has no address that others could know, and
@@ -280,7 +292,8 @@ fn enforce(
     came: Came,
 ) -> Result<Verdict, DropReason> {
     let uplink = came.uplink;
-    let qers = rule.qers.of(&session.qers);
+    let (all_qers, all_usages) = (&session.qers[..], &session.usages[..]);
+    let qers = rule.qers.of(all_qers);
     if qers.clone().any(|qer| !qer.is_open(uplink)) {
         return Err(DropReason::GateClosed);
     }
@@ -307,7 +320,7 @@ fn enforce(
     {
         return if kept { Ok(Verdict::Buffered) } else { Err(DropReason::BufferFull) };
     }
-    if rule.usages.of(&session.usages).any(|measured| measured.usage.is_exhausted()) {
+    if rule.usages.of(all_usages).any(|measured| measured.usage.is_exhausted()) {
         return Err(DropReason::QuotaExhausted);
     }
     if !conforms(qers, uplink, octets, context.now_ns, context.alone) {
@@ -316,7 +329,7 @@ fn enforce(
     if session.is_watched {
         session.state.touch(context.now_ns);
     }
-    count(context, session, rule, uplink, octets);
+    count(context, session.seid, rule.usages.of(all_usages), uplink, octets);
     if session.besides.is_some() {
         let instead = besides(context, forwarded, session, rule, packet)?;
         if let Some(verdict) = instead {
@@ -330,12 +343,12 @@ fn enforce(
         }
         Action::ToAccess(tunnel) => {
             forwarded.add(false, octets);
-            let flow = flow_of(session, rule);
+            let flow = flow_of(all_qers, rule);
             tunnel.wrap(packet, flow, container(flow, came))
         }
         Action::ToCore(tunnel) => {
             forwarded.add(true, octets);
-            let flow = flow_of(session, rule);
+            let flow = flow_of(all_qers, rule);
             let uplink = container(flow, came).map(|container| PduSessionContainer::uplink(container.qfi));
             tunnel.wrap(packet, flow, uplink)
         }
@@ -389,7 +402,8 @@ fn answer(
     }
     answer_http(packet, response, network)?;
     let flow = Flow::parse(packet.bytes())?;
-    let key = downlink_key(&flow, packet.bytes(), network);
+    let mut key = Key::new();
+    show_plain(&mut key, &flow, packet.bytes(), network);
     let rule = session.rules.downlink.find(&key).ok_or(DropReason::NoRule)?;
     enforce(context, forwarded, session, rule, packet, Came { uplink: false, front: 0, qfi: None })
 }
@@ -420,8 +434,8 @@ impl Tunnel {
 
 /// The QER that says which QoS flow a downlink packet is of: the first that has a QFI.
 #[inline]
-fn flow_of<'s>(session: &'s Session, rule: &'s Pdr) -> Option<&'s Qer> {
-    rule.qers.of(&session.qers).find(|qer| qer.qfi.is_some())
+fn flow_of<'s>(qers: &'s [Qer], rule: &'s Pdr) -> Option<&'s Qer> {
+    rule.qers.of(qers).find(|qer| qer.qfi.is_some())
 }
 
 /// The ToS octet of an IPv4 header, or the traffic class of an IPv6 one.
@@ -435,6 +449,7 @@ fn tos_of(packet: &[u8]) -> u8 {
 
 /// The PDU Session Container of downlink packets: of the QoS flow's QER, else the QoS flow that the packet had in
 /// the tunnel that it came by.
+#[inline]
 fn container(flow: Option<&Qer>, came: Came) -> Option<PduSessionContainer> {
     match flow.and_then(|qer| Some((qer.qfi?, qer))) {
         Some((qfi, qer)) => Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi }),
@@ -442,13 +457,20 @@ fn container(flow: Option<&Qer>, came: Came) -> Option<PduSessionContainer> {
     }
 }
 
-fn count(context: &Context<'_>, session: &Session, rule: &Pdr, uplink: bool, octets: usize) {
-    for measured in rule.usages.of(&session.usages) {
+#[inline]
+fn count<'a>(
+    context: &Context<'_>,
+    seid: u64,
+    usages: impl Iterator<Item = &'a Measured>,
+    uplink: bool,
+    octets: usize,
+) {
+    for measured in usages {
         let reached = measured.usage.count(uplink, octets, context.alone);
         if reached == 0 {
             continue;
         }
-        let (seid, urr_id) = (session.seid, measured.urr_id);
+        let urr_id = measured.urr_id;
         if reached & START != 0
             && measured.usage.must_tell_start()
             && !(context.events)(Event::TrafficStarted { seid, urr_id })
@@ -483,7 +505,7 @@ fn buffer(
     }
     let kept = session.state.push(session.generation, packet.side, packet.bytes());
     if notify && session.state.must_notify() {
-        let qfi = container(flow_of(session, rule), came).map(|container| container.qfi);
+        let qfi = container(flow_of(&session.qers, rule), came).map(|container| container.qfi);
         let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi };
         if !(context.events)(event) {
             session.state.notify_again();

@@ -38,23 +38,45 @@ impl Origin {
     }
 }
 
-/// What a packet of a tunnel shows to the rules; `packet` is the user's.
+/// Sets what a packet of a tunnel shows to the rules; `packet` is the user's. Keys are set where they are: one
+/// that is written and then copied makes the processor wait until all of it is written.
 #[inline]
-pub(crate) fn tunnelled_key(flow: &Flow, packet: &[u8], from: Origin, teid: u32, qfi: Option<u8>) -> Key {
-    let mut key = key(flow, packet, from.interface());
+pub(crate) fn show_tunnelled(
+    key: &mut Key,
+    flow: &Flow,
+    packet: &[u8],
+    from: Origin,
+    teid: u32,
+    qfi: Option<u8>,
+) {
+    show(key, flow, packet, from.interface());
     key.set(Lane::TunnelAddress, N3.get());
     key.set(Lane::Teid, teid);
     if let Some(qfi) = qfi {
         key.set(Lane::Qfi, u32::from(qfi));
     }
+}
+
+/// Sets what a packet of a data network shows to the rules.
+#[inline]
+pub(crate) fn show_plain(key: &mut Key, flow: &Flow, packet: &[u8], network: u16) {
+    show(key, flow, packet, SourceInterface::SgiLanN6Lan);
+    key.set(Lane::NetworkInstance, network_instance(network).get());
+}
+
+/// As [`show_tunnelled`], a key of its own.
+#[cfg(test)]
+pub(crate) fn tunnelled_key(flow: &Flow, packet: &[u8], from: Origin, teid: u32, qfi: Option<u8>) -> Key {
+    let mut key = Key::new();
+    show_tunnelled(&mut key, flow, packet, from, teid, qfi);
     key
 }
 
-/// What a packet of a data network shows to the rules.
-#[inline]
+/// As [`show_plain`], a key of its own.
+#[cfg(test)]
 pub(crate) fn downlink_key(flow: &Flow, packet: &[u8], network: u16) -> Key {
-    let mut key = key(flow, packet, SourceInterface::SgiLanN6Lan);
-    key.set(Lane::NetworkInstance, network_instance(network).get());
+    let mut key = Key::new();
+    show_plain(&mut key, flow, packet, network);
     key
 }
 
@@ -63,17 +85,15 @@ pub(crate) fn network_instance(network: u16) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(u32::from(network))
 }
 
-// Set in place: each copy of a key is two lines of memory.
 #[inline]
-fn key(flow: &Flow, packet: &[u8], from: SourceInterface) -> Key {
-    let mut key = Key::new();
+fn show(key: &mut Key, flow: &Flow, packet: &[u8], from: SourceInterface) {
     key.set(Lane::SourceInterface, from as u32);
     match flow.ends {
         Ends::V4 { source, destination } => {
             key.set_address(Side::Source, source.into());
             key.set_address(Side::Destination, destination.into());
         }
-        Ends::V6 { flow_label } => set_v6(&mut key, packet, flow_label),
+        Ends::V6 { flow_label } => set_v6(key, packet, flow_label),
     }
     key.set(Lane::Protocol, u32::from(flow.protocol));
     key.set(Lane::Tos, u32::from(flow.tos));
@@ -84,7 +104,6 @@ fn key(flow: &Flow, packet: &[u8], from: SourceInterface) -> Key {
     if let Some(spi) = flow.spi {
         key.set(Lane::Spi, spi);
     }
-    key
 }
 
 #[inline(never)]

@@ -43,7 +43,7 @@ pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
 pub(crate) use flow::{Ends, Flow};
-pub(crate) use forward::Verdict;
+pub(crate) use forward::{Looks, Verdict};
 #[cfg(test)]
 pub(crate) use forward::{Context, process};
 pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};

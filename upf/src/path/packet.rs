@@ -2,8 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use crate::io::BURST;
+
 /// Room in front of a received packet.
 pub(crate) const HEADROOM: usize = 64;
+/// Packets of a burst begin at so many different places of their buffers, this far apart. Buffers are as far
+/// apart as the allocator likes, which is a multiple of two thousand octets; were all packets at the same place
+/// of them, their headers would share a few lines of the nearest cache.
+const PLACES: usize = 32;
+const PLACE_OCTETS: usize = 128;
 
 /// The longest packet that is received; longer ones are cut by the kernel and then dropped.
 pub const PACKET_MAX: usize = 9_216;
@@ -21,6 +28,8 @@ pub enum Side {
 #[derive(Debug)]
 pub struct Packet {
     buffer: Box<[u8]>,
+    /// Where a received packet begins.
+    first: usize,
     start: usize,
     end: usize,
     /// Where it came from.
@@ -34,10 +43,21 @@ pub struct Packet {
 impl Packet {
     /// An empty buffer.
     pub fn new() -> Self {
+        Self::at_place(0)
+    }
+
+    /// Empty buffers of a burst.
+    pub fn burst() -> Vec<Self> {
+        (0..BURST).map(|number| Self::at_place(number % PLACES)).collect()
+    }
+
+    fn at_place(place: usize) -> Self {
+        let first = HEADROOM + place * PLACE_OCTETS;
         Self {
-            buffer: vec![0; HEADROOM + PACKET_MAX].into_boxed_slice(),
-            start: HEADROOM,
-            end: HEADROOM,
+            buffer: vec![0; first + PACKET_MAX].into_boxed_slice(),
+            first,
+            start: first,
+            end: first,
             side: Side::Access,
             from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
             tos: 0,
@@ -52,8 +72,8 @@ impl Packet {
     /// The packet becomes these octets, cut to what fits.
     pub fn set(&mut self, bytes: &[u8]) {
         let length = bytes.len().min(PACKET_MAX);
-        self.start = HEADROOM;
-        self.end = HEADROOM + length;
+        self.start = self.first;
+        self.end = self.first + length;
         self.tos = 0;
         self.buffer[self.start..self.end].copy_from_slice(&bytes[..length]);
     }

@@ -80,6 +80,7 @@ impl Places {
         Some(Self { count: places.len() as u8, places: all })
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.places.get(..usize::from(self.count)).unwrap_or_default()
     }
@@ -87,8 +88,7 @@ impl Places {
     /// What is at these places.
     #[inline]
     pub(crate) fn of<'a, T>(&'a self, all: &'a [T]) -> impl Iterator<Item = &'a T> + Clone {
-        let places = self.places.iter().take(usize::from(self.count));
-        places.filter_map(move |&place| all.get(usize::from(place)))
+        self.as_slice().iter().filter_map(move |&place| all.get(usize::from(place)))
     }
 }
 

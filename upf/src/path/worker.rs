@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
 use super::signalling::Allowance;
-use super::{Command, Copies, Event, Overload, Packet, PathCounters, Session, Tables, Tunnel};
+use super::{Command, Copies, Event, Looks, Overload, Packet, PathCounters, Session, Tables, Tunnel};
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -51,12 +51,13 @@ pub struct Worker<I> {
     /// Bursts that are not in the counters yet, and the full ones of them.
     bursts: (u64, u64),
     copies: Copies,
+    looks: Looks,
 }
 
 impl<I: PacketIo> Worker<I> {
     pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
         let allowance = Allowance::new(config.n3_address, config.error_indications_after);
-        let packets = (0..BURST).map(|_| Packet::new()).collect();
+        let packets = Packet::burst();
         let overload = Overload::new(config.sheds);
         Self {
             config,
@@ -67,6 +68,7 @@ impl<I: PacketIo> Worker<I> {
             packets,
             bursts: (0, 0),
             copies: Copies::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -143,6 +145,7 @@ impl<I: PacketIo> Worker<I> {
             overload: &self.overload,
             leaves_buffer,
             copies: &mut self.copies,
+            looks: &mut self.looks,
         };
         let io = &mut self.io;
         process(&mut context, packets, |packet, verdict| match verdict {
