@@ -71,21 +71,23 @@ pub(crate) fn compile(
     })?;
     // The last that can fail, so that nobody has to give it back.
     let (shared_use, shared) = shared.take(&detection.octets(), || detection.compile(around.classifier))?;
-    let besides = parts.besides(around.redirections);
+    let mut rare = ends.rare;
+    if let Some(besides) = parts.besides(around.redirections) {
+        rare.get_or_insert_default().besides = Some(besides);
+    }
     let session = Session {
         rules: shared,
         qers: parts.qers,
         usages: parts.usages,
         actions: parts.actions,
         ue_addresses: ends.ue_addresses,
-        rare: ends.rare,
+        rare,
         state: around.state.clone(),
         seid: around.seid,
         teids: ends.teids,
         generation: around.generation,
         is_watched: around.is_watched,
         has_buffered: around.has_buffered,
-        besides,
     };
     Ok((session, shared_use))
 }
@@ -195,11 +197,11 @@ impl Parts {
     }
 
     /// What few sessions have.
-    fn besides(&mut self, before: Option<&Arc<Redirections>>) -> Option<Box<Besides>> {
+    fn besides(&mut self, before: Option<&Arc<Redirections>>) -> Option<Besides> {
         let mores = std::mem::take(&mut self.mores);
         let is_address = |more: &More| matches!(more.redirect, Some(Redirect::Address(_)));
         let redirections = mores.iter().any(is_address).then(|| before.cloned().unwrap_or_default());
-        (!mores.is_empty()).then(|| Box::new(Besides { mores: mores.into(), redirections }))
+        (!mores.is_empty()).then(|| Besides { mores: mores.into(), redirections })
     }
 
     /// Those of a predefined rule come first, so that it is its QFI that counts.

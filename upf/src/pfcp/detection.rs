@@ -43,7 +43,7 @@ impl Ends {
         let ue = UeAddresses::of_session(rules)?;
         let (prefixes, origins) = (ue.not_single(), origins(rules)?);
         let is_rare = !prefixes.is_empty() || !origins.is_empty();
-        let rare = is_rare.then(|| Box::new(Rare { prefixes, origins }));
+        let rare = is_rare.then(|| Box::new(Rare { prefixes, origins, besides: None }));
         let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> = ue.v4.into_iter().collect();
         let mut teids: SmallVec<[u32; 2]> = rules.teids().collect();
         teids.sort_unstable();
