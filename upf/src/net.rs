@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use tern_nf::{Datagram, Env, Nf, ProfileSeed, Routes, Shutdown};
+use tern_nf::{Burst, Datagram, Env, Nf, Outgoing, ProfileSeed, Routes, Shutdown};
 use tern_sbi::common::NfType;
 use tern_sbi::nnrf_nfm::{DnnUpfInfoItem, SnssaiUpfInfoItem, UpfInfo};
 use tern_types::{Duration, Instant};
@@ -16,8 +16,8 @@ use crate::path::{DataPath, DropReason, EVENTS_MAX, Event, NoDataPath, PathCount
 use crate::pfcp::{Core, Figures, Output};
 use crate::workers::Workers;
 
-/// The longest PFCP message.
-const PFCP_MESSAGE_MAX: usize = 65_536;
+/// Events of the data path that are taken in one turn, so that they and N4 go on beside each other.
+const EVENTS_PER_TURN: usize = 256;
 
 /// How often the data path's counters become the NF's.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
@@ -49,7 +49,8 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     tracing::info!(n4 = %config.n4_at(), n3 = %config.n3_at(), n6 = ?config.n6.iter().map(|n| (&n.tun, n.address)).collect::<Vec<_>>(), "UPF serves");
     let gauges = Arc::new(Gauges::default());
     set_status(&env, &config, &gauges, &counters);
-    let edge = Edge { core, socket, path, events, env: env.clone(), counters, gauges };
+    let outgoing = Vec::new();
+    let edge = Edge { core, socket, outgoing, path, events, env: env.clone(), counters, gauges };
     let serving = edge.serve(shutdown.clone());
     let registered = register(&config, &env, &shutdown);
     let (served, registered) = tokio::join!(serving, registered);
@@ -102,6 +103,8 @@ fn set_status(env: &Env, config: &Config, gauges: &Arc<Gauges>, counters: &Arc<P
 struct Edge {
     core: Core,
     socket: Arc<dyn Datagram>,
+    /// Answers, until all of a turn's rules are in force.
+    outgoing: Vec<Outgoing>,
     path: Box<dyn DataPath>,
     events: mpsc::Receiver<Event>,
     env: Env,
@@ -111,15 +114,14 @@ struct Edge {
 
 enum Wake {
     Stop,
-    Datagram(usize, SocketAddr),
+    Datagrams,
     Event(Event),
     Time,
-    Counters,
 }
 
 impl Edge {
     async fn serve(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let mut buffer = vec![0; PFCP_MESSAGE_MAX];
+        let mut burst = Burst::new();
         let mut counted = Counted::default();
         let mut bursts = (0, 0);
         let mut complaints = Complaints::default();
@@ -127,20 +129,30 @@ impl Edge {
         loop {
             self.drain().await;
             self.gauges.sessions.store(self.core.session_count() as u64, Ordering::Relaxed);
-            let wake = self.wait(&shutdown, &mut buffer, next_counters).await?;
+            let wake = self.wait(&shutdown, &mut burst, next_counters).await?;
             let now = self.env.clock.now();
             match wake {
                 Wake::Stop => return Ok(()),
-                Wake::Datagram(length, from) => self.core.handle_datagram(now, from, &buffer[..length]),
-                Wake::Event(event) => self.core.handle_event(now, event),
-                Wake::Time => self.core.handle_deadline(now),
-                Wake::Counters => {
-                    counted.update(&self);
-                    complaints.about(now, &self.counters);
-                    self.show_smfs();
-                    self.weigh(now, &mut bursts);
-                    next_counters = now + COUNTERS_INTERVAL;
+                Wake::Datagrams => {
+                    burst.iter().for_each(|(from, bytes)| self.core.handle_datagram(now, from, bytes));
                 }
+                Wake::Event(event) => self.core.handle_event(now, event),
+                Wake::Time => {}
+            }
+            // Also while there is always a datagram.
+            for _ in 0..EVENTS_PER_TURN {
+                let Ok(event) = self.events.try_recv() else { break };
+                self.core.handle_event(now, event);
+            }
+            if self.core.next_deadline().is_some_and(|at| at <= now) {
+                self.core.handle_deadline(now);
+            }
+            if now >= next_counters {
+                counted.update(&self);
+                complaints.about(now, &self.counters);
+                self.show_smfs();
+                self.weigh(now, &mut bursts);
+                next_counters = now + COUNTERS_INTERVAL;
             }
         }
     }
@@ -148,29 +160,22 @@ impl Edge {
     async fn wait(
         &mut self,
         shutdown: &Shutdown,
-        buffer: &mut [u8],
+        burst: &mut Burst,
         next_counters: Instant,
     ) -> anyhow::Result<Wake> {
         let clock = &self.env.clock;
-        let deadline = self.core.next_deadline();
-        let time = async {
-            match deadline {
-                Some(at) => clock.sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let deadline = self.core.next_deadline().map_or(next_counters, |at| at.min(next_counters));
         tokio::select! {
             biased;
             () = shutdown.requested() => Ok(Wake::Stop),
-            received = self.socket.recv_from(buffer) => match received {
-                Ok((length, from)) => Ok(Wake::Datagram(length, from)),
+            received = self.socket.recv_burst(burst) => match received {
+                Ok(()) => Ok(Wake::Datagrams),
                 // An ICMP error about something that we sent.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(Wake::Time),
                 Err(error) => Err(error).context("cannot receive on N4"),
             },
             Some(event) = self.events.recv() => Ok(Wake::Event(event)),
-            () = time => Ok(Wake::Time),
-            () = clock.sleep_until(next_counters) => Ok(Wake::Counters),
+            () = clock.sleep_until(deadline) => Ok(Wake::Time),
         }
     }
 
@@ -179,13 +184,13 @@ impl Edge {
         while let Some(output) = self.core.next_output() {
             match output {
                 Output::Path(command) => self.path.apply(command),
-                Output::Transmit { to, bytes } => {
-                    if let Err(error) = self.socket.send_to(&bytes, to).await {
-                        tracing::warn!(peer = %to, %error, "PFCP message not sent");
-                    }
-                }
+                Output::Transmit { to, bytes } => self.outgoing.push((to, bytes)),
             }
         }
+        let mut failed = |to: SocketAddr, error: std::io::Error| {
+            tracing::warn!(peer = %to, %error, "PFCP message not sent");
+        };
+        self.socket.send_burst(&mut self.outgoing, &mut failed).await;
     }
 
     /// Tells the core how much there is to do; `bursts` are those of the workers until the last time.

@@ -1,5 +1,7 @@
 //! Datagrams: UDP, or memory with faults. N3 and N4 reach the world through them.
 
+mod udp;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -9,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tern_types::{Duration, Random};
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+
+pub use udp::{Udp, control_message, cut_at};
 
 /// Datagrams that wait in memory for a receiver; more are lost, as in a socket's buffer.
 const QUEUE_MAX: usize = 4096;
@@ -35,40 +38,99 @@ pub trait Datagram: Send + Sync + 'static {
     /// Receives one datagram, cut to `buf`: its length and its sender. Cancel safe.
     fn recv_from<'a>(&'a self, buf: &'a mut [u8]) -> BoxFuture<'a, io::Result<(usize, SocketAddr)>>;
 
+    /// Receives the datagrams that have come, at least one and as many as there is room for: what `burst` had
+    /// before goes. Cancel safe.
+    fn recv_burst<'a>(&'a self, burst: &'a mut Burst) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move {
+            burst.clear();
+            let (len, from) = self.recv_from(burst.room().unwrap_or_default()).await?;
+            burst.push(len, from);
+            Ok(())
+        })
+    }
+
+    /// Sends datagrams in their order, and forgets them. What cannot be sent is told to `failed`.
+    fn send_burst<'a>(&'a self, datagrams: &'a mut Vec<Outgoing>, failed: Failed<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            for (to, data) in datagrams.drain(..) {
+                if let Err(error) = self.send_to(&data, to).await {
+                    failed(to, error);
+                }
+            }
+        })
+    }
+
     /// Where it is bound.
     fn local_addr(&self) -> SocketAddr;
 }
 
-/// UDP.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Udp;
+/// A datagram to be sent, and to whom.
+pub type Outgoing = (SocketAddr, Vec<u8>);
 
-struct UdpEndpoint {
-    socket: UdpSocket,
-    at: SocketAddr,
+/// Hears to whom a datagram was not sent, and why.
+pub type Failed<'a> = &'a mut (dyn FnMut(SocketAddr, io::Error) + Send);
+
+/// The longest datagram, and more.
+const DATAGRAM_MAX: usize = 1 << 16;
+
+/// Datagrams that were received together, one behind the other in memory that is used again.
+pub struct Burst {
+    octets: Box<[u8]>,
+    /// Where each ends, and its sender.
+    ends: Vec<(usize, SocketAddr)>,
 }
 
-impl Datagrams for Udp {
-    fn bind(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Arc<dyn Datagram>>> {
-        Box::pin(async move {
-            let socket = UdpSocket::bind(at).await?;
-            let at = socket.local_addr()?;
-            Ok(Arc::new(UdpEndpoint { socket, at }) as Arc<dyn Datagram>)
+impl Burst {
+    /// Datagrams of one burst, at most: so few that who sends many gets answers while others are at work.
+    pub const MAX: usize = 16;
+    /// So many short ones fit, and always one that is as long as can be.
+    const OCTETS: usize = 2 * DATAGRAM_MAX;
+
+    /// Without datagrams.
+    pub fn new() -> Self {
+        Self { octets: vec![0; Self::OCTETS].into(), ends: Vec::with_capacity(Self::MAX) }
+    }
+
+    /// The datagrams in their order, each with its sender.
+    pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        let mut begin = 0;
+        self.ends.iter().map(move |&(end, from)| {
+            let datagram = &self.octets[begin..end];
+            begin = end;
+            (from, datagram)
         })
     }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.ends.clear();
+    }
+
+    /// Where the next datagram goes, unless there is no room for every datagram.
+    fn room(&mut self) -> Option<&mut [u8]> {
+        let used = self.ends.last().map_or(0, |(end, _)| *end);
+        let rest = self.octets.get_mut(used..)?;
+        (self.ends.len() < Self::MAX && rest.len() >= DATAGRAM_MAX).then_some(rest)
+    }
+
+    fn push(&mut self, len: usize, from: SocketAddr) {
+        let used = self.ends.last().map_or(0, |(end, _)| *end);
+        self.ends.push((used + len, from));
+    }
 }
 
-impl Datagram for UdpEndpoint {
-    fn send_to<'a>(&'a self, data: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(async move { self.socket.send_to(data, to).await.map(|_| ()) })
-    }
-
-    fn recv_from<'a>(&'a self, buf: &'a mut [u8]) -> BoxFuture<'a, io::Result<(usize, SocketAddr)>> {
-        Box::pin(self.socket.recv_from(buf))
-    }
-
-    fn local_addr(&self) -> SocketAddr {
-        self.at
+impl Default for Burst {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -219,6 +281,48 @@ impl Drop for MemoryEndpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What has come, in bursts of any size.
+    async fn received(endpoint: &dyn Datagram, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
+        let (mut burst, mut all) = (Burst::new(), Vec::new());
+        while all.len() < count {
+            endpoint.recv_burst(&mut burst).await.unwrap();
+            assert!((1..=Burst::MAX).contains(&burst.len()));
+            all.extend(burst.iter().map(|(from, datagram)| (from, datagram.to_vec())));
+        }
+        all
+    }
+
+    async fn bursts_conform(datagrams: &dyn Datagrams) {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (a, b) = (datagrams.bind(any).await.unwrap(), datagrams.bind(any).await.unwrap());
+        // More than one burst holds, in number and in octets; rows of one length and peer, and others.
+        let lengths = (0..280).map(|n| if n % 16 == 7 { 30_000 } else { (n / 70 + n / 6 % 2) * 100 });
+        let sent: Vec<Vec<u8>> = lengths.enumerate().map(|(n, len)| vec![n as u8; len]).collect();
+        for (round, some) in sent.chunks(70).enumerate() {
+            let mut out: Vec<Outgoing> = Vec::new();
+            for datagram in some {
+                out.extend([(b.local_addr(), datagram.clone()), (a.local_addr(), datagram.clone())]);
+            }
+            if round > 0 {
+                // In their order all the same.
+                out.sort_by_key(|(to, _)| *to);
+            }
+            a.send_burst(&mut out, &mut |to, error| panic!("{to}: {error}")).await;
+            assert!(out.is_empty());
+            for endpoint in [&a, &b] {
+                let expected: Vec<_> =
+                    some.iter().map(|datagram| (a.local_addr(), datagram.clone())).collect();
+                assert!(received(&**endpoint, some.len()).await == expected);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bursts_of_udp_and_memory_conform() {
+        bursts_conform(&Udp).await;
+        bursts_conform(&MemoryDatagrams::new()).await;
+    }
 
     async fn conforms(datagrams: &dyn Datagrams) {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();

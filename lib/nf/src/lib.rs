@@ -41,7 +41,9 @@ pub use producers::LostProducer;
 pub use profile::ProfileSeed;
 pub use selection::{Selection, Target};
 pub use shutdown::{Ready, Shutdown, Trigger};
-pub use tern_datagrams::{Datagram, DatagramFaults, Datagrams, MemoryDatagrams, Udp};
+pub use tern_datagrams::{
+    Burst, Datagram, DatagramFaults, Datagrams, MemoryDatagrams, Outgoing, Udp, control_message, cut_at,
+};
 
 pub use tern_sbi_transport::{
     BoxFuture, Codec, Connections, HttpLimits, Routes, Service, Transport, TransportChoice,

@@ -98,7 +98,7 @@ impl Frame {
 
     /// Writes the message.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let mut out = Vec::with_capacity(256);
+        let mut out = Vec::with_capacity(128);
         let seid = self.message.kind().is_session().then_some(self.seid.unwrap_or(0));
         out.push(VERSION << 5 | if seid.is_some() { FLAG_S } else { 0 });
         out.push(self.message.kind() as u8);
@@ -221,8 +221,13 @@ impl Message {
     /// The IEs alone, of any length: for keeping what a message says, not for sending it.
     pub fn to_ies(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.write(&mut out);
+        self.append_ies(&mut out);
         out
+    }
+
+    /// Appends what [`Message::to_ies`] gives.
+    pub fn append_ies(&self, out: &mut Vec<u8>) {
+        self.write(out);
     }
 
     /// Reads what [`Message::to_ies`] wrote of a message of this type.

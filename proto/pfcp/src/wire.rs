@@ -118,6 +118,22 @@ impl<'a> Cursor<'a> {
 pub(crate) trait Value: Sized {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError>;
     fn write(&self, out: &mut Vec<u8>);
+
+    /// Reads to where the value stays: groups are long, and in others, so that they are not moved.
+    fn read_into(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+        *self = Self::read(cursor)?;
+        Ok(())
+    }
+
+    fn read_some(place: &mut Option<Self>, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+        *place = Some(Self::read(cursor)?);
+        Ok(())
+    }
+
+    fn read_next(all: &mut Vec<Self>, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+        all.push(Self::read(cursor)?);
+        Ok(())
+    }
 }
 
 /// Appends one IE. A length that overflows makes the whole message too long, which
@@ -138,90 +154,23 @@ pub(crate) fn put_raw(out: &mut Vec<u8>, raw: &RawIe) {
     out.extend_from_slice(&raw.value);
 }
 
-/// How a field of a group is present: exactly once, at most once, or any number of times.
-pub(crate) trait Slot<V>: Sized {
-    type Partial: Default;
-    fn add(partial: &mut Self::Partial, cursor: &mut Cursor<'_>) -> Result<(), DecodeError>;
-    fn finish(partial: Self::Partial, ie_type: u16, parent: &Cursor<'_>) -> Result<Self, DecodeError>;
-    fn put(&self, ie_type: u16, out: &mut Vec<u8>);
+/// Adds a value to a field of any number of them.
+pub(crate) fn add_next<V: Value>(all: &mut Vec<V>, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+    if all.len() == IE_REPEATS_MAX {
+        return Err(cursor.error(Fault::TooMany));
+    }
+    V::read_next(all, cursor)
 }
 
-/// The first of a field that comes once counts; a repetition is ignored (TS 29.244 §7.6.7).
-pub(crate) fn add_first<V: Value>(
-    partial: &mut Option<V>,
-    cursor: &mut Cursor<'_>,
-) -> Result<(), DecodeError> {
-    if partial.is_none() {
-        *partial = Some(V::read(cursor)?);
-    }
-    Ok(())
-}
-
-impl<V: Value> Slot<V> for Option<V> {
-    type Partial = Option<V>;
-
-    fn add(partial: &mut Option<V>, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
-        add_first(partial, cursor)
-    }
-
-    fn finish(partial: Option<V>, _: u16, _: &Cursor<'_>) -> Result<Self, DecodeError> {
-        Ok(partial)
-    }
-
-    fn put(&self, ie_type: u16, out: &mut Vec<u8>) {
-        if let Some(value) = self {
-            put(out, ie_type, value);
-        }
-    }
-}
-
-impl<V: Value> Slot<V> for Vec<V> {
-    type Partial = Vec<V>;
-
-    fn add(partial: &mut Vec<V>, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
-        if partial.len() == IE_REPEATS_MAX {
-            return Err(cursor.error(Fault::TooMany));
-        }
-        partial.push(V::read(cursor)?);
-        Ok(())
-    }
-
-    fn finish(partial: Vec<V>, _: u16, _: &Cursor<'_>) -> Result<Self, DecodeError> {
-        Ok(partial)
-    }
-
-    fn put(&self, ie_type: u16, out: &mut Vec<u8>) {
-        for value in self {
-            put(out, ie_type, value);
-        }
-    }
-}
-
-/// The field of exactly one value.
-pub(crate) struct Once<V>(pub(crate) V);
-
-impl<V: Value> Slot<V> for Once<V> {
-    type Partial = Option<V>;
-
-    fn add(partial: &mut Option<V>, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
-        add_first(partial, cursor)
-    }
-
-    fn finish(partial: Option<V>, ie_type: u16, parent: &Cursor<'_>) -> Result<Self, DecodeError> {
-        partial.map(Once).ok_or(DecodeError {
-            fault: Fault::MandatoryMissing,
-            ie_type,
-            offset: parent.offset,
-        })
-    }
-
-    fn put(&self, ie_type: u16, out: &mut Vec<u8>) {
-        put(out, ie_type, &self.0);
-    }
+/// An IE that must be there is not.
+pub(crate) fn missing(ie_type: u16, parent: &Cursor<'_>) -> DecodeError {
+    DecodeError { fault: Fault::MandatoryMissing, ie_type, offset: parent.offset }
 }
 
 /// Declares groups of IEs, which are both grouped IEs and message bodies:
 /// `one` is mandatory, `opt` optional, `many` repeats (and may be absent).
+///
+/// The first of a field that comes once counts; a repetition is ignored (TS 29.244 §7.6.7).
 macro_rules! group {
     ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $kind:ident $ty:literal $field:ident: $value:ty,)* })*) => {$(
         $(#[$doc])*
@@ -234,24 +183,43 @@ macro_rules! group {
 
         impl $crate::wire::Value for $name {
             fn read(cursor: &mut $crate::wire::Cursor<'_>) -> Result<Self, $crate::DecodeError> {
+                let mut group = Self::default();
+                group.read_into(cursor)?;
+                Ok(group)
+            }
+
+            /// Only into a group that is empty.
+            #[allow(unused_mut, unused_variables, unused_assignments, reason = "only what is mandatory must come")]
+            fn read_into(&mut self, cursor: &mut $crate::wire::Cursor<'_>) -> Result<(), $crate::DecodeError> {
                 let parent = *cursor;
-                let mut unknown = Vec::new();
-                $(let mut $field = <$crate::wire::slot!($kind $value) as $crate::wire::Slot<$value>>::Partial::default();)*
+                $(let mut $field = false;)*
                 while let Some(mut ie) = cursor.next_ie()? {
                     match ie.ie_type() {
-                        $($ty => <$crate::wire::slot!($kind $value) as $crate::wire::Slot<$value>>::add(&mut $field, &mut ie)?,)*
+                        $($ty => $crate::wire::add_field!($kind self.$field, $field, ie),)*
                         ie_type => {
-                            if unknown.len() < $crate::wire::UNKNOWN_IES_MAX {
-                                unknown.push($crate::RawIe { ie_type, value: ie.rest().to_vec() });
+                            if self.unknown.len() < $crate::wire::UNKNOWN_IES_MAX {
+                                self.unknown.push($crate::RawIe { ie_type, value: ie.rest().to_vec() });
                             }
                         }
                     }
                 }
-                let _ = &parent;
-                Ok(Self {
-                    $($field: $crate::wire::unwrap!($kind <$crate::wire::slot!($kind $value) as $crate::wire::Slot<$value>>::finish($field, $ty, &parent)?),)*
-                    unknown,
-                })
+                $($crate::wire::check_field!($kind $ty $field, parent);)*
+                Ok(())
+            }
+
+            fn read_some(
+                place: &mut Option<Self>,
+                cursor: &mut $crate::wire::Cursor<'_>,
+            ) -> Result<(), $crate::DecodeError> {
+                place.insert(Self::default()).read_into(cursor)
+            }
+
+            fn read_next(
+                all: &mut Vec<Self>,
+                cursor: &mut $crate::wire::Cursor<'_>,
+            ) -> Result<(), $crate::DecodeError> {
+                all.push(Self::default());
+                all.last_mut().map_or(Ok(()), |group| group.read_into(cursor))
             }
 
             fn write(&self, out: &mut Vec<u8>) {
@@ -270,34 +238,41 @@ macro_rules! field {
     (many $value:ty) => { Vec<$value> };
 }
 
-macro_rules! slot {
-    (one $value:ty) => { $crate::wire::Once<$value> };
-    (opt $value:ty) => { Option<$value> };
-    (many $value:ty) => { Vec<$value> };
+macro_rules! add_field {
+    (one $place:expr, $came:ident, $ie:ident) => {
+        if !$came {
+            $crate::wire::Value::read_into(&mut $place, &mut $ie)?;
+            $came = true;
+        }
+    };
+    (opt $place:expr, $came:ident, $ie:ident) => {
+        if $place.is_none() {
+            $crate::wire::Value::read_some(&mut $place, &mut $ie)?;
+        }
+    };
+    (many $place:expr, $came:ident, $ie:ident) => {
+        $crate::wire::add_next(&mut $place, &mut $ie)?
+    };
 }
 
-macro_rules! unwrap {
-    (one $e:expr) => {
-        $e.0
+macro_rules! check_field {
+    (one $ty:literal $came:ident, $parent:ident) => {
+        if !$came {
+            return Err($crate::wire::missing($ty, &$parent));
+        }
     };
-    (opt $e:expr) => {
-        $e
-    };
-    (many $e:expr) => {
-        $e
-    };
+    (opt $ty:literal $came:ident, $parent:ident) => {};
+    (many $ty:literal $came:ident, $parent:ident) => {};
 }
 
 macro_rules! put_field {
-    (one $ty:literal $e:expr, $out:ident) => {
-        $crate::wire::put($out, $ty, &$e)
+    (one $ty:literal $value:expr, $out:ident) => {
+        $crate::wire::put($out, $ty, &$value)
     };
-    (opt $ty:literal $e:expr, $out:ident) => {
-        $crate::wire::Slot::put(&$e, $ty, $out)
-    };
-    (many $ty:literal $e:expr, $out:ident) => {
-        $crate::wire::Slot::put(&$e, $ty, $out)
+    // An optional field, or one that repeats.
+    ($kind:ident $ty:literal $value:expr, $out:ident) => {
+        $value.iter().for_each(|value| $crate::wire::put($out, $ty, value))
     };
 }
 
-pub(crate) use {field, group, put_field, slot, unwrap};
+pub(crate) use {add_field, check_field, field, group, put_field};

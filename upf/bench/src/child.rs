@@ -23,6 +23,11 @@ pub enum Role {
         /// Its processor.
         core: usize,
     },
+    /// Sends datagrams of N4 back until the end.
+    Echo {
+        /// Its processor.
+        core: usize,
+    },
     /// A worker on null devices and on rings.
     #[cfg(feature = "dpdk")]
     Ports(ports::Ask),
@@ -41,6 +46,7 @@ impl Role {
         std::io::stdin().lock().read_line(&mut line)?;
         match serde_json::from_str(&line)? {
             Self::Upf { config, core } => n4::serve(*config, core),
+            Self::Echo { core } => n4::echo(core),
             #[cfg(feature = "dpdk")]
             Self::Ports(ask) => say(&ports::measure(&ask)?),
             #[cfg(feature = "dpdk")]

@@ -186,7 +186,12 @@ impl Scene {
 
     /// Establishes all sessions of this shape.
     pub fn establish(&mut self, shape: &Shape) -> Result<()> {
-        for number in 0..shape.sessions {
+        self.establish_some(shape, 0..shape.sessions)
+    }
+
+    /// Establishes some of them.
+    pub fn establish_some(&mut self, shape: &Shape, numbers: std::ops::Range<usize>) -> Result<()> {
+        for number in numbers {
             let answer = self.smf.ask_about(&mut self.plane, 0, shape.establishment(number))?;
             let Message::SessionEstablishmentResponse(answer) = answer else { bail!("{answer:?}") };
             let seid = answer.up_f_seid.with_context(|| format!("refused with {}", answer.cause))?.seid;

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover, set_socket_recv_buffer_size_force};
 use socket2::{Domain, MsgHdr, Protocol, SockAddr, SockRef, Socket, Type};
+use tern_nf::{control_message, cut_at};
 
 use crate::path::{Packet, Side};
 
@@ -26,11 +27,9 @@ const TOGETHER_MAX: usize = 1_472;
 /// Rows of packets, of one peer and ToS each, that are held back at a time.
 const ROWS_MAX: usize = 8;
 
-/// Of Linux: what a control message of IP says is the ToS, what one of UDP says is where it is to be cut.
+/// Of Linux: what a control message of IP says is the ToS.
 const IPPROTO_IP: i32 = 0;
 const IP_TOS: i32 = 1;
-const SOL_UDP: i32 = 17;
-const UDP_SEGMENT: i32 = 103;
 
 /// The socket of one worker, with packets that were received together and are not yet taken, and those
 /// that are to be sent together.
@@ -206,9 +205,7 @@ impl Held {
         let mut control = Vec::new();
         control_message(IPPROTO_IP, IP_TOS, &i32::from(self.tos).to_ne_bytes(), &mut control);
         if self.packets > 1 {
-            let mut cut = control.clone();
-            let length = u16::try_from(self.length).unwrap_or(u16::MAX);
-            control_message(SOL_UDP, UDP_SEGMENT, &length.to_ne_bytes(), &mut cut);
+            let cut = [&control[..], &cut_at(self.length)].concat();
             match send(&self.octets, &cut) {
                 Ok(_) => return self.packets,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return 0,
@@ -225,17 +222,6 @@ impl Held {
         let fits = packet.len() <= self.length && self.octets.len() + packet.len() <= SEND_MAX;
         self.packets == 0 || (is_open && fits && self.length <= TOGETHER_MAX && self.packets < most)
     }
-}
-
-/// Adds a control message: its length, what it is about, and its value, filled up to a word.
-fn control_message(level: i32, kind: i32, value: &[u8], out: &mut Vec<u8>) {
-    const WORD: usize = size_of::<usize>();
-    let header = WORD + 2 * size_of::<i32>();
-    out.extend_from_slice(&(header + value.len()).to_ne_bytes());
-    out.extend_from_slice(&level.to_ne_bytes());
-    out.extend_from_slice(&kind.to_ne_bytes());
-    out.extend_from_slice(value);
-    out.resize(out.len().next_multiple_of(WORD), 0);
 }
 
 impl AsFd for N3Socket {

@@ -330,7 +330,7 @@ fn enforce(
         session.state.touch(context.now_ns);
     }
     count(context, session.seid, rule.usages.of(all_usages), uplink, octets);
-    if session.besides.is_some() {
+    if session.besides().is_some() {
         let instead = besides(context, forwarded, session, rule, packet)?;
         if let Some(verdict) = instead {
             return Ok(verdict);

@@ -271,18 +271,18 @@ pub(crate) struct Session {
     pub(crate) is_watched: bool,
     /// Whether packets may still wait of when it buffered, which no other may overtake.
     pub(crate) has_buffered: bool,
-    /// What few sessions do.
-    pub(crate) besides: Option<Box<Besides>>,
     pub(crate) rare: Option<Box<Rare>>,
 }
 
 /// What few sessions have.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Rare {
     /// The UE's addresses that are not single ones of IPv4: IPv6 prefixes, and networks behind it.
     pub(crate) prefixes: Box<[Prefix]>,
     /// TEIDs whose packets come from elsewhere than the access side, in their order.
     pub(crate) origins: Box<[(u32, Origin)]>,
+    /// What its rules do besides.
+    pub(crate) besides: Option<Besides>,
 }
 
 impl Session {
@@ -324,14 +324,20 @@ impl Session {
         }
     }
 
+    /// What few sessions do.
+    #[inline]
+    pub(crate) fn besides(&self) -> Option<&Besides> {
+        self.rare.as_ref()?.besides.as_ref()
+    }
+
     /// What the FAR of a rule does besides.
     pub(crate) fn more(&self, rule: &Pdr) -> Option<&More> {
-        self.besides.as_ref()?.mores.get(usize::from(rule.action))
+        self.besides()?.mores.get(usize::from(rule.action))
     }
 
     /// Flows that were redirected.
     pub(crate) fn redirections(&self) -> Option<&Arc<Redirections>> {
-        self.besides.as_ref()?.redirections.as_ref()
+        self.besides()?.redirections.as_ref()
     }
 
     /// Whether some downlink rule still buffers.

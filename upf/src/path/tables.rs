@@ -23,7 +23,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// Puts a session in, in place of what it was before.
     pub(crate) fn publish(&mut self, session: &Arc<Session>, before: Option<&Session>) {
-        if let Some(before) = before {
+        if let Some(before) = before.filter(|before| !leads_to_the_same(before, session)) {
             self.remove(before);
         }
         let slot = session.slot();
@@ -105,4 +105,11 @@ impl Tables {
             prefetch(place);
         }
     }
+}
+
+/// Whether what led to the session before leads to it still: nothing has to go then. Prefixes cannot be put in
+/// twice.
+fn leads_to_the_same(before: &Session, session: &Session) -> bool {
+    let has_prefixes = !before.prefixes().is_empty() || !session.prefixes().is_empty();
+    !has_prefixes && before.teids == session.teids && before.ue_addresses == session.ue_addresses
 }

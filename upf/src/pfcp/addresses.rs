@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pdr_classifier::{Prefix, Side, UeIp};
+use smallvec::SmallVec;
 use tern_pfcp::*;
 
 use super::rules::{Refusal, RuleSet};
@@ -14,7 +15,7 @@ const PREFIX_LENGTH: u8 = 64;
 /// The addresses of a UE, each once.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct UeAddresses {
-    pub(super) v4: Vec<Ipv4Addr>,
+    pub(super) v4: SmallVec<[Ipv4Addr; 4]>,
     pub(super) v6: Vec<Prefix>,
     /// Networks behind the UE.
     pub(super) framed: Vec<Prefix>,
@@ -34,7 +35,7 @@ impl UeAddresses {
     /// Those of all PDIs of a session.
     pub(super) fn of_session(rules: &RuleSet) -> Result<Self, Refusal> {
         let mut all = Self::default();
-        for pdr in rules.pdrs.values() {
+        for pdr in rules.pdrs.iter() {
             all.add(&pdr.pdi).map_err(|(ie, why)| Refusal::rule(FailedRuleId::Pdr(pdr.pdr_id), ie, why))?;
         }
         Ok(all.each_once())
@@ -68,7 +69,7 @@ impl UeAddresses {
 
     /// What "assigned" stands for in a session: its first address of each version.
     pub(super) fn assigned(rules: &RuleSet) -> Vec<Prefix> {
-        let all = || rules.pdrs.values().flat_map(|pdr| &pdr.pdi.ue_ip_addresses);
+        let all = || rules.pdrs.iter().flat_map(|pdr| &pdr.pdi.ue_ip_addresses);
         let v4 = all().find_map(|ue| ue.ipv4).map(|address| Prefix::host(IpAddr::V4(address)));
         let v6 = all().find_map(|ue| prefix_of(ue).ok().flatten());
         v4.into_iter().chain(v6).collect()
@@ -81,7 +82,7 @@ impl UeAddresses {
 
     /// Whether it is this one of IPv4, and nothing else.
     pub(super) fn is_only(&self, address: Ipv4Addr) -> bool {
-        self.v4 == [address] && self.v6.is_empty() && self.framed.is_empty()
+        self.v4[..] == [address] && self.v6.is_empty() && self.framed.is_empty()
     }
 
     /// The first of each kind, for the classifier.

@@ -54,16 +54,15 @@ pub(crate) fn compile(
     let predefined = around.known.predefined_of(rules);
     let predefined = predefined.iter().filter_map(|rule| rule.qer.as_ref());
     // Those of predefined rules have the highest IDs.
-    let qers = rules.qers.values().chain(predefined);
+    let qers = rules.qers.iter().chain(predefined);
     let qers = qers.map(|rule| compile_qer(rule, old_qer(rule.qer_id.0), around.n3)).collect();
-    let usages = rules.urrs.keys().map(|id| Measured {
-        urr_id: id.0,
-        usage: around.urrs.get(*id).map(|urr| urr.usage.clone()).unwrap_or_default(),
+    let usages = rules.urrs.iter().map(|rule| Measured {
+        urr_id: rule.urr_id.0,
+        usage: around.urrs.get(rule.urr_id).map(|urr| urr.usage.clone()).unwrap_or_default(),
     });
-    let fars = rules.fars.keys().copied().collect();
     let actions = smallvec![Action::Nowhere; rules.fars.len()];
     let mores = Vec::new();
-    let mut parts = Parts { qers, usages: usages.collect(), fars, actions, mores };
+    let mut parts = Parts { qers, usages: usages.collect(), fars: rules.fars.len(), actions, mores };
     let ends = Ends::of(rules)?;
     let detection = Detection::new(rules, &ends, |pdr| {
         let found = parts.find(pdr, rules, around)?;
@@ -71,21 +70,23 @@ pub(crate) fn compile(
     })?;
     // The last that can fail, so that nobody has to give it back.
     let (shared_use, shared) = shared.take(&detection.octets(), || detection.compile(around.classifier))?;
-    let besides = parts.besides(around.redirections);
+    let mut rare = ends.rare;
+    if let Some(besides) = parts.besides(around.redirections) {
+        rare.get_or_insert_default().besides = Some(besides);
+    }
     let session = Session {
         rules: shared,
         qers: parts.qers,
         usages: parts.usages,
         actions: parts.actions,
         ue_addresses: ends.ue_addresses,
-        rare: ends.rare,
+        rare,
         state: around.state.clone(),
         seid: around.seid,
         teids: ends.teids,
         generation: around.generation,
         is_watched: around.is_watched,
         has_buffered: around.has_buffered,
-        besides,
     };
     Ok((session, shared_use))
 }
@@ -96,8 +97,8 @@ struct Parts {
     qers: SmallVec<[Qer; 1]>,
     /// By ID.
     usages: SmallVec<[Measured; 1]>,
-    fars: SmallVec<[FarId; 2]>,
-    /// In the order of `fars`. Of one that no PDR refers to nothing is asked.
+    fars: usize,
+    /// In the order of the FARs' IDs, then those that are no FAR's. Of one that no PDR refers to nothing is asked.
     actions: SmallVec<[Action; 2]>,
     /// What they do besides, if one of them does; in the same order.
     mores: Vec<More>,
@@ -151,8 +152,7 @@ impl Parts {
         let missing = || Refusal::rule(failed, 108, "the PDR's FAR does not exist");
         let place = match (pdr.far_id, predefined.and_then(|rule| rule.action)) {
             (Some(far_id), _) => {
-                let far = rules.fars.get(&far_id).ok_or_else(missing)?;
-                let place = self.fars.binary_search(&far_id).map_err(|_| missing())?;
+                let (place, far) = rules.fars.find(far_id).ok_or_else(missing)?;
                 let (action, more) = compile_far(far, around)?;
                 if more.redirect.is_some() && !uplink {
                     return Err(Refusal::rule(failed, 108, "only packets of the UE are redirected"));
@@ -179,8 +179,8 @@ impl Parts {
 
     /// The place of an action that is no FAR's.
     fn one_more(&mut self, action: Action) -> usize {
-        let known = self.actions.iter().skip(self.fars.len()).position(|known| *known == action);
-        let place = known.map_or(self.actions.len(), |at| self.fars.len() + at);
+        let known = self.actions.iter().skip(self.fars).position(|known| *known == action);
+        let place = known.map_or(self.actions.len(), |at| self.fars + at);
         if known.is_none() {
             self.actions.push(action);
         }
@@ -195,11 +195,11 @@ impl Parts {
     }
 
     /// What few sessions have.
-    fn besides(&mut self, before: Option<&Arc<Redirections>>) -> Option<Box<Besides>> {
+    fn besides(&mut self, before: Option<&Arc<Redirections>>) -> Option<Besides> {
         let mores = std::mem::take(&mut self.mores);
         let is_address = |more: &More| matches!(more.redirect, Some(Redirect::Address(_)));
         let redirections = mores.iter().any(is_address).then(|| before.cloned().unwrap_or_default());
-        (!mores.is_empty()).then(|| Box::new(Besides { mores: mores.into(), redirections }))
+        (!mores.is_empty()).then(|| Besides { mores: mores.into(), redirections })
     }
 
     /// Those of a predefined rule come first, so that it is its QFI that counts.

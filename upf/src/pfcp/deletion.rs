@@ -14,13 +14,12 @@ impl Core {
             return self.refuse(now, request, 0, &refusal);
         };
         let seid = session.seid();
-        let Some(mut session) = self.remove_session(seid) else { return };
-        let usage_report =
-            session.urrs.iter_mut().map(|urr| urr.report(now, UsageReportTrigger::TERMR)).collect();
-        tracing::info!(seid, smf = %session.smf, ue = ?session.published.ue_addresses, "PFCP session deleted");
+        let Some(session) = self.remove_session(seid) else { return };
+        let usage_report = session.urrs.iter().map(|urr| urr.last_report(now)).collect();
+        tracing::info!(seid, smf = %session.cp.smf, ue = ?session.published.ue_addresses, "PFCP session deleted");
         let response =
             SessionDeletionResponse { cause: Cause::REQUEST_ACCEPTED, usage_report, ..Default::default() };
         let response = self.with_load(now, request.from.ip(), response.into());
-        self.node.respond(now, request, Some(session.cp.seid), response);
+        self.node.respond(now, request, Some(session.cp_seid), response);
     }
 }

@@ -43,7 +43,7 @@ impl Ends {
         let ue = UeAddresses::of_session(rules)?;
         let (prefixes, origins) = (ue.not_single(), origins(rules)?);
         let is_rare = !prefixes.is_empty() || !origins.is_empty();
-        let rare = is_rare.then(|| Box::new(Rare { prefixes, origins }));
+        let rare = is_rare.then(|| Box::new(Rare { prefixes, origins, besides: None }));
         let mut ue_addresses: SmallVec<[Ipv4Addr; 2]> = ue.v4.into_iter().collect();
         let mut teids: SmallVec<[u32; 2]> = rules.teids().collect();
         teids.sort_unstable();
@@ -113,13 +113,13 @@ impl<'a> Detection<'a> {
     ) -> Result<Self, Refusal> {
         let defined: BTreeMap<u32, &SdfFilter> = rules
             .pdrs
-            .values()
+            .iter()
             .flat_map(|pdr| &pdr.pdi.sdf_filters)
             .filter(|filter| filter.flow_description.is_some())
             .filter_map(|filter| Some((filter.filter_id?, filter)))
             .collect();
         let mut all = Vec::with_capacity(rules.pdrs.len());
-        for pdr in rules.pdrs.values() {
+        for pdr in rules.pdrs.iter() {
             let (network, parts) = look_up(pdr)?;
             for part in parts {
                 all.push(Detected::new(pdr, ends, &defined, network, &part)?);
@@ -343,14 +343,18 @@ fn origin(interface: Interface) -> Origin {
 /// TEIDs of other sides than the access, in their order. A tunnel has one side, which decides by which rules its
 /// packets go.
 fn origins(rules: &RuleSet) -> Result<Box<[(u32, Origin)]>, Refusal> {
-    let mut all = BTreeMap::new();
-    for pdr in rules.pdrs.values() {
+    let mut all: SmallVec<[(u32, Origin, PdrId); 4]> = SmallVec::new();
+    for pdr in rules.pdrs.iter() {
         let Some(FTeid::Assigned { teid, .. }) = pdr.pdi.f_teid else { continue };
-        let origin = origin(pdr.pdi.source_interface);
-        if *all.entry(teid).or_insert(origin) != origin {
-            let failed = FailedRuleId::Pdr(pdr.pdr_id);
-            return Err(Refusal::rule(failed, 21, "an F-TEID has one source interface"));
-        }
+        all.push((teid, origin(pdr.pdi.source_interface), pdr.pdr_id));
     }
-    Ok(all.into_iter().filter(|(_, origin)| *origin != Origin::Access).collect())
+    all.sort_by_key(|(teid, ..)| *teid);
+    let differ = all.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1);
+    if let Some([_, (.., pdr_id)]) = differ {
+        let failed = FailedRuleId::Pdr(*pdr_id);
+        return Err(Refusal::rule(failed, 21, "an F-TEID has one source interface"));
+    }
+    all.dedup_by_key(|(teid, ..)| *teid);
+    let others = all.into_iter().filter(|(_, origin, _)| *origin != Origin::Access);
+    Ok(others.map(|(teid, origin, _)| (teid, origin)).collect())
 }

@@ -10,6 +10,7 @@ use tern_types::{Duration, Instant};
 use super::compile::{Surroundings, compile, network_named};
 use super::packed::PackedRules;
 use super::rules::{Named, Refusal, RuleSet};
+use super::sessions::CpEnd;
 use super::urr::Urrs;
 use super::{Core, SessionContext};
 use crate::path::{Command, SessionState};
@@ -100,17 +101,16 @@ impl Core {
         let (rules, template) = PackedRules::pack(rules, &mut self.templates);
         let urrs = Urrs::new(template.urrs(), &session.usages, Urrs::default(), now);
         let context = SessionContext {
-            cp: body.cp_f_seid,
-            smf,
+            cp_seid: body.cp_f_seid.seid,
+            cp: self.sessions.cp_end(CpEnd::new(smf, &body.cp_f_seid)),
             network,
-            applications: Box::default(),
-            inactivity,
-            inactivity_deadline: None,
             error_reported: false,
+            inactivity,
             rules,
             shared,
             urrs,
             published: session,
+            rare: None,
         };
         self.sessions.insert(context);
         self.set_applications(seid, applications);

@@ -1,7 +1,9 @@
 //! What many sessions have in common, kept once.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use foldhash::quality::RandomState;
 
 use crate::index::Index;
 
@@ -37,7 +39,12 @@ impl Default for Use {
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), index: Index::default(), hasher: RandomState::new() }
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            index: Index::default(),
+            hasher: RandomState::default(),
+        }
     }
 }
 

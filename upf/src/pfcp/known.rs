@@ -108,7 +108,7 @@ impl Known {
     pub(crate) fn predefined_of(&self, rules: &RuleSet) -> Vec<&Predefined> {
         let names: BTreeSet<&[u8]> = rules
             .pdrs
-            .values()
+            .iter()
             .flat_map(|pdr| &pdr.activate_predefined_rules)
             .map(|name| name.0.as_slice())
             .collect();
@@ -145,7 +145,7 @@ impl Known {
     /// The applications that a session's rules look for.
     pub(crate) fn applications_of(&self, rules: &RuleSet) -> Box<[ApplicationId]> {
         let of_rules = self.predefined_of(rules).into_iter().filter_map(|rule| rule.application.as_ref());
-        let of_pdrs = rules.pdrs.values().filter_map(|pdr| pdr.pdi.application_id.as_ref());
+        let of_pdrs = rules.pdrs.iter().filter_map(|pdr| pdr.pdi.application_id.as_ref());
         let all: BTreeSet<&ApplicationId> = of_pdrs.chain(of_rules).collect();
         all.into_iter().cloned().collect()
     }

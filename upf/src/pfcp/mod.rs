@@ -13,6 +13,7 @@ mod load;
 #[cfg(test)]
 mod malformed;
 mod modification;
+mod ordered;
 mod packed;
 mod pfd_management;
 mod reports;
@@ -44,7 +45,7 @@ pub(crate) use load::Figures;
 use load::Load;
 use packed::{PackedRules, Template};
 use rules::Refusal;
-use sessions::Sessions;
+use sessions::{CpEnd, Sessions};
 use teid::Teids;
 use urr::Urrs;
 
@@ -98,29 +99,58 @@ enum Due {
 #[derive(Debug)]
 struct SessionContext {
     /// The SMF's endpoint.
-    cp: FSeid,
-    /// The SMF whose association it belongs to.
-    smf: IpAddr,
+    cp_seid: u64,
+    /// The SMF whose association it belongs to, and where its endpoint is.
+    cp: Arc<CpEnd>,
     /// The data network of the session's DNN, if it is one of ours.
     network: Option<u16>,
-    /// That its rules look for.
-    applications: Box<[ApplicationId]>,
-    /// The seconds of the inactivity timer, if there is one.
-    inactivity: Option<NonZeroU32>,
-    inactivity_deadline: Option<Instant>,
     /// An error indication was reported and is not yet answered: until then there is no other report of one.
     error_reported: bool,
+    /// The seconds of the inactivity timer, if there is one.
+    inactivity: Option<NonZeroU32>,
     rules: PackedRules,
     /// Of [`Core::shared_rules`].
     shared: Use,
     urrs: Urrs,
     published: Arc<Session>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few sessions have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// That the session's rules look for.
+    applications: Box<[ApplicationId]>,
+    inactivity_deadline: Option<Instant>,
 }
 
 impl SessionContext {
     /// Our endpoint.
     fn seid(&self) -> u64 {
         self.published.seid
+    }
+
+    /// The applications that the session's rules look for.
+    fn applications(&self) -> &[ApplicationId] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.applications)
+    }
+
+    /// Sets them; those before.
+    fn replace_applications(&mut self, applications: Box<[ApplicationId]>) -> Box<[ApplicationId]> {
+        if applications.is_empty() && self.rare.is_none() {
+            return applications;
+        }
+        std::mem::replace(&mut self.rare.get_or_insert_default().applications, applications)
+    }
+
+    fn inactivity_deadline(&self) -> Option<Instant> {
+        self.rare.as_ref().and_then(|rare| rare.inactivity_deadline)
+    }
+
+    fn set_inactivity_deadline(&mut self, deadline: Option<Instant>) {
+        if deadline.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().inactivity_deadline = deadline;
+        }
     }
 }
 
@@ -327,13 +357,13 @@ impl Core {
 
     /// The SMF's endpoint of the session that a request is about.
     fn cp_seid(&self, request: &Request) -> Option<u64> {
-        self.session_of(request).map(|session| session.cp.seid)
+        self.session_of(request).map(|session| session.cp_seid)
     }
 
     /// The session of a request, if it belongs to the SMF that asks.
     fn session_of(&self, request: &Request) -> Option<&SessionContext> {
         let session = self.sessions.get(request.seid?)?;
-        (session.smf == request.from.ip()).then_some(session)
+        (session.cp.smf == request.from.ip()).then_some(session)
     }
 
     fn path(&mut self, command: Command) {
@@ -350,16 +380,16 @@ impl Core {
             for quota in [false, true] {
                 self.unreported.remove(&(seid, urr.rule.urr_id, quota));
             }
-            if let Some(at) = urr.deadline {
+            if let Some(at) = urr.deadline() {
                 self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
             }
         }
-        if let Some(at) = session.inactivity_deadline {
+        if let Some(at) = session.inactivity_deadline() {
             self.deadlines.remove(&(at, Due::Inactivity(seid)));
         }
         self.shared_rules.give_back(std::mem::take(&mut session.shared));
         std::mem::take(&mut session.rules).give_back(&mut self.templates);
-        for id in &session.applications {
+        for id in session.applications() {
             self.by_application.remove(&(id.clone(), seid));
         }
         self.counts.deleted += 1;
@@ -368,8 +398,12 @@ impl Core {
     }
 
     fn remove_sessions_of(&mut self, smf: IpAddr, why: &str) {
-        let seids: Vec<u64> =
-            self.sessions.values().filter(|session| session.smf == smf).map(SessionContext::seid).collect();
+        let seids: Vec<u64> = self
+            .sessions
+            .values()
+            .filter(|session| session.cp.smf == smf)
+            .map(SessionContext::seid)
+            .collect();
         if !seids.is_empty() {
             tracing::warn!(%smf, sessions = seids.len(), why, "PFCP sessions removed");
         }
@@ -419,10 +453,10 @@ impl Core {
 
     fn set_inactivity(&mut self, seid: u64, deadline: Option<Instant>) {
         let Some(session) = self.sessions.get_mut(seid) else { return };
-        if let Some(before) = session.inactivity_deadline {
+        if let Some(before) = session.inactivity_deadline() {
             self.deadlines.remove(&(before, Due::Inactivity(seid)));
         }
-        session.inactivity_deadline = deadline;
+        session.set_inactivity_deadline(deadline);
         if let Some(at) = deadline {
             self.deadlines.insert((at, Due::Inactivity(seid)));
         }
@@ -432,11 +466,11 @@ impl Core {
         let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
-        if let Some(before) = urr.deadline {
+        if let Some(before) = urr.deadline() {
             self.deadlines.remove(&(before, Due::Urr(seid, urr_id)));
         }
-        urr.deadline = urr.next_deadline();
-        if let Some(at) = urr.deadline {
+        urr.set_deadline(urr.next_deadline());
+        if let Some(at) = urr.deadline() {
             self.deadlines.insert((at, Due::Urr(seid, urr_id)));
         }
     }

@@ -48,15 +48,15 @@ impl Core {
         &mut self,
         now: Instant,
         request: &Request,
-        body: SessionModificationRequest,
+        mut body: SessionModificationRequest,
     ) {
         let Some(session) = self.session_of(request) else {
             let refusal = Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
             return self.refuse(now, request, 0, &refusal);
         };
         let seid = session.seid();
-        let cp_seid = body.cp_f_seid.map_or(session.cp.seid, |f_seid| f_seid.seid);
-        match self.modify(now, seid, &body) {
+        let cp_seid = body.cp_f_seid.map_or(session.cp_seid, |f_seid| f_seid.seid);
+        match self.modify(now, seid, &mut body) {
             Ok(response) => {
                 let response = self.with_load(now, request.from.ip(), response.into());
                 self.node.respond(now, request, Some(cp_seid), response);
@@ -72,16 +72,16 @@ impl Core {
         &mut self,
         now: Instant,
         seid: u64,
-        body: &SessionModificationRequest,
+        body: &mut SessionModificationRequest,
     ) -> Result<SessionModificationResponse, Refusal> {
         let gone = || Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
         let address = self.config.n3_advertised();
         let session = self.sessions.get(seid).ok_or_else(gone)?;
-        let mut rules = session.rules.unpack(&self.templates)?;
-        let mut effects = rules.modify(body)?;
         let created = body.create_pdr.iter().map(|pdr| (pdr.pdr_id, &pdr.pdi));
         let updated = body.update_pdr.iter().filter_map(|pdr| Some((pdr.pdr_id, pdr.pdi.as_ref()?)));
         self.known.check(created.chain(updated))?;
+        let mut rules = session.rules.unpack(&self.templates)?;
+        let mut effects = rules.modify(body)?;
         session.rules.check_room(&rules, &self.templates)?;
         let created = rules.allocate(Named::Of(&session.published.teids), address, &mut self.teids)?;
         let mut around = around(&self.config, &self.known, session);
@@ -130,9 +130,9 @@ impl Core {
         }
         let Some(session) = self.sessions.get_mut(seid) else { return Vec::new() };
         let mut reports = Vec::new();
-        for mut urr in session.urrs.take_others(&rules.urrs) {
-            reports.push(urr.report(now, UsageReportTrigger::TERMR));
-            if let Some(at) = urr.deadline {
+        for urr in session.urrs.take_others(&rules.urrs) {
+            reports.push(urr.last_report(now));
+            if let Some(at) = urr.deadline() {
                 self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
             }
         }

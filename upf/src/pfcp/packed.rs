@@ -20,6 +20,9 @@ pub(crate) const OCTETS_MAX: usize = 512 << 10;
 /// A request is one datagram: it adds no more octets than these.
 const ADDED_MAX: usize = 64 << 10;
 
+/// Of a piece of rules.
+const LENGTH_OCTETS: usize = size_of::<u32>();
+
 /// Rules that any number of sessions have.
 #[derive(Debug)]
 pub(crate) struct Template {
@@ -91,22 +94,24 @@ impl PackedRules {
 /// The rules as the IEs that create them, in pieces of which each is as long as it says first; and the URRs, which
 /// are in the first piece. Nearly all sessions have one.
 fn write(rules: RuleSet) -> (Vec<u8>, Vec<CreateUrr>) {
-    let mut pdrs: Vec<CreatePdr> = rules.pdrs.into_values().collect();
+    let mut pdrs = rules.pdrs.into_vec();
     let more = pdrs.split_off(pdrs.len().min(IE_REPEATS_MAX));
-    let mut octets = Vec::new();
+    let mut octets = Vec::with_capacity(512);
     let mut piece = |request: SessionModificationRequest| {
         let message = Message::from(request);
-        let ies = message.to_ies();
-        octets.extend((ies.len() as u32).to_be_bytes());
-        octets.extend(ies);
+        let begin = octets.len();
+        octets.extend([0; LENGTH_OCTETS]);
+        message.append_ies(&mut octets);
+        let length = (octets.len() - begin - LENGTH_OCTETS) as u32;
+        octets[begin..begin + LENGTH_OCTETS].copy_from_slice(&length.to_be_bytes());
         message
     };
     let first = piece(SessionModificationRequest {
         create_pdr: pdrs,
-        create_far: rules.fars.into_values().collect(),
-        create_qer: rules.qers.into_values().collect(),
-        create_urr: rules.urrs.into_values().collect(),
-        create_bar: rules.bars.into_values().collect(),
+        create_far: rules.fars.into_vec(),
+        create_qer: rules.qers.into_vec(),
+        create_urr: rules.urrs.into_vec(),
+        create_bar: rules.bars.into_vec(),
         ..Default::default()
     });
     for pdrs in more.chunks(IE_REPEATS_MAX) {
@@ -130,11 +135,11 @@ fn read(octets: &[u8]) -> Result<RuleSet, Refusal> {
         rest = behind;
         let request = Message::from_ies(MessageType::SessionModificationRequest, ies);
         let Ok(Message::SessionModificationRequest(request)) = request else { return Err(unreadable()) };
-        rules.pdrs.extend(request.create_pdr.into_iter().map(|rule| (rule.pdr_id, rule)));
-        rules.fars.extend(request.create_far.into_iter().map(|rule| (rule.far_id, rule)));
-        rules.qers.extend(request.create_qer.into_iter().map(|rule| (rule.qer_id, rule)));
-        rules.urrs.extend(request.create_urr.into_iter().map(|rule| (rule.urr_id, rule)));
-        rules.bars.extend(request.create_bar.into_iter().map(|rule| (rule.bar_id, rule)));
+        rules.pdrs.add(request.create_pdr, usize::MAX).map_err(|_| unreadable())?;
+        rules.fars.add(request.create_far, usize::MAX).map_err(|_| unreadable())?;
+        rules.qers.add(request.create_qer, usize::MAX).map_err(|_| unreadable())?;
+        rules.urrs.add(request.create_urr, usize::MAX).map_err(|_| unreadable())?;
+        rules.bars.add(request.create_bar, usize::MAX).map_err(|_| unreadable())?;
     }
     Ok(rules)
 }
@@ -142,7 +147,7 @@ fn read(octets: &[u8]) -> Result<RuleSet, Refusal> {
 /// Replaces the numbers that differ from session to session, always in the same order.
 fn replace_own(rules: &mut RuleSet, replace: impl FnMut(&mut u32)) {
     let mut own = Own { replace, left: OWN_PLACES_MAX };
-    for pdr in rules.pdrs.values_mut() {
+    for pdr in rules.pdrs.iter_mut() {
         if let Some(FTeid::Assigned { teid, .. }) = &mut pdr.pdi.f_teid {
             own.number(teid);
         }
@@ -151,7 +156,7 @@ fn replace_own(rules: &mut RuleSet, replace: impl FnMut(&mut u32)) {
             own.ipv6(&mut ue.ipv6);
         }
     }
-    for far in rules.fars.values_mut() {
+    for far in rules.fars.iter_mut() {
         let parameters = far.forwarding_parameters.as_mut();
         let Some(header) = parameters.and_then(|to| to.outer_header_creation.as_mut()) else { continue };
         header.teid.iter_mut().for_each(|teid| own.number(teid));

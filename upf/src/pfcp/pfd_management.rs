@@ -66,11 +66,11 @@ impl Core {
     /// A session's rules look for these applications from now on.
     pub(super) fn set_applications(&mut self, seid: u64, applications: Box<[ApplicationId]>) {
         let Some(session) = self.sessions.get_mut(seid) else { return };
-        let before = std::mem::replace(&mut session.applications, applications);
+        let before = session.replace_applications(applications);
         for id in before {
             self.by_application.remove(&(id, seid));
         }
-        for id in &session.applications {
+        for id in session.applications() {
             self.by_application.insert((id.clone(), seid));
         }
     }

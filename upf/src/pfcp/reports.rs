@@ -1,6 +1,6 @@
 //! PFCP session reports: TS 29.244 §6.3.5 (usage, downlink data, error indication, inactivity).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tern_n4::{SendError, Token};
 use tern_pfcp::*;
@@ -81,17 +81,17 @@ impl Core {
         let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
-        if urr.deadline != Some(at) {
+        if urr.deadline() != Some(at) {
             return;
         }
         if !has_room {
             let again = now + ROOM_PAUSE;
-            urr.deadline = Some(again);
+            urr.set_deadline(Some(again));
             self.deadlines.insert((again, Due::Urr(seid, urr_id)));
             return;
         }
         let trigger = urr.time_trigger(now);
-        urr.deadline = None;
+        urr.set_deadline(None);
         if trigger == UsageReportTrigger::default() {
             self.set_urr_deadline(seid, urr_id);
         } else {
@@ -148,11 +148,11 @@ impl Core {
     /// The timer restarts at the last packet; a report is made when there was none since.
     pub(super) fn on_inactivity_deadline(&mut self, now: Instant, at: Instant, seid: u64) {
         let Some(session) = self.sessions.get_mut(seid) else { return };
-        let (Some(after), true) = (session.inactivity, session.inactivity_deadline == Some(at)) else {
+        let (Some(after), true) = (session.inactivity, session.inactivity_deadline() == Some(at)) else {
             return;
         };
         let after = inactivity_time(after);
-        session.inactivity_deadline = None;
+        session.set_inactivity_deadline(None);
         let last = self.path_origin + Duration::from_nanos(session.published.state.last_packet_ns());
         if last + after > now {
             self.set_inactivity(seid, Some(last + after));
@@ -198,13 +198,8 @@ impl Core {
         }
         let Some(session) = self.sessions.get(seid) else { return false };
         let is_error = report.error_indication_report.is_some();
-        let address = match (session.cp.ipv4, session.cp.ipv6) {
-            (Some(address), _) => IpAddr::V4(address),
-            (None, Some(address)) => IpAddr::V6(address),
-            (None, None) => session.smf,
-        };
-        let (cp_seid, smf) = (session.cp.seid, session.smf);
-        let to = SocketAddr::new(address, self.config.n4.port);
+        let (cp_seid, smf) = (session.cp_seid, session.cp.smf);
+        let to = SocketAddr::new(session.cp.address(), self.config.n4.port);
         let report = self.with_load(now, smf, report.into());
         match self.node.send_request(now, to, Some(cp_seid), report) {
             Ok(token) => {
@@ -228,11 +223,11 @@ fn application_of(
     known: &Known,
     templates: &Interner<Template>,
 ) -> Option<ApplicationDetectionInformation> {
-    if session.applications.is_empty() {
+    if session.applications().is_empty() {
         return None;
     }
     let rules = session.rules.unpack(templates).ok()?;
-    let measured = rules.pdrs.values().filter(|pdr| pdr.urr_ids.contains(&urr_id));
+    let measured = rules.pdrs.iter().filter(|pdr| pdr.urr_ids.contains(&urr_id));
     let application_id = measured.into_iter().find_map(|pdr| {
         let mut predefined = pdr.activate_predefined_rules.iter().filter_map(|name| known.predefined(name));
         pdr.pdi.application_id.clone().or_else(|| predefined.find_map(|rule| rule.application.clone()))

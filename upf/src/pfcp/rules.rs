@@ -1,11 +1,12 @@
 //! A session's rules as N4 gives them, and how requests change them.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use smallvec::SmallVec;
 use tern_pfcp::*;
 
 use super::known::PREDEFINED_BIT;
+use super::ordered::{Ordered, Rule, Unfit};
 use super::teid::Teids;
 use super::urr;
 
@@ -42,11 +43,11 @@ impl Refusal {
 /// All rules of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuleSet {
-    pub(crate) pdrs: BTreeMap<PdrId, CreatePdr>,
-    pub(crate) fars: BTreeMap<FarId, CreateFar>,
-    pub(crate) qers: BTreeMap<QerId, CreateQer>,
-    pub(crate) urrs: BTreeMap<UrrId, CreateUrr>,
-    pub(crate) bars: BTreeMap<BarId, CreateBar>,
+    pub(crate) pdrs: Ordered<CreatePdr>,
+    pub(crate) fars: Ordered<CreateFar>,
+    pub(crate) qers: Ordered<CreateQer>,
+    pub(crate) urrs: Ordered<CreateUrr>,
+    pub(crate) bars: Ordered<CreateBar>,
 }
 
 /// What a request brought about besides the rules.
@@ -58,29 +59,30 @@ pub(crate) struct Effects {
     pub(crate) end_markers: Vec<(u32, Ipv4Addr)>,
 }
 
-fn insert<K: Ord + Copy, V>(
-    map: &mut BTreeMap<K, V>,
-    id: K,
-    rule: V,
-    failed: FailedRuleId,
+fn add<R: Rule>(
+    rules: &mut Ordered<R>,
+    new: Vec<R>,
+    max: usize,
+    failed: impl Fn(R::Id) -> FailedRuleId,
     ie: u16,
 ) -> Result<(), Refusal> {
-    let max = if matches!(failed, FailedRuleId::Pdr(_)) { PDRS_MAX } else { OTHERS_MAX };
-    if map.len() >= max {
-        let refusal = Refusal::rule(failed, ie, "too many rules in one session");
-        return Err(Refusal { cause: Cause::NO_RESOURCES_AVAILABLE, ..refusal });
-    }
-    match map.insert(id, rule) {
-        None => Ok(()),
-        Some(_) => Err(Refusal::rule(failed, ie, "the rule exists already")),
-    }
+    rules.add(new, max).map_err(|unfit| match unfit {
+        Unfit::TooMany(id) => {
+            let refusal = Refusal::rule(failed(id), ie, "too many rules in one session");
+            Refusal { cause: Cause::NO_RESOURCES_AVAILABLE, ..refusal }
+        }
+        Unfit::Exists(id) => Refusal::rule(failed(id), ie, "the rule exists already"),
+    })
 }
 
-fn remove<K: Ord, V>(map: &mut BTreeMap<K, V>, id: &K, failed: FailedRuleId, ie: u16) -> Result<(), Refusal> {
-    match map.remove(id) {
-        Some(_) => Ok(()),
-        None => Err(Refusal::rule(failed, ie, "the rule to remove does not exist")),
-    }
+fn remove<R: Rule>(
+    rules: &mut Ordered<R>,
+    ids: impl Iterator<Item = R::Id>,
+    failed: impl Fn(R::Id) -> FailedRuleId,
+    ie: u16,
+) -> Result<(), Refusal> {
+    let no_such = |id| Refusal::rule(failed(id), ie, "the rule to remove does not exist");
+    rules.remove(ids).map_err(no_such)
 }
 
 const NO_SUCH_RULE: &str = "the rule to change does not exist";
@@ -99,30 +101,25 @@ impl RuleSet {
         Ok(rules)
     }
 
-    /// Changes the rules: removals, creations, updates. On an error they are half changed: work
-    /// on a copy.
-    pub(crate) fn modify(&mut self, request: &SessionModificationRequest) -> Result<Effects, Refusal> {
-        for rule in &request.remove_pdr {
-            remove(&mut self.pdrs, &rule.pdr_id, FailedRuleId::Pdr(rule.pdr_id), 15)?;
-        }
-        for rule in &request.remove_far {
-            remove(&mut self.fars, &rule.far_id, FailedRuleId::Far(rule.far_id), 16)?;
-        }
-        for rule in &request.remove_urr {
-            remove(&mut self.urrs, &rule.urr_id, FailedRuleId::Urr(rule.urr_id), 17)?;
-        }
-        for rule in &request.remove_qer {
-            remove(&mut self.qers, &rule.qer_id, FailedRuleId::Qer(rule.qer_id), 18)?;
-        }
-        for rule in &request.remove_bar {
-            remove(&mut self.bars, &rule.bar_id, FailedRuleId::Bar(rule.bar_id), 87)?;
-        }
+    /// Changes the rules: removals, creations, for which the rules are taken out of the request, updates. On an
+    /// error they are half changed: work on a copy.
+    pub(crate) fn modify(&mut self, request: &mut SessionModificationRequest) -> Result<Effects, Refusal> {
+        let gone = request.remove_pdr.iter().map(|rule| rule.pdr_id);
+        remove(&mut self.pdrs, gone, FailedRuleId::Pdr, 15)?;
+        let gone = request.remove_far.iter().map(|rule| rule.far_id);
+        remove(&mut self.fars, gone, FailedRuleId::Far, 16)?;
+        let gone = request.remove_urr.iter().map(|rule| rule.urr_id);
+        remove(&mut self.urrs, gone, FailedRuleId::Urr, 17)?;
+        let gone = request.remove_qer.iter().map(|rule| rule.qer_id);
+        remove(&mut self.qers, gone, FailedRuleId::Qer, 18)?;
+        let gone = request.remove_bar.iter().map(|rule| rule.bar_id);
+        remove(&mut self.bars, gone, FailedRuleId::Bar, 87)?;
         self.create(
-            request.create_pdr.clone(),
-            request.create_far.clone(),
-            request.create_qer.clone(),
-            request.create_urr.clone(),
-            request.create_bar.clone(),
+            std::mem::take(&mut request.create_pdr),
+            std::mem::take(&mut request.create_far),
+            std::mem::take(&mut request.create_qer),
+            std::mem::take(&mut request.create_urr),
+            std::mem::take(&mut request.create_bar),
         )?;
         let mut effects = Effects::default();
         for update in &request.update_pdr {
@@ -139,7 +136,7 @@ impl RuleSet {
         }
         for update in &request.update_bar {
             let failed = FailedRuleId::Bar(update.bar_id);
-            let bar = self.bars.get_mut(&update.bar_id).ok_or(Refusal::rule(failed, 86, NO_SUCH_RULE))?;
+            let bar = self.bars.get_mut(update.bar_id).ok_or(Refusal::rule(failed, 86, NO_SUCH_RULE))?;
             replace(&mut bar.downlink_data_notification_delay, &update.downlink_data_notification_delay);
             replace(&mut bar.suggested_buffering_packets_count, &update.suggested_buffering_packets_count);
         }
@@ -154,36 +151,21 @@ impl RuleSet {
         urrs: Vec<CreateUrr>,
         bars: Vec<CreateBar>,
     ) -> Result<(), Refusal> {
-        for rule in pdrs {
-            let id = rule.pdr_id;
-            insert(&mut self.pdrs, id, rule, FailedRuleId::Pdr(id), 1)?;
+        add(&mut self.pdrs, pdrs, PDRS_MAX, FailedRuleId::Pdr, 1)?;
+        add(&mut self.fars, fars, OTHERS_MAX, FailedRuleId::Far, 3)?;
+        if let Some(rule) = qers.iter().find(|rule| rule.qer_id.0 & PREDEFINED_BIT != 0) {
+            let failed = FailedRuleId::Qer(rule.qer_id);
+            return Err(Refusal::rule(failed, 109, "the ID is one of a predefined rule"));
         }
-        for rule in fars {
-            let id = rule.far_id;
-            insert(&mut self.fars, id, rule, FailedRuleId::Far(id), 3)?;
-        }
-        for rule in qers {
-            let id = rule.qer_id;
-            if id.0 & PREDEFINED_BIT != 0 {
-                return Err(Refusal::rule(FailedRuleId::Qer(id), 109, "the ID is one of a predefined rule"));
-            }
-            insert(&mut self.qers, id, rule, FailedRuleId::Qer(id), 7)?;
-        }
-        for rule in urrs {
-            let id = rule.urr_id;
-            urr::check(&rule)?;
-            insert(&mut self.urrs, id, rule, FailedRuleId::Urr(id), 6)?;
-        }
-        for rule in bars {
-            let id = rule.bar_id;
-            insert(&mut self.bars, id, rule, FailedRuleId::Bar(id), 85)?;
-        }
-        Ok(())
+        add(&mut self.qers, qers, OTHERS_MAX, FailedRuleId::Qer, 7)?;
+        urrs.iter().try_for_each(urr::check)?;
+        add(&mut self.urrs, urrs, OTHERS_MAX, FailedRuleId::Urr, 6)?;
+        add(&mut self.bars, bars, OTHERS_MAX, FailedRuleId::Bar, 85)
     }
 
     fn update_pdr(&mut self, update: &UpdatePdr) -> Result<(), Refusal> {
         let failed = FailedRuleId::Pdr(update.pdr_id);
-        let pdr = self.pdrs.get_mut(&update.pdr_id).ok_or(Refusal::rule(failed, 9, NO_SUCH_RULE))?;
+        let pdr = self.pdrs.get_mut(update.pdr_id).ok_or(Refusal::rule(failed, 9, NO_SUCH_RULE))?;
         replace(&mut pdr.outer_header_removal, &update.outer_header_removal);
         replace(&mut pdr.far_id, &update.far_id);
         if let Some(precedence) = update.precedence {
@@ -210,7 +192,7 @@ impl RuleSet {
     /// The old tunnel, if it gets an End Marker.
     fn update_far(&mut self, update: &UpdateFar) -> Result<Option<(u32, Ipv4Addr)>, Refusal> {
         let failed = FailedRuleId::Far(update.far_id);
-        let far = self.fars.get_mut(&update.far_id).ok_or(Refusal::rule(failed, 10, NO_SUCH_RULE))?;
+        let far = self.fars.get_mut(update.far_id).ok_or(Refusal::rule(failed, 10, NO_SUCH_RULE))?;
         if let Some(action) = update.apply_action {
             far.apply_action = action;
         }
@@ -233,7 +215,7 @@ impl RuleSet {
 
     fn update_qer(&mut self, update: &UpdateQer) -> Result<(), Refusal> {
         let failed = FailedRuleId::Qer(update.qer_id);
-        let qer = self.qers.get_mut(&update.qer_id).ok_or(Refusal::rule(failed, 14, NO_SUCH_RULE))?;
+        let qer = self.qers.get_mut(update.qer_id).ok_or(Refusal::rule(failed, 14, NO_SUCH_RULE))?;
         if let Some(gates) = update.gate_status {
             qer.gate_status = gates;
         }
@@ -249,7 +231,7 @@ impl RuleSet {
 
     fn update_urr(&mut self, update: &UpdateUrr) -> Result<(), Refusal> {
         let failed = FailedRuleId::Urr(update.urr_id);
-        let urr = self.urrs.get_mut(&update.urr_id).ok_or(Refusal::rule(failed, 13, NO_SUCH_RULE))?;
+        let urr = self.urrs.get_mut(update.urr_id).ok_or(Refusal::rule(failed, 13, NO_SUCH_RULE))?;
         if let Some(method) = update.measurement_method {
             urr.measurement_method = method;
         }
@@ -281,7 +263,7 @@ impl RuleSet {
     ) -> Result<Vec<CreatedPdr>, Refusal> {
         let mut created = Vec::new();
         let mut taken = Taken::default();
-        let result = self.pdrs.values_mut().try_for_each(|pdr| {
+        let result = self.pdrs.iter_mut().try_for_each(|pdr| {
             let teid = choose(pdr, named, address, &mut taken, teids)?;
             if let Some(teid) = teid {
                 let f_teid = Some(FTeid::assigned_v4(teid, address));
@@ -301,7 +283,7 @@ impl RuleSet {
 
     /// Local TEIDs in use, some of them more than once.
     pub(crate) fn teids(&self) -> impl Iterator<Item = u32> {
-        self.pdrs.values().filter_map(|pdr| match pdr.pdi.f_teid {
+        self.pdrs.iter().filter_map(|pdr| match pdr.pdi.f_teid {
             Some(FTeid::Assigned { teid, .. }) => Some(teid),
             _ => None,
         })
@@ -321,7 +303,7 @@ pub(crate) enum Named<'a> {
 /// TEIDs that one request has got.
 #[derive(Debug, Default)]
 struct Taken {
-    by_choose_id: BTreeMap<u8, u32>,
+    by_choose_id: SmallVec<[(u8, u32); 2]>,
     restored: Vec<u32>,
 }
 
@@ -340,13 +322,14 @@ fn choose(
             Err(Refusal::rule(failed, 21, "only IPv4 F-TEIDs can be allocated"))
         }
         (Some(FTeid::Choose { choose_id, .. }), _) => {
-            if let Some(teid) = choose_id.and_then(|id| taken.by_choose_id.get(&id)) {
+            let known = taken.by_choose_id.iter().find(|(id, _)| Some(*id) == choose_id);
+            if let Some((_, teid)) = known {
                 return Ok(Some(*teid));
             }
             let exhausted = Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "no free TEID");
             let teid = teids.allocate().ok_or(exhausted)?;
             if let Some(id) = choose_id {
-                taken.by_choose_id.insert(id, teid);
+                taken.by_choose_id.push((id, teid));
             }
             Ok(Some(teid))
         }

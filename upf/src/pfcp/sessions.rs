@@ -1,8 +1,11 @@
 //! All sessions of the control side, and what leads to them.
 
-use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use tern_pfcp::FSeid;
 use tern_types::Random;
 
@@ -12,6 +15,27 @@ use crate::path::{Session, slot_of};
 
 /// Slots that are allocated together.
 const PIECE: usize = 256;
+
+/// Where the SMF's ends of sessions are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CpEnd {
+    /// The SMF whose association they belong to.
+    pub(crate) smf: IpAddr,
+    ipv4: Option<Ipv4Addr>,
+    ipv6: Option<Ipv6Addr>,
+}
+
+impl CpEnd {
+    /// Of this endpoint.
+    pub(crate) fn new(smf: IpAddr, f_seid: &FSeid) -> Self {
+        Self { smf, ipv4: f_seid.ipv4, ipv6: f_seid.ipv6 }
+    }
+
+    /// Where requests about the sessions go.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.ipv4.map(IpAddr::V4).or(self.ipv6.map(IpAddr::V6)).unwrap_or(self.smf)
+    }
+}
 
 /// Sessions in slots, which are the lower halves of their SEIDs; the upper halves are drawn at random, so that
 /// nobody who has not seen a SEID can guess it, and none comes again soon.
@@ -26,6 +50,8 @@ pub(crate) struct Sessions {
     /// By a hash of a remote tunnel, which SMFs choose, too.
     by_tunnel: Index,
     hasher: RandomState,
+    /// Of all sessions, each once: there are few.
+    cp_ends: BTreeSet<Arc<CpEnd>>,
 }
 
 impl Sessions {
@@ -33,9 +59,9 @@ impl Sessions {
         self.len
     }
 
-    /// Keys that lead to sessions.
+    /// Keys that lead to sessions, and where the SMFs' ends are.
     pub(crate) fn indexed(&self) -> usize {
-        self.by_cp.len() + self.by_tunnel.len()
+        self.by_cp.len() + self.by_tunnel.len() + self.cp_ends.len()
     }
 
     /// The SEID of the next session.
@@ -99,14 +125,28 @@ impl Sessions {
         self.by_tunnel.find(tag, |slot| self.sends_into(slot, (peer, teid))).and_then(|slot| self.at(slot))
     }
 
-    /// The SMF's endpoint of this session leads to it no longer.
+    /// This place, as all sessions have it whose ends are there.
+    pub(crate) fn cp_end(&mut self, end: CpEnd) -> Arc<CpEnd> {
+        if let Some(known) = self.cp_ends.get(&end) {
+            return known.clone();
+        }
+        let end = Arc::new(end);
+        self.cp_ends.insert(end.clone());
+        end
+    }
+
+    /// The SMF's endpoint of this session, which is out, leads to it no longer.
     fn forget_cp(&mut self, session: &SessionContext) {
-        let tag = self.tag(&(session.smf, session.cp.seid));
+        let tag = self.tag(&(session.cp.smf, session.cp_seid));
         self.by_cp.remove(tag, slot_of(session.seid()));
+        // The session's own and ours.
+        if Arc::strong_count(&session.cp) <= 2 {
+            self.cp_ends.remove(&session.cp);
+        }
     }
 
     fn set_cp(&mut self, session: &SessionContext, slot: u32) {
-        let (smf, cp_seid) = (session.smf, session.cp.seid);
+        let (smf, cp_seid) = (session.cp.smf, session.cp_seid);
         let tag = self.tag(&(smf, cp_seid));
         let mut index = std::mem::take(&mut self.by_cp);
         index.set(tag, slot, |other| self.is_of_cp(other, smf, cp_seid));
@@ -134,7 +174,8 @@ impl Sessions {
         let slot = slot_of(seid);
         let Some(mut session) = slot_mut(&mut self.slots, slot).and_then(Option::take) else { return };
         self.forget_cp(&session);
-        session.cp = cp;
+        session.cp_seid = cp.seid;
+        session.cp = self.cp_end(CpEnd::new(session.cp.smf, &cp));
         self.set_cp(&session, slot);
         if let Some(place) = slot_mut(&mut self.slots, slot) {
             *place = Some(session);
@@ -146,7 +187,7 @@ impl Sessions {
     }
 
     fn is_of_cp(&self, slot: u32, smf: IpAddr, cp_seid: u64) -> bool {
-        self.at(slot).is_some_and(|session| (session.smf, session.cp.seid) == (smf, cp_seid))
+        self.at(slot).is_some_and(|session| (session.cp.smf, session.cp_seid) == (smf, cp_seid))
     }
 
     fn sends_into(&self, slot: u32, tunnel: (Ipv4Addr, u32)) -> bool {

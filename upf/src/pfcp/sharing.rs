@@ -249,9 +249,11 @@ fn rule_set(sketches: &[Sketch], numbers: &Numbers) -> RuleSet {
             ..Default::default()
         };
         let precedence = Precedence(sketch.precedence);
-        (PdrId(id), CreatePdr { pdr_id: PdrId(id), precedence, pdi, ..Default::default() })
+        CreatePdr { pdr_id: PdrId(id), precedence, pdi, ..Default::default() }
     });
-    RuleSet { pdrs: pdrs.collect(), ..RuleSet::default() }
+    let mut rules = RuleSet::default();
+    rules.pdrs.add(pdrs.collect(), usize::MAX).expect("no ID is there twice");
+    rules
 }
 
 /// Each rule in full, in a list.

@@ -1,14 +1,15 @@
 //! Allocation of local TEIDs, which the UPF alone does: TS 29.244 §5.5.3.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
 use tern_pfcp::{CreatedPdr, FTeid};
 use tern_types::Random;
 
 /// TEIDs in use. They are drawn at random: nobody who has not seen one can guess it.
 #[derive(Debug)]
 pub(crate) struct Teids {
-    used: BTreeSet<u32>,
+    used: HashSet<u32, RandomState>,
     random: Random,
 }
 
@@ -17,7 +18,7 @@ const DRAWS_MAX: usize = 64;
 
 impl Teids {
     pub(crate) fn new(random: Random) -> Self {
-        Self { used: BTreeSet::new(), random }
+        Self { used: HashSet::default(), random }
     }
 
     /// A TEID that is not 0 and not in use.

@@ -1,5 +1,7 @@
 //! N4 procedures, against an SMF's end of `tern-n4`.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
 use proptest::prelude::*;
 use tern_pfcp::*;
 use tern_types::Duration;
@@ -11,6 +13,9 @@ use crate::testing::*;
 
 const TO_N6: Verdict = Verdict::ToNetwork(0);
 const TO_GNB: Verdict = Verdict::ToAccess(GNB);
+/// Where [`move_to`] moves.
+const TO_SECOND_GNB: Verdict =
+    Verdict::ToAccess(SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), tern_gtpu::PORT));
 
 fn move_to(teid: u32, flags: Option<PfcpSmReqFlags>) -> SessionModificationRequest {
     let header = OuterHeaderCreation::gtpu_v4(teid, [198, 51, 100, 2].into());
@@ -222,6 +227,41 @@ fn when_rules_come_and_go_then_the_data_path_follows() {
     };
     assert_eq!(bench.modify(seid, request).cause, Cause::REQUEST_ACCEPTED);
     assert_eq!(bench.downlink(&packet).0, TO_GNB);
+}
+
+#[test]
+fn when_a_session_gives_up_a_tunnel_or_an_address_then_its_packets_find_nothing() {
+    let mut bench = Bench::new();
+    let mut request = establishment();
+    let mut other = uplink_pdr(3, 200, 1);
+    other.pdi.f_teid = Some(FTeid::default());
+    request.create_pdr.push(other);
+    let response = bench.establish(request);
+    let seid = response.up_f_seid.expect("F-SEID").seid;
+    let [teid, second] = [0, 1].map(|at: usize| match response.created_pdr[at].f_teid {
+        Some(FTeid::Assigned { teid, .. }) => teid,
+        other => panic!("{other:?}"),
+    });
+    let up = |bench: &mut Bench, teid, ue| bench.uplink(&gtpu(teid, Some(9), &udp(ue, SERVER, (1, 2), 60))).0;
+    let down = |bench: &mut Bench, ue| bench.downlink(&udp(SERVER, ue, (2, 1), 60)).0;
+    assert_eq!([up(&mut bench, teid, UE), up(&mut bench, second, UE)], [TO_N6, TO_N6]);
+    // What changes nothing of that leaves it.
+    bench.modify(seid, move_to(0x77, None));
+    assert_eq!([up(&mut bench, second, UE), down(&mut bench, UE)], [TO_N6, TO_SECOND_GNB]);
+    let remove_pdr = vec![RemovePdr { pdr_id: PdrId(3), ..Default::default() }];
+    bench.modify(seid, SessionModificationRequest { remove_pdr, ..Default::default() });
+    assert_eq!(up(&mut bench, teid, UE), TO_N6);
+    // Its peer is told.
+    assert_eq!(up(&mut bench, second, UE), TO_GNB);
+    let moved = Ipv4Addr::new(10, 45, 99, 99);
+    let update = |mut pdr: CreatePdr| {
+        pdr.pdi.ue_ip_addresses[0].ipv4 = Some(moved);
+        UpdatePdr { pdr_id: pdr.pdr_id, pdi: Some(pdr.pdi), ..Default::default() }
+    };
+    let update_pdr = vec![update(uplink_pdr(1, 100, 1)), update(downlink_pdr(2, 100, 2))];
+    bench.modify(seid, SessionModificationRequest { update_pdr, ..Default::default() });
+    assert_eq!([up(&mut bench, teid, moved), down(&mut bench, moved)], [TO_N6, TO_SECOND_GNB]);
+    assert!(matches!(down(&mut bench, UE), Verdict::Drop(_)));
 }
 
 #[test]

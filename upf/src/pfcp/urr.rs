@@ -1,6 +1,5 @@
 //! A usage reporting rule at work: TS 29.244 §5.2.2.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -8,19 +7,27 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant};
 
 use super::ntp_seconds;
+use super::ordered::Ordered;
 use super::rules::Refusal;
 use crate::path::{Limits, Measured, Usage};
 
-/// The state of one URR.
+/// The state of one URR. There are millions: what most do not need is elsewhere.
 #[derive(Debug)]
 pub(crate) struct Urr {
     pub(crate) rule: Arc<CreateUrr>,
     pub(crate) usage: Arc<Usage>,
-    /// Counts at the last report.
-    reported: [u64; 4],
     /// When the measurement that is going on began.
     since: Instant,
     sequence: u32,
+    /// There from the first report, quota, deadline or look on.
+    course: Option<Box<Course>>,
+}
+
+/// What has happened to a URR.
+#[derive(Debug)]
+struct Course {
+    /// Counts at the last report.
+    reported: [u64; 4],
     /// Counts at which the quota is used up, until it was reported.
     quota: Limits,
     /// When the time quota is used up, until it was reported.
@@ -34,7 +41,23 @@ pub(crate) struct Urr {
     /// Packets have come since the last stop of traffic.
     is_flowing: bool,
     /// The earliest of what is due by time.
-    pub(crate) deadline: Option<Instant>,
+    deadline: Option<Instant>,
+}
+
+impl Course {
+    /// Of a URR that measures since then, and to which nothing has happened.
+    fn new(since: Instant) -> Self {
+        Self {
+            reported: [0; 4],
+            quota: Limits::NEVER,
+            time_quota_end: None,
+            is_out: false,
+            seen: (0, since),
+            looked: since,
+            is_flowing: false,
+            deadline: None,
+        }
+    }
 }
 
 /// Without an inactivity detection time, traffic without packets for so long has stopped.
@@ -128,9 +151,9 @@ impl Urrs {
     }
 
     /// Takes out those that are not among these rules.
-    pub(crate) fn take_others(&mut self, rules: &BTreeMap<UrrId, CreateUrr>) -> Vec<Urr> {
+    pub(crate) fn take_others(&mut self, rules: &Ordered<CreateUrr>) -> Vec<Urr> {
         let (stay, others): (Vec<Urr>, Vec<Urr>) =
-            self.0.drain(..).partition(|urr| rules.contains_key(&urr.rule.urr_id));
+            self.0.drain(..).partition(|urr| rules.contains(urr.rule.urr_id));
         self.0.extend(stay);
         others
     }
@@ -138,20 +161,7 @@ impl Urrs {
 
 impl Urr {
     pub(crate) fn new(rule: Arc<CreateUrr>, usage: Arc<Usage>, now: Instant) -> Self {
-        let mut urr = Self {
-            rule,
-            usage,
-            reported: [0; 4],
-            since: now,
-            sequence: 0,
-            quota: Limits::NEVER,
-            time_quota_end: None,
-            is_out: false,
-            seen: (0, now),
-            looked: now,
-            is_flowing: false,
-            deadline: None,
-        };
+        let mut urr = Self { rule, usage, since: now, sequence: 0, course: None };
         urr.arm_quota();
         urr.arm_time_quota(now);
         urr.usage.set_start(urr.awaits_start());
@@ -159,12 +169,33 @@ impl Urr {
         urr
     }
 
+    /// What has happened, for changing it.
+    fn course(&mut self) -> &mut Course {
+        // Nothing has, if it is not there: so it measures since its beginning.
+        self.course.get_or_insert_with(|| Box::new(Course::new(self.since)))
+    }
+
+    fn has(&self, what: impl FnOnce(&Course) -> bool) -> bool {
+        self.course.as_deref().is_some_and(what)
+    }
+
+    /// The earliest of what is due by time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.course.as_ref().and_then(|course| course.deadline)
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        if deadline.is_some() || self.course.is_some() {
+            self.course().deadline = deadline;
+        }
+    }
+
     /// The rule has changed: thresholds count from the last report.
     fn update(&mut self, rule: &Arc<CreateUrr>) {
         let awaited = self.awaits_start();
         self.rule = rule.clone();
         if self.awaits_start() != awaited {
-            self.usage.set_start(self.awaits_start() && !self.is_flowing);
+            self.usage.set_start(self.awaits_start() && !self.has(|course| course.is_flowing));
         }
         self.arm_threshold();
     }
@@ -174,9 +205,12 @@ impl Urr {
         if update.volume_quota.is_none() && update.time_quota.is_none() {
             return;
         }
-        let time_is_out = self.rule.time_quota.is_some() && self.time_quota_end.is_none();
-        self.is_out &= time_is_out && update.time_quota.is_none();
-        self.seen = (self.packets_seen(), now);
+        let has_time_quota = self.rule.time_quota.is_some();
+        let packets = self.packets_seen();
+        let course = self.course();
+        let time_is_out = has_time_quota && course.time_quota_end.is_none();
+        course.is_out &= time_is_out && update.time_quota.is_none();
+        course.seen = (packets, now);
         if update.time_quota.is_some() {
             self.arm_time_quota(now);
         }
@@ -194,26 +228,26 @@ impl Urr {
 
     fn arm_time_quota(&mut self, now: Instant) {
         let quota = self.rule.time_quota;
-        self.time_quota_end = quota.map(|quota| now + Duration::from_secs(u64::from(quota.0)));
+        let end = quota.map(|quota| now + Duration::from_secs(u64::from(quota.0)));
+        if end.is_some() || self.course.is_some() {
+            self.course().time_quota_end = end;
+        }
     }
 
     /// Time without packets that is to be told, or that ends a quota.
     fn patience(&self) -> Option<Duration> {
         let seconds = |seconds: Seconds| Duration::from_secs(u64::from(seconds.0.max(1)));
-        let holds = self.rule.quota_holding_time.filter(|_| self.has_quota() && !self.is_out).map(seconds);
+        let holds = self.rule.quota_holding_time.filter(|_| self.holds_quota()).map(seconds);
         let stops = (self.triggered_by(ReportingTriggers::STOPT)).then(|| {
             self.rule.inactivity_detection_time.filter(|time| time.0 > 0).map_or(STOPPED_AFTER, seconds)
         });
         holds.into_iter().chain(stops).min()
     }
 
-    fn has_quota(&self) -> bool {
-        self.rule.volume_quota.is_some() || self.rule.time_quota.is_some()
-    }
-
-    /// Whether no packet was seen for so long.
-    fn is_idle(&self, seconds: Duration, now: Instant) -> bool {
-        now.since(self.seen.1) >= seconds
+    /// Whether there is a quota, and packets pass by it.
+    fn holds_quota(&self) -> bool {
+        let has_quota = self.rule.volume_quota.is_some() || self.rule.time_quota.is_some();
+        has_quota && !self.has(|course| course.is_out)
     }
 
     fn measures_volume(&self) -> bool {
@@ -224,8 +258,12 @@ impl Urr {
         self.rule.reporting_triggers.contains(trigger)
     }
 
+    fn reported(&self) -> [u64; 4] {
+        self.course.as_ref().map_or([0; 4], |course| course.reported)
+    }
+
     fn limits(&self, volume: Volume) -> Limits {
-        let [uplink, downlink, ..] = self.reported;
+        let [uplink, downlink, ..] = self.reported();
         let end = |from: u64, step: Option<u64>| step.map_or(u64::MAX, |step| from.saturating_add(step));
         Limits {
             total: end(uplink.saturating_add(downlink), volume.total),
@@ -245,18 +283,20 @@ impl Urr {
     }
 
     fn arm_quota(&mut self) {
-        self.quota = match self.rule.volume_quota {
+        let quota = match self.rule.volume_quota {
             Some(volume) if self.measures_volume() => self.limits(volume),
             _ => Limits::NEVER,
         };
-        self.usage.set_quota(if self.is_out { Limits::NONE } else { self.quota });
+        if quota != Limits::NEVER || self.course.is_some() {
+            self.course().quota = quota;
+        }
+        self.usage.set_quota(if self.has(|course| course.is_out) { Limits::NONE } else { quota });
     }
 
     /// No packet passes until there is a new quota.
     fn end_quota(&mut self) {
-        self.is_out = true;
-        self.time_quota_end = None;
-        self.quota = Limits::NEVER;
+        let course = self.course();
+        (course.is_out, course.time_quota_end, course.quota) = (true, None, Limits::NEVER);
         self.usage.set_quota(Limits::NONE);
     }
 
@@ -271,9 +311,11 @@ impl Urr {
         // When it would be over if no packet comes, but not without a look on the way.
         let look = self.patience().map(|patience| {
             let step = patience / LOOKS;
-            (self.looked + step).max(self.seen.1 + step)
+            let looked = self.course.as_ref().map(|course| course.looked.max(course.seen.1));
+            looked.unwrap_or(self.since) + step
         });
-        period.into_iter().chain(threshold).chain(look).chain(self.time_quota_end).min()
+        let time_quota_end = self.course.as_ref().and_then(|course| course.time_quota_end);
+        period.into_iter().chain(threshold).chain(look).chain(time_quota_end).min()
     }
 
     /// What triggers the report that is due by time at `at`: nothing, if it was only time to look.
@@ -285,24 +327,27 @@ impl Urr {
     /// What the time without packets triggers.
     fn idle_trigger(&mut self, at: Instant) -> UsageReportTrigger {
         let mut trigger = UsageReportTrigger::default();
-        self.looked = at;
         let packets = self.packets_seen();
-        if packets != self.seen.0 {
-            (self.seen, self.is_flowing) = ((packets, at), true);
+        let course = self.course();
+        course.looked = at;
+        if packets != course.seen.0 {
+            (course.seen, course.is_flowing) = ((packets, at), true);
             return trigger;
         }
+        let idle = at.since(course.seen.1);
+        let is_flowing = course.is_flowing;
         let seconds = |seconds: Seconds| Duration::from_secs(u64::from(seconds.0.max(1)));
-        let holding = self.rule.quota_holding_time.filter(|_| self.has_quota() && !self.is_out);
-        if holding.is_some_and(|time| self.is_idle(seconds(time), at)) {
+        let holding = self.rule.quota_holding_time.filter(|_| self.holds_quota());
+        if holding.is_some_and(|time| idle >= seconds(time)) {
             self.end_quota();
             if self.triggered_by(ReportingTriggers::QUHTI) {
                 trigger |= UsageReportTrigger::QUHTI;
             }
         }
         let detection = self.rule.inactivity_detection_time.filter(|time| time.0 > 0);
-        let stopped = self.is_idle(detection.map_or(STOPPED_AFTER, seconds), at);
-        if self.is_flowing && stopped && self.triggered_by(ReportingTriggers::STOPT) {
-            self.is_flowing = false;
+        let stopped = idle >= detection.map_or(STOPPED_AFTER, seconds);
+        if is_flowing && stopped && self.triggered_by(ReportingTriggers::STOPT) {
+            self.course().is_flowing = false;
             self.usage.set_start(self.awaits_start());
             trigger |= UsageReportTrigger::STOPT;
         }
@@ -311,11 +356,12 @@ impl Urr {
 
     /// The first packet came; whether that is to be told.
     pub(crate) fn start_trigger(&mut self, now: Instant) -> Option<UsageReportTrigger> {
-        if self.is_flowing || !self.awaits_start() {
+        if self.has(|course| course.is_flowing) || !self.awaits_start() {
             return None;
         }
-        self.is_flowing = true;
-        self.seen = (self.packets_seen(), now);
+        let packets = self.packets_seen();
+        let course = self.course();
+        (course.is_flowing, course.seen) = (true, (packets, now));
         Some(UsageReportTrigger::START)
     }
 
@@ -335,7 +381,7 @@ impl Urr {
         if self.triggered_by(ReportingTriggers::TIMTH) && is_due(self.rule.time_threshold) {
             trigger |= UsageReportTrigger::TIMTH;
         }
-        if self.time_quota_end.is_some_and(|end| end <= at) {
+        if self.has(|course| course.time_quota_end.is_some_and(|end| end <= at)) {
             self.end_quota();
             if self.triggered_by(ReportingTriggers::TIMQU) {
                 trigger |= UsageReportTrigger::TIMQU;
@@ -349,7 +395,8 @@ impl Urr {
     pub(crate) fn volume_trigger(&mut self, quota: bool) -> Option<UsageReportTrigger> {
         let counts = self.usage.counts();
         let threshold = self.rule.volume_threshold.map_or(Limits::NEVER, |volume| self.limits(volume));
-        let limits = if quota { self.quota } else { threshold };
+        let left = self.course.as_ref().map_or(Limits::NEVER, |course| course.quota);
+        let limits = if quota { left } else { threshold };
         let reached = counts.uplink >= limits.uplink
             || counts.downlink >= limits.downlink
             || counts.uplink.saturating_add(counts.downlink) >= limits.total;
@@ -359,16 +406,36 @@ impl Urr {
         if !quota {
             return Some(UsageReportTrigger::VOLTH);
         }
-        self.quota = Limits::NEVER;
+        self.course().quota = Limits::NEVER;
         self.triggered_by(ReportingTriggers::VOLQU).then_some(UsageReportTrigger::VOLQU)
     }
 
     /// Reports what was counted since the last report, and begins the next measurement.
     pub(crate) fn report(&mut self, now: Instant, trigger: UsageReportTrigger) -> UsageReport {
+        let current = self.current();
+        let report = self.measured(now, trigger, current);
+        self.sequence = self.sequence.wrapping_add(1);
+        // A quota goes on from where it began; what was used up stays used up.
+        self.course().reported = current;
+        self.since = now;
+        self.arm_threshold();
+        report
+    }
+
+    /// The last report: the rule is gone.
+    pub(crate) fn last_report(&self, now: Instant) -> UsageReport {
+        self.measured(now, UsageReportTrigger::TERMR, self.current())
+    }
+
+    fn current(&self) -> [u64; 4] {
         let counts = self.usage.counts();
-        let current = [counts.uplink, counts.downlink, counts.uplink_packets, counts.downlink_packets];
+        [counts.uplink, counts.downlink, counts.uplink_packets, counts.downlink_packets]
+    }
+
+    fn measured(&self, now: Instant, trigger: UsageReportTrigger, current: [u64; 4]) -> UsageReport {
+        let reported = self.reported();
         let [uplink, downlink, uplink_packets, downlink_packets] =
-            std::array::from_fn(|index| current[index].saturating_sub(self.reported[index]));
+            std::array::from_fn(|index| current[index].saturating_sub(reported[index]));
         let volume = self.measures_volume().then(|| VolumeMeasurement {
             total: Some(uplink.saturating_add(downlink)),
             uplink: Some(uplink),
@@ -377,7 +444,7 @@ impl Urr {
         });
         let duration = self.rule.measurement_method.contains(MeasurementMethod::DURAT);
         let seconds = u32::try_from(now.since(self.since).as_secs()).unwrap_or(u32::MAX);
-        let report = UsageReport {
+        UsageReport {
             urr_id: self.rule.urr_id,
             ur_seqn: UrSeqn(self.sequence),
             trigger,
@@ -386,13 +453,7 @@ impl Urr {
             volume,
             duration: duration.then_some(DurationMeasurement(seconds)),
             ..Default::default()
-        };
-        self.sequence = self.sequence.wrapping_add(1);
-        self.since = now;
-        // A quota goes on from where it began; what was used up stays used up.
-        self.reported = current;
-        self.arm_threshold();
-        report
+        }
     }
 
     fn packets(&self, uplink: u64, downlink: u64) -> VolumeMeasurement {
