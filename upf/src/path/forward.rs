@@ -15,8 +15,7 @@ use super::more::{Redirect, answer_http};
 use super::signalling;
 use super::usage::{QUOTA, START, THRESHOLD};
 use super::{
-    Action, Copies, DropReason, Event, Marking, Overload, Packet, PathCounters, Pdr, Qer, Session, Side,
-    Tables, Tunnel,
+    Action, Copies, DropReason, Event, Marking, Packet, PathCounters, Pdr, Qer, Session, Side, Tables, Tunnel,
 };
 use crate::io::BURST;
 
@@ -46,8 +45,6 @@ pub(crate) struct Context<'a> {
     pub(crate) events: &'a dyn Fn(Event) -> bool,
     /// Whether one more error indication may be sent now.
     pub(crate) error_indications: &'a mut signalling::Allowance,
-    /// What is dropped because there is too much.
-    pub(crate) overload: &'a Overload,
     /// Whether the packets have waited in their session and leave it now.
     pub(crate) leaves_buffer: bool,
     /// Copies that rules ask for.
@@ -55,7 +52,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// What the first look at a packet shows, before anything is known of its session.
-enum Look {
+pub(super) enum Look {
     /// A user packet in a tunnel.
     Tunnelled { teid: u32, qfi: Option<u8>, front: usize, flow: Result<Flow, DropReason> },
     /// A packet of the data network of this index.
@@ -116,7 +113,7 @@ impl Look {
 
     /// The session's rule that the packet matches.
     #[inline]
-    fn rule<'s>(&self, packet: &Packet, session: &'s Session) -> Option<&'s Pdr> {
+    pub(super) fn rule<'s>(&self, packet: &Packet, session: &'s Session) -> Option<&'s Pdr> {
         match self {
             Self::Tunnelled { teid, qfi, front, flow: Ok(flow) } => {
                 let origin = session.origin(*teid);
@@ -171,10 +168,37 @@ impl Forwarded {
     }
 }
 
-/// Decides about packets, in order, and rewrites each for where it goes.
+/// Looks at the packets of a burst, and finds their sessions.
 ///
-/// What the packets of a burst need of tables and sessions is asked for before any of it is used, so that
-/// the packets wait for memory together and not one after the other.
+/// What the packets need of tables and sessions is asked for before any of it is used, so that they wait for memory
+/// together and not one after the other.
+#[inline]
+pub(super) fn find<'t>(
+    tables: &'t Tables,
+    burst: &[Packet],
+    looks: &mut SmallVec<[Look; BURST]>,
+    sessions: &mut SmallVec<[Option<&'t Session>; BURST]>,
+) {
+    // Filled where they stay: a move of them would cost more than they do.
+    for packet in burst {
+        let look = Look::at(packet);
+        look.prefetch(tables);
+        looks.push(look);
+    }
+    let mut slots: SmallVec<[Option<u32>; BURST]> = SmallVec::new();
+    for (look, packet) in looks.iter().zip(burst) {
+        let slot = look.slot(packet, tables);
+        slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
+        slots.push(slot);
+    }
+    for slot in slots {
+        let session = slot.and_then(|slot| tables.session(slot));
+        session.iter().for_each(|session| session.prefetch());
+        sessions.push(session);
+    }
+}
+
+/// Decides about packets, in order, and rewrites each for where it goes.
 #[inline]
 pub(crate) fn process(
     context: &mut Context<'_>,
@@ -183,25 +207,8 @@ pub(crate) fn process(
 ) {
     let tables = context.tables;
     for burst in packets.chunks_mut(BURST) {
-        // Filled where they stay: a move of them would cost more than they do.
-        let mut looks: SmallVec<[Look; BURST]> = SmallVec::new();
-        for packet in burst.iter() {
-            let look = Look::at(packet);
-            look.prefetch(tables);
-            looks.push(look);
-        }
-        let mut slots: SmallVec<[Option<u32>; BURST]> = SmallVec::new();
-        for (look, packet) in looks.iter().zip(burst.iter()) {
-            let slot = look.slot(packet, tables);
-            slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
-            slots.push(slot);
-        }
-        let mut sessions: SmallVec<[Option<&Session>; BURST]> = SmallVec::new();
-        for slot in slots {
-            let session = slot.and_then(|slot| tables.session(slot));
-            session.iter().for_each(|session| session.prefetch());
-            sessions.push(session);
-        }
+        let (mut looks, mut sessions) = (SmallVec::new(), SmallVec::new());
+        find(tables, burst, &mut looks, &mut sessions);
         for session in sessions.iter().flatten() {
             session.prefetch_rest();
         }
@@ -269,7 +276,7 @@ fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>)
     }
 }
 
-/// Gates, overload, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
+/// Gates, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
 /// and what waits is metered when it leaves.
 fn enforce(
     context: &mut Context<'_>,
@@ -285,9 +292,6 @@ fn enforce(
         return Err(DropReason::GateClosed);
     }
     let octets = packet.bytes().len();
-    if context.overload.sheds(session, rule, uplink, octets, context.now_ns, context.alone) {
-        return Err(DropReason::Overload);
-    }
     let action = session.action(rule);
     match action {
         Action::Drop => {
