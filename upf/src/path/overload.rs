@@ -20,14 +20,14 @@ pub(super) const PATIENCE_NS: u64 = 2_000_000;
 /// How long the backlog is worked on until the interfaces are looked at again: 1,024 frames, which a port holds,
 /// are two and a half million a second.
 pub(super) const SERVICE_NS: u64 = 400_000;
-/// How long the interfaces may take to be emptied, which leaves a fifth of the time to the backlog.
-const DRAIN_LONG_NS: u64 = 4 * SERVICE_NS;
+/// How long the interfaces may take to be emptied, which leaves a seventeenth of the time to the backlog.
+const DRAIN_LONG_NS: u64 = 16 * SERVICE_NS;
 /// The same while that does not empty them: there is more than can be received, guaranteed flows lose whatever is
 /// done, and the others are not to lose the time as well.
 const DRAIN_SHORT_NS: u64 = SERVICE_NS / 2;
 /// How long it is tried to empty them, and how often.
-const TRIAL_NS: u64 = 100_000_000;
-const TRIAL_EVERY_NS: u64 = 2_000_000_000;
+const TRIAL_NS: u64 = 1_000_000_000;
+const TRIAL_EVERY_NS: u64 = 20_000_000_000;
 
 /// Whether a worker keeps up.
 #[derive(Debug, Default)]

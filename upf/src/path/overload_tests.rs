@@ -297,7 +297,7 @@ fn when_the_receive_queue_never_runs_empty_then_most_of_the_throughput_stays() {
         let mut machine = Machine::with(is_guaranteed);
         machine.offer(FIRST, true, 0);
         machine.worker.io.endless = Some(FIRST);
-        machine.run(4_000);
+        machine.run(40_000);
         assert_eq!(machine.worker.overload.is_on(), is_guaranteed);
         assert!(is_in_order(machine.sent(FIRST)));
         let sent = machine.sent(FIRST).len();
