@@ -2,9 +2,9 @@
 //!
 //! The only queue of a worker that keeps up is the receive queue of its interfaces; when that is full, everybody
 //! loses. So a worker of guaranteed flows that finds packets left behind by each receive is overloaded: it takes all
-//! that its interfaces have, forwards what is within a guaranteed bit rate, and puts the rest into a
-//! backlog, which it works on until it is time to look again. The backlog's room is what the
-//! others lose by. Guaranteed flows meet a receive queue that is nearly empty.
+//! that its interfaces have, forwards what is within a guaranteed bit rate, and puts the rest into a backlog, which
+//! it works on until it is time to look again. What the backlog has no room for is lost. Guaranteed flows meet a
+//! receive queue that is nearly empty.
 //!
 //! Order is kept within a QoS flow, whose packets are treated alike (TS 23.501 §5.7.1.1): a packet within the
 //! guaranteed bit rate waits behind those of its flow that were above it and still wait.
@@ -16,7 +16,7 @@ use super::{Origin, Packet, Session, Tables};
 use crate::io::BURST;
 
 /// How long packets may be left behind by every receive. A burst is no overload.
-pub(super) const PATIENCE_NS: u64 = 2_000_000;
+const PATIENCE_NS: u64 = 2_000_000;
 /// How long the backlog is worked on until the interfaces are looked at again: 1,024 frames, which a port holds,
 /// are two and a half million a second.
 pub(super) const SERVICE_NS: u64 = 400_000;
@@ -120,4 +120,48 @@ pub(crate) fn sort(
         if is_within { Turn::Behind } else { Turn::Waits }
     };
     looks.iter().zip(&sessions).zip(burst).map(turn).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn when_packets_are_left_behind_for_a_moment_then_a_worker_is_not_overloaded() {
+        let mut overload = Overload::default();
+        for round in 0..100 {
+            let now_ns = round * 10 * MS;
+            overload.observe(true, now_ns);
+            overload.observe(true, now_ns + PATIENCE_NS - 1);
+            overload.observe(false, now_ns + PATIENCE_NS);
+            assert!(!overload.is_on());
+        }
+        overload.observe(true, 2_000 * MS);
+        overload.observe(true, 2_000 * MS + PATIENCE_NS);
+        assert!(overload.is_on());
+        overload.end();
+        overload.observe(true, 2_000 * MS + PATIENCE_NS);
+        assert!(!overload.is_on(), "and is patient again");
+    }
+
+    #[test]
+    fn when_the_interfaces_are_not_emptied_then_it_is_tried_for_a_while_and_again_later() {
+        let mut overload = Overload::default();
+        overload.emptied(0);
+        let drains = |began_ns, taken_ns, is_full| overload.drains_on(began_ns, began_ns + taken_ns, is_full);
+        for (began_ns, is_trial) in [
+            (0, true),
+            (TRIAL_NS - 1, true),
+            (TRIAL_NS, false),
+            (TRIAL_EVERY_NS - 1, false),
+            (TRIAL_EVERY_NS, true),
+            (TRIAL_EVERY_NS + TRIAL_NS, false),
+        ] {
+            let most = if is_trial { DRAIN_LONG_NS } else { DRAIN_SHORT_NS };
+            assert!(drains(began_ns, most - 1, false) && !drains(began_ns, most, false), "{began_ns}");
+            assert_eq!(drains(began_ns, 1, true), is_trial, "{began_ns}");
+        }
+    }
 }
