@@ -81,11 +81,6 @@ pub struct Config {
     /// room, and other reports are lost.
     #[serde(default = "default_reports_max")]
     pub reports_max: usize,
-    /// Whether a worker that cannot keep up drops packets that no guaranteed bit rate is for, before the
-    /// receive queue is full and drops any. Under a load that never lets the queue run empty it drops nearly all
-    /// of them.
-    #[serde(default)]
-    pub shed_overload: bool,
 }
 
 /// `n4:`, towards the SMFs.
@@ -483,7 +478,6 @@ impl Default for Config {
             buffer_packets_max_total: default_buffer_packets_max_total(),
             buffer_bytes_max_total: default_buffer_bytes_max_total(),
             reports_max: default_reports_max(),
-            shed_overload: false,
         }
     }
 }

@@ -8,8 +8,10 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
-use crate::path::{Allowance, Overload, process};
-use crate::path::{Command, Context, Copies, Event, Looks, Packet, PathCounters, Side, Tables, Tunnel, Verdict};
+use crate::path::{
+    Allowance, Command, Context, Copies, Event, Looks, Packet, PathCounters, Side, Tables, Tunnel, Verdict,
+    process,
+};
 use crate::pfcp::{Core, Output};
 
 pub(crate) const UE: Ipv4Addr = Ipv4Addr::new(10, 45, 0, 2);
@@ -32,7 +34,6 @@ pub(crate) struct Bench {
     pub(crate) reports: Vec<SessionReportRequest>,
     pub(crate) report_cause: Cause,
     allowance: Allowance,
-    pub(crate) overload: Overload,
     copies: Copies,
     /// What rules copied, and where to.
     pub(crate) copied: Vec<(Verdict, Vec<u8>)>,
@@ -82,7 +83,6 @@ impl Bench {
             reports: Vec::new(),
             report_cause: Cause::REQUEST_ACCEPTED,
             allowance: Allowance::new(config.n3_advertised(), config.n3.error_indications_after()),
-            overload: Overload::new(config.shed_overload),
             copies: Copies::default(),
             copied: Vec::new(),
             tos: 0,
@@ -267,7 +267,6 @@ impl Bench {
             counters: &self.counters,
             events: &sink,
             error_indications: &mut self.allowance,
-            overload: &self.overload,
             leaves_buffer: false,
             copies: &mut self.copies,
             looks: &mut Looks::default(),

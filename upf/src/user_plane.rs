@@ -9,7 +9,7 @@ use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
 use crate::io::PacketIo;
-use crate::path::{Command, EVENTS_MAX, Event, PathCounters, Worker, WorkerConfig};
+use crate::path::{Command, EVENTS_MAX, Event, PathCounters, Worker, WorkerConfig, clock_since};
 use crate::pfcp::{Core, Output};
 
 /// PFCP sessions and the workers that forward by them. N4 are the datagrams that it is given and those that
@@ -53,10 +53,9 @@ impl UserPlane {
         let config = WorkerConfig {
             index: self.workers.len(),
             alone: self.config.workers == 1,
-            sheds: self.config.shed_overload,
             n3_address: self.config.n3_advertised(),
             error_indications_after: self.config.n3.error_indications_after(),
-            origin: self.origin,
+            clock: clock_since(self.origin),
             commands,
             events: Box::new(move |event| events.try_send(event).is_ok()),
             counters: self.counters.clone(),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
 use crate::io::{KernelIo, PacketIo, TunDevice, Waker, dpdk_workers};
-use crate::path::{Command, DataPath, Event, PathCounters, Worker, WorkerConfig};
+use crate::path::{Command, DataPath, Event, PathCounters, Worker, WorkerConfig, clock_since};
 
 /// Threads with packet I/O each, as many as the configuration says.
 pub(crate) struct Workers {
@@ -76,10 +76,9 @@ impl Workers {
             let worker = WorkerConfig {
                 index,
                 alone: config.workers == 1,
-                sheds: config.shed_overload,
                 n3_address: config.n3_advertised(),
                 error_indications_after: config.n3.error_indications_after(),
-                origin,
+                clock: clock_since(origin),
                 commands: receiver,
                 events: Box::new(move |event| events.try_send(event).is_ok()),
                 counters: counters.clone(),

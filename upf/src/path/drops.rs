@@ -46,7 +46,7 @@ reasons! {
     GateClosed = "gate_closed",
     /// A maximum bit rate is exceeded.
     RateExceeded = "rate_exceeded",
-    /// The worker cannot keep up, and the packet is within no guaranteed bit rate.
+    /// The worker cannot keep up, its backlog is full, and the packet is within no guaranteed bit rate.
     Overload = "overload",
     /// A quota is used up.
     QuotaExhausted = "quota_exhausted",

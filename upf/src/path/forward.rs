@@ -15,7 +15,7 @@ use super::more::{Redirect, answer_http};
 use super::signalling;
 use super::usage::{QUOTA, START, THRESHOLD};
 use super::{
-    Action, Copies, DropReason, Event, Marking, Measured, Overload, Packet, PathCounters, Pdr, Qer, Session, Side,
+    Action, Copies, DropReason, Event, Marking, Measured, Packet, PathCounters, Pdr, Qer, Session, Side,
     Tables, Tunnel,
 };
 use crate::io::BURST;
@@ -46,8 +46,6 @@ pub(crate) struct Context<'a> {
     pub(crate) events: &'a dyn Fn(Event) -> bool,
     /// Whether one more error indication may be sent now.
     pub(crate) error_indications: &'a mut signalling::Allowance,
-    /// What is dropped because there is too much.
-    pub(crate) overload: &'a Overload,
     /// Whether the packets have waited in their session and leave it now.
     pub(crate) leaves_buffer: bool,
     /// Copies that rules ask for.
@@ -62,7 +60,7 @@ pub(crate) struct Looks(Vec<Look>);
 
 /// What the first look at a packet shows, and then where its session is.
 #[derive(Debug, Default)]
-struct Look {
+pub(super) struct Look {
     shown: Shown,
     /// Of its tunnel, and what that says of the QoS flow.
     teid: u32,
@@ -139,6 +137,64 @@ impl Look {
             _ => None,
         }
     }
+
+    /// The session, once it has been looked up.
+    #[inline]
+    pub(super) fn session<'t>(&self, tables: &'t Tables) -> Option<&'t Session> {
+        tables.session(self.slot?)
+    }
+
+    /// Whether a packet of this session is from the UE.
+    #[inline]
+    pub(super) fn is_uplink(&self, packet: &Packet, session: &Session) -> bool {
+        packet.side == Side::Access && session.origin(self.teid) == Origin::Access
+    }
+
+    /// The session's rule that a user packet matches.
+    #[inline]
+    pub(super) fn rule<'s>(&self, packet: &Packet, session: &'s Session) -> Option<&'s Pdr> {
+        let mut key = Key::new();
+        let rules = match packet.side {
+            Side::Access => {
+                let origin = session.origin(self.teid);
+                let user = packet.behind(self.front.into());
+                show_tunnelled(&mut key, &self.flow, user, origin, self.teid, self.qfi);
+                if origin == Origin::Access { &session.rules.uplink } else { &session.rules.downlink }
+            }
+            Side::Network(network) => {
+                show_plain(&mut key, &self.flow, packet.bytes(), network);
+                &session.rules.downlink
+            }
+        };
+        rules.find(&key)
+    }
+
+    /// The length of a user packet, in octets, if it is sound.
+    pub(super) fn user_octets(&self) -> Option<usize> {
+        matches!(self.shown, Shown::User).then_some(self.flow.total_length as usize)
+    }
+}
+
+impl Looks {
+    /// Looks at the packets of a burst, and finds their sessions.
+    ///
+    /// What the packets need of tables and sessions is asked for before any of it is used, so that they wait for
+    /// memory together and not one after the other.
+    #[inline]
+    pub(super) fn find(&mut self, tables: &Tables, burst: &[Packet]) -> &[Look] {
+        self.0.resize_with(BURST, Look::default);
+        let looks = &mut self.0[..burst.len()];
+        for (look, packet) in looks.iter_mut().zip(burst) {
+            look.at(packet);
+            look.prefetch(packet.side, tables);
+        }
+        for (look, packet) in looks.iter_mut().zip(burst) {
+            look.slot = look.slot(packet, tables);
+            look.slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
+        }
+        looks.iter().filter_map(|look| look.session(tables)).for_each(Session::prefetch);
+        looks
+    }
 }
 
 /// How a packet came.
@@ -181,9 +237,6 @@ impl Forwarded {
 }
 
 /// Decides about packets, in order, and rewrites each for where it goes.
-///
-/// What the packets of a burst need of tables and sessions is asked for before any of it is used, so that
-/// the packets wait for memory together and not one after the other.
 #[inline]
 pub(crate) fn process(
     context: &mut Context<'_>,
@@ -192,22 +245,12 @@ pub(crate) fn process(
 ) {
     let tables = context.tables;
     for burst in packets.chunks_mut(BURST) {
-        let mut looks = std::mem::take(&mut context.looks.0);
-        looks.resize_with(BURST, Look::default);
-        let looks_of_burst = &mut looks[..burst.len()];
-        for (look, packet) in looks_of_burst.iter_mut().zip(burst.iter()) {
-            look.at(packet);
-            look.prefetch(packet.side, tables);
-        }
-        for (look, packet) in looks_of_burst.iter_mut().zip(burst.iter()) {
-            look.slot = look.slot(packet, tables);
-            look.slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
-        }
-        let session = |look: &Look| tables.session(look.slot?);
-        looks_of_burst.iter().filter_map(session).for_each(Session::prefetch);
-        looks_of_burst.iter().filter_map(session).for_each(Session::prefetch_rest);
+        let mut looks = std::mem::take(context.looks);
+        let found = looks.find(tables, burst);
+        let session = |look: &Look| look.session(tables);
+        found.iter().filter_map(session).for_each(Session::prefetch_rest);
         let mut forwarded = Forwarded::default();
-        for (packet, look) in burst.iter_mut().zip(looks_of_burst.iter()) {
+        for (packet, look) in burst.iter_mut().zip(found) {
             let verdict = decide(context, &mut forwarded, packet, look, session(look));
             let verdict = verdict.unwrap_or_else(|reason| {
                 context.counters.dropped(reason);
@@ -217,7 +260,7 @@ pub(crate) fn process(
             context.copies.send(&mut done);
         }
         forwarded.settle(context.counters);
-        context.looks.0 = looks;
+        *context.looks = looks;
     }
 }
 
@@ -236,28 +279,21 @@ fn decide(
         Shown::Unreadable(error) => return signalling::on_unreadable(packet, error),
     };
     let flow = &look.flow;
-    let mut key = Key::new();
     let (session, rule, came) = match packet.side {
         Side::Access => {
             let Some(session) = session else { return signalling::on_unknown_teid(context, packet) };
             sound?;
-            let front = usize::from(look.front);
-            let origin = session.origin(look.teid);
-            let uplink = origin == Origin::Access;
-            let rules = if uplink { &session.rules.uplink } else { &session.rules.downlink };
-            let user = packet.behind(front);
-            show_tunnelled(&mut key, flow, user, origin, look.teid, look.qfi);
-            let rule = rules.find(&key);
-            if uplink && is_spoofed(session, flow, user, rule) {
+            let (front, uplink) = (usize::from(look.front), look.is_uplink(packet, session));
+            let rule = look.rule(packet, session);
+            if uplink && is_spoofed(session, flow, packet.behind(front), rule) {
                 return Err(DropReason::SpoofedSource);
             }
             (session, rule, Came { uplink, front, qfi: look.qfi })
         }
-        Side::Network(network) => {
+        Side::Network(_) => {
             sound?;
             let session = session.ok_or(DropReason::UnknownUe)?;
-            show_plain(&mut key, flow, packet.bytes(), network);
-            (session, session.rules.downlink.find(&key), Came { uplink: false, front: 0, qfi: None })
+            (session, look.rule(packet, session), Came { uplink: false, front: 0, qfi: None })
         }
     };
     let rule = rule.ok_or(DropReason::NoRule)?;
@@ -281,7 +317,7 @@ fn is_spoofed(session: &Session, flow: &Flow, packet: &[u8], rule: Option<&Pdr>)
     }
 }
 
-/// Gates, overload, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
+/// Gates, FAR, rates, usage, headers: in this order, so that what is not forwarded is not counted
 /// and what waits is metered when it leaves.
 fn enforce(
     context: &mut Context<'_>,
@@ -298,9 +334,6 @@ fn enforce(
         return Err(DropReason::GateClosed);
     }
     let octets = packet.bytes().len();
-    if context.overload.sheds(session, rule, uplink, octets, context.now_ns, context.alone) {
-        return Err(DropReason::Overload);
-    }
     let action = session.action(rule);
     match action {
         Action::Drop => {

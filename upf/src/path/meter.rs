@@ -83,7 +83,7 @@ impl Meter {
     }
 }
 
-/// The maximum bit rates of a QER, or the guaranteed ones.
+/// Bit rates of a QER, maximum or guaranteed.
 #[derive(Debug)]
 pub(crate) struct Meters {
     pub(crate) uplink: Meter,
@@ -102,6 +102,48 @@ impl Meters {
     }
 }
 
+/// The guaranteed bit rates of a QER.
+#[derive(Debug)]
+pub(crate) struct Guarantee {
+    meters: Meters,
+    /// When a packet last began to wait in the backlog of a worker, uplink and downlink.
+    queued_ns: [AtomicU64; 2],
+}
+
+impl Guarantee {
+    pub(crate) fn new(uplink_kbps: u64, downlink_kbps: u64) -> Self {
+        let meters = Meters { uplink: Meter::new(uplink_kbps), downlink: Meter::new(downlink_kbps) };
+        Self { meters, queued_ns: Default::default() }
+    }
+
+    /// Uplink and downlink.
+    pub(crate) fn kbps(&self) -> (u64, u64) {
+        self.meters.kbps()
+    }
+
+    /// A guarantee of these rates for the same flow.
+    pub(crate) fn at(&self, uplink_kbps: u64, downlink_kbps: u64) -> Self {
+        let queued_ns = [true, false].map(|uplink| self.queued_ns(uplink).into());
+        Self { meters: self.meters.at(uplink_kbps, downlink_kbps), queued_ns }
+    }
+
+    /// Whether the packet is within the guaranteed rate, which it then uses up.
+    pub(crate) fn take(&self, uplink: bool, octets: usize, now_ns: u64, alone: bool) -> bool {
+        let meter = if uplink { &self.meters.uplink } else { &self.meters.downlink };
+        meter.take(octets, now_ns, alone)
+    }
+
+    /// When a packet of this direction last began to wait.
+    pub(crate) fn queued_ns(&self, uplink: bool) -> u64 {
+        self.queued_ns[usize::from(!uplink)].load(Ordering::Relaxed)
+    }
+
+    /// A packet of this direction begins to wait.
+    pub(crate) fn queue(&self, uplink: bool, now_ns: u64) {
+        self.queued_ns[usize::from(!uplink)].store(now_ns, Ordering::Relaxed);
+    }
+}
+
 /// One QER. Its meters outlive changes of other rules, and of itself if the rates stay.
 #[derive(Clone, Debug)]
 pub(crate) struct Qer {
@@ -115,21 +157,14 @@ pub(crate) struct Qer {
     pub(crate) dscp: Option<u8>,
     /// Unless the rates are not limited.
     pub(crate) meters: Option<Arc<Meters>>,
-    /// Of a GBR flow: within these rates nothing is shed.
-    pub(crate) guaranteed: Option<Arc<Meters>>,
+    /// Of a GBR flow.
+    pub(crate) guaranteed: Option<Arc<Guarantee>>,
 }
 
 impl Qer {
     fn meter(&self, uplink: bool) -> Option<&Meter> {
         let meters = self.meters.as_deref()?;
         Some(if uplink { &meters.uplink } else { &meters.downlink })
-    }
-
-    /// Whether the packet is within the guaranteed rate, which it then uses up.
-    pub(crate) fn guarantees(&self, uplink: bool, octets: usize, now_ns: u64, alone: bool) -> bool {
-        let Some(meters) = self.guaranteed.as_deref() else { return false };
-        let meter = if uplink { &meters.uplink } else { &meters.downlink };
-        meter.take(octets, now_ns, alone)
     }
 
     pub(crate) fn is_open(&self, uplink: bool) -> bool {

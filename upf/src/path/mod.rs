@@ -5,6 +5,7 @@
 //! so looking a packet up takes no lock and touches no line that another thread writes, but
 //! counters and rate meters of that session.
 
+mod backlog;
 mod buffers;
 mod checksum;
 mod drops;
@@ -37,21 +38,21 @@ mod tests;
 mod usage;
 mod worker;
 
+pub(crate) use backlog::Backlog;
 pub(crate) use buffers::{Buffers, Room};
 pub use drops::DropReason;
 pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
 pub(crate) use flow::{Ends, Flow};
-pub(crate) use forward::{Looks, Verdict};
 #[cfg(test)]
 pub(crate) use forward::{Context, process};
+pub(crate) use forward::{Looks, Verdict};
 pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, tunnelled_key};
-pub(crate) use meter::{Meter, Meters, Qer};
+pub(crate) use meter::{Guarantee, Meter, Meters, Qer};
 pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
-pub(crate) use overload::Overload;
 pub use packet::{PACKET_MAX, Packet, Side};
 pub(crate) use prefixes::Prefixes;
 pub(crate) use redirect_http::response as http_redirection;
@@ -62,7 +63,7 @@ pub(crate) use signalling::Allowance;
 pub(crate) use tables::Tables;
 pub(crate) use usage::{Limits, Usage};
 pub use worker::Worker;
-pub(crate) use worker::WorkerConfig;
+pub(crate) use worker::{WorkerConfig, clock_since};
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -1,104 +1,121 @@
-//! What a worker drops when it cannot keep up, so that guaranteed flows lose nothing.
+//! What a worker does that cannot keep up, so that guaranteed flows lose nothing.
 //!
-//! A worker has one queue, the receive queue of its interfaces, and when that is full everybody loses. So a
-//! worker that finds packets left behind by each receive for longer than [`PATIENCE_NS`] sheds: a share of the
-//! packets is dropped as soon as their rule is known, before they cost a send. The share grows by steps while
-//! the queue stays filled and shrinks by a part of itself when it is seen empty, which is why it settles where
-//! the worker just keeps up. Packets within a guaranteed bit rate are never among them.
+//! The only queue of a worker that keeps up is the receive queue of its interfaces; when that is full, everybody
+//! loses. So a worker of guaranteed flows that finds packets left behind by each receive is overloaded: it takes all
+//! that its interfaces have, forwards what is within a guaranteed bit rate, and puts the rest into a backlog, which
+//! it works on until it is time to look again. What the backlog has no room for is lost. Guaranteed flows meet a
+//! receive queue that is nearly empty.
+//!
+//! Order is kept within a QoS flow, whose packets are treated alike (TS 23.501 §5.7.1.1): a packet within the
+//! guaranteed bit rate waits behind those of its flow that were above it and still wait.
 
-use std::cell::Cell;
+use smallvec::SmallVec;
 
-use super::{Pdr, Session};
+use super::forward::{Look, Looks};
+use super::{Packet, Tables};
+use crate::io::BURST;
 
-/// How long packets may be left behind by every receive before any is shed. A burst is no overload, nor is what
-/// has come while the worker was off the CPU.
-const PATIENCE_NS: u64 = 20_000_000;
-/// The time between two changes of the share.
-const STEP_NS: u64 = 1_000_000;
-/// The share is a part of this.
-const WHOLE: u32 = 1 << 16;
-/// What a step adds: from nothing to everything in 16 ms.
-const RISE: u32 = WHOLE / 16;
-/// What a step takes off is this part of the share: down to a half in 11 ms.
-const FALL: u32 = 16;
-/// The most: a few packets of every flow pass, so that a sender that obeys losses goes on.
-const SHARE_MAX: u32 = WHOLE - WHOLE / 64;
+/// How long packets may be left behind by every receive. A burst is no overload.
+const PATIENCE_NS: u64 = 2_000_000;
+/// How long the backlog is worked on until the interfaces are looked at again: 1,024 frames, which a port holds,
+/// are two and a half million a second.
+pub(super) const SERVICE_NS: u64 = 400_000;
+/// How long the interfaces may take to be emptied, which leaves a seventeenth of the time to the backlog.
+const DRAIN_LONG_NS: u64 = 16 * SERVICE_NS;
+/// The same while that does not empty them: there is more than can be received, guaranteed flows lose whatever is
+/// done, and the others are not to lose the time as well.
+const DRAIN_SHORT_NS: u64 = SERVICE_NS / 2;
+/// How long it is tried to empty them, and how often.
+const TRIAL_NS: u64 = 1_000_000_000;
+const TRIAL_EVERY_NS: u64 = 20_000_000_000;
 
-/// Whether a worker keeps up, and what it sheds.
-#[derive(Debug)]
+/// Whether a worker keeps up.
+#[derive(Debug, Default)]
 pub(crate) struct Overload {
-    /// Whether anything is ever shed.
-    is_on: bool,
-    /// Of [`WHOLE`].
-    share: u32,
     /// Since when every receive has left packets behind.
     behind_since_ns: Option<u64>,
-    changed_ns: u64,
-    /// A xorshift generator: which packets go must not follow a pattern that a flow could have.
-    random: Cell<u32>,
+    /// When the interfaces were last seen empty; `None` if the worker keeps up.
+    emptied_ns: Option<u64>,
 }
 
 impl Overload {
-    pub(crate) fn new(is_on: bool) -> Self {
-        Self { is_on, share: 0, behind_since_ns: None, changed_ns: 0, random: Cell::new(0x9E37_79B9) }
+    pub(crate) fn is_on(&self) -> bool {
+        self.emptied_ns.is_some()
     }
 
-    /// Takes note of a receive: whether it left packets behind.
+    /// Takes note of a receive of a worker that keeps up: whether it left packets behind.
     #[inline]
     pub(crate) fn observe(&mut self, behind: bool, now_ns: u64) {
         if !behind {
             self.behind_since_ns = None;
-            if self.share == 0 {
-                return;
-            }
+        } else if now_ns >= *self.behind_since_ns.get_or_insert(now_ns) + PATIENCE_NS {
+            *self = Self { behind_since_ns: None, emptied_ns: Some(now_ns) };
         }
-        let patient = behind && now_ns < *self.behind_since_ns.get_or_insert(now_ns) + PATIENCE_NS;
-        if !self.is_on || patient || now_ns < self.changed_ns + STEP_NS {
-            return;
-        }
-        self.changed_ns = now_ns;
-        self.share = if behind {
-            (self.share + RISE).min(SHARE_MAX)
+    }
+
+    /// The worker keeps up again.
+    pub(crate) fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes note that the interfaces have been emptied.
+    pub(crate) fn emptied(&mut self, now_ns: u64) {
+        self.emptied_ns = Some(now_ns);
+    }
+
+    /// Whether the interfaces are emptied further, after so long.
+    pub(crate) fn drains_on(&self, began_ns: u64, now_ns: u64, is_full: bool) -> bool {
+        let since = began_ns.saturating_sub(self.emptied_ns.unwrap_or(began_ns));
+        let taken = now_ns.saturating_sub(began_ns);
+        if since % TRIAL_EVERY_NS < TRIAL_NS {
+            taken < DRAIN_LONG_NS
         } else {
-            // A share below one step of falling is none.
-            let less = self.share - self.share / FALL;
-            if less < RISE / FALL { 0 } else { less }
-        };
-    }
-
-    /// Whether this packet is to be shed. One within a guaranteed rate of its rule is not.
-    #[inline]
-    pub(crate) fn sheds(
-        &self,
-        session: &Session,
-        rule: &Pdr,
-        uplink: bool,
-        octets: usize,
-        now_ns: u64,
-        alone: bool,
-    ) -> bool {
-        if self.share == 0 {
-            return false;
+            taken < DRAIN_SHORT_NS && !is_full
         }
-        let mut qers = rule.qers.of(&session.qers);
-        !qers.any(|qer| qer.guarantees(uplink, octets, now_ns, alone)) && self.draw() < self.share
     }
+}
 
-    /// With this share, as long as nothing is observed.
-    #[cfg(test)]
-    pub(crate) fn of_share(share: f64) -> Self {
-        Self { share: (f64::from(WHOLE) * share) as u32, ..Self::new(true) }
-    }
+/// What becomes of a packet that an overloaded worker has received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It goes at once: it is within a guaranteed bit rate, or of no session.
+    Now,
+    /// It is within a guaranteed bit rate, but waits behind others of its flow.
+    Behind,
+    /// It waits.
+    Waits,
+}
 
-    /// A number below [`WHOLE`].
-    fn draw(&self) -> u32 {
-        let mut random = self.random.get();
-        random ^= random << 13;
-        random ^= random >> 17;
-        random ^= random << 5;
-        self.random.set(random);
-        random >> 16
-    }
+/// Says of each packet of a burst what becomes of it, by the time since when the oldest waits, if any does. What
+/// is within a guaranteed bit rate uses it up.
+pub(crate) fn sort(
+    tables: &Tables,
+    looks: &mut Looks,
+    burst: &[Packet],
+    oldest_ns: Option<u64>,
+    (now_ns, alone): (u64, bool),
+) -> SmallVec<[Turn; BURST]> {
+    // What is queued of this burst is not older.
+    let oldest_ns = oldest_ns.unwrap_or(now_ns);
+    let turn = |(look, packet): (&Look, &Packet)| {
+        let Some(session) = look.session(tables) else { return Turn::Now };
+        if !session.is_guaranteed() {
+            return Turn::Waits;
+        }
+        let Some(octets) = look.user_octets() else { return Turn::Waits };
+        let uplink = look.is_uplink(packet, session);
+        let guarantees = look.rule(packet, session).into_iter().flat_map(|rule| rule.qers.of(&session.qers));
+        let Some(guarantee) = guarantees.filter_map(|qer| qer.guaranteed.as_deref()).next() else {
+            return Turn::Waits;
+        };
+        let is_within = guarantee.take(uplink, octets, now_ns, alone);
+        if is_within && guarantee.queued_ns(uplink) < oldest_ns {
+            return Turn::Now;
+        }
+        guarantee.queue(uplink, now_ns);
+        if is_within { Turn::Behind } else { Turn::Waits }
+    };
+    looks.find(tables, burst).iter().zip(burst).map(turn).collect()
 }
 
 #[cfg(test)]
@@ -106,58 +123,41 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
-    const PATIENCE_MS: u64 = PATIENCE_NS / MS;
 
-    /// Looks once every 100 µs for so long; the share at the end.
-    fn look(overload: &mut Overload, now_ns: &mut u64, ms: u64, behind: bool) -> u32 {
-        for _ in 0..ms * 10 {
-            overload.observe(behind, *now_ns);
-            *now_ns += MS / 10;
+    #[test]
+    fn when_packets_are_left_behind_for_a_moment_then_a_worker_is_not_overloaded() {
+        let mut overload = Overload::default();
+        for round in 0..100 {
+            let now_ns = round * 10 * MS;
+            overload.observe(true, now_ns);
+            overload.observe(true, now_ns + PATIENCE_NS - 1);
+            overload.observe(false, now_ns + PATIENCE_NS);
+            assert!(!overload.is_on());
         }
-        overload.share
+        overload.observe(true, 2_000 * MS);
+        overload.observe(true, 2_000 * MS + PATIENCE_NS);
+        assert!(overload.is_on());
+        overload.end();
+        overload.observe(true, 2_000 * MS + PATIENCE_NS);
+        assert!(!overload.is_on(), "and is patient again");
     }
 
     #[test]
-    fn when_packets_are_left_behind_for_a_moment_then_nothing_is_shed() {
-        let (mut overload, mut now) = (Overload::new(true), 7 * MS);
-        for _ in 0..100 {
-            assert_eq!(look(&mut overload, &mut now, PATIENCE_MS, true), 0);
-            overload.observe(false, now);
-        }
-    }
-
-    #[test]
-    fn when_packets_are_left_behind_again_and_again_then_the_share_grows_and_falls_when_they_are_not() {
-        let (mut overload, mut now) = (Overload::new(true), 7 * MS);
-        look(&mut overload, &mut now, PATIENCE_MS, true);
-        let first = look(&mut overload, &mut now, 8, true);
-        assert!((6 * RISE..=9 * RISE).contains(&first), "{first}");
-        assert_eq!(look(&mut overload, &mut now, 100, true), SHARE_MAX);
-        let half = look(&mut overload, &mut now, 11, false);
-        assert!((SHARE_MAX * 2 / 5..SHARE_MAX * 3 / 5).contains(&half), "{half}");
-        assert_eq!(look(&mut overload, &mut now, 200, false), 0);
-        // And from there it is patient again.
-        assert_eq!(look(&mut overload, &mut now, PATIENCE_MS, true), 0);
-    }
-
-    #[test]
-    fn when_shedding_is_off_then_there_is_none() {
-        let (mut overload, mut now) = (Overload::new(false), 7 * MS);
-        assert_eq!(look(&mut overload, &mut now, 1_000, true), 0);
-    }
-
-    #[test]
-    fn when_a_share_is_shed_then_it_is_that_share_of_every_flow() {
-        let (mut overload, mut now) = (Overload::new(true), 0);
-        look(&mut overload, &mut now, PATIENCE_MS + 8, true);
-        let share = f64::from(overload.share) / f64::from(WHOLE);
-        // Two flows whose packets alternate.
-        let mut shed = [0; 2];
-        for packet in 0..20_000 {
-            shed[packet % 2] += usize::from(overload.draw() < overload.share);
-        }
-        for shed in shed {
-            assert!((shed as f64 / 10_000.0 - share).abs() < 0.02, "{shed} for {share}");
+    fn when_the_interfaces_are_not_emptied_then_it_is_tried_for_a_while_and_again_later() {
+        let mut overload = Overload::default();
+        overload.emptied(0);
+        let drains = |began_ns, taken_ns, is_full| overload.drains_on(began_ns, began_ns + taken_ns, is_full);
+        for (began_ns, is_trial) in [
+            (0, true),
+            (TRIAL_NS - 1, true),
+            (TRIAL_NS, false),
+            (TRIAL_EVERY_NS - 1, false),
+            (TRIAL_EVERY_NS, true),
+            (TRIAL_EVERY_NS + TRIAL_NS, false),
+        ] {
+            let most = if is_trial { DRAIN_LONG_NS } else { DRAIN_SHORT_NS };
+            assert!(drains(began_ns, most - 1, false) && !drains(began_ns, most, false), "{began_ns}");
+            assert_eq!(drains(began_ns, 1, true), is_trial, "{began_ns}");
         }
     }
 }

@@ -1,18 +1,17 @@
-//! Rates and overload on a virtual clock: TS 23.501 §5.7.2.6 (Session-AMBR), §5.7.2.4, §5.7.2.5 (GFBR, MFBR).
+//! Rates on a virtual clock: TS 23.501 §5.7.2.6 (Session-AMBR), §5.7.2.4, §5.7.2.5 (GFBR, MFBR).
 
-use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use tern_pfcp::*;
 use tern_types::Duration;
 
-use super::{DropReason, Event, Meter, Overload, Side, Verdict};
+use super::{DropReason, Event, Meter, Side, Verdict};
 use crate::testing::*;
 
 /// The gNB's QoS flows: port of the data network, QFI.
-const FIRST: u16 = 5001;
-const SECOND: u16 = 5002;
-const GUARANTEED: u16 = 5003;
+pub(super) const FIRST: u16 = 5001;
+pub(super) const SECOND: u16 = 5002;
+pub(super) const GUARANTEED: u16 = 5003;
 
 /// Octets that pass a meter in ten seconds after the burst of the start, offered half as much again.
 fn passed(kbps: u64, octets: usize) -> f64 {
@@ -48,7 +47,7 @@ fn when_more_is_offered_than_a_rate_then_the_rate_passes_from_64_kbit_to_10_gbit
 }
 
 /// Each flow has a PDR and a QER of its own; the first two are under a Session-AMBR.
-fn flows(ambr_kbps: u64, first_kbps: Option<u64>) -> SessionEstablishmentRequest {
+pub(super) fn flows(ambr_kbps: u64, first_kbps: Option<u64>) -> SessionEstablishmentRequest {
     let rate = |kbps| BitRate { uplink_kbps: kbps, downlink_kbps: kbps };
     let mut request = establishment();
     request.create_qer = vec![
@@ -78,7 +77,7 @@ fn flows(ambr_kbps: u64, first_kbps: Option<u64>) -> SessionEstablishmentRequest
 }
 
 /// A packet of the flow, as its interface brings it.
-fn packet(teid: u32, port: u16, octets: usize, uplink: bool) -> (Side, Vec<u8>) {
+pub(super) fn packet(teid: u32, port: u16, octets: usize, uplink: bool) -> (Side, Vec<u8>) {
     if uplink {
         (Side::Access, gtpu(teid, Some(9), &udp(UE, SERVER, (4000, port), octets)))
     } else {
@@ -141,135 +140,6 @@ fn when_a_flow_has_an_mbr_below_the_session_ambr_then_the_rest_is_for_the_other(
         assert!(is_near(first + second, 1_000.0), "{first} and {second}");
         assert!(is_near(guaranteed, 2_000.0), "the MFBR: {guaranteed}");
     }
-}
-
-/// A worker of a machine whose receives and sends take time, and its receive queue.
-struct Machine {
-    bench: Bench,
-    queue: VecDeque<(u16, Side, Vec<u8>)>,
-    lost: [usize; 2],
-    sent: [usize; 2],
-}
-
-/// What a packet costs to receive, and to send: 40,000 a second are forwarded, 200,000 received.
-const RECEIVE: Duration = Duration::from_micros(5);
-const SEND: Duration = Duration::from_micros(20);
-/// Packets in the queue, and taken from it at once.
-const QUEUE: usize = 4_000;
-const SHARE: usize = 32;
-
-impl Machine {
-    fn new(sheds: bool) -> (Self, u32) {
-        let mut bench = Bench::with(|config| config.shed_overload = sheds);
-        let (_, teid) = bench.session_of(flows(10_000_000, None));
-        (Self { bench, queue: VecDeque::new(), lost: [0; 2], sent: [0; 2] }, teid)
-    }
-
-    /// For two seconds so many packets of both kinds arrive every millisecond.
-    fn run(&mut self, teid: u32, plain: usize, guaranteed: usize) {
-        let arrivals = [(FIRST, plain), (GUARANTEED, guaranteed)]
-            .map(|(port, count)| (port, count, packet(teid, port, 100, true)));
-        let start = self.bench.now;
-        let mut arrived_ms = 0;
-        while self.bench.now.since(start) < Duration::from_secs(2) {
-            while Duration::from_millis(arrived_ms) <= self.bench.now.since(start) {
-                arrived_ms += 1;
-                for (port, count, (side, bytes)) in &arrivals {
-                    for _ in 0..*count {
-                        match self.queue.len() {
-                            QUEUE.. => self.lost[kind(*port)] += 1,
-                            _ => self.queue.push_back((*port, *side, bytes.clone())),
-                        }
-                    }
-                }
-            }
-            self.turn();
-        }
-    }
-
-    fn turn(&mut self) {
-        let taken = self.queue.len().min(SHARE);
-        let now_ns = self.bench.now_ns();
-        self.bench.overload.observe(taken == SHARE, now_ns);
-        for (port, side, bytes) in self.queue.drain(..taken) {
-            self.bench.now = self.bench.now + RECEIVE;
-            match self.bench.packet(side, &bytes).0 {
-                Verdict::ToNetwork(_) => {
-                    self.bench.now = self.bench.now + SEND;
-                    self.sent[kind(port)] += 1;
-                }
-                _ => self.lost[kind(port)] += 1,
-            }
-        }
-        if taken == 0 {
-            self.bench.now = self.bench.now + Duration::from_micros(50);
-        }
-    }
-}
-
-fn kind(port: u16) -> usize {
-    usize::from(port == GUARANTEED)
-}
-
-#[test]
-fn when_plain_flows_overload_a_worker_then_a_flow_within_its_gfbr_loses_nothing() {
-    // 1 packet of 100 octets a millisecond is 800 kbit/s of the 1000 that are guaranteed.
-    let (mut machine, teid) = Machine::new(true);
-    machine.run(teid, 100, 1);
-    assert_eq!(machine.lost[1], 0);
-    assert!(machine.sent[1] > 1_900, "{:?}", machine.sent);
-    let shed = machine.bench.counters.drops(DropReason::Overload) as usize;
-    assert_eq!(machine.lost[0], shed, "nobody loses in the queue");
-    // Half of the time is for receiving: 1000 ms / 20 µs leave 25,000 a second to send, at most.
-    assert!((30_000..=52_000).contains(&machine.sent[0]), "the worker does what it can: {:?}", machine.sent);
-    let (mut machine, teid) = Machine::new(false);
-    machine.run(teid, 100, 1);
-    assert!(machine.lost[1] > 500, "without shedding all lose alike: {:?}", machine.lost);
-    assert_eq!(machine.bench.counters.drops(DropReason::Overload), 0);
-}
-
-#[test]
-fn when_a_worker_keeps_up_then_nothing_is_shed() {
-    let (mut machine, teid) = Machine::new(true);
-    machine.run(teid, 35, 1);
-    assert_eq!(machine.lost, [0, 0]);
-}
-
-#[test]
-fn when_a_gbr_flow_exceeds_its_gfbr_then_what_is_above_may_be_shed() {
-    let mut bench = Bench::new();
-    let (_, teid) = bench.session_of(flows(1_000, None));
-    bench.overload = Overload::of_share(0.5);
-    let start = bench.now;
-    let (mut passed, mut count) = (0u32, 0u32);
-    // 1.6 Mbit/s, between the GFBR of 1 and the MFBR of 2.
-    while bench.now.since(start) < Duration::from_secs(20) {
-        let (side, bytes) = packet(teid, GUARANTEED, 100, true);
-        let verdict = bench.packet(side, &bytes).0;
-        assert!(
-            matches!(verdict, Verdict::ToNetwork(_) | Verdict::Drop(DropReason::Overload)),
-            "{verdict:?}"
-        );
-        if bench.now.since(start) >= Duration::from_secs(10) {
-            passed += u32::from(verdict == Verdict::ToNetwork(0));
-            count += 1;
-        }
-        bench.now = bench.now + Duration::from_micros(500);
-    }
-    // All of 1.0 and half of 0.6.
-    let share = f64::from(passed) / f64::from(count);
-    assert!((share - 1.3 / 1.6).abs() < 0.03, "{share}");
-}
-
-#[test]
-fn when_a_gbr_changes_then_the_new_one_is_guaranteed() {
-    let mut bench = Bench::new();
-    let (seid, teid) = bench.session_of(flows(1_000, None));
-    let update = UpdateQer { qer_id: QerId(4), gbr: Some(BitRate::default()), ..Default::default() };
-    bench.modify(seid, SessionModificationRequest { update_qer: vec![update], ..Default::default() });
-    bench.overload = Overload::of_share(1.0);
-    let (side, bytes) = packet(teid, GUARANTEED, 100, true);
-    assert_eq!(bench.packet(side, &bytes).0, Verdict::Drop(DropReason::Overload));
 }
 
 #[test]

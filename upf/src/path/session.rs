@@ -312,6 +312,12 @@ impl Session {
         is_known && !prefixes.iter().any(|prefix| prefix.contains(source))
     }
 
+    /// Whether one of its flows has a guaranteed bit rate.
+    #[inline]
+    pub(crate) fn is_guaranteed(&self) -> bool {
+        self.qers.iter().any(|qer| qer.guaranteed.is_some())
+    }
+
     /// Where packets of one of the session's TEIDs come from.
     #[inline]
     pub(crate) fn origin(&self, teid: u32) -> Origin {

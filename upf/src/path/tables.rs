@@ -18,6 +18,8 @@ pub(crate) struct Tables {
     by_teid: Index,
     by_address: Index,
     by_prefix: Prefixes,
+    /// Sessions with a guaranteed flow.
+    guaranteed: usize,
 }
 
 impl Tables {
@@ -31,6 +33,7 @@ impl Tables {
             self.sessions.resize(slot as usize + 1, None);
         }
         self.sessions[slot as usize] = Some(session.clone());
+        self.guaranteed += usize::from(session.is_guaranteed());
         for teid in &session.teids {
             self.by_teid.set(*teid, slot, |_| true);
         }
@@ -44,10 +47,8 @@ impl Tables {
     pub(crate) fn remove(&mut self, session: &Session) {
         let slot = session.slot();
         let Some(place) = self.sessions.get_mut(slot as usize) else { return };
-        if place.as_ref().is_none_or(|found| found.seid != session.seid) {
-            return;
-        }
-        *place = None;
+        let Some(gone) = place.take_if(|found| found.seid == session.seid) else { return };
+        self.guaranteed -= usize::from(gone.is_guaranteed());
         for teid in &session.teids {
             self.by_teid.remove(*teid, slot);
         }
@@ -60,6 +61,12 @@ impl Tables {
     /// TEIDs, addresses and prefixes that lead to a session.
     pub(crate) fn len(&self) -> usize {
         self.by_teid.len() + self.by_address.len() + self.by_prefix.len()
+    }
+
+    /// Whether a session has a guaranteed flow.
+    #[inline]
+    pub(crate) fn has_guaranteed(&self) -> bool {
+        self.guaranteed > 0
     }
 
     #[inline]

@@ -8,8 +8,11 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
+use super::overload::{Overload, SERVICE_NS, Turn, sort};
 use super::signalling::Allowance;
-use super::{Command, Copies, Event, Looks, Overload, Packet, PathCounters, Session, Tables, Tunnel};
+use super::{
+    Backlog, Command, Copies, DropReason, Event, Looks, Packet, PathCounters, Session, Tables, Tunnel,
+};
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -30,14 +33,17 @@ pub(crate) struct WorkerConfig {
     pub(crate) error_indications_after: Duration,
     /// Whether it is the only one.
     pub(crate) alone: bool,
-    /// Whether it sheds what it cannot keep up with.
-    pub(crate) sheds: bool,
-    /// The origin of the data path's clock.
-    pub(crate) origin: Instant,
+    /// The data path's clock, ns.
+    pub(crate) clock: Box<dyn Fn() -> u64 + Send>,
     pub(crate) commands: Receiver<Command>,
     pub(crate) events: Box<dyn Fn(Event) -> bool + Send>,
     pub(crate) counters: Arc<PathCounters>,
     pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// The data path's clock, from its origin on.
+pub(crate) fn clock_since(origin: Instant) -> Box<dyn Fn() -> u64 + Send> {
+    Box::new(move || u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// One worker thread's own things.
@@ -47,6 +53,8 @@ pub struct Worker<I> {
     tables: Tables,
     allowance: Allowance,
     overload: Overload,
+    /// Of what an overloaded worker has received; made with the first guaranteed flow.
+    backlog: Backlog,
     packets: Vec<Packet>,
     /// Bursts that are not in the counters yet, and the full ones of them.
     bursts: (u64, u64),
@@ -58,13 +66,13 @@ impl<I: PacketIo> Worker<I> {
     pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
         let allowance = Allowance::new(config.n3_address, config.error_indications_after);
         let packets = Packet::burst();
-        let overload = Overload::new(config.sheds);
         Self {
             config,
             io,
             tables: Tables::default(),
             allowance,
-            overload,
+            overload: Overload::default(),
+            backlog: Backlog::default(),
             packets,
             bursts: (0, 0),
             copies: Copies::default(),
@@ -79,9 +87,97 @@ impl<I: PacketIo> Worker<I> {
         }
     }
 
-    /// Waits for packets, and works on one burst of them.
+    /// Waits for packets, and works on one burst of them; an overloaded worker on as many as it has time for until
+    /// it must look at its interfaces again.
     pub fn turn(&mut self) {
-        let received = match self.io.receive(&mut self.packets, WAIT) {
+        if self.overload.is_on() {
+            let keeps_up = match self.tables.has_guaranteed() {
+                true => self.drain(),
+                // Nobody gains by it any more. What waits goes before all else.
+                false => {
+                    self.obey();
+                    true
+                }
+            };
+            self.serve();
+            if keeps_up && self.backlog.is_empty() {
+                self.overload.end();
+            }
+            return;
+        }
+        let received = self.receive(WAIT);
+        let now_ns = self.now_ns();
+        self.overload.observe(self.io.is_behind() && self.tables.has_guaranteed(), now_ns);
+        self.work(received, now_ns);
+    }
+
+    /// Receives until nothing is left behind, or for as long as it may; whether nothing is.
+    fn drain(&mut self) -> bool {
+        let began_ns = self.now_ns();
+        loop {
+            let received = self.receive(Duration::ZERO);
+            let now_ns = self.now_ns();
+            let at_once = self.sort(received, now_ns);
+            self.work(at_once, now_ns);
+            if !self.io.is_behind() {
+                self.overload.emptied(now_ns);
+                return true;
+            }
+            if !self.overload.drains_on(began_ns, now_ns, self.backlog.is_full()) {
+                return false;
+            }
+        }
+    }
+
+    /// Puts what was received into the backlog, and to the front what goes at once, in order; how many these are.
+    fn sort(&mut self, received: usize, now_ns: u64) -> usize {
+        let packets = &mut self.packets[..received];
+        let looks = &mut self.looks;
+        let turns = sort(&self.tables, looks, packets, self.backlog.oldest_ns(), (now_ns, self.config.alone));
+        let (mut at_once, mut dropped) = (0, 0);
+        for (at, turn) in turns.into_iter().enumerate() {
+            let goes = match turn {
+                Turn::Now => true,
+                // Without room it overtakes: better early than lost.
+                Turn::Behind => !self.backlog.push(&mut packets[at], true, now_ns),
+                Turn::Waits => {
+                    dropped += u64::from(!self.backlog.push(&mut packets[at], false, now_ns));
+                    false
+                }
+            };
+            if goes {
+                packets.swap(at_once, at);
+                at_once += 1;
+            }
+        }
+        self.config.counters.dropped_many(DropReason::Overload, dropped);
+        at_once
+    }
+
+    /// Works on what waits, until it is time to receive again.
+    fn serve(&mut self) {
+        let mut backlog = std::mem::take(&mut self.backlog);
+        let began_ns = self.now_ns();
+        let mut now_ns = began_ns;
+        while !backlog.is_empty() && now_ns < began_ns + SERVICE_NS {
+            self.handle(backlog.pop(), now_ns, false);
+            self.flush();
+            now_ns = self.now_ns();
+        }
+        self.backlog = backlog;
+    }
+
+    /// Works on so many of the packets that were received.
+    fn work(&mut self, count: usize, now_ns: u64) {
+        let mut packets = std::mem::take(&mut self.packets);
+        self.handle(&mut packets[..count], now_ns, false);
+        self.packets = packets;
+        self.flush();
+    }
+
+    /// Waits for packets; how many came, to which the newest rules apply.
+    fn receive(&mut self, wait: Duration) -> usize {
+        let received = match self.io.receive(&mut self.packets, wait) {
             Ok(received) => received,
             Err(error) => {
                 tracing::warn!(worker = self.config.index, %error, "cannot receive packets");
@@ -92,12 +188,7 @@ impl<I: PacketIo> Worker<I> {
         self.note_burst(received);
         // After receiving, so that a packet never meets rules older than itself.
         self.obey();
-        let now_ns = self.now_ns();
-        self.overload.observe(self.io.is_behind(), now_ns);
-        let mut packets = std::mem::take(&mut self.packets);
-        self.handle(&mut packets[..received], now_ns, false);
-        self.packets = packets;
-        self.flush();
+        received
     }
 
     fn flush(&mut self) {
@@ -131,7 +222,7 @@ impl<I: PacketIo> Worker<I> {
     }
 
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.config.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        (self.config.clock)()
     }
 
     fn handle(&mut self, packets: &mut [Packet], now_ns: u64, leaves_buffer: bool) {
@@ -142,7 +233,6 @@ impl<I: PacketIo> Worker<I> {
             counters: &self.config.counters,
             events: &self.config.events,
             error_indications: &mut self.allowance,
-            overload: &self.overload,
             leaves_buffer,
             copies: &mut self.copies,
             looks: &mut self.looks,
@@ -164,6 +254,9 @@ impl<I: PacketIo> Worker<I> {
             match command {
                 Command::Publish { session, before } => {
                     self.tables.publish(&session, before.as_deref());
+                    if session.is_guaranteed() {
+                        self.backlog.make();
+                    }
                     if before.is_some() {
                         changed.insert(session.seid, session);
                     }
@@ -209,6 +302,10 @@ impl<I: PacketIo> Worker<I> {
 }
 
 #[cfg(test)]
+#[path = "overload_tests.rs"]
+mod overload_tests;
+
+#[cfg(test)]
 mod tests {
     use std::net::SocketAddrV4;
 
@@ -248,10 +345,9 @@ mod tests {
         let config = WorkerConfig {
             index: 0,
             alone: true,
-            sheds: true,
             n3_address: Ipv4Addr::LOCALHOST,
             error_indications_after: Duration::ZERO,
-            origin: Instant::now(),
+            clock: clock_since(Instant::now()),
             commands: receiver,
             events: Box::new(|_| true),
             counters: Arc::default(),

@@ -13,8 +13,8 @@ use super::rules::{Refusal, RuleSet};
 use super::urr::Urrs;
 use crate::config::{ClassifierKind, N3Config, N6Config, PredefinedAction};
 use crate::path::{
-    Action, Besides, Measured, Meter, Meters, More, Places, Qer, REFERENCES_MAX, Redirect, Redirections,
-    Session, SessionState, SharedRules,
+    Action, Besides, Guarantee, Measured, Meter, Meters, More, Places, Qer, REFERENCES_MAX, Redirect,
+    Redirections, Session, SessionState, SharedRules,
 };
 
 /// What compiling needs to know besides the rules.
@@ -281,6 +281,16 @@ pub(crate) fn network_named(name: &Name, networks: &[N6Config]) -> Option<u16> {
     networks.iter().position(is_it).and_then(|at| u16::try_from(at).ok())
 }
 
+fn guarantee(gbr: Option<BitRate>, old: Option<&Arc<Guarantee>>) -> Option<Arc<Guarantee>> {
+    // Zero in both directions guarantees nothing.
+    let BitRate { uplink_kbps, downlink_kbps } = gbr.filter(|gbr| *gbr != BitRate::default())?;
+    Some(match old {
+        Some(old) if old.kbps() == (uplink_kbps, downlink_kbps) => old.clone(),
+        Some(old) => Arc::new(old.at(uplink_kbps, downlink_kbps)),
+        None => Arc::new(Guarantee::new(uplink_kbps, downlink_kbps)),
+    })
+}
+
 fn compile_qer(rule: &CreateQer, old: Option<&Qer>, n3: &N3Config) -> Qer {
     let meters = |rates: Option<BitRate>, old: Option<&Arc<Meters>>| {
         rates.map(|BitRate { uplink_kbps, downlink_kbps }| match old {
@@ -298,6 +308,6 @@ fn compile_qer(rule: &CreateQer, old: Option<&Qer>, n3: &N3Config) -> Qer {
         ppi: rule.paging_policy_indicator.map(|ppi| ppi.0),
         dscp: rule.qfi.and_then(|qfi| n3.dscp.get(&qfi.0)).copied(),
         meters: meters(rule.mbr, old.and_then(|qer| qer.meters.as_ref())),
-        guaranteed: meters(rule.gbr, old.and_then(|qer| qer.guaranteed.as_ref())),
+        guaranteed: guarantee(rule.gbr, old.and_then(|qer| qer.guaranteed.as_ref())),
     }
 }
