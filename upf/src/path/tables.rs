@@ -32,8 +32,9 @@ impl Tables {
         if self.sessions.len() <= slot as usize {
             self.sessions.resize(slot as usize + 1, None);
         }
-        self.sessions[slot as usize] = Some(session.clone());
+        let gone = self.sessions[slot as usize].replace(session.clone());
         self.guaranteed += usize::from(session.is_guaranteed());
+        self.guaranteed -= usize::from(gone.is_some_and(|gone| gone.is_guaranteed()));
         for teid in &session.teids {
             self.by_teid.set(*teid, slot, |_| true);
         }
