@@ -1,15 +1,17 @@
 //! The UPF's configuration.
 
+mod addresses;
 mod ipv6;
 mod names;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::Addresses;
 pub use ipv6::Ipv6Prefix;
 pub use names::{ApplicationConfig, PfdConfig, PredefinedAction, PredefinedRule, RatesKbps};
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use tern_config::Sample;
@@ -113,15 +115,15 @@ pub struct N4Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct N3Config {
-    /// IPv4 address for GTP-U.
+    /// Address for GTP-U, or one of IPv4 and one of IPv6.
     #[serde(default = "default_n3_address")]
-    pub address: Ipv4Addr,
+    pub address: Addresses,
     /// UDP port; gNBs send to 2152.
     #[serde(default = "default_n3_port")]
     pub port: u16,
-    /// Address that gNBs are told, if it is another (behind NAT).
+    /// Address that gNBs are told, if it is another (behind NAT); of each version that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub advertise: Option<Ipv4Addr>,
+    pub advertise: Option<Addresses>,
     /// Seconds after the start in which packets of unknown tunnels get no error indication: the SMFs
     /// restore in them what a restart has lost.
     #[serde(default = "default_error_indications_after_s")]
@@ -318,10 +320,16 @@ impl Config {
             self.workers
         );
         anyhow::ensure!(!self.n6.is_empty(), "n6: expected at least one data network");
-        anyhow::ensure!(
-            !self.n3.address.is_unspecified() || self.n3.advertise.is_some(),
-            "n3.address: 0.0.0.0 needs n3.advertise, the address that gNBs send to"
-        );
+        for address in self.n3_advertised().all() {
+            anyhow::ensure!(
+                !address.is_unspecified(),
+                "n3.address: {address} needs n3.advertise, the address that gNBs send to"
+            );
+            anyhow::ensure!(
+                self.n3.address.like(address).is_some(),
+                "n3.advertise: expected no {address}, since n3.address has none of its version"
+            );
+        }
         for (qfi, dscp) in &self.n3.dscp {
             anyhow::ensure!(
                 *qfi < 64 && *dscp < 64,
@@ -373,7 +381,7 @@ impl Config {
         let n3 = self.n3.link.as_ref().with_context(|| format!("n3.link: {needed}"))?;
         let address = n3.address.address;
         anyhow::ensure!(
-            address == self.n3.address,
+            Addresses::from(address) == self.n3.address,
             "n3.link.address: expected n3.address ({}), got {address}",
             self.n3.address
         );
@@ -403,14 +411,14 @@ impl Config {
         Buffers::new(of_session, of_all)
     }
 
-    /// The address that gNBs send to.
-    pub fn n3_advertised(&self) -> Ipv4Addr {
-        self.n3.advertise.unwrap_or(self.n3.address)
+    /// The addresses that gNBs send to.
+    pub fn n3_advertised(&self) -> Addresses {
+        self.n3.advertise.map_or(self.n3.address, |advertised| advertised.or(self.n3.address))
     }
 
-    /// Where N3 is bound.
-    pub fn n3_at(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(self.n3.address, self.n3.port)
+    /// Where N3 is bound: once or twice.
+    pub fn n3_at(&self) -> Vec<SocketAddr> {
+        self.n3.address.all().map(|address| SocketAddr::new(address, self.n3.port)).collect()
     }
 
     /// Where N4 is bound.
@@ -543,11 +551,11 @@ fn default_sbi() -> SbiConfig {
 }
 
 fn default_address() -> IpAddr {
-    IpAddr::V4(default_n3_address())
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, LOOPBACK))
 }
 
-fn default_n3_address() -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, LOOPBACK)
+fn default_n3_address() -> Addresses {
+    Addresses::one(default_address())
 }
 
 fn default_n4_port() -> u16 {

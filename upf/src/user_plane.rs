@@ -54,7 +54,7 @@ impl UserPlane {
             index: self.workers.len(),
             alone: self.config.workers == 1,
             sheds: self.config.shed_overload,
-            n3_address: self.config.n3_advertised(),
+            n3_addresses: self.config.n3_advertised(),
             error_indications_after: self.config.n3.error_indications_after(),
             origin: self.origin,
             commands,

@@ -52,7 +52,7 @@ pub fn config(data_path: DataPathKind, n3: &str, n6: &str) -> Config {
         ..N6Config::default()
     };
     Config {
-        n3: N3Config { address: UPF_N3, link: Some(link(n3, UPF_N3)), ..N3Config::default() },
+        n3: N3Config { address: UPF_N3.into(), link: Some(link(n3, UPF_N3)), ..N3Config::default() },
         n6: vec![network],
         data_path,
         dpdk: DpdkConfig { idle_sleep_us: 0, ..DpdkConfig::default() },

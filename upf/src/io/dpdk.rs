@@ -27,6 +27,7 @@ mod missing {
 
 #[cfg(feature = "dpdk")]
 mod available {
+    use std::net::SocketAddrV4;
     use std::path::Path;
     use std::time::Duration;
 
@@ -190,8 +191,10 @@ mod available {
             ues: network.address,
             mtu: network.mtu,
         });
+        let n3 = place(&config.n3.link);
+        let address = links[n3].1.address.address;
         Places {
-            access: (place(&config.n3.link), config.n3_at()),
+            access: (n3, SocketAddrV4::new(address, config.n3.port)),
             networks: networks.collect(),
             idle_sleep: Duration::from_micros(config.dpdk.idle_sleep_us.into()),
         }
@@ -206,7 +209,7 @@ mod available {
         use super::*;
         use crate::io::{BURST, PacketIo as _, worker_of_ue};
         use crate::path::Packet;
-        use crate::testing::{GNB, SERVER, UE, gtpu, udp};
+        use crate::testing::{GNB_ADDRESS, SERVER, UE, gtpu, udp};
 
         const UPF: Ipv4Addr = Ipv4Addr::new(10, 9, 3, 1);
 
@@ -236,7 +239,7 @@ mod available {
         fn uplink(number: u32, sequence: u16) -> Vec<u8> {
             let user = udp(ue(number), SERVER, (sequence, 9), 60);
             let datagram = gtpu(number, Some(9), &user);
-            let mut udp = udp(*GNB.ip(), UPF, (2152, 2152), 28);
+            let mut udp = udp(GNB_ADDRESS, UPF, (2152, 2152), 28);
             udp.truncate(28);
             let total = (28 + datagram.len()) as u16;
             udp[2..4].copy_from_slice(&total.to_be_bytes());

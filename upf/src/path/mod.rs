@@ -25,6 +25,7 @@ mod more_tests;
 mod n9_tests;
 mod overload;
 mod packet;
+mod peer;
 mod prefixes;
 #[cfg(test)]
 mod rates;
@@ -43,9 +44,9 @@ pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
 pub(crate) use flow::{Ends, Flow};
-pub(crate) use forward::{Looks, Verdict};
 #[cfg(test)]
 pub(crate) use forward::{Context, process};
+pub(crate) use forward::{Looks, Verdict};
 pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, tunnelled_key};
@@ -53,6 +54,7 @@ pub(crate) use meter::{Meter, Meters, Qer};
 pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
 pub(crate) use overload::Overload;
 pub use packet::{PACKET_MAX, Packet, Side};
+pub use peer::Peer;
 pub(crate) use prefixes::Prefixes;
 pub(crate) use redirect_http::response as http_redirection;
 pub(crate) use session::{
@@ -64,7 +66,7 @@ pub(crate) use usage::{Limits, Usage};
 pub use worker::Worker;
 pub(crate) use worker::WorkerConfig;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What the PFCP core tells the data path, in order.
@@ -117,7 +119,7 @@ pub(crate) enum Event {
     /// A peer does not know a tunnel.
     ErrorIndication {
         /// The peer.
-        peer: Ipv4Addr,
+        peer: IpAddr,
         /// Its TEID.
         teid: u32,
     },

@@ -1,7 +1,6 @@
 //! The loop of one worker thread.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -9,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::forward::{Context, Verdict, process};
 use super::signalling::Allowance;
-use super::{Command, Copies, Event, Looks, Overload, Packet, PathCounters, Session, Tables, Tunnel};
+use super::{Command, Copies, Event, Looks, Overload, Packet, PathCounters, Peer, Session, Tables, Tunnel};
+use crate::config::Addresses;
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct WorkerConfig {
     /// Its number; the first one also sends End Markers, and is woken to send what was buffered.
     pub(crate) index: usize,
-    /// Our N3 address, as peers see it.
-    pub(crate) n3_address: Ipv4Addr,
+    /// Our N3 addresses, as peers see them.
+    pub(crate) n3_addresses: Addresses,
     /// How long after the start a tunnel that we do not know may be one that is about to be restored.
     pub(crate) error_indications_after: Duration,
     /// Whether it is the only one.
@@ -56,7 +56,7 @@ pub struct Worker<I> {
 
 impl<I: PacketIo> Worker<I> {
     pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
-        let allowance = Allowance::new(config.n3_address, config.error_indications_after);
+        let allowance = Allowance::new(config.n3_addresses, config.error_indications_after);
         let packets = Packet::burst();
         let overload = Overload::new(config.sheds);
         Self {
@@ -204,13 +204,13 @@ impl<I: PacketIo> Worker<I> {
         let length = tern_gtpu::end_marker(tunnel.teid, None, &mut bytes);
         let mut packet = Packet::new();
         packet.set(&bytes[..length]);
-        self.io.send_access(&packet, tunnel.peer);
+        self.io.send_access(&packet, Peer::gtpu(tunnel.peer));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddrV4;
+    use std::net::Ipv4Addr;
 
     use tern_pfcp::{ApplyAction, Name};
 
@@ -219,14 +219,14 @@ mod tests {
     use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
 
     #[derive(Default)]
-    struct Sent(Vec<SocketAddrV4>);
+    struct Sent(Vec<Peer>);
 
     impl PacketIo for Sent {
         fn receive(&mut self, _: &mut [Packet], _: Duration) -> std::io::Result<usize> {
             Ok(0)
         }
 
-        fn send_access(&mut self, _: &Packet, to: SocketAddrV4) {
+        fn send_access(&mut self, _: &Packet, to: Peer) {
             self.0.push(to);
         }
 
@@ -249,7 +249,7 @@ mod tests {
             index: 0,
             alone: true,
             sheds: true,
-            n3_address: Ipv4Addr::LOCALHOST,
+            n3_addresses: Ipv4Addr::LOCALHOST.into(),
             error_indications_after: Duration::ZERO,
             origin: Instant::now(),
             commands: receiver,

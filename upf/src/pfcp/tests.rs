@@ -6,7 +6,7 @@ use tern_types::Duration;
 
 use super::packed::OCTETS_MAX;
 use super::rules::PDRS_MAX;
-use crate::path::{DropReason, Verdict};
+use crate::path::{DropReason, Peer, Verdict};
 use crate::testing::*;
 
 const TO_N6: Verdict = Verdict::ToNetwork(0);
@@ -230,9 +230,9 @@ fn when_the_tunnel_moves_with_sndem_then_the_old_one_gets_an_end_marker() {
     let (seid, _) = bench.session();
     bench.modify(seid, move_to(7, Some(PfcpSmReqFlags::SNDEM)));
     assert_eq!(bench.end_markers.len(), 1);
-    assert_eq!((bench.end_markers[0].teid, bench.end_markers[0].peer), (GNB_TEID, GNB));
+    assert_eq!((bench.end_markers[0].teid, bench.end_markers[0].peer), (GNB_TEID, GNB.address));
     let (verdict, bytes) = bench.downlink(&udp(SERVER, UE, (1, 2), 60));
-    assert_eq!(verdict, Verdict::ToAccess("198.51.100.2:2152".parse().expect("address")));
+    assert_eq!(verdict, Verdict::ToAccess(Peer::gtpu([198, 51, 100, 2].into())));
     assert_eq!(bytes[4..8], [0, 0, 0, 7]);
     bench.modify(seid, move_to(8, None));
     assert_eq!(bench.end_markers.len(), 1);
@@ -503,12 +503,12 @@ fn when_the_gnb_does_not_know_the_tunnel_then_the_smf_is_told() {
     bench.session();
     let mut bytes = [0; 40];
     for teid in [GNB_TEID ^ 1, GNB_TEID] {
-        let length = tern_gtpu::error_indication(teid, (*GNB.ip()).into(), None, &mut bytes);
+        let length = tern_gtpu::error_indication(teid, GNB_ADDRESS.into(), None, &mut bytes);
         bench.uplink(&bytes[..length]);
     }
     assert_eq!(bench.reports.len(), 1);
     let report = bench.reports[0].error_indication_report.as_ref().expect("error indication");
-    assert_eq!(report.remote_f_teids, [FTeid::assigned_v4(GNB_TEID, *GNB.ip())]);
+    assert_eq!(report.remote_f_teids, [FTeid::assigned_v4(GNB_TEID, GNB_ADDRESS)]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use steering::worker_of_ue;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ use tern_types::Ipv4Prefix;
 use self::link::Frame;
 use self::reassembly::{Fragment, Reassembly, Taken, Whose};
 use super::PacketIo;
-use crate::path::{Allowance, DropReason, Packet, Side};
+use crate::path::{Allowance, DropReason, Packet, Peer, Side};
 
 /// A UDP header, and what is in front of a GTP-U packet.
 const UDP_HEADER: usize = 8;
@@ -47,9 +47,6 @@ const OWN_MAX: usize = 256;
 const ASIDE_MAX: usize = 64;
 /// Looks at all ports without a packet before a worker sleeps between them.
 const IDLE_LOOKS: u32 = 1_000;
-
-/// The sender of what does not come from a peer on N3.
-const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 /// Who reads and writes which packets.
 #[derive(Debug, Clone)]
@@ -83,7 +80,7 @@ pub struct EthernetIo<P> {
     /// Packets, by link and next hop, that wait for its Ethernet address.
     waiting: VecDeque<(usize, Ipv4Addr, Vec<u8>)>,
     /// Packets that the data path gets before those of the ports.
-    own: VecDeque<(Side, SocketAddrV4, Vec<u8>)>,
+    own: VecDeque<(Side, Peer, Vec<u8>)>,
     /// Fragments of GTP-U packets.
     fragments: Reassembly,
     /// Frames that are not traffic, by port.
@@ -101,7 +98,7 @@ pub struct EthernetIo<P> {
 /// What a frame is at first sight.
 enum Sight<'a> {
     /// A GTP-U packet and its sender.
-    Access(&'a [u8], SocketAddrV4),
+    Access(&'a [u8], Peer),
     /// A packet of a data network to a UE.
     Network(&'a [u8], u16),
     /// To be looked at with more time.
@@ -177,7 +174,7 @@ impl Places {
         if udp.checksum() != 0 && !udp.verify_checksum(&ends.0, &ends.1) {
             return Sight::Nothing(DropReason::MalformedFrame);
         }
-        Sight::Access(udp.payload(), SocketAddrV4::new(source, udp.src_port()))
+        Sight::Access(udp.payload(), Peer::new(source.into(), udp.src_port()))
     }
 }
 
@@ -247,7 +244,7 @@ impl<P: Port> EthernetIo<P> {
                             return Some(other);
                         }
                         packet.set(payload);
-                        packet.came(Side::Network(network), NOBODY);
+                        packet.came(Side::Network(network), Peer::NOBODY);
                         count += 1;
                     }
                     Sight::Aside if aside.len() < ASIDE_MAX => aside.push((port, octets.to_vec())),
@@ -351,7 +348,7 @@ impl<P: Port> EthernetIo<P> {
         let (own, mut lost) = (&mut self.own, 0);
         ipv4::fragments(octets, mtu.into(), |fragment| match own.len() {
             OWN_MAX.. => lost += 1,
-            _ => own.push_back((Side::Network(network), NOBODY, fragment.to_vec())),
+            _ => own.push_back((Side::Network(network), Peer::NOBODY, fragment.to_vec())),
         });
         self.dropped[DropReason::TooLong as usize] += lost;
     }
@@ -433,15 +430,15 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// IPv4 and UDP in front of a GTP-U packet of this length.
-    fn outer(&mut self, length: usize, tos: u8, to: SocketAddrV4) -> [u8; OUTER] {
+    fn outer(&mut self, length: usize, tos: u8, (to, port): (Ipv4Addr, u16)) -> [u8; OUTER] {
         let (_, from) = self.places.access;
         self.identification = self.identification.wrapping_add(1);
         let mut outer = [0; OUTER];
-        let ends = (*from.ip(), *to.ip());
+        let ends = (*from.ip(), to);
         ipv4::write_header(&mut outer, OUTER + length, ends, IpProtocol::Udp, (tos, self.identification));
         let mut udp = UdpPacket::new_unchecked(&mut outer[IPV4_HEADER_LEN..]);
         udp.set_src_port(from.port());
-        udp.set_dst_port(to.port());
+        udp.set_dst_port(port);
         udp.set_len(u16::try_from(UDP_HEADER + length).unwrap_or(u16::MAX));
         // RFC 768 lets the sender make none; the packet inside has its own.
         udp.set_checksum(0);
@@ -481,13 +478,14 @@ impl<P: Port> PacketIo for EthernetIo<P> {
         self.behind
     }
 
-    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {
+    fn send_access(&mut self, packet: &Packet, to: Peer) {
         let payload = packet.bytes();
         let at = self.places.access.0;
-        let Some(next_hop) = self.links[at].next_hop(*to.ip()) else {
+        let IpAddr::V4(address) = to.address else { return self.drop(DropReason::NoNeighbour) };
+        let Some(next_hop) = self.links[at].next_hop(address) else {
             return self.drop(DropReason::NoNeighbour);
         };
-        let outer = self.outer(payload.len(), packet.tos, to);
+        let outer = self.outer(payload.len(), packet.tos, (address, to.port));
         let length = OUTER + payload.len();
         // The common case: written where it is sent from.
         if length <= self.links[at].mtu
@@ -503,7 +501,7 @@ impl<P: Port> PacketIo for EthernetIo<P> {
             frame[header + OUTER..].copy_from_slice(payload);
             return;
         }
-        self.send_ip(at, *to.ip(), &[&outer[..], payload].concat());
+        self.send_ip(at, address, &[&outer[..], payload].concat());
     }
 
     fn send_network(&mut self, packet: &Packet, network: u16) {
@@ -526,7 +524,7 @@ impl<P: Port> PacketIo for EthernetIo<P> {
             let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
             // Through the data path, like any packet to the UE.
             if let Some(error) = self.error(octets, from, mtu).filter(|_| self.own.len() < OWN_MAX) {
-                self.own.push_back((Side::Network(network), NOBODY, error));
+                self.own.push_back((Side::Network(network), Peer::NOBODY, error));
             }
             return;
         }

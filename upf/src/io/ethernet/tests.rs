@@ -49,6 +49,10 @@ struct Bench {
     from: Vec<Receiver<Vec<u8>>>,
 }
 
+fn peer(address: Ipv4Addr, port: u16) -> Peer {
+    Peer::new(address.into(), port)
+}
+
 fn prefix(text: &str) -> Ipv4Prefix {
     text.parse().expect("a prefix")
 }
@@ -76,7 +80,7 @@ impl Bench {
     }
 
     /// One look at the ports; what came for the data path.
-    fn look(&mut self) -> Vec<(Side, SocketAddrV4, Vec<u8>)> {
+    fn look(&mut self) -> Vec<(Side, Peer, Vec<u8>)> {
         let mut packets: Vec<Packet> = (0..super::super::BURST).map(|_| Packet::new()).collect();
         let count = self.io.receive(&mut packets, Duration::ZERO).expect("receives");
         packets[..count].iter().map(|p| (p.side, p.from, p.bytes().to_vec())).collect()
@@ -206,7 +210,7 @@ fn when_gtpu_comes_then_the_data_path_has_it_and_nothing_else() {
         vec![1, 2, 3],
     ];
     frames.into_iter().for_each(|frame| bench.to[N3_PORT].send(frame).unwrap());
-    assert_eq!(bench.look(), [(Side::Access, SocketAddrV4::new(GNB, 3_000), b"gtpu".to_vec())]);
+    assert_eq!(bench.look(), [(Side::Access, peer(GNB, 3_000), b"gtpu".to_vec())]);
     let expected = [(DropReason::MalformedFrame, 3), (DropReason::NotForUs, 5)];
     assert_eq!(bench.dropped(), expected);
 }
@@ -215,7 +219,7 @@ fn when_gtpu_comes_then_the_data_path_has_it_and_nothing_else() {
 fn when_the_next_hop_is_not_known_then_packets_wait_for_its_answer_in_order() {
     let mut bench = Bench::new();
     for number in 0..WAITING_FOR_ONE_MAX + 2 {
-        bench.io.send_access(&packet(&[number as u8; 50]), SocketAddrV4::new(GNB, tern_gtpu::PORT));
+        bench.io.send_access(&packet(&[number as u8; 50]), peer(GNB, tern_gtpu::PORT));
     }
     let (frames, dropped) = bench.sent(N3_PORT);
     let asked: Vec<_> = frames.iter().filter_map(|frame| Frame::parse(frame)).map(|f| f.protocol).collect();
@@ -238,7 +242,7 @@ fn when_the_next_hop_is_not_known_then_packets_wait_for_its_answer_in_order() {
 #[test]
 fn when_nothing_leads_to_a_peer_then_the_packet_is_dropped_with_its_reason() {
     let mut bench = Bench::new();
-    bench.io.send_access(&packet(&[1; 50]), SocketAddrV4::new(SERVER, tern_gtpu::PORT));
+    bench.io.send_access(&packet(&[1; 50]), peer(SERVER, tern_gtpu::PORT));
     assert_eq!(bench.dropped(), [(DropReason::NoNeighbour, 1)]);
 }
 
@@ -304,7 +308,7 @@ fn when_a_ue_sends_more_than_the_link_takes_then_it_is_told_through_its_tunnel()
 fn when_a_gtpu_packet_is_longer_than_n3_takes_then_the_outer_one_is_fragmented() {
     let mut bench = Bench::new();
     bench.introduce(N3_PORT, GNB);
-    bench.io.send_access(&packet(&[7; 1_480]), SocketAddrV4::new(GNB, tern_gtpu::PORT));
+    bench.io.send_access(&packet(&[7; 1_480]), peer(GNB, tern_gtpu::PORT));
     let (frames, dropped) = bench.sent(N3_PORT);
     assert!(dropped.is_empty());
     let mut joined = Vec::new();
@@ -331,7 +335,7 @@ fn when_a_gtpu_packet_comes_in_fragments_then_the_data_path_has_it_whole() {
         bench.to[N3_PORT].send(piece.clone()).unwrap();
     }
     assert!(bench.look().is_empty());
-    assert_eq!(bench.look(), [(Side::Access, SocketAddrV4::new(GNB, 3_000), payload)]);
+    assert_eq!(bench.look(), [(Side::Access, peer(GNB, 3_000), payload)]);
     assert!(bench.dropped().is_empty());
     // One that lies about where it belongs, and the rest of the packet with it.
     let mut overlap = whole[..508].to_vec();
