@@ -41,8 +41,10 @@ pub const fn frame_octets(direction: Direction, user: usize) -> usize {
 pub fn config(data_path: DataPathKind, n3: &str, n6: &str) -> Config {
     let link = |device: &str, address| LinkConfig {
         device: device.to_owned(),
-        address: Ipv4Prefix { address, length: 24 },
+        address: Some(Ipv4Prefix { address, length: 24 }),
         gateway: None,
+        ipv6: None,
+        ipv6_gateway: None,
         vlan: None,
         mtu: 1_500,
     };

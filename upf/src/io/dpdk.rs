@@ -27,16 +27,16 @@ mod missing {
 
 #[cfg(feature = "dpdk")]
 mod available {
-    use std::net::SocketAddrV4;
     use std::path::Path;
     use std::time::Duration;
 
     use tern_dpdk::{Eal, Memory, Options, Port as DpdkPort, Queue};
 
     use super::*;
-    use crate::config::{LINK_MTU_MAX, LinkConfig, MemoryKind};
+    use crate::config::link::LINK_MTU_MAX;
+    use crate::config::{LinkConfig, MemoryKind};
     use crate::io::ethernet::link::{HEADER, TAG};
-    use crate::io::ethernet::{EthernetIo, Link, NetworkPlace, Places, Port, Steering};
+    use crate::io::ethernet::{AccessPlace, EthernetIo, Link, NetworkPlace, Places, Port, Steering};
 
     /// Drivers of virtual devices want buffers for frames of 2 KiB, whatever the MTU.
     const FRAME_ROOM_MIN: u16 = 2_048;
@@ -178,7 +178,7 @@ mod available {
         let port = ports.iter().position(|queue| queue.port().device() == name);
         let port = port.expect("invariant: a port for each device");
         let mac = ports[port].port().mac();
-        Link::new(port, mac, link.vlan, link.address, link.gateway, link.mtu)
+        Link::new(port, mac, link)
     }
 
     fn places(config: &Config, links: &[Named<'_>]) -> Places {
@@ -189,12 +189,15 @@ mod available {
         let networks = config.n6.iter().map(|network| NetworkPlace {
             link: place(&network.link),
             ues: network.address,
+            ues_v6: network.ipv6,
             mtu: network.mtu,
         });
-        let n3 = place(&config.n3.link);
-        let address = links[n3].1.address.address;
         Places {
-            access: (n3, SocketAddrV4::new(address, config.n3.port)),
+            access: AccessPlace {
+                link: place(&config.n3.link),
+                addresses: config.n3.address,
+                port: config.n3.port,
+            },
             networks: networks.collect(),
             idle_sleep: Duration::from_micros(config.dpdk.idle_sleep_us.into()),
         }
