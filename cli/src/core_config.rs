@@ -32,8 +32,8 @@ pub struct CoreConfig {
     pub n2: IpAddr,
     /// SCTP backend.
     pub sctp: tern_sctp::SctpMode,
-    /// The address that gNBs send GTP-U to.
-    pub n3: Ipv4Addr,
+    /// The address that gNBs send GTP-U to, or one of IPv4 and one of IPv6.
+    pub n3: tern_upf::Addresses,
     /// TUN device towards the data network; [`NO_DATA_PATH`] leaves user data out.
     pub n6: String,
     /// Ports of DPDK for user data, in the place of sockets and the TUN device.
@@ -124,7 +124,7 @@ impl Default for CoreConfig {
             dnns: vec![DataNetwork::new("internet", 45), DataNetwork::new("ims", 46)],
             n2: Ipv4Addr::new(127, 0, 0, 16).into(),
             sctp: tern_sctp::SctpMode::Auto,
-            n3: Ipv4Addr::new(127, 0, 0, 18),
+            n3: Ipv4Addr::new(127, 0, 0, 18).into(),
             n6: "tern-n6".to_owned(),
             dpdk: None,
             upf_workers: 2,

@@ -38,7 +38,7 @@ const FAULTS: [(&str, &str, &[&str]); 23] = [
     ),
     ("smf", "n4:\n  address: 127.0.0.300\n", &[":2:", "n4.address", "IP address"]),
     ("upf", "workers: many\n", &[":1:", "workers", "expected", "many"]),
-    ("upf", "n3:\n  address: \"::1\"\n", &[":2:", "n3.address", "IPv4"]),
+    ("upf", "n3:\n  address: n3.example\n", &[":2:", "n3.address", "IPv4 or IPv6 address"]),
     ("n2", "bridge: /nowhere/n2.sock\nport: seventy\n", &[":2:", "port", "u16"]),
     (
         "manager",

@@ -7,6 +7,7 @@ mod hardened;
 mod hostile;
 mod launcher;
 mod n2;
+mod n3;
 mod refusals;
 mod restoration;
 mod subscriber;

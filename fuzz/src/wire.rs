@@ -1,19 +1,19 @@
 //! The packet interfaces of a worker, as two lists.
 
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use tern_upf::{BURST, DropReason, Packet, PacketIo, Side};
+use tern_upf::{BURST, DropReason, Packet, PacketIo, Peer, Side};
 
 use crate::messages::GNB;
 
 /// The gNB's address and port.
-pub const PEER: SocketAddrV4 = SocketAddrV4::new(GNB, 2152);
+pub const PEER: Peer = Peer::new(IpAddr::V4(GNB), 2152);
 
 /// A packet that was sent, and where: to a peer, or to a data network.
 pub struct Sent {
-    pub to: Option<SocketAddrV4>,
+    pub to: Option<Peer>,
     pub octets: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ impl PacketIo for Wire {
         Ok(filled.count())
     }
 
-    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {
+    fn send_access(&mut self, packet: &Packet, to: Peer) {
         self.sent.push(Sent { to: Some(to), octets: packet.bytes().to_vec() });
     }
 

@@ -36,7 +36,8 @@ pub fn establishment(
     node: IpAddr,
     timers: &Timers,
 ) -> SessionEstablishmentRequest {
-    let f_teid = FTeid::Choose { ipv4: true, ipv6: false, choose_id: Some(CHOOSE_ID) };
+    // The access network may have either version of IP: the UPF gives what it has.
+    let f_teid = FTeid::Choose { ipv4: true, ipv6: true, choose_id: Some(CHOOSE_ID) };
     request(session, granted, node, timers, f_teid)
 }
 
@@ -49,8 +50,8 @@ pub fn restoration(
     timers: &Timers,
 ) -> Option<SessionEstablishmentRequest> {
     let user_plane = session.user_plane.as_ref()?;
-    let uplink = user_plane.uplink?;
-    let mut request = request(session, granted, node, timers, FTeid::assigned_v4(uplink.teid, uplink.ipv4?));
+    let GtpTunnel { teid, ipv4, ipv6 } = user_plane.uplink?;
+    let mut request = request(session, granted, node, timers, FTeid::Assigned { teid, ipv4, ipv6 });
     request.flags = Some(PfcpSeReqFlags::RESTI);
     if let Some(far) = request.create_far.iter_mut().find(|far| far.far_id == DOWNLINK_FAR) {
         restore_downlink(far, user_plane);
@@ -60,13 +61,13 @@ pub fn restoration(
 
 /// The downlink FAR as the connection's state has it.
 fn restore_downlink(far: &mut CreateFar, user_plane: &UserPlane) {
-    let tunnel = user_plane.downlink.and_then(|tunnel| Some((tunnel.teid, tunnel.ipv4?)));
-    match (user_plane.connection, tunnel) {
-        (UpCnxState::Activated, Some((teid, ipv4))) => {
+    let header = user_plane.downlink.and_then(|downlink| header(&downlink, user_plane.uplink));
+    match (user_plane.connection, header) {
+        (UpCnxState::Activated, Some(header)) => {
             far.apply_action = ApplyAction::FORW;
             far.forwarding_parameters = Some(ForwardingParameters {
                 destination_interface: Interface::Access,
-                outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(teid, ipv4)),
+                outer_header_creation: Some(header),
                 ..Default::default()
             });
         }
@@ -109,19 +110,27 @@ fn request(
     request
 }
 
-/// The F-TEID that the UPF allocated for uplink packets; `None` without an IPv4 one.
+/// The F-TEID that the UPF allocated for uplink packets, with its address of IPv4, of IPv6, or both.
 pub fn allocated(response: &SessionEstablishmentResponse) -> Option<GtpTunnel> {
     response.created_pdr.iter().find_map(|created| match created.f_teid {
-        Some(FTeid::Assigned { teid, ipv4: Some(ipv4), ipv6 }) => {
-            Some(GtpTunnel { teid, ipv4: Some(ipv4), ipv6 })
-        }
+        Some(FTeid::Assigned { teid, ipv4, ipv6 }) => Some(GtpTunnel { teid, ipv4, ipv6 }),
         _ => None,
     })
 }
 
-/// The change that sends downlink packets to the access network; `None` without an IPv4 address.
-pub fn activation(tunnel: &GtpTunnel) -> Option<SessionModificationRequest> {
-    let outer = OuterHeaderCreation::gtpu_v4(tunnel.teid, tunnel.ipv4?);
+/// The header around packets to the access network's end of the tunnel, with those of its addresses whose version of
+/// IP the UPF has at its own end (TS 29.244 §8.2.56); `None` if that is none.
+fn header(downlink: &GtpTunnel, uplink: Option<GtpTunnel>) -> Option<OuterHeaderCreation> {
+    let uplink = uplink?;
+    let ipv4 = downlink.ipv4.filter(|_| uplink.ipv4.is_some());
+    let ipv6 = downlink.ipv6.filter(|_| uplink.ipv6.is_some());
+    (ipv4.is_some() || ipv6.is_some()).then(|| OuterHeaderCreation::gtpu(downlink.teid, ipv4, ipv6))
+}
+
+/// The change that sends downlink packets to the access network's end of the tunnel; `None` if it has no address of a
+/// version of IP that the UPF has.
+pub fn activation(downlink: &GtpTunnel, uplink: Option<GtpTunnel>) -> Option<SessionModificationRequest> {
+    let outer = header(downlink, uplink)?;
     let parameters = UpdateForwardingParameters {
         destination_interface: Some(Interface::Access),
         outer_header_creation: Some(outer),
@@ -174,7 +183,7 @@ fn uplink_pdr(
     };
     CreatePdr {
         pdr_id: PdrId(2 * index + 1),
-        outer_header_removal: Some(OuterHeaderRemoval::new(OuterHeaderRemoval::GTPU_UDP_IPV4)),
+        outer_header_removal: Some(OuterHeaderRemoval::new(OuterHeaderRemoval::GTPU_UDP_IP)),
         far_id: Some(UPLINK_FAR),
         ..pdr(pdi, index, rule)
     }

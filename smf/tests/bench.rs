@@ -140,6 +140,9 @@ pub struct Bench {
     outputs: VecDeque<Output>,
     next_token: u64,
     next_teid: u32,
+    /// The UPF's end of tunnels, and the gNB's.
+    pub uplink: GtpTunnel,
+    pub downlink: GtpTunnel,
 }
 
 impl Bench {
@@ -154,7 +157,15 @@ impl Bench {
         let (smf, outputs) = Smf::new(config, identity, Random::from_seed([7; 32]));
         assert!(matches!(outputs[..], [Output::Associate(endpoint)] if endpoint == upf()));
         let now = Instant::from_micros(1_000_000);
-        let mut bench = Self { smf, now, outputs: VecDeque::new(), next_token: 0, next_teid: UPLINK.teid };
+        let mut bench = Self {
+            smf,
+            now,
+            outputs: VecDeque::new(),
+            next_token: 0,
+            next_teid: UPLINK.teid,
+            uplink: UPLINK,
+            downlink: DOWNLINK,
+        };
         bench.input(Input::UpfUp(upf()));
         bench
     }
@@ -299,7 +310,8 @@ impl Bench {
         let (token, seid, message) = self.n4();
         assert_eq!(seid, 0);
         let Message::SessionEstablishmentRequest(request) = message else { panic!("{message:?}") };
-        let f_teid = FTeid::assigned_v4(self.next_teid, UPLINK.ipv4.unwrap());
+        let GtpTunnel { ipv4, ipv6, .. } = self.uplink;
+        let f_teid = FTeid::Assigned { teid: self.next_teid, ipv4, ipv6 };
         self.next_teid += 1;
         let created = CreatedPdr {
             pdr_id: request.create_pdr[0].pdr_id,
@@ -371,7 +383,7 @@ impl Bench {
 
     pub fn setup_response(&mut self, reference: &str) -> Token {
         let response =
-            SetupResponse { downlink: DOWNLINK, flows: vec![Qfi::new(1).unwrap()], failed: Vec::new() };
+            SetupResponse { downlink: self.downlink, flows: vec![Qfi::new(1).unwrap()], failed: Vec::new() };
         self.send_n2(reference, N2SmInfoType::PduResSetupRsp, response.encode().unwrap())
     }
 

@@ -7,7 +7,7 @@ use tern_nas::nas_5gs::{
     QosFlowParameter, QosPacketFilter, QosPacketFilterComponent,
 };
 use tern_ngap::transfer::{SetupRequest, SetupResponse};
-use tern_pfcp::{ApplyAction, FTeid, OuterHeaderCreation};
+use tern_pfcp::{ApplyAction, FTeid, OuterHeaderCreation, OuterHeaderRemoval};
 use tern_sbi::common::{IpAddr, SubscribedDefaultQos};
 use tern_sbi::namf_comm::{N1N2MessageTransfer, N1N2MessageTransferCause, N1N2MessageTransferRspData};
 use tern_sbi::npcf_sm::{
@@ -75,8 +75,9 @@ fn when_all_answer_then_the_session_is_active_and_each_was_told_the_same() {
         (2, 2, 2)
     );
     let uplink = &installed.create_pdr[0];
-    assert!(matches!(uplink.pdi.f_teid, Some(FTeid::Choose { ipv4: true, .. })));
-    assert!(uplink.outer_header_removal.is_some());
+    assert!(matches!(uplink.pdi.f_teid, Some(FTeid::Choose { ipv4: true, ipv6: true, .. })));
+    let removal = uplink.outer_header_removal.map(|removal| removal.description);
+    assert_eq!(removal, Some(OuterHeaderRemoval::GTPU_UDP_IP));
     assert_eq!(installed.create_pdr[1].pdi.ue_ip_addresses[0].ipv4, Some(Ipv4Addr::new(10, 45, 0, 2)));
     assert!(installed.create_pdr[1].pdi.ue_ip_addresses[0].destination);
     assert_eq!(installed.create_qer[0].mbr.unwrap().uplink_kbps, 100_000);

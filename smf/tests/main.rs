@@ -12,6 +12,7 @@ mod connection;
 mod edge;
 mod establishment;
 mod modification;
+mod n3;
 mod n4;
 mod networks;
 mod refusals;

@@ -1,7 +1,5 @@
 //! Reports, restarts and several UPFs.
 
-use std::net::Ipv6Addr;
-
 use tern_nas::nas_5gs::Nas5gsmMessage;
 use tern_pfcp::{
     Cause, CreatedPdr, DownlinkDataReport, ErrorIndicationReport, FSeid, FTeid, Fault, Frame, Message,
@@ -95,13 +93,11 @@ fn when_a_upf_is_discovered_then_an_association_is_asked_for() {
 #[test]
 fn when_the_upf_accepts_without_endpoint_or_tunnel_then_the_session_is_refused_and_deleted_there() {
     let created = |f_teid| vec![CreatedPdr { pdr_id: PdrId(1), f_teid, ..Default::default() }];
-    let ipv6 = FTeid::Assigned { teid: 7, ipv4: None, ipv6: Some(Ipv6Addr::LOCALHOST) };
     let endpoint = Some(FSeid::new(UP_SEID, upf().ip()));
     for (up_f_seid, created_pdr) in [
         (None, created(Some(FTeid::assigned_v4(7, [10, 0, 0, 18].into())))),
         (endpoint, Vec::new()),
         (endpoint, created(None)),
-        (endpoint, created(Some(ipv6))),
         (endpoint, created(Some(FTeid::default()))),
     ] {
         let mut bench = Bench::new();

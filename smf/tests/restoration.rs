@@ -11,7 +11,7 @@ use tern_types::Duration;
 
 use crate::bench::*;
 
-fn restarted(bench: &mut Bench) {
+pub fn restarted(bench: &mut Bench) {
     bench.input(Input::UpfRestarted(upf()));
     bench.input(Input::UpfDown(upf()));
     bench.nothing();

@@ -56,6 +56,8 @@ pub struct Setup {
     pub sbi: Sbi,
     /// How the UPF's packets move.
     pub upf_io: UpfIo,
+    /// The UPF's N3, as the file has it: an address, or a list of two.
+    pub n3: String,
     /// Where network functions keep what they say over the SBI, for a capture; made when the core
     /// starts.
     pub sbi_tap: Option<PathBuf>,
@@ -65,7 +67,15 @@ impl Setup {
     /// A core as it is by itself, and silent.
     pub fn new(tern: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
         let (tern, directory) = (tern.into(), directory.into());
-        Self { tern, directory, echo: false, sbi: Sbi::default(), upf_io: UpfIo::default(), sbi_tap: None }
+        Self {
+            tern,
+            directory,
+            echo: false,
+            sbi: Sbi::default(),
+            upf_io: UpfIo::default(),
+            n3: N3_CORE.to_string(),
+            sbi_tap: None,
+        }
     }
 
     /// The core's one small file. NEA0 lets a capture be read; elsewhere the default is NEA2.
@@ -74,10 +84,11 @@ impl Setup {
             "plmn: 001-01\n\
              tac: \"000001\"\n\
              n2: {N2_CORE}\n\
-             n3: {N3_CORE}\n\
+             n3: {n3}\n\
              data: {data}\n\
              ciphering: [NEA0]\n\
              integrity: [NIA2]\n",
+            n3 = self.n3,
             data = std::path::absolute(&self.directory)?.join("data").display(),
         );
         match self.sbi {

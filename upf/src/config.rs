@@ -1,15 +1,19 @@
 //! The UPF's configuration.
 
+mod addresses;
 mod ipv6;
+pub(crate) mod link;
 mod names;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::Addresses;
 pub use ipv6::Ipv6Prefix;
+pub use link::LinkConfig;
 pub use names::{ApplicationConfig, PfdConfig, PredefinedAction, PredefinedRule, RatesKbps};
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use tern_config::Sample;
@@ -108,15 +112,15 @@ pub struct N4Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct N3Config {
-    /// IPv4 address for GTP-U.
+    /// Address for GTP-U, or one of IPv4 and one of IPv6.
     #[serde(default = "default_n3_address")]
-    pub address: Ipv4Addr,
+    pub address: Addresses,
     /// UDP port; gNBs send to 2152.
     #[serde(default = "default_n3_port")]
     pub port: u16,
-    /// Address that gNBs are told, if it is another (behind NAT).
+    /// Address that gNBs are told, if it is another (behind NAT); of each version that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub advertise: Option<Ipv4Addr>,
+    pub advertise: Option<Addresses>,
     /// Seconds after the start in which packets of unknown tunnels get no error indication: the SMFs
     /// restore in them what a restart has lost.
     #[serde(default = "default_error_indications_after_s")]
@@ -135,27 +139,6 @@ pub struct N3Config {
     /// The port of `data_path: dpdk`; its address is `address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkConfig>,
-}
-
-/// A port of DPDK, or a VLAN on it, and the IPv4 link there. Several that name the same port and VLAN are one
-/// link, and alike.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinkConfig {
-    /// A PCI address (`0000:01:00.0`), or a virtual device as DPDK writes it
-    /// (`net_af_packet0,iface=eth1`).
-    pub device: String,
-    /// Our address, with the prefix of the link.
-    pub address: Ipv4Prefix,
-    /// Next hop to all that is not on the link.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<Ipv4Addr>,
-    /// VLAN, 1 to 4094; frames without a tag otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vlan: Option<u16>,
-    /// MTU of the link; longer packets are fragmented, or their sender is told.
-    #[serde(default = "default_link_mtu")]
-    pub mtu: u16,
 }
 
 /// `dpdk:`.
@@ -289,8 +272,6 @@ pub enum ClassifierKind {
 
 /// The least MTU of a link for IPv6 (RFC 8200 §5).
 const IPV6_MTU_MIN: u16 = 1_280;
-/// The longest packet of a link: a buffer holds it.
-pub const LINK_MTU_MAX: u16 = 9_000;
 /// The longest queue of a TUN device: the kernel has room for as many places at once.
 pub const QUEUE_PACKETS_MAX: u32 = 1 << 20;
 /// A receive buffer that holds a burst.
@@ -313,10 +294,16 @@ impl Config {
             self.workers
         );
         anyhow::ensure!(!self.n6.is_empty(), "n6: expected at least one data network");
-        anyhow::ensure!(
-            !self.n3.address.is_unspecified() || self.n3.advertise.is_some(),
-            "n3.address: 0.0.0.0 needs n3.advertise, the address that gNBs send to"
-        );
+        for address in self.n3_advertised().all() {
+            anyhow::ensure!(
+                !address.is_unspecified(),
+                "n3.address: {address} needs n3.advertise, the address that gNBs send to"
+            );
+            anyhow::ensure!(
+                self.n3.address.like(address).is_some(),
+                "n3.advertise: expected no {address}, since n3.address has none of its version"
+            );
+        }
         for (qfi, dscp) in &self.n3.dscp {
             anyhow::ensure!(
                 *qfi < 64 && *dscp < 64,
@@ -366,16 +353,29 @@ impl Config {
         use anyhow::Context as _;
         let needed = "expected the port that `data_path: dpdk` uses";
         let n3 = self.n3.link.as_ref().with_context(|| format!("n3.link: {needed}"))?;
-        let address = n3.address.address;
+        let of_link = Addresses {
+            ipv4: n3.address.map(|prefix| prefix.address),
+            ipv6: n3.ipv6.map(|prefix| prefix.address),
+        };
         anyhow::ensure!(
-            address == self.n3.address,
-            "n3.link.address: expected n3.address ({}), got {address}",
+            of_link.ipv4 == self.n3.address.ipv4,
+            "n3.link.address: expected the IPv4 address of n3.address ({})",
+            self.n3.address
+        );
+        anyhow::ensure!(
+            of_link.ipv6 == self.n3.address.ipv6,
+            "n3.link.ipv6: expected the IPv6 address of n3.address ({})",
             self.n3.address
         );
         let mut links = vec![("n3.link", n3)];
         for network in &self.n6 {
             let link =
                 network.link.as_ref().with_context(|| format!("n6.link of {}: {needed}", network.dnn))?;
+            anyhow::ensure!(
+                network.ipv6.is_none() || link.ipv6.is_some(),
+                "n6.link of {}: ipv6: expected our address on it, since UEs have n6.ipv6",
+                network.dnn
+            );
             links.push(("n6.link", link));
         }
         for (at, (field, link)) in links.iter().enumerate() {
@@ -398,49 +398,19 @@ impl Config {
         Buffers::new(of_session, of_all)
     }
 
-    /// The address that gNBs send to.
-    pub fn n3_advertised(&self) -> Ipv4Addr {
-        self.n3.advertise.unwrap_or(self.n3.address)
+    /// The addresses that gNBs send to.
+    pub fn n3_advertised(&self) -> Addresses {
+        self.n3.advertise.map_or(self.n3.address, |advertised| advertised.or(self.n3.address))
     }
 
-    /// Where N3 is bound.
-    pub fn n3_at(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(self.n3.address, self.n3.port)
+    /// Where N3 is bound: once or twice.
+    pub fn n3_at(&self) -> Vec<SocketAddr> {
+        self.n3.address.all().map(|address| SocketAddr::new(address, self.n3.port)).collect()
     }
 
     /// Where N4 is bound.
     pub fn n4_at(&self) -> SocketAddr {
         SocketAddr::new(self.n4.address, self.n4.port)
-    }
-}
-
-impl LinkConfig {
-    /// Name of the port: the device without its arguments.
-    pub fn port(&self) -> &str {
-        self.device.split(',').next().unwrap_or_default()
-    }
-
-    fn validate(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(!self.port().is_empty(), "device: expected a PCI address or a virtual device");
-        anyhow::ensure!(
-            self.vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
-            "vlan: expected 1 to 4094, got {}",
-            self.vlan.unwrap_or_default()
-        );
-        anyhow::ensure!(
-            (576..=LINK_MTU_MAX).contains(&self.mtu),
-            "mtu: expected 576 to {LINK_MTU_MAX}, got {}",
-            self.mtu
-        );
-        let (address, gateway) = (self.address.address, self.gateway);
-        anyhow::ensure!(!address.is_unspecified(), "address: expected an address of a host, got {address}");
-        anyhow::ensure!(
-            gateway.is_none_or(|gateway| gateway != address && self.address.contains(gateway)),
-            "gateway: expected another address of {}, got {}",
-            self.address,
-            gateway.unwrap_or(address)
-        );
-        Ok(())
     }
 }
 
@@ -537,11 +507,11 @@ fn default_sbi() -> SbiConfig {
 }
 
 fn default_address() -> IpAddr {
-    IpAddr::V4(default_n3_address())
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, LOOPBACK))
 }
 
-fn default_n3_address() -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, LOOPBACK)
+fn default_n3_address() -> Addresses {
+    Addresses::one(default_address())
 }
 
 fn default_n4_port() -> u16 {
@@ -584,10 +554,6 @@ fn default_mtu() -> u16 {
 
 fn default_queue_packets() -> u32 {
     8_192
-}
-
-fn default_link_mtu() -> u16 {
-    1500
 }
 
 fn default_memory_mib() -> u32 {

@@ -46,7 +46,7 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
         .bind(config.n4_at())
         .await
         .with_context(|| format!("cannot bind N4 to {}", config.n4_at()))?;
-    tracing::info!(n4 = %config.n4_at(), n3 = %config.n3_at(), n6 = ?config.n6.iter().map(|n| (&n.tun, n.address)).collect::<Vec<_>>(), "UPF serves");
+    tracing::info!(n4 = %config.n4_at(), n3 = %config.n3.address, n6 = ?config.n6.iter().map(|n| (&n.tun, n.address)).collect::<Vec<_>>(), "UPF serves");
     let gauges = Arc::new(Gauges::default());
     set_status(&env, &config, &gauges, &counters);
     let outgoing = Vec::new();
@@ -82,7 +82,8 @@ struct Gauges {
 
 fn set_status(env: &Env, config: &Config, gauges: &Arc<Gauges>, counters: &Arc<PathCounters>) {
     let (gauges, counters) = (gauges.clone(), counters.clone());
-    let (n3, n4) = (config.n3_at().to_string(), config.n4_at().to_string());
+    let n3: Vec<String> = config.n3_at().iter().map(ToString::to_string).collect();
+    let (n3, n4) = (n3.join(" "), config.n4_at().to_string());
     env.status.set(move || {
         let smfs = gauges.smfs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let path: serde_json::Map<String, serde_json::Value> =

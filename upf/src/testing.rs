@@ -1,7 +1,7 @@
 //! An SMF, a UPF core and one worker's tables, for unit tests: no sockets, no threads.
 
 use std::cell::{Cell, RefCell};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tern_n4::{Node, NodeConfig, Output as N4Output, Request};
 use tern_pfcp::*;
@@ -9,14 +9,15 @@ use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
 use crate::path::{
-    Allowance, Command, Context, Copies, Event, Looks, Packet, PathCounters, Side, Tables, Tunnel, Verdict,
-    process,
+    Allowance, Command, Context, Copies, Event, Looks, Packet, PathCounters, Peer, Side, Tables, Tunnel,
+    Verdict, process,
 };
 use crate::pfcp::{Core, Output};
 
 pub(crate) const UE: Ipv4Addr = Ipv4Addr::new(10, 45, 0, 2);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
-pub(crate) const GNB: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 1), 2152);
+pub(crate) const GNB_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub(crate) const GNB: Peer = Peer::new(IpAddr::V4(GNB_ADDRESS), 2152);
 pub(crate) const GNB_TEID: u32 = 0x0000_CAFE;
 pub(crate) const CP_SEID: u64 = 77;
 
@@ -39,6 +40,8 @@ pub(crate) struct Bench {
     pub(crate) copied: Vec<(Verdict, Vec<u8>)>,
     /// ToS of the IP header around the last packet.
     pub(crate) tos: u8,
+    /// Who sends what comes on N3.
+    pub(crate) from: Peer,
     /// Whether the worker is the only one.
     pub(crate) alone: bool,
     origin: Instant,
@@ -86,6 +89,7 @@ impl Bench {
             copies: Copies::default(),
             copied: Vec::new(),
             tos: 0,
+            from: GNB,
             alone: config.workers == 1,
             origin: now,
         };
@@ -253,7 +257,7 @@ impl Bench {
     pub(crate) fn packet(&mut self, side: Side, bytes: &[u8]) -> (Verdict, Vec<u8>) {
         let mut packet = Packet::new();
         packet.set(bytes);
-        packet.came(side, GNB);
+        packet.came(side, self.from);
         let events = RefCell::new(Vec::new());
         let accept = Cell::new(true);
         let sink = |event: Event| {
@@ -353,7 +357,7 @@ pub(crate) fn far_to_gnb(id: u32) -> CreateFar {
         apply_action: ApplyAction::FORW,
         forwarding_parameters: Some(ForwardingParameters {
             destination_interface: Interface::Access,
-            outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(GNB_TEID, *GNB.ip())),
+            outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(GNB_TEID, GNB_ADDRESS)),
             ..Default::default()
         }),
         ..Default::default()

@@ -76,7 +76,7 @@ impl Workers {
             let worker = WorkerConfig {
                 index,
                 alone: config.workers == 1,
-                n3_address: config.n3_advertised(),
+                n3_addresses: config.n3_advertised(),
                 error_indications_after: config.n3.error_indications_after(),
                 clock: clock_since(origin),
                 commands: receiver,
@@ -126,8 +126,8 @@ fn kernel_workers(config: &Config) -> anyhow::Result<Vec<(KernelIo, Waker)>> {
     let worker = |_| {
         let queues = (0..).zip(&mut networks);
         let queues = queues.filter_map(|(network, device)| device.take_queue(network)).collect();
-        let io = KernelIo::bind(config.n3_at(), config.n3.receive_buffer_bytes, queues)
-            .with_context(|| format!("cannot bind N3 to {}", config.n3_at()))?;
+        let io = KernelIo::bind(&config.n3_at(), config.n3.receive_buffer_bytes, queues)
+            .with_context(|| format!("cannot bind N3 to {}", config.n3.address))?;
         let waker = io.waker();
         Ok((io, waker))
     };

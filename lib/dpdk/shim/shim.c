@@ -113,7 +113,12 @@ int tern_port_start(uint16_t port, uint16_t queues, uint16_t mtu, void *pool)
     }
     if (failed == 0 && mtu != 0)
         failed = rte_eth_dev_set_mtu(port, mtu);
-    return failed == 0 ? rte_eth_dev_start(port) : failed;
+    if (failed == 0)
+        failed = rte_eth_dev_start(port);
+    /* Neighbour discovery comes to groups of IPv6. A device that cannot keep them away brings them anyway. */
+    if (failed == 0)
+        (void)rte_eth_allmulticast_enable(port);
+    return failed;
 }
 
 void tern_port_stop(uint16_t port)

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use tern_ngap::transfer::SetupResponse;
+use tern_ngap::transfer::{GtpTunnel, SetupResponse};
 use tern_pfcp::{Message, SessionModificationRequest};
 use tern_sbi::nsmf_pdusession::N2SmInfoType;
 use tern_sbi::{Reply, TransportError};
@@ -19,6 +19,11 @@ use crate::{n2, n4};
 pub fn endpoint(session: &PduSession) -> Option<(SocketAddr, u64)> {
     let user_plane = session.user_plane.as_ref()?;
     Some((user_plane.upf, user_plane.up_seid?))
+}
+
+/// The UPF's end of the tunnel.
+pub fn uplink(session: &PduSession) -> Option<GtpTunnel> {
+    session.user_plane.as_ref()?.uplink
 }
 
 /// Whether the UPF took a change.
@@ -63,7 +68,7 @@ impl Connection {
         n2: &[u8],
     ) {
         let change = SetupResponse::decode(n2).ok().and_then(|response| {
-            n4::activation(&response.downlink).map(|change| (response.downlink, change))
+            n4::activation(&response.downlink, uplink(session)).map(|change| (response.downlink, change))
         });
         let Some((downlink, change)) = change else {
             pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
@@ -86,7 +91,7 @@ impl Connection {
         let taken = n2::modify_indication(octets).ok().and_then(|(downlink, flows)| {
             let user_plane = session.user_plane.as_mut().filter(|u| u.connection == UpCnxState::Activated)?;
             let confirm = n2::modify_confirm(user_plane, &flows).ok()?;
-            let change = n4::activation(&downlink)?;
+            let change = n4::activation(&downlink, user_plane.uplink)?;
             user_plane.downlink = Some(downlink);
             Some((change, confirm))
         });
@@ -151,7 +156,7 @@ impl Connection {
         let Some(change) = &mut self.changing else { return };
         let downlink = session.user_plane.as_ref().and_then(|user_plane| user_plane.downlink);
         let request = match change.to {
-            UpCnxState::Activated => downlink.as_ref().and_then(n4::activation),
+            UpCnxState::Activated => downlink.and_then(|downlink| n4::activation(&downlink, uplink(session))),
             UpCnxState::Activating | UpCnxState::Deactivated => Some(n4::deactivation()),
         };
         if let (Some(request), Some((upf, seid))) = (request, endpoint(session)) {

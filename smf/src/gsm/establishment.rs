@@ -133,7 +133,7 @@ impl Establishment {
                 return step(self.step);
             }
         };
-        let Some(change) = n4::activation(&response.downlink) else {
+        let Some(change) = n4::activation(&response.downlink, connection::uplink(session)) else {
             return self.on_setup_failure(core, session, answer);
         };
         for (qfi, cause) in &response.failed {
@@ -175,7 +175,7 @@ impl Establishment {
     pub fn on_restored(self, core: &mut Core<'_>, session: &PduSession) -> Next {
         let Step::Connecting { n4: None, answer } = self.step else { return step(self.step) };
         let downlink = session.user_plane.as_ref().and_then(|user_plane| user_plane.downlink);
-        let change = downlink.as_ref().and_then(n4::activation);
+        let change = downlink.and_then(|downlink| n4::activation(&downlink, connection::uplink(session)));
         let n4 = change
             .zip(connection::endpoint(session))
             .map(|(change, (upf, seid))| core.out.n4(session.reference, upf, seid, change));

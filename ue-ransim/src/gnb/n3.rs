@@ -50,6 +50,8 @@ struct Downlink {
 pub struct UplinkTunnel {
     n3: N3,
     remote: GtpTunnel,
+    /// The UPF's address of our version of IP.
+    to: IpAddr,
     qfi: u8,
     /// Our own TEID: the tunnel closes with its last user.
     local: Arc<LocalTeid>,
@@ -82,12 +84,17 @@ impl N3 {
         self.0.at.ip()
     }
 
-    /// Opens a tunnel: its end for uplink, what comes downlink, and the F-TEID for the UPF.
+    /// Opens a tunnel: its end for uplink, what comes downlink, and the F-TEID for the UPF; `None` if the UPF has no
+    /// address of our version of IP.
     pub(crate) fn open(
         &self,
         remote: GtpTunnel,
         flows: &[u8],
-    ) -> (UplinkTunnel, mpsc::Receiver<Bytes>, GtpTunnel) {
+    ) -> Option<(UplinkTunnel, mpsc::Receiver<Bytes>, GtpTunnel)> {
+        let to = match self.address() {
+            IpAddr::V4(_) => remote.ipv4.map(IpAddr::V4),
+            IpAddr::V6(_) => remote.ipv6.map(IpAddr::V6),
+        }?;
         let (sink, downlink) = mpsc::channel(DOWNLINK_QUEUE);
         let mut tunnels = self.tunnels();
         let teid = loop {
@@ -100,8 +107,8 @@ impl N3 {
         drop(tunnels);
         let local = Arc::new(LocalTeid { n3: Arc::downgrade(&self.0), teid });
         let qfi = flows.first().copied().unwrap_or(0);
-        let uplink = UplinkTunnel { n3: self.clone(), remote, qfi, local };
-        (uplink, downlink, GtpTunnel::new(teid, self.address()))
+        let uplink = UplinkTunnel { n3: self.clone(), remote, to, qfi, local };
+        Some((uplink, downlink, GtpTunnel::new(teid, self.address())))
     }
 
     /// Closes a tunnel, as the release of its session's resources does.
@@ -245,9 +252,6 @@ impl UplinkTunnel {
         if packet.len() > PACKET_MAX {
             return Err(SimError::State(format!("a packet of {} octets", packet.len())));
         }
-        let Some(address) = self.remote.address() else {
-            return Err(SimError::State("the UPF's tunnel has no address".into()));
-        };
         let container = Some(PduSessionContainer::uplink(self.qfi));
         let header = GpduHeader { teid: self.remote.teid, container };
         let mut datagram = vec![0; header.length() + packet.len()];
@@ -255,7 +259,7 @@ impl UplinkTunnel {
         header.write(head, packet.len());
         body.copy_from_slice(packet);
         self.n3.0.journal.count("n3.uplink");
-        self.n3.send(&datagram, SocketAddr::new(address, tern_gtpu::PORT)).await
+        self.n3.send(&datagram, SocketAddr::new(self.to, tern_gtpu::PORT)).await
     }
 
     /// The UPF's end.

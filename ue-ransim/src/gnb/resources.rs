@@ -95,7 +95,13 @@ impl Gnb {
     ) -> Option<Bytes> {
         let request = self.read_setup(psi, octets)?;
         let flows: Vec<u8> = request.flows.iter().map(|flow| flow.qfi.get()).collect();
-        let (uplink, downlink, local) = self.n3().open(request.uplink, &flows);
+        let Some((uplink, downlink, local)) = self.n3().open(request.uplink, &flows) else {
+            self.failure(
+                "TS 38.413 §9.3.2.4",
+                format_args!("{:?} has no address for {}", request.uplink, self.n3()),
+            );
+            return None;
+        };
         let response = SetupResponse {
             downlink: local,
             flows: request.flows.iter().map(|flow| flow.qfi).collect(),

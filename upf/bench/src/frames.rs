@@ -41,8 +41,10 @@ pub const fn frame_octets(direction: Direction, user: usize) -> usize {
 pub fn config(data_path: DataPathKind, n3: &str, n6: &str) -> Config {
     let link = |device: &str, address| LinkConfig {
         device: device.to_owned(),
-        address: Ipv4Prefix { address, length: 24 },
+        address: Some(Ipv4Prefix { address, length: 24 }),
         gateway: None,
+        ipv6: None,
+        ipv6_gateway: None,
         vlan: None,
         mtu: 1_500,
     };
@@ -52,7 +54,7 @@ pub fn config(data_path: DataPathKind, n3: &str, n6: &str) -> Config {
         ..N6Config::default()
     };
     Config {
-        n3: N3Config { address: UPF_N3, link: Some(link(n3, UPF_N3)), ..N3Config::default() },
+        n3: N3Config { address: UPF_N3.into(), link: Some(link(n3, UPF_N3)), ..N3Config::default() },
         n6: vec![network],
         data_path,
         dpdk: DpdkConfig { idle_sleep_us: 0, ..DpdkConfig::default() },

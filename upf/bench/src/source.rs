@@ -2,13 +2,13 @@
 //! in front in the uplink, and forgets what is sent.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tern_gtpu::{GpduHeader, PduSessionContainer};
 use tern_types::Random;
-use tern_upf::{DropReason, Packet, PacketIo, Side};
+use tern_upf::{DropReason, Packet, PacketIo, Peer, Side};
 
 use crate::scene::{DEFAULT_PORT, End, FIRST_PORT, SERVER, Shape};
 
@@ -18,7 +18,7 @@ const USER_OCTETS: usize = 64;
 const TUNNEL_OCTETS: usize = 16;
 /// Packets of a trace, at least; as many as sessions if there are more.
 const TRACE_MIN: usize = 1 << 16;
-const GNB: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 1), 2152);
+const GNB: Peer = Peer::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 2152);
 
 /// Which way packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl PacketIo for Source {
         Ok(burst)
     }
 
-    fn send_access(&mut self, packet: &Packet, _: SocketAddrV4) {
+    fn send_access(&mut self, packet: &Packet, _: Peer) {
         self.sent += u64::from(!packet.bytes().is_empty());
     }
 

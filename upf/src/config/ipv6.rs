@@ -15,6 +15,14 @@ pub struct Ipv6Prefix {
     pub length: u8,
 }
 
+impl Ipv6Prefix {
+    /// Whether an address has the same prefix.
+    pub fn contains(self, address: Ipv6Addr) -> bool {
+        let mask = u128::MAX.checked_shl(128 - u32::from(self.length)).unwrap_or(0);
+        (address.to_bits() ^ self.address.to_bits()) & mask == 0
+    }
+}
+
 impl TryFrom<String> for Ipv6Prefix {
     type Error = String;
 
@@ -49,6 +57,13 @@ mod tests {
         let prefix = Ipv6Prefix::try_from("2001:db8:45::1/48".to_owned()).expect("a prefix");
         assert_eq!(prefix.length, 48);
         assert_eq!(String::from(prefix), "2001:db8:45::1/48");
+        let contains = |text: &str| prefix.contains(text.parse().expect("an address"));
+        assert!(contains("2001:db8:45:ffff::9") && !contains("2001:db8:46::1"));
+        let all = Ipv6Prefix { length: 0, ..prefix };
+        assert!(
+            all.contains(Ipv6Addr::LOCALHOST)
+                && !Ipv6Prefix { length: 128, ..prefix }.contains(Ipv6Addr::LOCALHOST)
+        );
         for text in ["2001:db8:45::1", "2001:db8:45::1/129", "10.45.0.1/16", "x/48", "2001:db8::/", ""] {
             assert!(Ipv6Prefix::try_from(text.to_owned()).is_err(), "{text}");
         }

@@ -33,9 +33,10 @@ mod available {
     use tern_dpdk::{Eal, Memory, Options, Port as DpdkPort, Queue};
 
     use super::*;
-    use crate::config::{LINK_MTU_MAX, LinkConfig, MemoryKind};
+    use crate::config::link::LINK_MTU_MAX;
+    use crate::config::{LinkConfig, MemoryKind};
     use crate::io::ethernet::link::{HEADER, TAG};
-    use crate::io::ethernet::{EthernetIo, Link, NetworkPlace, Places, Port, Steering};
+    use crate::io::ethernet::{AccessPlace, EthernetIo, Link, NetworkPlace, Places, Port, Steering};
 
     /// Drivers of virtual devices want buffers for frames of 2 KiB, whatever the MTU.
     const FRAME_ROOM_MIN: u16 = 2_048;
@@ -177,7 +178,7 @@ mod available {
         let port = ports.iter().position(|queue| queue.port().device() == name);
         let port = port.expect("invariant: a port for each device");
         let mac = ports[port].port().mac();
-        Link::new(port, mac, link.vlan, link.address, link.gateway, link.mtu)
+        Link::new(port, mac, link)
     }
 
     fn places(config: &Config, links: &[Named<'_>]) -> Places {
@@ -188,10 +189,15 @@ mod available {
         let networks = config.n6.iter().map(|network| NetworkPlace {
             link: place(&network.link),
             ues: network.address,
+            ues_v6: network.ipv6,
             mtu: network.mtu,
         });
         Places {
-            access: (place(&config.n3.link), config.n3_at()),
+            access: AccessPlace {
+                link: place(&config.n3.link),
+                addresses: config.n3.address,
+                port: config.n3.port,
+            },
             networks: networks.collect(),
             idle_sleep: Duration::from_micros(config.dpdk.idle_sleep_us.into()),
         }
@@ -206,7 +212,7 @@ mod available {
         use super::*;
         use crate::io::{BURST, PacketIo as _, worker_of_ue};
         use crate::path::Packet;
-        use crate::testing::{GNB, SERVER, UE, gtpu, udp};
+        use crate::testing::{GNB_ADDRESS, SERVER, UE, gtpu, udp};
 
         const UPF: Ipv4Addr = Ipv4Addr::new(10, 9, 3, 1);
 
@@ -236,7 +242,7 @@ mod available {
         fn uplink(number: u32, sequence: u16) -> Vec<u8> {
             let user = udp(ue(number), SERVER, (sequence, 9), 60);
             let datagram = gtpu(number, Some(9), &user);
-            let mut udp = udp(*GNB.ip(), UPF, (2152, 2152), 28);
+            let mut udp = udp(GNB_ADDRESS, UPF, (2152, 2152), 28);
             udp.truncate(28);
             let total = (28 + datagram.len()) as u16;
             udp[2..4].copy_from_slice(&total.to_be_bytes());

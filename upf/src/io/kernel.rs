@@ -1,7 +1,7 @@
-//! Packet I/O on a UDP socket for N3 and TUN queues for N6.
+//! Packet I/O on UDP sockets for N3, one for each version of IP, and TUN queues for N6.
 
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::n3::N3Socket;
 use super::tun::TunQueue;
 use super::{PacketIo, Wake, Waker};
-use crate::path::{DropReason, Packet};
+use crate::path::{DropReason, Packet, Peer};
 
-/// One worker's socket and queues.
+/// One worker's sockets and queues.
 pub(crate) struct KernelIo {
-    n3: N3Socket,
+    n3: Vec<N3Socket>,
     networks: Vec<TunQueue>,
-    /// Packets to a network without a device.
+    /// Packets to a network without a device, or a peer without a socket of its version of IP.
     nowhere: usize,
     wake: Wake,
     /// Whether the last look brought packets: then there are probably more, and asking the kernel
@@ -27,9 +27,13 @@ pub(crate) struct KernelIo {
 }
 
 impl KernelIo {
-    /// Binds a socket of its own to N3.
-    pub(crate) fn bind(at: SocketAddrV4, receive_buffer: usize, networks: Vec<TunQueue>) -> io::Result<Self> {
-        let n3 = N3Socket::bind(at, receive_buffer)?;
+    /// Binds sockets of its own to N3, one of each version of IP at most.
+    pub(crate) fn bind(
+        at: &[SocketAddr],
+        receive_buffer: usize,
+        networks: Vec<TunQueue>,
+    ) -> io::Result<Self> {
+        let n3 = at.iter().map(|at| N3Socket::bind(*at, receive_buffer)).collect::<io::Result<_>>()?;
         Ok(Self { n3, networks, nowhere: 0, wake: Wake::new()?, busy: false, behind: false })
     }
 
@@ -42,10 +46,15 @@ impl KernelIo {
         let mut count = 0;
         // Half of the burst at most from one side, so that neither starves the other.
         let share = packets.len().div_ceil(2);
-        while count < share && self.n3.take(&mut packets[count])? {
-            count += 1;
+        let share = share.div_ceil(self.n3.len().max(1));
+        self.behind = false;
+        for socket in &mut self.n3 {
+            let until = (count + share).min(packets.len());
+            while count < until && socket.take(&mut packets[count])? {
+                count += 1;
+            }
+            self.behind |= count == until;
         }
-        self.behind = count == share;
         for queue in &mut self.networks {
             while count < packets.len() && queue.take(&mut packets[count])? {
                 count += 1;
@@ -66,10 +75,8 @@ impl PacketIo for KernelIo {
                 return Ok(count);
             }
         }
-        let mut sources = vec![
-            PollFd::from_borrowed_fd(self.n3.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN),
-        ];
+        let mut sources = vec![PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN)];
+        sources.extend(self.n3.iter().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
         sources
             .extend(self.networks.iter().map(|queue| PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN)));
         let timeout = Timespec {
@@ -79,7 +86,7 @@ impl PacketIo for KernelIo {
         match poll(&mut sources, Some(&timeout)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => Ok(0),
             Ok(_) => {
-                if !sources[1].revents().is_empty() {
+                if !sources[0].revents().is_empty() {
                     self.wake.clear();
                 }
                 let count = self.receive_now(packets)?;
@@ -94,8 +101,11 @@ impl PacketIo for KernelIo {
         self.behind
     }
 
-    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {
-        self.n3.send(packet.bytes(), packet.tos, to);
+    fn send_access(&mut self, packet: &Packet, to: Peer) {
+        match self.n3.iter_mut().find(|socket| socket.speaks(to.address)) {
+            Some(socket) => socket.send(packet.bytes(), packet.tos, to),
+            None => self.nowhere += 1,
+        }
     }
 
     fn send_network(&mut self, packet: &Packet, network: u16) {
@@ -107,7 +117,8 @@ impl PacketIo for KernelIo {
 
     fn flush(&mut self, dropped: &mut dyn FnMut(DropReason, usize)) {
         let networks: usize = self.networks.iter_mut().map(TunQueue::flush).sum();
-        let refused = self.n3.flush() + networks + std::mem::take(&mut self.nowhere);
+        let n3: usize = self.n3.iter_mut().map(N3Socket::flush).sum();
+        let refused = n3 + networks + std::mem::take(&mut self.nowhere);
         dropped(DropReason::SendFailed, refused);
     }
 }

@@ -20,10 +20,9 @@ pub(crate) use tun::TunDevice;
 use wake::Wake;
 pub(crate) use wake::Waker;
 
-use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use crate::path::{DropReason, Packet};
+use crate::path::{DropReason, Packet, Peer};
 
 /// Packets that are received and sent at once.
 pub const BURST: usize = 64;
@@ -38,7 +37,7 @@ pub trait PacketIo: Send {
         false
     }
     /// Sends to a peer on N3, or holds the packet back until the end of the burst.
-    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4);
+    fn send_access(&mut self, packet: &Packet, to: Peer);
     /// Sends to the data network of this index, or holds the packet back until the end of the burst.
     fn send_network(&mut self, packet: &Packet, network: u16);
     /// Sends what is held back, at the end of a burst; tells how many packets were dropped since the last

@@ -4,14 +4,14 @@
 //! they are taken apart, and put together.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Context as _;
 use tun_rs::{DeviceBuilder, GROTable, SyncDevice, VIRTIO_NET_HDR_LEN};
 
 use crate::config::N6Config;
-use crate::path::{PACKET_MAX, Packet, Side};
+use crate::path::{PACKET_MAX, Packet, Peer, Side};
 
 /// Packets that one read may bring: 64 KiB in segments of 128 octets. What has more is lost.
 const SEGMENTS_MAX: usize = 512;
@@ -105,7 +105,7 @@ impl TunQueue {
             return Ok(false);
         }
         packet.set(&self.segments[self.taken][..self.lengths[self.taken]]);
-        packet.came(Side::Network(self.network), SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        packet.came(Side::Network(self.network), Peer::NOBODY);
         self.taken += 1;
         Ok(true)
     }

@@ -50,7 +50,7 @@ reasons! {
     Overload = "overload",
     /// A quota is used up.
     QuotaExhausted = "quota_exhausted",
-    /// The FAR forwards to where nothing leads, or an IPv6 packet to a link of IPv4.
+    /// The FAR forwards to where nothing leads, or to a link that has no address of the packet's version of IP.
     NoWay = "no_way",
     /// What a rule redirects, and cannot be redirected or needs no answer.
     Redirected = "redirected",
@@ -64,7 +64,7 @@ reasons! {
     OuterFragment = "outer_fragment",
     /// The next hop's Ethernet address is not known, or there is no next hop.
     NoNeighbour = "no_neighbour",
-    /// A frame that holds no sound IPv4 packet.
+    /// A frame that holds no sound IP packet or message of neighbour discovery.
     MalformedFrame = "malformed_frame",
     /// A frame for another host, or of a protocol that is not spoken here.
     NotForUs = "not_for_us",

@@ -1,7 +1,6 @@
 //! One packet through the rules: TS 29.244 §5.2.1 (detection), §5.2.2 (usage), §5.2.3 (forwarding),
 //! §5.4 (QoS).
 
-use std::net::SocketAddrV4;
 use std::sync::atomic::Ordering;
 
 use pdr_classifier::Key;
@@ -15,8 +14,8 @@ use super::more::{Redirect, answer_http};
 use super::signalling;
 use super::usage::{QUOTA, START, THRESHOLD};
 use super::{
-    Action, Copies, DropReason, Event, Marking, Measured, Packet, PathCounters, Pdr, Qer, Session, Side,
-    Tables, Tunnel,
+    Action, Copies, DropReason, Event, Marking, Measured, Packet, PathCounters, Pdr, Peer, Qer, Session,
+    Side, Tables, Tunnel,
 };
 use crate::io::BURST;
 
@@ -24,7 +23,7 @@ use crate::io::BURST;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Send its octets by N3.
-    ToAccess(SocketAddrV4),
+    ToAccess(Peer),
     /// Send its octets to a data network.
     ToNetwork(u16),
     /// It waits in its session.
@@ -461,7 +460,7 @@ impl Tunnel {
         let header = GpduHeader { teid: self.teid, container };
         let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
         header.write(room, length);
-        Ok(Verdict::ToAccess(self.peer))
+        Ok(Verdict::ToAccess(Peer::gtpu(self.peer)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! User packets of IPv6 through the rules.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tern_pfcp::*;
 
@@ -143,7 +143,7 @@ fn when_a_ue_solicits_a_router_then_its_rule_takes_it_to_the_smf_and_to_nowhere_
         let (verdict, sent) = bench.uplink(&gtpu(teid, Some(9), &solicitation));
         let Verdict::ToAccess(peer) = verdict else { panic!("{verdict:?}") };
         let sent = tern_gtpu::Packet::parse(&sent).expect("GTP-U");
-        assert_eq!((peer.ip(), sent.teid, sent.payload), (&smf, 0x5151, &solicitation[..]));
+        assert_eq!((peer.address, sent.teid, sent.payload), (IpAddr::V4(smf), 0x5151, &solicitation[..]));
         // Nothing of the link leaves it, and nothing says that it is of the link to pass as another.
         let leaves = packet6((source, SERVER6), 58, &[133, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bench.uplink(&gtpu(teid, Some(9), &leaves)).0, SPOOFED);

@@ -183,19 +183,20 @@ fn error_indication(scene: &Scene, teid: u32, address: &[u8]) -> Vec<u8> {
 #[test]
 fn when_an_error_indication_is_about_the_tunnel_of_somebody_else_then_the_smf_is_not_told() {
     let mut scene = Scene::new();
-    let gnb = GNB.ip().octets();
+    let gnb = GNB_ADDRESS.octets();
     // The bench's packets come from the gNB: a tunnel of another peer, a TEID that is not its own, and an IPv6
     // address that begins like its own.
     let other = error_indication(&scene, GNB_TEID, &[198, 51, 100, 2]);
     let no_tunnel = error_indication(&scene, GNB_TEID ^ 1, &gnb);
-    for datagram in [other, no_tunnel] {
+    let ipv6 = error_indication(&scene, GNB_TEID, &[&gnb[..], &[0; 12]].concat());
+    for datagram in [other, no_tunnel, ipv6] {
         assert_eq!(scene.verdict(&datagram), Verdict::Consumed);
     }
-    let ipv6 = error_indication(&scene, GNB_TEID, &[&gnb[..], &[0; 12]].concat());
+    let long = error_indication(&scene, GNB_TEID, &[&gnb[..], &[0; 13]].concat());
     let short = error_indication(&scene, GNB_TEID, &gnb[..3]);
     let bare = scene.message(message_type::ERROR_INDICATION, 0, &[]);
     let cut = scene.message(message_type::ERROR_INDICATION, 0, &[16, 0, 0, 0xCA, 0xFE, 133, 0xFF, 0xFF, 1]);
-    for datagram in [ipv6, short, bare, cut] {
+    for datagram in [long, short, bare, cut] {
         assert_eq!(scene.verdict(&datagram), MALFORMED);
     }
     scene.serves();
@@ -205,7 +206,7 @@ fn when_an_error_indication_is_about_the_tunnel_of_somebody_else_then_the_smf_is
 #[test]
 fn when_error_indications_flood_then_the_smf_is_told_once_until_it_answers() {
     let mut scene = Scene::new();
-    let datagram = error_indication(&scene, GNB_TEID, &GNB.ip().octets());
+    let datagram = error_indication(&scene, GNB_TEID, &GNB_ADDRESS.octets());
     // The SMF is out of reach for a while.
     let address = std::mem::replace(&mut scene.bench.smf_address, ([127, 0, 0, 200], 8805).into());
     let kept = scene.bench.core.kept();

@@ -26,6 +26,7 @@ mod more_tests;
 mod n9_tests;
 mod overload;
 mod packet;
+mod peer;
 mod prefixes;
 #[cfg(test)]
 mod rates;
@@ -54,6 +55,7 @@ pub(crate) use lookup::{downlink_key, tunnelled_key};
 pub(crate) use meter::{Guarantee, Meter, Meters, Qer};
 pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
 pub use packet::{PACKET_MAX, Packet, Side};
+pub use peer::Peer;
 pub(crate) use prefixes::Prefixes;
 pub(crate) use redirect_http::response as http_redirection;
 pub(crate) use session::{
@@ -65,7 +67,7 @@ pub(crate) use usage::{Limits, Usage};
 pub use worker::Worker;
 pub(crate) use worker::{WorkerConfig, clock_since};
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What the PFCP core tells the data path, in order.
@@ -118,7 +120,7 @@ pub(crate) enum Event {
     /// A peer does not know a tunnel.
     ErrorIndication {
         /// The peer.
-        peer: Ipv4Addr,
+        peer: IpAddr,
         /// Its TEID.
         teid: u32,
     },

@@ -67,7 +67,7 @@ fn when_the_configuration_marks_then_it_is_by_qfi_or_from_inside_and_the_smf_com
 fn copy_to(teid: u32) -> DuplicatingParameters {
     DuplicatingParameters {
         destination_interface: Interface::Four,
-        outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(teid, *GNB.ip())),
+        outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(teid, GNB_ADDRESS)),
         ..Default::default()
     }
 }

@@ -1,15 +1,16 @@
 //! A UPF between others: N9 (TS 23.501 §4.2.3), with containers as TS 38.415 §5.5.2 has them.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr};
 
 use tern_gtpu::PduSessionContainer;
 use tern_pfcp::*;
 
-use super::{DropReason, Verdict};
+use super::{DropReason, Peer, Verdict};
 use crate::testing::*;
 
 /// The UPF nearer to the core.
-const ANCHOR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 40), 2152);
+const ANCHOR_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 40);
+const ANCHOR: Peer = Peer::gtpu(IpAddr::V4(ANCHOR_ADDRESS));
 const ANCHOR_TEID: u32 = 0xA4C;
 const TO_GNB: Verdict = Verdict::ToAccess(GNB);
 const TO_ANCHOR: Verdict = Verdict::ToAccess(ANCHOR);
@@ -18,7 +19,7 @@ const TO_ANCHOR: Verdict = Verdict::ToAccess(ANCHOR);
 fn between() -> SessionEstablishmentRequest {
     let mut request = establishment();
     let far = request.create_far[0].forwarding_parameters.as_mut().expect("parameters");
-    far.outer_header_creation = Some(OuterHeaderCreation::gtpu_v4(ANCHOR_TEID, *ANCHOR.ip()));
+    far.outer_header_creation = Some(OuterHeaderCreation::gtpu_v4(ANCHOR_TEID, ANCHOR_ADDRESS));
     let from_core = &mut request.create_pdr[1].pdi;
     from_core.f_teid = Some(FTeid::Choose { ipv4: true, ipv6: false, choose_id: Some(2) });
     from_core.ue_ip_addresses.clear();

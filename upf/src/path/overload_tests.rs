@@ -1,7 +1,7 @@
 //! A worker that has more than it can do, on a virtual clock.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddrV4;
+use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 
@@ -125,7 +125,7 @@ impl PacketIo for Wire {
         self.behind
     }
 
-    fn send_access(&mut self, packet: &Packet, _: SocketAddrV4) {
+    fn send_access(&mut self, packet: &Packet, _: Peer) {
         self.note(packet);
     }
 
@@ -166,7 +166,7 @@ impl Machine {
         let config = WorkerConfig {
             index: 0,
             alone: true,
-            n3_address: Ipv4Addr::LOCALHOST,
+            n3_addresses: Ipv4Addr::LOCALHOST.into(),
             error_indications_after: Duration::ZERO,
             clock: Box::new(move || clock.load(Ordering::Relaxed)),
             commands: receiver,

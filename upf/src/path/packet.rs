@@ -1,6 +1,6 @@
 //! A packet in a buffer with room in front, so that a header is added without copying.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use super::Peer;
 
 use crate::io::BURST;
 
@@ -35,8 +35,8 @@ pub struct Packet {
     /// Where it came from.
     pub(crate) side: Side,
     /// Sender, of packets from N3.
-    pub(crate) from: SocketAddrV4,
-    /// ToS of the IP header around it, of packets to N3.
+    pub(crate) from: Peer,
+    /// ToS or traffic class of the IP header around it, of packets to N3.
     pub(crate) tos: u8,
 }
 
@@ -59,13 +59,13 @@ impl Packet {
             start: first,
             end: first,
             side: Side::Access,
-            from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+            from: Peer::NOBODY,
             tos: 0,
         }
     }
 
     /// Says where the packet came from; the sender matters on N3.
-    pub fn came(&mut self, side: Side, from: SocketAddrV4) {
+    pub fn came(&mut self, side: Side, from: Peer) {
         (self.side, self.from) = (side, from);
     }
 

@@ -1,7 +1,7 @@
 //! A session as the data path sees it: compiled, immutable, published as a whole.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,8 @@ pub(crate) const REFERENCES_MAX: usize = 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tunnel {
     pub(crate) teid: u32,
-    pub(crate) peer: SocketAddrV4,
+    /// At the port of GTP-U.
+    pub(crate) peer: IpAddr,
     /// Of the IP header around.
     pub(crate) marking: Marking,
 }
@@ -352,9 +353,9 @@ impl Session {
     }
 
     /// Remote tunnels: by these an error indication finds the session.
-    pub(crate) fn tunnels(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> {
+    pub(crate) fn tunnels(&self) -> impl Iterator<Item = (IpAddr, u32)> {
         let tunnels = self.actions.iter().filter_map(Action::tunnel);
-        tunnels.map(|tunnel| (*tunnel.peer.ip(), tunnel.teid))
+        tunnels.map(|tunnel| (tunnel.peer, tunnel.teid))
     }
 
     /// Asks for the session itself.

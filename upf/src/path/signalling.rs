@@ -1,12 +1,13 @@
 //! GTP-U messages that are not user packets: TS 29.281 §7.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tern_gtpu::{DecodeError, Elements, element, message_type};
 
 use super::forward::{Context, Verdict};
-use super::{DropReason, Event, Packet};
+use super::{DropReason, Event, Packet, Peer};
+use crate::config::Addresses;
 
 /// Error indications in one second, of one worker; and as many errors of ICMP.
 const ERRORS_PER_SECOND: u32 = 100;
@@ -19,14 +20,14 @@ pub(crate) struct Allowance {
     used: u32,
     /// Before that there is none: sessions of before a restart may be about to be restored.
     from_ns: u64,
-    /// Our N3 address, which goes into the error indication.
-    pub(crate) address: Option<Ipv4Addr>,
+    /// Our N3 addresses, one of which goes into the error indication.
+    addresses: Option<Addresses>,
 }
 
 impl Allowance {
-    pub(crate) fn new(address: Ipv4Addr, after: Duration) -> Self {
+    pub(crate) fn new(addresses: Addresses, after: Duration) -> Self {
         let from_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        Self { second: 0, used: 0, from_ns, address: Some(address) }
+        Self { second: 0, used: 0, from_ns, addresses: Some(addresses) }
     }
 
     /// Whether one more may be told now.
@@ -49,21 +50,24 @@ pub(crate) fn on_unknown_teid(context: &mut Context<'_>, packet: &mut Packet) ->
         return Err(DropReason::MalformedGtpu);
     };
     context.counters.dropped(DropReason::UnknownTeid);
-    let Some(address) = context.error_indications.address else { return Ok(Verdict::Consumed) };
+    // What was sent to, as far as we know: our address of that version.
+    let addresses = context.error_indications.addresses;
+    let Some(address) = addresses.and_then(|addresses| addresses.like(packet.from.address)) else {
+        return Ok(Verdict::Consumed);
+    };
     // TEID 0 is of signalling: no tunnel was meant. What waited here has no sender any more.
     if parsed.teid == 0
-        || packet.from.ip().is_unspecified()
+        || packet.from.address.is_unspecified()
         || !context.error_indications.take(context.now_ns)
     {
         return Ok(Verdict::Consumed);
     }
     let mut answer = [0; 40];
-    let port = Some(packet.from.port());
-    let length = tern_gtpu::error_indication(parsed.teid, IpAddr::V4(address), port, &mut answer);
+    let port = Some(packet.from.port);
+    let length = tern_gtpu::error_indication(parsed.teid, address, port, &mut answer);
     packet.set(&answer[..length]);
     // It goes to the peer's GTP-U port, not to the port the packet came from (TS 29.281 §4.4.2.3).
-    packet.from.set_port(tern_gtpu::PORT);
-    Ok(Verdict::ToAccess(packet.from))
+    Ok(Verdict::ToAccess(Peer::gtpu(packet.from.address)))
 }
 
 /// A signalling message.
@@ -80,15 +84,13 @@ pub(crate) fn on_message(context: &Context<'_>, packet: &mut Packet) -> Result<V
         }
         message_type::ERROR_INDICATION => {
             let elements = Elements::new(parsed.payload);
-            let four = |kind| elements.find(kind).and_then(|value| <[u8; 4]>::try_from(value).ok());
-            // An IPv6 address is none of our peers'.
-            let (teid, address) = (four(element::TEID_DATA_I), four(element::GTPU_PEER_ADDRESS));
-            let (Some(teid), Some(address)) = (teid, address) else {
+            let teid = elements.find(element::TEID_DATA_I).and_then(|value| value.try_into().ok());
+            let peer = elements.find(element::GTPU_PEER_ADDRESS).and_then(address);
+            let (Some(teid), Some(peer)) = (teid, peer) else {
                 return Err(DropReason::MalformedGtpu);
             };
-            let peer = Ipv4Addr::from(address);
             // Only a peer itself may say that it has no tunnel.
-            if peer == *packet.from.ip() {
+            if peer == packet.from.address {
                 (context.events)(Event::ErrorIndication { peer, teid: u32::from_be_bytes(teid) });
             }
             Ok(Verdict::Consumed)
@@ -97,6 +99,15 @@ pub(crate) fn on_message(context: &Context<'_>, packet: &mut Packet) -> Result<V
         | message_type::END_MARKER
         | message_type::SUPPORTED_EXTENSION_HEADERS_NOTIFICATION => Ok(Verdict::Consumed),
         _ => Err(DropReason::UnknownMessage),
+    }
+}
+
+/// A GTP-U Peer Address (TS 29.281 §8.4).
+fn address(value: &[u8]) -> Option<IpAddr> {
+    match value.len() {
+        4 => value.try_into().ok().map(|octets: [u8; 4]| Ipv4Addr::from(octets).into()),
+        16 => value.try_into().ok().map(|octets: [u8; 16]| Ipv6Addr::from(octets).into()),
+        _ => None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! The loop of one worker thread.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -11,8 +10,9 @@ use super::forward::{Context, Verdict, process};
 use super::overload::{Overload, SERVICE_NS, Turn, sort};
 use super::signalling::Allowance;
 use super::{
-    Backlog, Command, Copies, DropReason, Event, Looks, Packet, PathCounters, Session, Tables, Tunnel,
+    Backlog, Command, Copies, DropReason, Event, Looks, Packet, PathCounters, Peer, Session, Tables, Tunnel,
 };
+use crate::config::Addresses;
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -27,8 +27,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct WorkerConfig {
     /// Its number; the first one also sends End Markers, and is woken to send what was buffered.
     pub(crate) index: usize,
-    /// Our N3 address, as peers see it.
-    pub(crate) n3_address: Ipv4Addr,
+    /// Our N3 addresses, as peers see them.
+    pub(crate) n3_addresses: Addresses,
     /// How long after the start a tunnel that we do not know may be one that is about to be restored.
     pub(crate) error_indications_after: Duration,
     /// Whether it is the only one.
@@ -64,7 +64,7 @@ pub struct Worker<I> {
 
 impl<I: PacketIo> Worker<I> {
     pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
-        let allowance = Allowance::new(config.n3_address, config.error_indications_after);
+        let allowance = Allowance::new(config.n3_addresses, config.error_indications_after);
         let packets = Packet::burst();
         Self {
             config,
@@ -297,7 +297,7 @@ impl<I: PacketIo> Worker<I> {
         let length = tern_gtpu::end_marker(tunnel.teid, None, &mut bytes);
         let mut packet = Packet::new();
         packet.set(&bytes[..length]);
-        self.io.send_access(&packet, tunnel.peer);
+        self.io.send_access(&packet, Peer::gtpu(tunnel.peer));
     }
 }
 
@@ -307,7 +307,7 @@ mod overload_tests;
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddrV4;
+    use std::net::Ipv4Addr;
 
     use tern_pfcp::{ApplyAction, Name};
 
@@ -316,14 +316,14 @@ mod tests {
     use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
 
     #[derive(Default)]
-    struct Sent(Vec<SocketAddrV4>);
+    struct Sent(Vec<Peer>);
 
     impl PacketIo for Sent {
         fn receive(&mut self, _: &mut [Packet], _: Duration) -> std::io::Result<usize> {
             Ok(0)
         }
 
-        fn send_access(&mut self, _: &Packet, to: SocketAddrV4) {
+        fn send_access(&mut self, _: &Packet, to: Peer) {
             self.0.push(to);
         }
 
@@ -345,7 +345,7 @@ mod tests {
         let config = WorkerConfig {
             index: 0,
             alone: true,
-            n3_address: Ipv4Addr::LOCALHOST,
+            n3_addresses: Ipv4Addr::LOCALHOST.into(),
             error_indications_after: Duration::ZERO,
             clock: clock_since(Instant::now()),
             commands: receiver,

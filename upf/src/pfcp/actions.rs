@@ -1,11 +1,12 @@
 //! From forwarding action rules to what the data path does: TS 29.244 §5.2.3, §7.5.2.3.
 
-use std::net::SocketAddrV4;
+use std::net::IpAddr;
 
 use tern_pfcp::*;
 
 use super::compile::{Surroundings, network};
 use super::rules::Refusal;
+use crate::config::Addresses;
 use crate::path::{Action, COPIES_MAX, Copy, Marking, More, Redirect, Tunnel, http_redirection};
 
 const DUPLICATING_PARAMETERS: u16 = 5;
@@ -64,7 +65,8 @@ fn forward(far: &CreateFar, around: &Surroundings<'_>, more: &mut More) -> Resul
     match (to.destination_interface, to.outer_header_creation) {
         (interface, Some(header)) => {
             let marking = marking(to.transport_level_marking, around);
-            let tunnel = tunnel(&header, marking).ok_or_else(|| refuse(OUTER_HEADER_CREATION, ONLY_GTPU))?;
+            let tunnel =
+                tunnel(&header, marking, around).map_err(|why| refuse(OUTER_HEADER_CREATION, why))?;
             Ok(match interface {
                 Interface::Access => Action::ToAccess(tunnel),
                 Interface::CpFunction => Action::ToControl(tunnel),
@@ -76,11 +78,21 @@ fn forward(far: &CreateFar, around: &Surroundings<'_>, more: &mut More) -> Resul
     }
 }
 
-const ONLY_GTPU: &str = "only GTP-U/UDP/IPv4 headers can be created";
+fn tunnel(
+    header: &OuterHeaderCreation,
+    marking: Marking,
+    around: &Surroundings<'_>,
+) -> Result<Tunnel, &'static str> {
+    let teid = header.teid.ok_or("only GTP-U headers can be created")?;
+    let peer = peer(header, around.n3.address).ok_or("N3 has no address of the tunnel's version of IP")?;
+    Ok(Tunnel { teid, peer, marking })
+}
 
-fn tunnel(header: &OuterHeaderCreation, marking: Marking) -> Option<Tunnel> {
-    let peer = SocketAddrV4::new(header.ipv4?, tern_gtpu::PORT);
-    Some(Tunnel { teid: header.teid?, peer, marking })
+/// The address at the other end of a tunnel. Of two addresses the UP function may take either (TS 29.244
+/// §8.2.56): IPv4, if we have that.
+pub(super) fn peer(header: &OuterHeaderCreation, ours: Addresses) -> Option<IpAddr> {
+    let theirs = Addresses { ipv4: header.ipv4, ipv6: header.ipv6 };
+    theirs.all().find(|address| ours.like(*address).is_some())
 }
 
 /// The outer header's DSCP: what the SMF says (TS 29.244 §8.2.12); of the rest, where the configuration has
@@ -134,8 +146,8 @@ fn copies(far: &CreateFar, around: &Surroundings<'_>) -> Result<Box<[Copy]>, Ref
         match (to.destination_interface, to.outer_header_creation) {
             (_, Some(header)) => {
                 let marking = marking(to.transport_level_marking, around);
-                let tunnel = tunnel(&header, marking);
-                tunnel.map(Copy::Tunnel).ok_or_else(|| refuse(OUTER_HEADER_CREATION, ONLY_GTPU))
+                let tunnel = tunnel(&header, marking, around);
+                tunnel.map(Copy::Tunnel).map_err(|why| refuse(OUTER_HEADER_CREATION, why))
             }
             (Interface::Core | Interface::N6Lan, None) => Ok(Copy::Network(network(None, around))),
             (_, None) => Err(refuse(OUTER_HEADER_CREATION, "a copy needs a tunnel or a data network")),

@@ -257,11 +257,15 @@ fn check_supported(pdr: &CreatePdr, failed: FailedRuleId) -> Result<(), Refusal>
             return Err(Refusal::rule(failed, ie.ie_type, "not supported"));
         }
     }
-    let only_gtpu_v4 = [OuterHeaderRemoval::GTPU_UDP_IPV4, OuterHeaderRemoval::GTPU_UDP_IP];
+    let removable = [
+        OuterHeaderRemoval::GTPU_UDP_IPV4,
+        OuterHeaderRemoval::GTPU_UDP_IPV6,
+        OuterHeaderRemoval::GTPU_UDP_IP,
+    ];
     if let Some(removal) = pdr.outer_header_removal
-        && !only_gtpu_v4.contains(&removal.description)
+        && !removable.contains(&removal.description)
     {
-        return Err(Refusal::rule(failed, 95, "only GTP-U/UDP/IPv4 headers can be removed"));
+        return Err(Refusal::rule(failed, 95, "only GTP-U headers can be removed"));
     }
     let chosen = |ue: &UeIpAddress| ue.choose_ipv4 || ue.choose_ipv6;
     if pdr.pdi.ue_ip_addresses.iter().any(chosen) {

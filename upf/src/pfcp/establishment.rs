@@ -48,13 +48,13 @@ impl Core {
         let seid = self.sessions.next_seid(&mut self.random);
         self.known.check(body.create_pdr.iter().map(|pdr| (pdr.pdr_id, &pdr.pdi)))?;
         let mut rules = RuleSet::establish(&mut body)?;
-        let address = self.config.n3_advertised();
+        let ours = self.config.n3_advertised();
         let state = Arc::new(SessionState::new(self.buffers.clone()));
         let restores = body.flags.is_some_and(|flags| flags.contains(PfcpSeReqFlags::RESTI));
         let its = forgotten.and_then(|old| self.sessions.get(old));
         let its: Vec<u32> = its.map(|old| old.published.teids.to_vec()).unwrap_or_default();
         let named = if restores { Named::Restored(&its) } else { Named::Of(&[]) };
-        let created_pdr = rules.allocate(named, address, &mut self.teids);
+        let created_pdr = rules.allocate(named, ours, &mut self.teids);
         // If it is refused, the forgotten session goes on as it was.
         let created_pdr = created_pdr.inspect_err(|_| self.teids.keep(&its))?;
         let inactivity = body.user_plane_inactivity_timer.and_then(|timer| NonZeroU32::new(timer.0));

@@ -13,6 +13,8 @@ mod load;
 #[cfg(test)]
 mod malformed;
 mod modification;
+#[cfg(test)]
+mod n3_ipv6;
 mod ordered;
 mod packed;
 mod pfd_management;

@@ -1,6 +1,5 @@
 //! PFCP session modification: TS 29.244 §6.3.3. All of it, or nothing.
 
-use std::net::SocketAddrV4;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use tern_n4::Request;
 use tern_pfcp::*;
 use tern_types::Instant;
 
+use super::actions::peer;
 use super::compile::{Surroundings, compile};
 use super::establishment::inactivity_time;
 use super::intern::Use;
@@ -75,7 +75,7 @@ impl Core {
         body: &mut SessionModificationRequest,
     ) -> Result<SessionModificationResponse, Refusal> {
         let gone = || Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
-        let address = self.config.n3_advertised();
+        let ours = self.config.n3_advertised();
         let session = self.sessions.get(seid).ok_or_else(gone)?;
         let created = body.create_pdr.iter().map(|pdr| (pdr.pdr_id, &pdr.pdi));
         let updated = body.update_pdr.iter().filter_map(|pdr| Some((pdr.pdr_id, pdr.pdi.as_ref()?)));
@@ -83,7 +83,7 @@ impl Core {
         let mut rules = session.rules.unpack(&self.templates)?;
         let mut effects = rules.modify(body)?;
         session.rules.check_room(&rules, &self.templates)?;
-        let created = rules.allocate(Named::Of(&session.published.teids), address, &mut self.teids)?;
+        let created = rules.allocate(Named::Of(&session.published.teids), ours, &mut self.teids)?;
         let mut around = around(&self.config, &self.known, session);
         if let Some(timer) = body.user_plane_inactivity_timer {
             around.is_watched = timer.0 > 0;
@@ -92,9 +92,10 @@ impl Core {
             .inspect_err(|_| self.teids.free_created(&created))?;
         effects.created = created;
         let usage_report = self.commit(now, seid, rules, compiled, body);
-        for (teid, peer) in effects.end_markers {
-            let peer = SocketAddrV4::new(peer, tern_gtpu::PORT);
-            self.path(Command::EndMarker(Tunnel { teid, peer, marking: Marking::default() }));
+        for header in effects.end_markers {
+            if let (Some(teid), Some(peer)) = (header.teid, peer(&header, self.config.n3.address)) {
+                self.path(Command::EndMarker(Tunnel { teid, peer, marking: Marking::default() }));
+            }
         }
         let Effects { created, .. } = effects;
         Ok(SessionModificationResponse {

@@ -1,6 +1,6 @@
 //! PFCP session reports: TS 29.244 §6.3.5 (usage, downlink data, error indication, inactivity).
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use tern_n4::{SendError, Token};
 use tern_pfcp::*;
@@ -119,7 +119,7 @@ impl Core {
         self.send_report(now, seid, SessionReportRequest { report_type, usage_report, ..Default::default() });
     }
 
-    pub(super) fn on_error_indication(&mut self, now: Instant, peer: Ipv4Addr, teid: u32) {
+    pub(super) fn on_error_indication(&mut self, now: Instant, peer: IpAddr, teid: u32) {
         let Some(session) = self.sessions.by_tunnel(peer, teid) else { return };
         // A peer may send one for each packet; the SMF needs to hear of it once.
         if session.error_reported {
@@ -127,10 +127,8 @@ impl Core {
         }
         let seid = session.seid();
         tracing::warn!(seid, %peer, teid, "the peer does not know this tunnel");
-        let report = ErrorIndicationReport {
-            remote_f_teids: vec![FTeid::assigned_v4(teid, peer)],
-            ..Default::default()
-        };
+        let report =
+            ErrorIndicationReport { remote_f_teids: vec![FTeid::assigned(teid, peer)], ..Default::default() };
         let is_sent = self.send_report(
             now,
             seid,

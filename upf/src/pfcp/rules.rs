@@ -1,7 +1,5 @@
 //! A session's rules as N4 gives them, and how requests change them.
 
-use std::net::Ipv4Addr;
-
 use smallvec::SmallVec;
 use tern_pfcp::*;
 
@@ -9,6 +7,7 @@ use super::known::PREDEFINED_BIT;
 use super::ordered::{Ordered, Rule, Unfit};
 use super::teid::Teids;
 use super::urr;
+use crate::config::Addresses;
 
 /// PDRs in one session.
 pub(crate) const PDRS_MAX: usize = 1_024;
@@ -56,7 +55,7 @@ pub(crate) struct Effects {
     /// F-TEIDs that were allocated.
     pub(crate) created: Vec<CreatedPdr>,
     /// Old tunnels that get an End Marker.
-    pub(crate) end_markers: Vec<(u32, Ipv4Addr)>,
+    pub(crate) end_markers: Vec<OuterHeaderCreation>,
 }
 
 fn add<R: Rule>(
@@ -190,7 +189,7 @@ impl RuleSet {
     }
 
     /// The old tunnel, if it gets an End Marker.
-    fn update_far(&mut self, update: &UpdateFar) -> Result<Option<(u32, Ipv4Addr)>, Refusal> {
+    fn update_far(&mut self, update: &UpdateFar) -> Result<Option<OuterHeaderCreation>, Refusal> {
         let failed = FailedRuleId::Far(update.far_id);
         let far = self.fars.get_mut(update.far_id).ok_or(Refusal::rule(failed, 10, NO_SUCH_RULE))?;
         if let Some(action) = update.apply_action {
@@ -254,19 +253,19 @@ impl RuleSet {
         urr::check(urr)
     }
 
-    /// Gives each PDR that asks for it an F-TEID; those of one CHOOSE ID share it.
+    /// Gives each PDR that asks for it an F-TEID with those of our addresses that it asks for; those of one
+    /// CHOOSE ID share it.
     pub(crate) fn allocate(
         &mut self,
         named: Named<'_>,
-        address: Ipv4Addr,
+        ours: Addresses,
         teids: &mut Teids,
     ) -> Result<Vec<CreatedPdr>, Refusal> {
         let mut created = Vec::new();
         let mut taken = Taken::default();
         let result = self.pdrs.iter_mut().try_for_each(|pdr| {
-            let teid = choose(pdr, named, address, &mut taken, teids)?;
-            if let Some(teid) = teid {
-                let f_teid = Some(FTeid::assigned_v4(teid, address));
+            let f_teid = choose(pdr, named, ours, &mut taken, teids)?;
+            if f_teid.is_some() {
                 pdr.pdi.f_teid = f_teid;
                 created.push(CreatedPdr { pdr_id: pdr.pdr_id, f_teid, ..Default::default() });
             }
@@ -300,48 +299,52 @@ pub(crate) enum Named<'a> {
     Restored(&'a [u32]),
 }
 
-/// TEIDs that one request has got.
+/// F-TEIDs that one request has got.
 #[derive(Debug, Default)]
 struct Taken {
-    by_choose_id: SmallVec<[(u8, u32); 2]>,
+    by_choose_id: SmallVec<[(u8, FTeid); 2]>,
     restored: Vec<u32>,
 }
 
-/// The TEID for a PDR that asks for one, or that is restored with one.
+/// The F-TEID for a PDR that asks for one, or that is restored with one.
 fn choose(
     pdr: &CreatePdr,
     named: Named<'_>,
-    address: Ipv4Addr,
+    ours: Addresses,
     taken: &mut Taken,
     teids: &mut Teids,
-) -> Result<Option<u32>, Refusal> {
+) -> Result<Option<FTeid>, Refusal> {
     let failed = FailedRuleId::Pdr(pdr.pdr_id);
     match (pdr.pdi.f_teid, named) {
         (None, _) => Ok(None),
-        (Some(FTeid::Choose { ipv4: false, .. }), _) => {
-            Err(Refusal::rule(failed, 21, "only IPv4 F-TEIDs can be allocated"))
-        }
-        (Some(FTeid::Choose { choose_id, .. }), _) => {
+        (Some(FTeid::Choose { ipv4, ipv6, choose_id }), _) => {
             let known = taken.by_choose_id.iter().find(|(id, _)| Some(*id) == choose_id);
-            if let Some((_, teid)) = known {
-                return Ok(Some(*teid));
+            if let Some((_, f_teid)) = known {
+                return Ok(Some(*f_teid));
+            }
+            // Of both, if both are asked for, what there is (TS 29.244 §8.2.3).
+            let (ipv4, ipv6) = (ours.ipv4.filter(|_| ipv4), ours.ipv6.filter(|_| ipv6));
+            if ipv4.is_none() && ipv6.is_none() {
+                return Err(Refusal::rule(failed, 21, "N3 has no address of the version that is asked for"));
             }
             let exhausted = Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "no free TEID");
-            let teid = teids.allocate().ok_or(exhausted)?;
+            let f_teid = FTeid::Assigned { teid: teids.allocate().ok_or(exhausted)?, ipv4, ipv6 };
             if let Some(id) = choose_id {
-                taken.by_choose_id.push((id, teid));
+                taken.by_choose_id.push((id, f_teid));
             }
-            Ok(Some(teid))
+            Ok(Some(f_teid))
         }
         (Some(FTeid::Assigned { teid, .. }), Named::Of(before)) if before.contains(&teid) => Ok(None),
-        (Some(FTeid::Assigned { teid, ipv4, .. }), Named::Restored(its)) if ipv4 == Some(address) => {
+        (Some(f_teid @ FTeid::Assigned { teid, ipv4, ipv6 }), Named::Restored(its))
+            if ours.holds(Addresses { ipv4, ipv6 }) =>
+        {
             if !taken.restored.contains(&teid) {
                 if !its.contains(&teid) && !teids.claim(teid) {
                     return Err(not_allocated(failed, "the F-TEID is another session's now"));
                 }
                 taken.restored.push(teid);
             }
-            Ok(Some(teid))
+            Ok(Some(f_teid))
         }
         // Any other is not ours.
         (Some(FTeid::Assigned { .. }), _) => {
@@ -400,7 +403,6 @@ fn update_copies(far: &mut CreateFar, updates: &[UpdateDuplicatingParameters]) -
     Ok(())
 }
 
-fn tunnel_of(far: &CreateFar) -> Option<(u32, Ipv4Addr)> {
-    let header = far.forwarding_parameters.as_ref()?.outer_header_creation?;
-    Some((header.teid?, header.ipv4?))
+fn tunnel_of(far: &CreateFar) -> Option<OuterHeaderCreation> {
+    far.forwarding_parameters.as_ref()?.outer_header_creation.filter(|header| header.teid.is_some())
 }

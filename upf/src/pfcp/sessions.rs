@@ -120,7 +120,7 @@ impl Sessions {
     }
 
     /// The session that sends into this tunnel.
-    pub(crate) fn by_tunnel(&self, peer: Ipv4Addr, teid: u32) -> Option<&SessionContext> {
+    pub(crate) fn by_tunnel(&self, peer: IpAddr, teid: u32) -> Option<&SessionContext> {
         let tag = self.tag(&(peer, teid));
         self.by_tunnel.find(tag, |slot| self.sends_into(slot, (peer, teid))).and_then(|slot| self.at(slot))
     }
@@ -190,7 +190,7 @@ impl Sessions {
         self.at(slot).is_some_and(|session| (session.cp.smf, session.cp_seid) == (smf, cp_seid))
     }
 
-    fn sends_into(&self, slot: u32, tunnel: (Ipv4Addr, u32)) -> bool {
+    fn sends_into(&self, slot: u32, tunnel: (IpAddr, u32)) -> bool {
         self.at(slot).is_some_and(|session| session.published.tunnels().any(|other| other == tunnel))
     }
 

@@ -73,11 +73,11 @@ fn when_sessions_have_equal_rules_then_they_share_them_and_differ_in_ends_and_tu
     }
     let tunnel = |bench: &mut Bench, ue| match bench.downlink(&udp(SERVER, ue, (53, 4000), 60)) {
         (Verdict::ToAccess(peer), bytes) => {
-            (*peer.ip(), tern_gtpu::Packet::parse(&bytes).expect("GTP-U").teid)
+            (peer.address, tern_gtpu::Packet::parse(&bytes).expect("GTP-U").teid)
         }
         (verdict, _) => panic!("{verdict:?}"),
     };
-    assert_eq!(tunnel(&mut bench, UE), (*GNB.ip(), GNB_TEID));
+    assert_eq!(tunnel(&mut bench, UE), (GNB.address, GNB_TEID));
     assert_eq!(tunnel(&mut bench, OTHER_UE), ([198, 51, 100, 7].into(), 0xBEEF));
 }
 

@@ -1,6 +1,6 @@
 //! N4 procedures, against an SMF's end of `tern-n4`.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 use tern_pfcp::*;
@@ -8,14 +8,13 @@ use tern_types::Duration;
 
 use super::packed::OCTETS_MAX;
 use super::rules::PDRS_MAX;
-use crate::path::{DropReason, Verdict};
+use crate::path::{DropReason, Peer, Verdict};
 use crate::testing::*;
 
 const TO_N6: Verdict = Verdict::ToNetwork(0);
 const TO_GNB: Verdict = Verdict::ToAccess(GNB);
 /// Where [`move_to`] moves.
-const TO_SECOND_GNB: Verdict =
-    Verdict::ToAccess(SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), tern_gtpu::PORT));
+const TO_SECOND_GNB: Verdict = Verdict::ToAccess(Peer::gtpu(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2))));
 
 fn move_to(teid: u32, flags: Option<PfcpSmReqFlags>) -> SessionModificationRequest {
     let header = OuterHeaderCreation::gtpu_v4(teid, [198, 51, 100, 2].into());
@@ -270,9 +269,9 @@ fn when_the_tunnel_moves_with_sndem_then_the_old_one_gets_an_end_marker() {
     let (seid, _) = bench.session();
     bench.modify(seid, move_to(7, Some(PfcpSmReqFlags::SNDEM)));
     assert_eq!(bench.end_markers.len(), 1);
-    assert_eq!((bench.end_markers[0].teid, bench.end_markers[0].peer), (GNB_TEID, GNB));
+    assert_eq!((bench.end_markers[0].teid, bench.end_markers[0].peer), (GNB_TEID, GNB.address));
     let (verdict, bytes) = bench.downlink(&udp(SERVER, UE, (1, 2), 60));
-    assert_eq!(verdict, Verdict::ToAccess("198.51.100.2:2152".parse().expect("address")));
+    assert_eq!(verdict, Verdict::ToAccess(Peer::gtpu([198, 51, 100, 2].into())));
     assert_eq!(bytes[4..8], [0, 0, 0, 7]);
     bench.modify(seid, move_to(8, None));
     assert_eq!(bench.end_markers.len(), 1);
@@ -543,12 +542,12 @@ fn when_the_gnb_does_not_know_the_tunnel_then_the_smf_is_told() {
     bench.session();
     let mut bytes = [0; 40];
     for teid in [GNB_TEID ^ 1, GNB_TEID] {
-        let length = tern_gtpu::error_indication(teid, (*GNB.ip()).into(), None, &mut bytes);
+        let length = tern_gtpu::error_indication(teid, GNB_ADDRESS.into(), None, &mut bytes);
         bench.uplink(&bytes[..length]);
     }
     assert_eq!(bench.reports.len(), 1);
     let report = bench.reports[0].error_indication_report.as_ref().expect("error indication");
-    assert_eq!(report.remote_f_teids, [FTeid::assigned_v4(GNB_TEID, *GNB.ip())]);
+    assert_eq!(report.remote_f_teids, [FTeid::assigned_v4(GNB_TEID, GNB_ADDRESS)]);
 }
 
 #[test]

@@ -70,6 +70,14 @@ pub enum FTeid {
 }
 
 impl FTeid {
+    /// An allocated endpoint with one address.
+    pub fn assigned(teid: u32, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::assigned_v4(teid, address),
+            IpAddr::V6(address) => Self::Assigned { teid, ipv4: None, ipv6: Some(address) },
+        }
+    }
+
     /// An allocated IPv4 endpoint.
     pub fn assigned_v4(teid: u32, address: Ipv4Addr) -> Self {
         Self::Assigned { teid, ipv4: Some(address), ipv6: None }
@@ -250,9 +258,21 @@ impl OuterHeaderCreation {
     const WITH_V6: u16 = Self::GTPU_UDP_IPV6 | Self::UDP_IPV6 | Self::IPV6;
     const WITH_PORT: u16 = Self::UDP_IPV4 | Self::UDP_IPV6;
 
+    /// A GTP-U tunnel to an end with one address or one of each version; of two the UP function takes either.
+    pub fn gtpu(teid: u32, ipv4: Option<Ipv4Addr>, ipv6: Option<Ipv6Addr>) -> Self {
+        let mut description = 0;
+        if ipv4.is_some() {
+            description |= Self::GTPU_UDP_IPV4;
+        }
+        if ipv6.is_some() {
+            description |= Self::GTPU_UDP_IPV6;
+        }
+        Self { description, teid: Some(teid), ipv4, ipv6, ..Self::default() }
+    }
+
     /// A GTP-U tunnel over IPv4.
     pub fn gtpu_v4(teid: u32, address: Ipv4Addr) -> Self {
-        Self { description: Self::GTPU_UDP_IPV4, teid: Some(teid), ipv4: Some(address), ..Self::default() }
+        Self::gtpu(teid, Some(address), None)
     }
 }
 

@@ -21,6 +21,13 @@ const OPTION_COPIED: u8 = 0x80;
 const OPTION_END: u8 = 0;
 const OPTION_NONE: u8 = 1;
 
+/// A sound packet without what the link padded it with.
+pub(super) fn sound(payload: &[u8]) -> Option<(Ipv4Packet<&[u8]>, &[u8])> {
+    let packet = Ipv4Packet::new_checked(payload).ok()?;
+    let octets = payload.get(..packet.total_len().into())?;
+    (packet.version() == 4 && packet.verify_checksum()).then_some((packet, octets))
+}
+
 /// Writes a header of our own, without options, of a packet of `length` octets; `identification` is for
 /// fragments.
 pub(super) fn write_header(

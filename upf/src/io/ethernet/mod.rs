@@ -1,42 +1,52 @@
 //! Packet I/O on ports that send and receive Ethernet frames: what the kernel does for sockets and TUN
-//! devices is done here. ARP, echo replies, routing to next hops, VLAN tags, fragments and the error that a
-//! packet is too long, for IPv4.
+//! devices is done here, for IPv4 and IPv6. ARP and neighbour discovery, echo replies, routing to next hops, VLAN
+//! tags, fragments and the error that a packet is too long.
 
+mod aside;
 mod ipv4;
+mod ipv6;
 pub(super) mod link;
+mod ndisc;
 mod neighbours;
+mod path_mtu;
 mod port;
 mod reassembly;
+mod sight;
 mod steering;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_v6;
 
 pub(crate) use link::Link;
 pub use port::Port;
+pub(crate) use sight::Places;
+#[cfg(any(feature = "dpdk", test))]
+pub(crate) use sight::{AccessPlace, NetworkPlace};
 pub(crate) use steering::Steering;
 #[cfg(feature = "dpdk")]
 pub use steering::worker_of_ue;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use smoltcp::wire::{
-    EthernetAddress, EthernetProtocol, IPV4_HEADER_LEN, IpAddress, IpProtocol, Ipv4Packet, UdpPacket,
+    EthernetAddress, EthernetProtocol, IPV4_HEADER_LEN, IpProtocol, Ipv4Packet, Ipv6Packet, UdpPacket,
 };
-use tern_types::Ipv4Prefix;
 
-use self::link::Frame;
-use self::reassembly::{Fragment, Reassembly, Taken, Whose};
+use self::reassembly::Reassembly;
+use self::sight::Sight;
 use super::PacketIo;
-use crate::path::{Allowance, DropReason, Packet, Side};
+use crate::path::{Allowance, DropReason, Packet, Peer, Side};
 
-/// A UDP header, and what is in front of a GTP-U packet.
+/// A UDP header, and what is in front of a GTP-U packet over IPv4 and IPv6.
 const UDP_HEADER: usize = 8;
 const OUTER: usize = IPV4_HEADER_LEN + UDP_HEADER;
+const OUTER_V6: usize = ipv6::HEADER + UDP_HEADER;
 /// Packets that wait for their next hop's Ethernet address, in all and for one next hop
 /// (RFC 1122 §2.3.2.2: at least one).
 const WAITING_MAX: usize = 256;
@@ -45,33 +55,10 @@ const WAITING_FOR_ONE_MAX: usize = 16;
 const OWN_MAX: usize = 256;
 /// Frames of one burst that are not traffic.
 const ASIDE_MAX: usize = 64;
+/// Bits that tell up to 64 workers apart.
+const WORKER_BITS: u32 = 6;
 /// Looks at all ports without a packet before a worker sleeps between them.
 const IDLE_LOOKS: u32 = 1_000;
-
-/// The sender of what does not come from a peer on N3.
-const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-
-/// Who reads and writes which packets.
-#[derive(Debug, Clone)]
-pub(crate) struct Places {
-    /// The link of N3, by its place, and our address on it.
-    pub(crate) access: (usize, SocketAddrV4),
-    /// Each data network.
-    pub(crate) networks: Vec<NetworkPlace>,
-    /// How long an idle worker sleeps between two looks; zero to look all the time.
-    pub(crate) idle_sleep: Duration,
-}
-
-/// A data network on a link.
-#[derive(Debug, Clone)]
-pub(crate) struct NetworkPlace {
-    /// The link, by its place.
-    pub(crate) link: usize,
-    /// The UEs' addresses.
-    pub(crate) ues: Ipv4Prefix,
-    /// Octets of the longest packet that a UE is sent: what fits into a tunnel.
-    pub(crate) mtu: u16,
-}
 
 /// One worker's ports.
 pub struct EthernetIo<P> {
@@ -81,16 +68,17 @@ pub struct EthernetIo<P> {
     steering: Steering,
     wake: Arc<AtomicBool>,
     /// Packets, by link and next hop, that wait for its Ethernet address.
-    waiting: VecDeque<(usize, Ipv4Addr, Vec<u8>)>,
+    waiting: VecDeque<(usize, IpAddr, Vec<u8>)>,
     /// Packets that the data path gets before those of the ports.
-    own: VecDeque<(Side, SocketAddrV4, Vec<u8>)>,
+    own: VecDeque<(Side, Peer, Vec<u8>)>,
     /// Fragments of GTP-U packets.
     fragments: Reassembly,
     /// Frames that are not traffic, by port.
     aside: Vec<(usize, Vec<u8>)>,
     dropped: [usize; DropReason::ALL.len()],
     errors: Allowance,
-    identification: u16,
+    /// Of the last packet that was or may be fragmented.
+    identification: u32,
     now: Instant,
     origin: Instant,
     looks: u32,
@@ -98,86 +86,12 @@ pub struct EthernetIo<P> {
     behind: bool,
 }
 
-/// What a frame is at first sight.
-enum Sight<'a> {
-    /// A GTP-U packet and its sender.
-    Access(&'a [u8], SocketAddrV4),
-    /// A packet of a data network to a UE.
-    Network(&'a [u8], u16),
-    /// To be looked at with more time.
-    Aside,
-    /// Not for us.
-    Nothing(DropReason),
-}
-
-/// A sound IPv4 packet without what the link padded it with.
-fn sound(payload: &[u8]) -> Option<(Ipv4Packet<&[u8]>, &[u8])> {
-    let packet = Ipv4Packet::new_checked(payload).ok()?;
-    let octets = payload.get(..packet.total_len().into())?;
-    (packet.version() == 4 && packet.verify_checksum()).then_some((packet, octets))
-}
-
-/// The link that a frame of this port is on.
-fn link_of(links: &[Link], port: usize, frame: &Frame<'_>) -> Option<usize> {
-    links.iter().position(|link| link.is(port, frame.vlan))
-}
-
-impl Places {
-    /// The data network on this link whose UE has this address.
-    fn network_of(&self, link: usize, to: Ipv4Addr) -> Option<usize> {
-        self.networks.iter().position(|place| place.link == link && place.ues.contains(to))
-    }
-
-    fn sight<'a>(&self, links: &[Link], port: usize, octets: &'a [u8]) -> Sight<'a> {
-        let Some(frame) = Frame::parse(octets) else { return Sight::Nothing(DropReason::MalformedFrame) };
-        let Some(link) = link_of(links, port, &frame) else { return Sight::Nothing(DropReason::NotForUs) };
-        if !links[link].is_ours(frame.to) {
-            return Sight::Nothing(DropReason::NotForUs);
-        }
-        match frame.protocol {
-            EthernetProtocol::Ipv4 => {}
-            EthernetProtocol::Arp => return Sight::Aside,
-            _ => return Sight::Nothing(DropReason::NotForUs),
-        }
-        let Some((packet, octets)) = sound(frame.payload) else {
-            return Sight::Nothing(DropReason::MalformedFrame);
-        };
-        let to = packet.dst_addr();
-        if link == self.access.0 && to == *self.access.1.ip() && packet.next_header() == IpProtocol::Udp {
-            return self.gtpu(&packet);
-        }
-        if to == links[link].address() {
-            return Sight::Aside;
-        }
-        match self.network_of(link, to) {
-            Some(index) if octets.len() > self.networks[index].mtu.into() => Sight::Aside,
-            Some(index) => Sight::Network(octets, u16::try_from(index).unwrap_or(u16::MAX)),
-            None => Sight::Nothing(DropReason::NotForUs),
-        }
-    }
-
-    /// A UDP datagram to our N3 address.
-    fn gtpu<'a>(&self, packet: &Ipv4Packet<&'a [u8]>) -> Sight<'a> {
-        if packet.more_frags() || packet.frag_offset() != 0 {
-            return Sight::Aside;
-        }
-        self.datagram(packet.payload(), (packet.src_addr(), packet.dst_addr()))
-    }
-
-    /// The same of a datagram that is whole.
-    fn datagram<'a>(&self, octets: &'a [u8], (source, destination): (Ipv4Addr, Ipv4Addr)) -> Sight<'a> {
-        let Ok(udp) = UdpPacket::new_checked(octets) else {
-            return Sight::Nothing(DropReason::MalformedFrame);
-        };
-        let ends = (IpAddress::Ipv4(source), IpAddress::Ipv4(destination));
-        if udp.dst_port() != self.access.1.port() {
-            return Sight::Nothing(DropReason::NotForUs);
-        }
-        // RFC 768: zero if the sender made none.
-        if udp.checksum() != 0 && !udp.verify_checksum(&ends.0, &ends.1) {
-            return Sight::Nothing(DropReason::MalformedFrame);
-        }
-        Sight::Access(udp.payload(), SocketAddrV4::new(source, udp.src_port()))
+/// What a frame with this packet says that it holds.
+fn protocol_of(packet: &[u8]) -> EthernetProtocol {
+    if packet.first().is_some_and(|first| first >> 4 == 6) {
+        EthernetProtocol::Ipv6
+    } else {
+        EthernetProtocol::Ipv4
     }
 }
 
@@ -197,7 +111,8 @@ impl<P: Port> EthernetIo<P> {
             aside: Vec::new(),
             dropped: [0; DropReason::ALL.len()],
             errors: Allowance::default(),
-            identification: 0,
+            // Of each worker other ones: fragments of all have one source.
+            identification: u32::try_from(steering.me()).unwrap_or(0) << (u32::BITS - WORKER_BITS),
             now,
             origin: now,
             looks: 0,
@@ -247,7 +162,7 @@ impl<P: Port> EthernetIo<P> {
                             return Some(other);
                         }
                         packet.set(payload);
-                        packet.came(Side::Network(network), NOBODY);
+                        packet.came(Side::Network(network), Peer::NOBODY);
                         count += 1;
                     }
                     Sight::Aside if aside.len() < ASIDE_MAX => aside.push((port, octets.to_vec())),
@@ -272,105 +187,27 @@ impl<P: Port> EthernetIo<P> {
         count
     }
 
-    /// A frame that is not traffic: ARP, an echo request to us, a fragment, a packet that does not fit into a
-    /// tunnel.
-    fn attend(&mut self, port: usize, octets: &[u8]) {
-        let Some(frame) = Frame::parse(octets) else { return };
-        let Some(at) = link_of(&self.links, port, &frame) else { return };
-        if frame.protocol == EthernetProtocol::Arp {
-            let answer = self.links[at].hear(self.now, frame.payload);
-            self.links[at].renew();
-            if let Some(answer) = answer {
-                self.send_frame(port, &answer);
-            }
-            return;
-        }
-        let Some((packet, octets)) = sound(frame.payload) else { return };
-        let to = packet.dst_addr();
-        let is_fragment = packet.more_frags() || packet.frag_offset() != 0;
-        let is_access = at == self.places.access.0 && to == *self.places.access.1.ip();
-        if is_fragment && is_access && packet.next_header() == IpProtocol::Udp {
-            return self.put_together(&packet);
-        }
-        if to == self.links[at].address() {
-            match ipv4::echo_reply(octets) {
-                // To where it came from: no address has to be asked for.
-                Some(reply) => self.send_to(at, frame.from, &reply),
-                None => self.drop(DropReason::NotForUs),
-            }
-            return;
-        }
-        if let Some(network) = self.places.network_of(at, to) {
-            self.too_long_for_tunnel(at, network, &packet, octets);
-        }
-    }
-
-    /// A fragment of what may be a GTP-U packet.
-    fn put_together(&mut self, packet: &Ipv4Packet<&[u8]>) {
-        let ends = (packet.src_addr(), packet.dst_addr());
-        let whose = Whose {
-            source: ends.0.into(),
-            destination: ends.1.into(),
-            protocol: packet.next_header().into(),
-            identification: packet.ident().into(),
-        };
-        let fragment = Fragment {
-            offset: packet.frag_offset().into(),
-            more: packet.more_frags(),
-            octets: packet.payload(),
-        };
-        let datagram = match self.fragments.take(self.now, whose, fragment) {
-            Taken::Whole(datagram) => datagram,
-            Taken::Waits => return,
-            Taken::Dropped(count) => {
-                self.dropped[DropReason::OuterFragment as usize] += count;
-                return;
-            }
-        };
-        match self.places.datagram(&datagram, ends) {
-            Sight::Access(payload, from) if self.own.len() < OWN_MAX => {
-                self.own.push_back((Side::Access, from, payload.to_vec()));
-            }
-            Sight::Nothing(reason) => self.drop(reason),
-            Sight::Access(..) | Sight::Network(..) | Sight::Aside => self.drop(DropReason::NoBuffer),
-        }
-    }
-
-    /// A packet to a UE that is longer than its tunnel takes: its fragments, or an error to its sender.
-    fn too_long_for_tunnel(&mut self, at: usize, network: usize, packet: &Ipv4Packet<&[u8]>, octets: &[u8]) {
-        let mtu = self.places.networks[network].mtu;
-        if packet.dont_frag() {
-            self.drop(DropReason::TooLong);
-            let from = self.links[at].address();
-            if let Some(error) = self.error(octets, from, mtu) {
-                self.send_ip(at, packet.src_addr(), &error);
-            }
-            return;
-        }
-        let network = u16::try_from(network).unwrap_or(u16::MAX);
-        let (own, mut lost) = (&mut self.own, 0);
-        ipv4::fragments(octets, mtu.into(), |fragment| match own.len() {
-            OWN_MAX.. => lost += 1,
-            _ => own.push_back((Side::Network(network), NOBODY, fragment.to_vec())),
-        });
-        self.dropped[DropReason::TooLong as usize] += lost;
-    }
-
-    /// The error about a packet that is too long; not more of them than a second may have.
-    fn error(&mut self, about: &[u8], from: Ipv4Addr, mtu: u16) -> Option<Vec<u8>> {
-        let since = self.now.saturating_duration_since(self.origin).as_nanos();
-        let allowed = self.errors.take(u64::try_from(since).unwrap_or(u64::MAX));
-        allowed.then(|| ipv4::too_big(about, from, mtu)).flatten()
-    }
-
     /// Sends a packet of ours or of a UE on a link, in fragments if it may be and must.
-    fn send_ip(&mut self, at: usize, to: Ipv4Addr, octets: &[u8]) {
+    fn send_ip(&mut self, at: usize, to: IpAddr, octets: &[u8]) {
+        self.send_within(at, to, octets, self.links[at].mtu);
+    }
+
+    /// The same where the way takes no more than so many octets. A longer packet of IPv6 is one of ours, and has no
+    /// extension header.
+    fn send_within(&mut self, at: usize, to: IpAddr, octets: &[u8], mtu: usize) {
         let Some(next_hop) = self.links[at].next_hop(to) else { return self.drop(DropReason::NoNeighbour) };
-        if octets.len() <= self.links[at].mtu {
+        if octets.len() <= mtu {
             return self.send_hop(at, next_hop, octets);
         }
         let mut fragments = Vec::new();
-        ipv4::fragments(octets, self.links[at].mtu, |fragment| fragments.push(fragment.to_vec()));
+        let keep = |fragment: &[u8]| fragments.push(fragment.to_vec());
+        match to {
+            IpAddr::V4(_) => ipv4::fragments(octets, mtu, keep),
+            IpAddr::V6(_) => {
+                self.identification = self.identification.wrapping_add(1);
+                ipv6::fragments(octets, mtu, self.identification, keep);
+            }
+        }
         if fragments.is_empty() {
             self.drop(DropReason::TooLong);
         }
@@ -379,7 +216,7 @@ impl<P: Port> EthernetIo<P> {
         }
     }
 
-    fn send_hop(&mut self, at: usize, next_hop: Ipv4Addr, octets: &[u8]) {
+    fn send_hop(&mut self, at: usize, next_hop: IpAddr, octets: &[u8]) {
         match self.find(at, next_hop) {
             Ok(Some(mac)) => self.send_to(at, mac, octets),
             Ok(None) => self.wait(at, next_hop, octets.to_vec()),
@@ -388,17 +225,18 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// A next hop's Ethernet address, which is asked for if need be.
-    fn find(&mut self, at: usize, next_hop: Ipv4Addr) -> Result<Option<EthernetAddress>, DropReason> {
+    fn find(&mut self, at: usize, next_hop: IpAddr) -> Result<Option<EthernetAddress>, DropReason> {
         let found = self.links[at].look(self.now, next_hop);
-        if found.ask {
-            let request = self.links[at].request(next_hop);
+        if found.ask
+            && let Some(request) = self.links[at].request(next_hop, found.mac)
+        {
             self.send_frame(self.links[at].port, &request);
         }
         if found.lost { Err(DropReason::NoNeighbour) } else { Ok(found.mac) }
     }
 
     /// Keeps a packet until its next hop has answered.
-    fn wait(&mut self, at: usize, next_hop: Ipv4Addr, octets: Vec<u8>) {
+    fn wait(&mut self, at: usize, next_hop: IpAddr, octets: Vec<u8>) {
         let of_one = self.waiting.iter().filter(|(link, hop, _)| (*link, *hop) == (at, next_hop)).count();
         if self.waiting.len() >= WAITING_MAX || of_one >= WAITING_FOR_ONE_MAX {
             return self.drop(DropReason::NoNeighbour);
@@ -418,7 +256,7 @@ impl<P: Port> EthernetIo<P> {
         let header = link.header_len();
         match self.ports[link.port].frame(header + octets.len()) {
             Some(frame) => {
-                link.write_header(frame, to, EthernetProtocol::Ipv4);
+                link.write_header(frame, to, protocol_of(octets));
                 frame[header..].copy_from_slice(octets);
             }
             None => self.drop(DropReason::NoBuffer),
@@ -432,16 +270,70 @@ impl<P: Port> EthernetIo<P> {
         }
     }
 
+    /// Sends a GTP-U packet over IPv4.
+    fn send_access_v4(&mut self, packet: &Packet, (to, port): (Ipv4Addr, u16)) {
+        let payload = packet.bytes();
+        let at = self.places.access.link;
+        let hop = self.links[at].next_hop(to.into());
+        let (Some(next_hop), Some(from)) = (hop, self.places.access.addresses.ipv4) else {
+            return self.drop(DropReason::NoNeighbour);
+        };
+        let outer = self.outer(payload.len(), packet.tos, (from, to), port);
+        let length = OUTER + payload.len();
+        // The common case: written where it is sent from.
+        if length <= self.links[at].mtu
+            && let Ok(Some(mac)) = self.find(at, next_hop)
+        {
+            let link = &self.links[at];
+            let header = link.header_len();
+            let Some(frame) = self.ports[link.port].frame(header + length) else {
+                return self.drop(DropReason::NoBuffer);
+            };
+            link.write_header(frame, mac, EthernetProtocol::Ipv4);
+            frame[header..header + OUTER].copy_from_slice(&outer);
+            frame[header + OUTER..].copy_from_slice(payload);
+            return;
+        }
+        self.send_ip(at, to.into(), &[&outer[..], payload].concat());
+    }
+
+    /// Sends a GTP-U packet over IPv6.
+    fn send_access_v6(&mut self, packet: &Packet, (to, port): (Ipv6Addr, u16)) {
+        let payload = packet.bytes();
+        let at = self.places.access.link;
+        let hop = self.links[at].next_hop(to.into());
+        let (Some(next_hop), Some(from)) = (hop, self.places.access.addresses.ipv6) else {
+            return self.drop(DropReason::NoNeighbour);
+        };
+        let (ends, ports) = ((from, to), (self.places.access.port, port));
+        let length = OUTER_V6 + payload.len();
+        let mtu = self.links[at].mtu_to(self.now, to, length);
+        // The common case: written where it is sent from.
+        if length <= mtu
+            && let Ok(Some(mac)) = self.find(at, next_hop)
+        {
+            let link = &self.links[at];
+            let header = link.header_len();
+            let Some(frame) = self.ports[link.port].frame(header + length) else {
+                return self.drop(DropReason::NoBuffer);
+            };
+            link.write_header(frame, mac, EthernetProtocol::Ipv6);
+            return ipv6::write_datagram(&mut frame[header..], ends, ports, packet.tos, payload);
+        }
+        let mut octets = vec![0; length];
+        ipv6::write_datagram(&mut octets, ends, ports, packet.tos, payload);
+        self.send_within(at, to.into(), &octets, mtu);
+    }
+
     /// IPv4 and UDP in front of a GTP-U packet of this length.
-    fn outer(&mut self, length: usize, tos: u8, to: SocketAddrV4) -> [u8; OUTER] {
-        let (_, from) = self.places.access;
+    fn outer(&mut self, length: usize, tos: u8, ends: (Ipv4Addr, Ipv4Addr), port: u16) -> [u8; OUTER] {
         self.identification = self.identification.wrapping_add(1);
         let mut outer = [0; OUTER];
-        let ends = (*from.ip(), *to.ip());
-        ipv4::write_header(&mut outer, OUTER + length, ends, IpProtocol::Udp, (tos, self.identification));
+        let identification = self.identification as u16;
+        ipv4::write_header(&mut outer, OUTER + length, ends, IpProtocol::Udp, (tos, identification));
         let mut udp = UdpPacket::new_unchecked(&mut outer[IPV4_HEADER_LEN..]);
-        udp.set_src_port(from.port());
-        udp.set_dst_port(to.port());
+        udp.set_src_port(self.places.access.port);
+        udp.set_dst_port(port);
         udp.set_len(u16::try_from(UDP_HEADER + length).unwrap_or(u16::MAX));
         // RFC 768 lets the sender make none; the packet inside has its own.
         udp.set_checksum(0);
@@ -481,29 +373,11 @@ impl<P: Port> PacketIo for EthernetIo<P> {
         self.behind
     }
 
-    fn send_access(&mut self, packet: &Packet, to: SocketAddrV4) {
-        let payload = packet.bytes();
-        let at = self.places.access.0;
-        let Some(next_hop) = self.links[at].next_hop(*to.ip()) else {
-            return self.drop(DropReason::NoNeighbour);
-        };
-        let outer = self.outer(payload.len(), packet.tos, to);
-        let length = OUTER + payload.len();
-        // The common case: written where it is sent from.
-        if length <= self.links[at].mtu
-            && let Ok(Some(mac)) = self.find(at, next_hop)
-        {
-            let link = &self.links[at];
-            let header = link.header_len();
-            let Some(frame) = self.ports[link.port].frame(header + length) else {
-                return self.drop(DropReason::NoBuffer);
-            };
-            link.write_header(frame, mac, EthernetProtocol::Ipv4);
-            frame[header..header + OUTER].copy_from_slice(&outer);
-            frame[header + OUTER..].copy_from_slice(payload);
-            return;
+    fn send_access(&mut self, packet: &Packet, to: Peer) {
+        match to.address {
+            IpAddr::V4(address) => self.send_access_v4(packet, (address, to.port)),
+            IpAddr::V6(address) => self.send_access_v6(packet, (address, to.port)),
         }
-        self.send_ip(at, *to.ip(), &[&outer[..], payload].concat());
     }
 
     fn send_network(&mut self, packet: &Packet, network: u16) {
@@ -511,26 +385,33 @@ impl<P: Port> PacketIo for EthernetIo<P> {
         let Some(place) = self.places.networks.get(usize::from(network)) else {
             return self.drop(DropReason::SendFailed);
         };
-        let (at, mtu) = (place.link, self.links[place.link].mtu);
-        let inner = Ipv4Packet::new_unchecked(octets);
-        if octets.len() < IPV4_HEADER_LEN {
-            return self.drop(DropReason::MalformedInner);
-        }
-        // These links are of IPv4.
-        if inner.version() != 4 {
-            return self.drop(DropReason::NoWay);
-        }
-        if octets.len() > mtu && inner.dont_frag() {
+        let link = &self.links[place.link];
+        let (at, mtu) = (place.link, link.mtu);
+        let is_long = octets.len() > mtu;
+        let (to, ours, must_stay) = match octets.first().map(|first| first >> 4) {
+            Some(4) if octets.len() >= IPV4_HEADER_LEN => {
+                let inner = Ipv4Packet::new_unchecked(octets);
+                (inner.dst_addr().into(), link.ipv4().map(IpAddr::V4), inner.dont_frag())
+            }
+            Some(6) if octets.len() >= ipv6::HEADER => {
+                let to = Ipv6Packet::new_unchecked(octets).dst_addr();
+                // What is of one link goes no further (RFC 4291 §2.5.6), and no group is routed.
+                let is_routed = !to.is_unicast_link_local() && !to.is_multicast();
+                (to.into(), link.ipv6().filter(|_| is_routed).map(IpAddr::V6), true)
+            }
+            _ => return self.drop(DropReason::MalformedInner),
+        };
+        let Some(ours) = ours else { return self.drop(DropReason::NoWay) };
+        if is_long && must_stay {
             self.drop(DropReason::TooLong);
-            let from = self.links[at].address();
             let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
             // Through the data path, like any packet to the UE.
-            if let Some(error) = self.error(octets, from, mtu).filter(|_| self.own.len() < OWN_MAX) {
-                self.own.push_back((Side::Network(network), NOBODY, error));
+            if let Some(error) = self.error(octets, ours, mtu).filter(|_| self.own.len() < OWN_MAX) {
+                self.own.push_back((Side::Network(network), Peer::NOBODY, error));
             }
             return;
         }
-        self.send_ip(at, inner.dst_addr(), octets);
+        self.send_ip(at, to, octets);
     }
 
     fn flush(&mut self, dropped: &mut dyn FnMut(DropReason, usize)) {

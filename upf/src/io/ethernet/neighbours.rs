@@ -1,18 +1,19 @@
-//! Whose Ethernet address an IPv4 address has: RFC 826, with what RFC 1122 §2.3.2 asks of its users.
+//! Who has an address on a link, and at which Ethernet address: what ARP (RFC 826) and neighbour discovery (RFC 4861)
+//! have in common, with what RFC 1122 §2.3.2 asks of the users of the first.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use smoltcp::wire::EthernetAddress;
 
-/// Neighbours of one link.
+/// Neighbours of one link, of each version of IP.
 const NEIGHBOURS_MAX: usize = 1_024;
-/// Between two requests for one address (RFC 1122 §2.3.2.1: at most one a second).
+/// Between two requests for one address (RFC 1122 §2.3.2.1: at most one a second; RFC 4861 §10: `RETRANS_TIMER`).
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// Requests without an answer until an address is given up.
+/// Requests without an answer until an address is given up (RFC 4861 §10: `MAX_MULTICAST_SOLICIT`).
 const REQUESTS_MAX: u32 = 3;
 /// How long an answer is believed; then it is asked for again, while it is used.
 const FRESH: Duration = Duration::from_secs(60);
@@ -28,10 +29,10 @@ struct Neighbour {
     ask_at: Instant,
 }
 
-/// What all workers know of a link.
-#[derive(Debug, Default)]
-pub(super) struct Neighbours {
-    known: Mutex<HashMap<Ipv4Addr, Neighbour>>,
+/// What all workers know of a link, by addresses of one version of IP.
+#[derive(Debug)]
+struct Neighbours<A> {
+    known: Mutex<HashMap<A, Neighbour>>,
     /// Changes with each Ethernet address that is new or another one.
     generation: AtomicU64,
 }
@@ -47,9 +48,15 @@ pub(super) struct Found {
     pub(super) lost: bool,
 }
 
-impl Neighbours {
+impl<A> Default for Neighbours<A> {
+    fn default() -> Self {
+        Self { known: Mutex::default(), generation: AtomicU64::new(0) }
+    }
+}
+
+impl<A: Copy + Eq + Hash> Neighbours<A> {
     /// Looks an address up for the sake of a packet to it.
-    fn look(&self, now: Instant, address: Ipv4Addr) -> (Found, Instant) {
+    fn look(&self, now: Instant, address: A) -> (Found, Instant) {
         let mut known = self.lock();
         if known.len() >= NEIGHBOURS_MAX && !known.contains_key(&address) {
             known.retain(|_, neighbour| neighbour.mac.is_some() || now < neighbour.ask_at);
@@ -78,8 +85,7 @@ impl Neighbours {
         (Found { mac: neighbour.mac, ask: due && !lost, lost }, neighbour.ask_at)
     }
 
-    /// Takes what an ARP packet that was for us says of its sender, whether somebody asked for it or not.
-    pub(super) fn heard(&self, now: Instant, address: Ipv4Addr, mac: EthernetAddress) {
+    fn heard(&self, now: Instant, address: A, mac: EthernetAddress) {
         if !mac.is_unicast() {
             return;
         }
@@ -94,22 +100,42 @@ impl Neighbours {
         (neighbour.asked, neighbour.ask_at) = (0, now + FRESH);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Ipv4Addr, Neighbour>> {
+    fn answered(&self, now: Instant, address: A, mac: EthernetAddress, overrides: bool) {
+        let known = self.lock().get(&address).map(|neighbour| neighbour.mac);
+        let is_wanted = known.is_some_and(|before| overrides || before.is_none_or(|before| before == mac));
+        if is_wanted {
+            self.heard(now, address, mac);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<A, Neighbour>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One worker's copy of what is known, which takes no lock for an address that it has.
-#[derive(Debug, Default)]
-pub(super) struct View {
+/// One worker's way to what is known, with a copy that takes no lock for an address that it has.
+#[derive(Debug)]
+pub(super) struct View<A> {
+    neighbours: Arc<Neighbours<A>>,
     generation: u64,
-    known: HashMap<Ipv4Addr, (EthernetAddress, Instant)>,
+    known: HashMap<A, (EthernetAddress, Instant)>,
 }
 
-impl View {
+impl<A> Default for View<A> {
+    fn default() -> Self {
+        Self { neighbours: Arc::default(), generation: 0, known: HashMap::new() }
+    }
+}
+
+impl<A: Copy + Eq + Hash> View<A> {
+    /// The same for another worker.
+    pub(super) fn another(&self) -> Self {
+        Self { neighbours: self.neighbours.clone(), ..Self::default() }
+    }
+
     /// Forgets what may have changed, before each burst.
-    pub(super) fn renew(&mut self, neighbours: &Neighbours) {
-        let generation = neighbours.generation.load(Ordering::Relaxed);
+    pub(super) fn renew(&mut self) {
+        let generation = self.neighbours.generation.load(Ordering::Relaxed);
         if generation != self.generation {
             self.generation = generation;
             self.known.clear();
@@ -117,23 +143,36 @@ impl View {
     }
 
     /// Looks an address up for the sake of a packet to it.
-    pub(super) fn look(&mut self, neighbours: &Neighbours, now: Instant, address: Ipv4Addr) -> Found {
+    pub(super) fn look(&mut self, now: Instant, address: A) -> Found {
         if let Some((mac, until)) = self.known.get(&address)
             && now < *until
         {
             return Found { mac: Some(*mac), ask: false, lost: false };
         }
-        let (found, until) = neighbours.look(now, address);
+        let (found, until) = self.neighbours.look(now, address);
         match found.mac {
             Some(mac) => _ = self.known.insert(address, (mac, until)),
             None => _ = self.known.remove(&address),
         }
         found
     }
+
+    /// Takes what somebody who asked us says of itself, whether anybody asked for it or not.
+    pub(super) fn heard(&self, now: Instant, address: A, mac: EthernetAddress) {
+        self.neighbours.heard(now, address, mac);
+    }
+
+    /// Takes what is said of an address to those who want to know it (RFC 4861 §7.2.5), and are there; another
+    /// Ethernet address than before only if that is said to be meant.
+    pub(super) fn answered(&self, now: Instant, address: A, mac: EthernetAddress, overrides: bool) {
+        self.neighbours.answered(now, address, mac, overrides);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -145,12 +184,12 @@ mod tests {
 
     #[test]
     fn when_nobody_answers_then_three_requests_are_sent_and_the_address_is_given_up_for_a_while() {
-        let (neighbours, mut view) = (Neighbours::default(), View::default());
+        let mut view = View::default();
         let now = Instant::now();
         let mut asked = Vec::new();
         for tenth in 0..110 {
             let at = now + Duration::from_millis(100) * tenth;
-            let found = view.look(&neighbours, at, ADDRESS);
+            let found = view.look(at, ADDRESS);
             assert_eq!(found.mac, None);
             if found.ask {
                 asked.push(tenth);
@@ -163,46 +202,61 @@ mod tests {
 
     #[test]
     fn when_it_answers_then_it_is_used_and_asked_again_before_it_is_forgotten() {
-        let (neighbours, mut view) = (Neighbours::default(), View::default());
+        let mut view = View::default();
         let now = Instant::now();
-        assert!(view.look(&neighbours, now, ADDRESS).ask);
-        neighbours.heard(now, ADDRESS, MAC);
-        view.renew(&neighbours);
+        assert!(view.look(now, ADDRESS).ask);
+        view.heard(now, ADDRESS, MAC);
+        view.renew();
         let known = |ask| Found { mac: Some(MAC), ask, lost: false };
-        assert_eq!(view.look(&neighbours, after(now, 59), ADDRESS), known(false));
-        assert_eq!(view.look(&neighbours, after(now, 60), ADDRESS), known(true));
-        assert_eq!(view.look(&neighbours, after(now, 60), ADDRESS), known(false));
-        assert_eq!(view.look(&neighbours, after(now, 61), ADDRESS), known(true));
-        assert_eq!(view.look(&neighbours, after(now, 62), ADDRESS), known(true));
-        assert!(view.look(&neighbours, after(now, 63), ADDRESS).lost);
+        assert_eq!(view.look(after(now, 59), ADDRESS), known(false));
+        assert_eq!(view.look(after(now, 60), ADDRESS), known(true));
+        assert_eq!(view.look(after(now, 60), ADDRESS), known(false));
+        assert_eq!(view.look(after(now, 61), ADDRESS), known(true));
+        assert_eq!(view.look(after(now, 62), ADDRESS), known(true));
+        assert!(view.look(after(now, 63), ADDRESS).lost);
     }
 
     #[test]
     fn when_an_address_moves_then_every_worker_follows() {
-        let neighbours = Neighbours::default();
-        let mut views = [View::default(), View::default()];
+        let view = View::default();
+        let mut views = [view.another(), view];
         let now = Instant::now();
         for mac in [MAC, EthernetAddress([2, 0, 0, 0, 0, 9])] {
-            neighbours.heard(now, ADDRESS, mac);
+            views[0].heard(now, ADDRESS, mac);
             for view in &mut views {
-                view.renew(&neighbours);
-                assert_eq!(view.look(&neighbours, now, ADDRESS).mac, Some(mac));
+                view.renew();
+                assert_eq!(view.look(now, ADDRESS).mac, Some(mac));
             }
         }
-        neighbours.heard(now, ADDRESS, EthernetAddress::BROADCAST);
-        assert_ne!(views[0].look(&neighbours, after(now, 61), ADDRESS).mac, Some(EthernetAddress::BROADCAST));
+        views[1].heard(now, ADDRESS, EthernetAddress::BROADCAST);
+        assert_ne!(views[0].look(after(now, 61), ADDRESS).mac, Some(EthernetAddress::BROADCAST));
     }
 
     #[test]
     fn when_more_addresses_are_heard_of_than_there_is_room_for_then_the_known_ones_stay() {
-        let (neighbours, mut view) = (Neighbours::default(), View::default());
+        let mut view = View::default();
         let now = Instant::now();
-        neighbours.heard(now, ADDRESS, MAC);
+        view.heard(now, ADDRESS, MAC);
         for number in 0..2 * NEIGHBOURS_MAX as u32 {
-            neighbours.heard(now, Ipv4Addr::from(0x0b00_0000 + number), MAC);
+            view.heard(now, Ipv4Addr::from(0x0b00_0000 + number), MAC);
         }
-        assert_eq!(neighbours.lock().len(), NEIGHBOURS_MAX);
-        assert_eq!(view.look(&neighbours, now, ADDRESS).mac, Some(MAC));
-        assert!(view.look(&neighbours, now, Ipv4Addr::BROADCAST).lost);
+        assert_eq!(view.neighbours.lock().len(), NEIGHBOURS_MAX);
+        assert_eq!(view.look(now, ADDRESS).mac, Some(MAC));
+        assert!(view.look(now, Ipv4Addr::BROADCAST).lost);
+    }
+
+    /// RFC 4861 §7.2.5.
+    #[test]
+    fn when_nobody_has_asked_then_an_answer_is_nothing_and_another_one_counts_only_if_it_is_meant() {
+        let mut view = View::default();
+        let now = Instant::now();
+        let other = EthernetAddress([2, 0, 0, 0, 0, 9]);
+        view.answered(now, ADDRESS, MAC, true);
+        assert_eq!(view.look(now, ADDRESS), Found { mac: None, ask: true, lost: false });
+        for (mac, overrides, expected) in [(MAC, false, MAC), (other, false, MAC), (other, true, other)] {
+            view.answered(now, ADDRESS, mac, overrides);
+            view.renew();
+            assert_eq!(view.look(now, ADDRESS).mac, Some(expected));
+        }
     }
 }

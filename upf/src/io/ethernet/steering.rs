@@ -30,6 +30,11 @@ impl Steering {
         Self { me, workers: workers.max(1) }
     }
 
+    /// This worker's number.
+    pub(super) fn me(self) -> usize {
+        self.me
+    }
+
     /// The other worker that a GTP-U packet belongs to; `None` if it is this one's, or of no session.
     #[inline]
     pub(super) fn of_gtpu(self, octets: &[u8]) -> Option<usize> {

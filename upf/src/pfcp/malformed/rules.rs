@@ -11,7 +11,7 @@ fn when_an_outer_header_cannot_be_created_then_the_far_is_named() {
         to.outer_header_creation = header;
         request
     };
-    let gtpu = OuterHeaderCreation::gtpu_v4(1, *GNB.ip());
+    let gtpu = OuterHeaderCreation::gtpu_v4(1, GNB_ADDRESS);
     for unfit in [
         OuterHeaderCreation { teid: None, port: Some(9), description: 0x0400, ..gtpu },
         OuterHeaderCreation { ipv4: None, ipv6: Some([0; 16].into()), description: 0x0200, ..gtpu },
@@ -173,7 +173,7 @@ fn when_two_sessions_have_one_tunnel_then_the_second_keeps_it_when_the_first_goe
     assert_eq!(answer.cause(), Some(Cause::REQUEST_ACCEPTED));
     scene.bench.delete(scene.seid);
     let mut bytes = [0; 40];
-    let length = tern_gtpu::error_indication(GNB_TEID, (*GNB.ip()).into(), None, &mut bytes);
+    let length = tern_gtpu::error_indication(GNB_TEID, GNB_ADDRESS.into(), None, &mut bytes);
     scene.bench.uplink(&bytes[..length]);
     assert_eq!(scene.bench.reports.len(), 1);
 }

@@ -1,0 +1,180 @@
+//! What a frame is at first sight.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use smoltcp::wire::{EthernetProtocol, IpAddress, IpProtocol, Ipv4Packet, UdpPacket};
+use tern_types::Ipv4Prefix;
+
+use super::link::{Frame, Link};
+use super::{ipv4, ipv6};
+use crate::config::{Addresses, Ipv6Prefix};
+use crate::path::{DropReason, Peer};
+
+/// Who reads and writes which packets.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// N3.
+    pub(crate) access: AccessPlace,
+    /// Each data network.
+    pub(crate) networks: Vec<NetworkPlace>,
+    /// How long an idle worker sleeps between two looks; zero to look all the time.
+    pub(crate) idle_sleep: Duration,
+}
+
+/// N3 on a link.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessPlace {
+    /// The link, by its place.
+    pub(crate) link: usize,
+    /// Our addresses on it.
+    pub(crate) addresses: Addresses,
+    /// Our UDP port.
+    pub(crate) port: u16,
+}
+
+/// A data network on a link.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkPlace {
+    /// The link, by its place.
+    pub(crate) link: usize,
+    /// The UEs' addresses.
+    pub(crate) ues: Ipv4Prefix,
+    /// The UEs' prefixes of IPv6.
+    pub(crate) ues_v6: Option<Ipv6Prefix>,
+    /// Octets of the longest packet that a UE is sent: what fits into a tunnel.
+    pub(crate) mtu: u16,
+}
+
+/// What a frame is.
+pub(super) enum Sight<'a> {
+    /// A GTP-U packet and its sender.
+    Access(&'a [u8], Peer),
+    /// A packet of a data network to a UE.
+    Network(&'a [u8], u16),
+    /// To be looked at with more time.
+    Aside,
+    /// Not for us.
+    Nothing(DropReason),
+}
+
+/// The link that a frame of this port is on.
+pub(super) fn link_of(links: &[Link], port: usize, frame: &Frame<'_>) -> Option<usize> {
+    links.iter().position(|link| link.is(port, frame.vlan))
+}
+
+impl Places {
+    /// The data network on this link whose UE has this address.
+    pub(super) fn network_of(&self, link: usize, to: IpAddr) -> Option<usize> {
+        let is_ue = |place: &NetworkPlace| match to {
+            IpAddr::V4(to) => place.ues.contains(to),
+            IpAddr::V6(to) => place.ues_v6.is_some_and(|ues| ues.contains(to)),
+        };
+        self.networks.iter().position(|place| place.link == link && is_ue(place))
+    }
+
+    /// Whether this address on a link is where GTP-U comes to.
+    pub(super) fn is_access(&self, link: usize, to: IpAddr) -> bool {
+        link == self.access.link
+            && match to {
+                IpAddr::V4(to) => self.access.addresses.ipv4 == Some(to),
+                IpAddr::V6(to) => self.access.addresses.ipv6 == Some(to),
+            }
+    }
+
+    pub(super) fn sight<'a>(&self, links: &[Link], port: usize, octets: &'a [u8]) -> Sight<'a> {
+        let Some(frame) = Frame::parse(octets) else { return Sight::Nothing(DropReason::MalformedFrame) };
+        let Some(link) = link_of(links, port, &frame) else { return Sight::Nothing(DropReason::NotForUs) };
+        if !links[link].is_ours(frame.to) {
+            return Sight::Nothing(DropReason::NotForUs);
+        }
+        match frame.protocol {
+            EthernetProtocol::Ipv4 => self.sight_v4(links, link, &frame),
+            EthernetProtocol::Ipv6 => self.sight_v6(links, link, &frame),
+            EthernetProtocol::Arp => Sight::Aside,
+            _ => Sight::Nothing(DropReason::NotForUs),
+        }
+    }
+
+    fn sight_v4<'a>(&self, links: &[Link], link: usize, frame: &Frame<'a>) -> Sight<'a> {
+        let Some((packet, octets)) = ipv4::sound(frame.payload) else {
+            return Sight::Nothing(DropReason::MalformedFrame);
+        };
+        let to = packet.dst_addr();
+        if self.is_access(link, to.into()) && packet.next_header() == IpProtocol::Udp {
+            return self.gtpu(&packet);
+        }
+        if links[link].ipv4() == Some(to) {
+            return Sight::Aside;
+        }
+        self.of_network(link, to.into(), octets)
+    }
+
+    fn sight_v6<'a>(&self, links: &[Link], link: usize, frame: &Frame<'a>) -> Sight<'a> {
+        let Some((packet, octets)) = ipv6::sound(frame.payload) else {
+            return Sight::Nothing(DropReason::MalformedFrame);
+        };
+        let (from, to) = (packet.src_addr(), packet.dst_addr());
+        if self.is_access(link, to.into()) && packet.next_header() == IpProtocol::Udp {
+            return self.datagram_v6(packet.payload(), (from, to));
+        }
+        if links[link].has_v6(to) || links[link].is_in(to) {
+            return Sight::Aside;
+        }
+        // What is of one link goes no further (RFC 4291 §2.5.6).
+        if from.is_unicast_link_local() || from.is_multicast() || from.is_unspecified() {
+            return Sight::Nothing(DropReason::NotForUs);
+        }
+        self.of_network(link, to.into(), octets)
+    }
+
+    /// A packet to somebody else, who may be a UE.
+    #[inline]
+    fn of_network<'a>(&self, link: usize, to: IpAddr, octets: &'a [u8]) -> Sight<'a> {
+        match self.network_of(link, to) {
+            Some(index) if octets.len() > self.networks[index].mtu.into() => Sight::Aside,
+            Some(index) => Sight::Network(octets, u16::try_from(index).unwrap_or(u16::MAX)),
+            None => Sight::Nothing(DropReason::NotForUs),
+        }
+    }
+
+    /// A UDP datagram to our N3 address.
+    fn gtpu<'a>(&self, packet: &Ipv4Packet<&'a [u8]>) -> Sight<'a> {
+        if packet.more_frags() || packet.frag_offset() != 0 {
+            return Sight::Aside;
+        }
+        self.datagram(packet.payload(), (packet.src_addr(), packet.dst_addr()))
+    }
+
+    /// The same of a datagram that is whole.
+    pub(super) fn datagram<'a>(&self, octets: &'a [u8], ends: (Ipv4Addr, Ipv4Addr)) -> Sight<'a> {
+        let Ok(udp) = UdpPacket::new_checked(octets) else {
+            return Sight::Nothing(DropReason::MalformedFrame);
+        };
+        // RFC 768: zero if the sender made none.
+        let is_right =
+            udp.checksum() == 0 || udp.verify_checksum(&IpAddress::Ipv4(ends.0), &IpAddress::Ipv4(ends.1));
+        self.gtpu_of(&udp, ends.0.into(), is_right)
+    }
+
+    /// The same over IPv6, where zero is no checksum (RFC 8200 §8.1).
+    pub(super) fn datagram_v6<'a>(&self, octets: &'a [u8], ends: (Ipv6Addr, Ipv6Addr)) -> Sight<'a> {
+        let Ok(udp) = UdpPacket::new_checked(octets) else {
+            return Sight::Nothing(DropReason::MalformedFrame);
+        };
+        let is_right =
+            udp.checksum() != 0 && udp.verify_checksum(&IpAddress::Ipv6(ends.0), &IpAddress::Ipv6(ends.1));
+        self.gtpu_of(&udp, ends.0.into(), is_right)
+    }
+
+    #[inline]
+    fn gtpu_of<'a>(&self, udp: &UdpPacket<&'a [u8]>, source: IpAddr, is_right: bool) -> Sight<'a> {
+        if udp.dst_port() != self.access.port {
+            return Sight::Nothing(DropReason::NotForUs);
+        }
+        if !is_right {
+            return Sight::Nothing(DropReason::MalformedFrame);
+        }
+        Sight::Access(udp.payload(), Peer::new(source, udp.src_port()))
+    }
+}
