@@ -25,7 +25,7 @@ impl Backlog {
     /// Makes the room, if there is none yet.
     pub(crate) fn make(&mut self) {
         if self.packets.is_empty() {
-            self.packets = (0..BACKLOG_PACKETS).map(|_| Packet::new()).collect();
+            self.packets = (0..BACKLOG_PACKETS / BURST).flat_map(|_| Packet::burst()).collect();
             self.queued_ns = vec![0; BACKLOG_PACKETS];
         }
     }
