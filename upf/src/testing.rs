@@ -36,6 +36,8 @@ pub(crate) struct Bench {
     pub(crate) report_cause: Cause,
     allowance: Allowance,
     copies: Copies,
+    /// Kept from packet to packet, as a worker does: what one shows must not be taken for what the next does.
+    looks: Looks,
     /// What rules copied, and where to.
     pub(crate) copied: Vec<(Verdict, Vec<u8>)>,
     /// ToS of the IP header around the last packet.
@@ -87,6 +89,7 @@ impl Bench {
             report_cause: Cause::REQUEST_ACCEPTED,
             allowance: Allowance::new(config.n3_advertised(), config.n3.error_indications_after()),
             copies: Copies::default(),
+            looks: Looks::default(),
             copied: Vec::new(),
             tos: 0,
             from: GNB,
@@ -273,7 +276,7 @@ impl Bench {
             error_indications: &mut self.allowance,
             leaves_buffer: false,
             copies: &mut self.copies,
-            looks: &mut Looks::default(),
+            looks: &mut self.looks,
         };
         let mut verdicts = Vec::new();
         process(&mut context, std::slice::from_mut(&mut packet), |packet, is| {
