@@ -58,7 +58,7 @@ const fn worker_us(io: UpfIo, uplink: bool) -> u32 {
     match (io, uplink) {
         (UpfIo::Kernel, true) => 3_500,
         (UpfIo::Kernel, false) => 3_000,
-        (UpfIo::Dpdk, _) => 1_000,
+        (UpfIo::Dpdk, _) => 1_500,
     }
 }
 
