@@ -9,6 +9,8 @@ pub(crate) const BACKLOG_PACKETS: usize = 2_048;
 /// Room among it for packets within a guaranteed bit rate alone.
 pub(crate) const BACKLOG_RESERVED: usize = 256;
 
+const _: () = assert!(BACKLOG_PACKETS.is_multiple_of(BURST), "it is made of whole bursts");
+
 /// Packets in the order in which they came. A packet changes places with an empty buffer: nothing is copied and
 /// nothing allocated once it is made.
 #[derive(Debug, Default)]

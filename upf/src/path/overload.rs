@@ -104,10 +104,9 @@ pub(crate) fn sort(
         }
         let Some(octets) = look.user_octets() else { return Turn::Waits };
         let uplink = look.is_uplink(packet, session);
-        let guarantees = look.rule(packet, session).into_iter().flat_map(|rule| rule.qers.of(&session.qers));
-        let Some(guarantee) = guarantees.filter_map(|qer| qer.guaranteed.as_deref()).next() else {
-            return Turn::Waits;
-        };
+        let Some(rule) = look.rule(packet, session) else { return Turn::Waits };
+        let mut qers = rule.qers.of(&session.qers);
+        let Some(guarantee) = qers.find_map(|qer| qer.guaranteed.as_deref()) else { return Turn::Waits };
         let is_within = guarantee.take(uplink, octets, now_ns, alone);
         if is_within && guarantee.queued_ns(uplink) < oldest_ns {
             return Turn::Now;
