@@ -233,24 +233,44 @@ fn rank_at(ranks: &[u32], at: usize) -> Option<Rank> {
     ranks.get(at).map(|&[precedence, id]| Rank { precedence, id: PdrId(id) })
 }
 
-struct Find<'a>(&'a Few, &'a Key);
+/// Those of the boxes that have the key also by what words cannot say.
+#[cold]
+fn without_strangers(live: u32, beyond: &[Beyond], key: &Key) -> u32 {
+    let strange = |(at, beyond): (usize, &Beyond)| live >> at & 1 == 1 && !beyond.matches(key);
+    let strangers = beyond.iter().enumerate().filter(|box_| strange(*box_));
+    strangers.fold(live, |live, (at, _)| live & !(1 << at))
+}
 
-impl Search for Find<'_> {
+/// The first box of the key, lane by lane.
+struct ByLanes<'a>(&'a Few, &'a Key);
+
+/// The first box of the key, box by box.
+struct ByBoxes<'a>(&'a Few, &'a Key);
+
+impl Search for ByBoxes<'_> {
+    type Found = Option<Rank>;
+
+    #[inline(always)]
+    fn run(self, compare: impl Compare) -> Option<Rank> {
+        let Self(set, key) = self;
+        let (shared, _, ranks) = set.parts();
+        let (rows, _) = shared.as_chunks::<ROW>();
+        let at = rows.iter().enumerate().position(|(at, row)| {
+            let (Some(low), Some(high)) = (row.first_chunk(), row.last_chunk()) else { return false };
+            let regular = compare.between(key, low, high);
+            regular && set.beyond.as_ref().is_none_or(|beyond| beyond[at].matches(key))
+        })?;
+        rank_at(ranks, at)
+    }
+}
+
+impl Search for ByLanes<'_> {
     type Found = Option<Rank>;
 
     #[inline(always)]
     fn run(self, compare: impl Compare) -> Option<Rank> {
         let Self(set, key) = self;
         let (shared, columns, ranks) = set.parts();
-        if set.box_by_box {
-            let (rows, _) = shared.as_chunks::<ROW>();
-            let at = rows.iter().enumerate().position(|(at, row)| {
-                let (Some(low), Some(high)) = (row.first_chunk(), row.last_chunk()) else { return false };
-                let regular = compare.between(key, low, high);
-                regular && set.beyond.as_ref().is_none_or(|beyond| beyond[at].matches(key))
-            })?;
-            return rank_at(ranks, at);
-        }
         let (pairs, _) = shared.as_chunks::<2>();
         let mut outside = false;
         let mut rest = set.common;
@@ -274,11 +294,7 @@ impl Search for Find<'_> {
             }
         }
         if let Some(beyond) = &set.beyond {
-            for (at, beyond) in beyond.iter().enumerate() {
-                if live >> at & 1 == 1 && !beyond.matches(key) {
-                    live &= !(1 << at);
-                }
-            }
+            live = without_strangers(live, beyond, key);
         }
         if live == 0 {
             return None;
@@ -312,7 +328,10 @@ impl Classifier for Few {
 
     #[inline]
     fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
-        let found = self.vectors.run(Find(self, key))?;
+        let found = match self.box_by_box {
+            false => self.vectors.run(ByLanes(self, key)),
+            true => self.vectors.run(ByBoxes(self, key)),
+        }?;
         below.is_none_or(|below| found < below).then_some(found)
     }
 

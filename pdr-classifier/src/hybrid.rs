@@ -164,6 +164,21 @@ impl Hybrid {
         }
     }
 
+    /// Beyond a handful of boxes.
+    #[inline(never)]
+    fn find_in_many(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
+        if let Some(head) = &self.head
+            && head.1.matches(key)
+        {
+            return below.is_none_or(|below| head.0 < below).then_some(head.0);
+        }
+        match &self.part {
+            Part::Few(few) => few.find(key, below),
+            Part::Scan(scan) => scan.find(key, below),
+            Part::Large { set, .. } => set.find(key, below),
+        }
+    }
+
     /// Goes on with this part, which has the same rules, or one more.
     fn become_part(&mut self, part: Part) {
         self.part = part;
@@ -320,15 +335,10 @@ impl Classifier for Hybrid {
 
     #[inline]
     fn find(&self, key: &Key, below: Option<Rank>) -> Option<Rank> {
-        if let Some(head) = &self.head
-            && head.1.matches(key)
-        {
-            return below.is_none_or(|below| head.0 < below).then_some(head.0);
-        }
         match &self.part {
+            // It has no head.
             Part::Few(few) => few.find(key, below),
-            Part::Scan(scan) => scan.find(key, below),
-            Part::Large { set, .. } => set.find(key, below),
+            _ => self.find_in_many(key, below),
         }
     }
 

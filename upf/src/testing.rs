@@ -9,8 +9,8 @@ use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
 use crate::path::{
-    Allowance, Command, Context, Copies, Event, Looks, Packet, PathCounters, Peer, Side, Tables, Tunnel,
-    Verdict, process,
+    Allowance, Command, Context, Copies, Event, Forwarded, Looks, Packet, PathCounters, Peer, Side, Tables,
+    Tunnel, Verdict, process,
 };
 use crate::pfcp::{Core, Output};
 
@@ -277,6 +277,7 @@ impl Bench {
             leaves_buffer: false,
             copies: &mut self.copies,
             looks: &mut self.looks,
+            forwarded: Forwarded::default(),
         };
         let mut verdicts = Vec::new();
         process(&mut context, std::slice::from_mut(&mut packet), |packet, is| {

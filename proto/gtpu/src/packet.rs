@@ -6,10 +6,14 @@ use crate::{PduSessionContainer, message_type};
 /// How many extension headers one packet may carry.
 pub const EXTENSION_HEADERS_MAX: usize = 8;
 
+/// Version 1, protocol type GTP.
+const FLAGS_V1: u8 = 0x30;
 const FLAG_PN: u8 = 1;
 const FLAG_S: u8 = 2;
 const FLAG_E: u8 = 4;
 const HEADER: usize = 8;
+/// The header with its optional part, and a PDU Session Container of four octets.
+const USUAL: usize = 16;
 
 /// A GTP-U packet, borrowed from its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +58,41 @@ impl<'a> Packet<'a> {
     /// Reads a datagram. What is behind the length of the header is ignored.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        match Self::parse_usual(bytes) {
+            Some(packet) => Ok(packet),
+            None => Self::parse_any(bytes),
+        }
+    }
+
+    /// A G-PDU with a PDU Session Container of four octets and nothing else in front of the user packet: what nearly
+    /// all packets of N3 are.
+    #[inline]
+    fn parse_usual(bytes: &'a [u8]) -> Option<Self> {
+        let header: &[u8; USUAL] = bytes.first_chunk()?;
+        let [_, _, l1, l0, t3, t2, t1, t0, ..] = *header;
+        let is_usual = header[..2] == [FLAGS_V1 | FLAG_E, message_type::G_PDU]
+            && header[11..13] == [extension_type::PDU_SESSION_CONTAINER, 1]
+            && header[15] == extension_type::NONE;
+        if !is_usual {
+            return None;
+        }
+        Some(Self {
+            message_type: message_type::G_PDU,
+            teid: u32::from_be_bytes([t3, t2, t1, t0]),
+            sequence: None,
+            container: PduSessionContainer::read(&header[13..15]),
+            udp_port: None,
+            header_length: USUAL,
+            payload: bytes.get(USUAL..HEADER + usize::from(u16::from_be_bytes([l1, l0])))?,
+        })
+    }
+
+    fn parse_any(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let Some((&[flags, kind, l1, l0, t3, t2, t1, t0], rest)) = bytes.split_first_chunk::<HEADER>() else {
             return Err(DecodeError::Truncated(bytes.len()));
         };
         // Version 1, protocol type GTP; the spare bit is not evaluated.
-        if flags & 0xF0 != 0x30 {
+        if flags & 0xF0 != FLAGS_V1 {
             return Err(DecodeError::Version(flags));
         }
         let length = usize::from(u16::from_be_bytes([l1, l0]));
@@ -134,5 +168,31 @@ impl<'a> Packet<'a> {
     #[inline]
     pub fn is_g_pdu(&self) -> bool {
         self.message_type == message_type::G_PDU
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        /// Nearly the usual packet: a few of its octets are others, and its end is anywhere.
+        #[test]
+        fn what_is_read_as_usual_is_what_is_read_octet_by_octet(
+            changes in prop::collection::vec((0usize..24, any::<u8>()), 0..3),
+            length in 0u16..20,
+            end in 0usize..=24,
+        ) {
+            let mut datagram = [0; 24];
+            datagram[..USUAL].copy_from_slice(&[0x34, 255, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0x85, 1, 0x10, 9, 0]);
+            datagram[2..4].copy_from_slice(&length.to_be_bytes());
+            changes.iter().for_each(|(at, octet)| datagram[*at] = *octet);
+            let datagram = &datagram[..end];
+            prop_assert_eq!(Packet::parse(datagram), Packet::parse_any(datagram));
+        }
     }
 }

@@ -26,20 +26,6 @@ pub(crate) struct Flow {
     pub(crate) total_length: u32,
 }
 
-impl Default for Flow {
-    fn default() -> Self {
-        let nobody = Ipv4Addr::UNSPECIFIED;
-        Self {
-            ends: Ends::V4 { source: nobody, destination: nobody },
-            protocol: 0,
-            tos: 0,
-            ports: None,
-            spi: None,
-            total_length: 0,
-        }
-    }
-}
-
 /// Between whom a packet goes. The addresses of IPv6 stay in the packet, so that those of IPv4 need no more
 /// room than they take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,28 +63,17 @@ impl Upper {
 impl Flow {
     /// Reads the headers; the packet may be longer than its header says, not shorter.
     pub(crate) fn parse(packet: &[u8]) -> Result<Self, DropReason> {
-        let mut flow = Self::default();
-        flow.read(packet)?;
-        Ok(flow)
-    }
-
-    /// The same, into a place where it stays. Fields that are written one by one and then moved together make
-    /// the processor wait until all are written.
-    #[inline]
-    pub(crate) fn read(&mut self, packet: &[u8]) -> Result<(), DropReason> {
         let version = packet.first().ok_or(DropReason::MalformedInner)? >> 4;
         match version {
-            4 => self.read_v4(packet),
-            6 => {
-                *self = Self::parse_v6(packet)?;
-                Ok(())
-            }
+            4 => Self::parse_v4(packet),
+            6 => Self::parse_v6(packet),
             _ => Err(DropReason::NotIp),
         }
     }
 
+    /// Of a packet whose version is 4.
     #[inline]
-    fn read_v4(&mut self, packet: &[u8]) -> Result<(), DropReason> {
+    pub(crate) fn parse_v4(packet: &[u8]) -> Result<Self, DropReason> {
         let header: &[u8; IPV4_HEADER] = packet.first_chunk().ok_or(DropReason::MalformedInner)?;
         let header_length = usize::from(header[0] & 0x0F) * 4;
         let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
@@ -112,15 +87,11 @@ impl Flow {
         } else {
             Upper { protocol, ports: None, spi: None }
         };
-        self.ends = Ends::V4 {
+        let Upper { protocol, ports, spi } = upper;
+        let ends = Ends::V4 {
             source: Ipv4Addr::new(header[12], header[13], header[14], header[15]),
             destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]),
         };
-        self.protocol = protocol;
-        self.tos = header[1];
-        self.ports = upper.ports;
-        self.spi = upper.spi;
-        self.total_length = total_length as u32;
-        Ok(())
+        Ok(Self { ends, protocol, tos: header[1], ports, spi, total_length: total_length as u32 })
     }
 }

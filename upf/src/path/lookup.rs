@@ -38,18 +38,10 @@ impl Origin {
     }
 }
 
-/// Sets what a packet of a tunnel shows to the rules; `packet` is the user's. Keys are set where they are: one
-/// that is written and then copied makes the processor wait until all of it is written.
+/// Sets what the tunnel of a packet shows to the rules; of one from the access side, as a new key says. Keys are
+/// set where they are: one that is written and then copied makes the processor wait until all of it is written.
 #[inline]
-pub(crate) fn show_tunnelled(
-    key: &mut Key,
-    flow: &Flow,
-    packet: &[u8],
-    from: Origin,
-    teid: u32,
-    qfi: Option<u8>,
-) {
-    show(key, flow, packet, from.interface());
+pub(crate) fn show_tunnel(key: &mut Key, teid: u32, qfi: Option<u8>) {
     key.set(Lane::TunnelAddress, N3.get());
     key.set(Lane::Teid, teid);
     if let Some(qfi) = qfi {
@@ -57,26 +49,28 @@ pub(crate) fn show_tunnelled(
     }
 }
 
-/// Sets what a packet of a data network shows to the rules.
+/// Sets what is shown of a packet by the data network that it came from.
 #[inline]
-pub(crate) fn show_plain(key: &mut Key, flow: &Flow, packet: &[u8], network: u16) {
-    show(key, flow, packet, SourceInterface::SgiLanN6Lan);
+pub(crate) fn show_network(key: &mut Key, network: u16) {
+    key.set(Lane::SourceInterface, SourceInterface::SgiLanN6Lan as u32);
     key.set(Lane::NetworkInstance, network_instance(network).get());
 }
 
-/// As [`show_tunnelled`], a key of its own.
+/// What a packet of a tunnel shows.
 #[cfg(test)]
 pub(crate) fn tunnelled_key(flow: &Flow, packet: &[u8], from: Origin, teid: u32, qfi: Option<u8>) -> Key {
-    let mut key = Key::new();
-    show_tunnelled(&mut key, flow, packet, from, teid, qfi);
+    let mut key = Key::new().with(Lane::SourceInterface, from.interface() as u32);
+    show_tunnel(&mut key, teid, qfi);
+    show_user(&mut key, flow, packet);
     key
 }
 
-/// As [`show_plain`], a key of its own.
+/// What a packet of a data network shows.
 #[cfg(test)]
 pub(crate) fn downlink_key(flow: &Flow, packet: &[u8], network: u16) -> Key {
     let mut key = Key::new();
-    show_plain(&mut key, flow, packet, network);
+    show_network(&mut key, network);
+    show_user(&mut key, flow, packet);
     key
 }
 
@@ -85,13 +79,14 @@ pub(crate) fn network_instance(network: u16) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(u32::from(network))
 }
 
+/// Sets what the user's packet shows, in a key that shows nothing of one.
 #[inline]
-fn show(key: &mut Key, flow: &Flow, packet: &[u8], from: SourceInterface) {
-    key.set(Lane::SourceInterface, from as u32);
+pub(crate) fn show_user(key: &mut Key, flow: &Flow, packet: &[u8]) {
     match flow.ends {
         Ends::V4 { source, destination } => {
-            key.set_address(Side::Source, source.into());
-            key.set_address(Side::Destination, destination.into());
+            key.set(Lane::IpVersion, 4);
+            key.set(Lane::Source0, source.to_bits());
+            key.set(Lane::Destination0, destination.to_bits());
         }
         Ends::V6 { flow_label } => set_v6(key, packet, flow_label),
     }
@@ -138,6 +133,19 @@ enum Set {
     LinkedList(Box<LinkedList>),
 }
 
+impl Set {
+    /// With any of them.
+    #[inline(never)]
+    fn classify(&self, key: &Key) -> Option<PdrId> {
+        match self {
+            Self::Hybrid(set) => set.classify(key),
+            Self::PartitionSort(set) => set.classify(key),
+            Self::TupleSpaceSearch(set) => set.classify(key),
+            Self::LinkedList(set) => set.classify(key),
+        }
+    }
+}
+
 impl Rules {
     /// Rules, each with what it detects. Of rules with equal precedence the one with the lower PDR ID
     /// comes first, which the specification leaves open and we keep deterministic.
@@ -161,9 +169,7 @@ impl Rules {
     pub(crate) fn find(&self, key: &Key) -> Option<&Pdr> {
         let PdrId(place) = match &self.set {
             Set::Hybrid(set) => set.classify(key),
-            Set::PartitionSort(set) => set.classify(key),
-            Set::TupleSpaceSearch(set) => set.classify(key),
-            Set::LinkedList(set) => set.classify(key),
+            other => other.classify(key),
         }?;
         self.rules.get(place as usize)
     }

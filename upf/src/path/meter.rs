@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Places;
+
 /// The meters' unit of time: at high rates a small packet takes only a few nanoseconds.
 const TICKS_PER_NS: u64 = 64;
 
@@ -76,6 +78,7 @@ impl Meter {
     }
 
     /// Gives back what was taken for a packet that another meter refused.
+    #[cold]
     fn give_back(&self, octets: usize) {
         let cost = self.ticks(octets as u64);
         let back = |arrival: u64| Some(arrival.saturating_sub(cost));
@@ -172,22 +175,24 @@ impl Qer {
     }
 }
 
-/// Whether the packet conforms to the rates of all QERs; a refused one uses up none of them.
-#[inline]
-pub(crate) fn conforms<'a>(
-    qers: impl Iterator<Item = &'a Qer> + Clone,
+/// Whether the packet conforms to the rates of all these QERs; a refused one uses up none of them.
+#[inline(always)]
+pub(crate) fn conforms(
+    (places, qers): (&Places, &[Qer]),
     uplink: bool,
     octets: usize,
     now_ns: u64,
     alone: bool,
 ) -> bool {
-    for (index, qer) in qers.clone().enumerate() {
-        if qer.meter(uplink).is_some_and(|meter| !meter.take(octets, now_ns, alone)) {
-            for meter in qers.take(index).filter_map(|taken| taken.meter(uplink)) {
-                meter.give_back(octets);
-            }
-            return false;
-        }
+    let mut taken = 0;
+    let refusing = places.find(qers, |qer| {
+        let takes = qer.meter(uplink).is_none_or(|meter| meter.take(octets, now_ns, alone));
+        taken += usize::from(takes);
+        !takes
+    });
+    if refusing.is_some() {
+        let taken = places.of(qers).take(taken).filter_map(|qer| qer.meter(uplink));
+        taken.for_each(|meter| meter.give_back(octets));
     }
-    true
+    refusing.is_none()
 }

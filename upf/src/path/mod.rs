@@ -15,6 +15,7 @@ mod forward;
 mod ipv6;
 #[cfg(test)]
 mod ipv6_tests;
+mod look;
 mod lookup;
 #[cfg(test)]
 mod malformed;
@@ -46,9 +47,10 @@ pub(crate) use drops::PathCounters;
 pub(crate) use filter::{FilterError, sdf_filters};
 #[cfg(test)]
 pub(crate) use flow::{Ends, Flow};
+pub(crate) use forward::Verdict;
 #[cfg(test)]
-pub(crate) use forward::{Context, process};
-pub(crate) use forward::{Looks, Verdict};
+pub(crate) use forward::{Context, Forwarded, process};
+pub(crate) use look::Looks;
 pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, tunnelled_key};

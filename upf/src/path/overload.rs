@@ -11,7 +11,7 @@
 
 use smallvec::SmallVec;
 
-use super::forward::{Look, Looks};
+use super::look::{Look, Looks};
 use super::{Packet, Tables};
 use crate::io::BURST;
 
@@ -103,8 +103,7 @@ pub(crate) fn sort(
             return Turn::Waits;
         }
         let Some(octets) = look.user_octets() else { return Turn::Waits };
-        let uplink = look.is_uplink(packet, session);
-        let Some(rule) = look.rule(packet, session) else { return Turn::Waits };
+        let (uplink, Some(rule)) = look.rule(packet.side, session) else { return Turn::Waits };
         let mut qers = rule.qers.of(&session.qers);
         let Some(guarantee) = qers.find_map(|qer| qer.guaranteed.as_deref()) else { return Turn::Waits };
         let is_within = guarantee.take(uplink, octets, now_ns, alone);

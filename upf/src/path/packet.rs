@@ -84,6 +84,12 @@ impl Packet {
         &self.buffer[self.start..self.end]
     }
 
+    /// Octets of what is sent, or of what was received.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
     /// What is behind this many octets.
     #[inline]
     pub(crate) fn behind(&self, front: usize) -> &[u8] {

@@ -83,13 +83,22 @@ impl Places {
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
-        self.places.get(..usize::from(self.count)).unwrap_or_default()
+        &self.places[..usize::from(self.count).min(REFERENCES_MAX)]
     }
 
     /// What is at these places.
     #[inline]
     pub(crate) fn of<'a, T>(&'a self, all: &'a [T]) -> impl Iterator<Item = &'a T> + Clone {
         self.as_slice().iter().filter_map(move |&place| all.get(usize::from(place)))
+    }
+
+    /// The first at these places that is such a one. As [`of`](Self::of) has it, but the first place, which mostly
+    /// is the only one, costs no loop.
+    #[inline(always)]
+    pub(crate) fn find<'a, T>(&self, all: &'a [T], mut is_it: impl FnMut(&T) -> bool) -> Option<&'a T> {
+        let (&first, rest) = self.as_slice().split_first()?;
+        let mut found = |&place: &u8| all.get(usize::from(place)).filter(|one| is_it(one));
+        found(&first).or_else(|| rest.iter().find_map(found))
     }
 }
 
@@ -270,6 +279,9 @@ pub(crate) struct Session {
     pub(crate) generation: u32,
     /// Whether the state is to say when the last packet passed.
     pub(crate) is_watched: bool,
+    /// Whether there is more to do with a packet than to meter, count and forward it: a gate is closed, packets
+    /// may wait, it is watched, or a FAR does something besides.
+    pub(crate) is_unusual: bool,
     /// Whether packets may still wait of when it buffered, which no other may overtake.
     pub(crate) has_buffered: bool,
     pub(crate) rare: Option<Box<Rare>>,
@@ -295,8 +307,8 @@ impl Session {
 
     /// What the FAR of a rule does.
     #[inline]
-    pub(crate) fn action(&self, rule: &Pdr) -> Action {
-        self.actions.get(usize::from(rule.action)).copied().unwrap_or(Action::Nowhere)
+    pub(crate) fn action(&self, rule: &Pdr) -> &Action {
+        self.actions.get(usize::from(rule.action)).unwrap_or(&Action::Nowhere)
     }
 
     /// The UE's prefixes.

@@ -70,10 +70,11 @@ pub(crate) fn on_unknown_teid(context: &mut Context<'_>, packet: &mut Packet) ->
     Ok(Verdict::ToAccess(Peer::gtpu(packet.from.address)))
 }
 
-/// A signalling message.
-pub(crate) fn on_message(context: &Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
-    let Ok(parsed) = tern_gtpu::Packet::parse(packet.bytes()) else {
-        return Err(DropReason::MalformedGtpu);
+/// What is no G-PDU: a signalling message, or what claims to be GTP-U.
+pub(crate) fn on_other(context: &Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
+    let parsed = match tern_gtpu::Packet::parse(packet.bytes()) {
+        Ok(parsed) => parsed,
+        Err(error) => return on_unreadable(packet, error),
     };
     match parsed.message_type {
         message_type::ECHO_REQUEST => {
@@ -113,7 +114,7 @@ fn address(value: &[u8]) -> Option<IpAddr> {
 
 /// An extension header that must be understood is answered with those that are (TS 29.281 §7.2.3);
 /// all else that cannot be read is dropped.
-pub(crate) fn on_unreadable(packet: &mut Packet, error: DecodeError) -> Result<Verdict, DropReason> {
+fn on_unreadable(packet: &mut Packet, error: DecodeError) -> Result<Verdict, DropReason> {
     let DecodeError::UnsupportedExtension(_) = error else {
         return Err(DropReason::MalformedGtpu);
     };

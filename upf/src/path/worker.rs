@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use super::forward::{Context, Verdict, process};
+use super::forward::{Context, Forwarded, Verdict, process};
 use super::overload::{Overload, SERVICE_NS, Turn, sort};
 use super::signalling::Allowance;
 use super::{
@@ -236,6 +236,7 @@ impl<I: PacketIo> Worker<I> {
             leaves_buffer,
             copies: &mut self.copies,
             looks: &mut self.looks,
+            forwarded: Forwarded::default(),
         };
         let io = &mut self.io;
         process(&mut context, packets, |packet, verdict| match verdict {

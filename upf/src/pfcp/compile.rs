@@ -74,6 +74,10 @@ pub(crate) fn compile(
     if let Some(besides) = parts.besides(around.redirections) {
         rare.get_or_insert_default().besides = Some(besides);
     }
+    let is_unusual = around.is_watched
+        || around.has_buffered
+        || rare.as_ref().is_some_and(|rare| rare.besides.is_some())
+        || parts.qers.iter().any(|qer| !(qer.uplink_open && qer.downlink_open));
     let session = Session {
         rules: shared,
         qers: parts.qers,
@@ -86,6 +90,7 @@ pub(crate) fn compile(
         teids: ends.teids,
         generation: around.generation,
         is_watched: around.is_watched,
+        is_unusual,
         has_buffered: around.has_buffered,
     };
     Ok((session, shared_use))
