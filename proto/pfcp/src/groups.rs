@@ -134,8 +134,20 @@ group! {
         opt 74 time_quota: Seconds,
         /// How long a quota is held without traffic.
         opt 71 quota_holding_time: Seconds,
+        /// Dropped downlink traffic after which a report is made.
+        opt 72 dropped_dl_traffic_threshold: DroppedDlTrafficThreshold,
+        /// How long a quota may be used.
+        opt 181 quota_validity_time: Seconds,
         /// When the usage is split.
         opt 33 monitoring_time: NtpSeconds,
+        /// Volume threshold from then on.
+        opt 34 subsequent_volume_threshold: Volume,
+        /// Time threshold from then on.
+        opt 35 subsequent_time_threshold: Seconds,
+        /// Volume quota from then on.
+        opt 121 subsequent_volume_quota: Volume,
+        /// Time quota from then on.
+        opt 122 subsequent_time_quota: Seconds,
         /// Time without traffic after which time is not counted.
         opt 36 inactivity_detection_time: Seconds,
         /// Rules that report together with this one.
@@ -264,8 +276,20 @@ group! {
         opt 74 time_quota: Seconds,
         /// How long a quota is held without traffic.
         opt 71 quota_holding_time: Seconds,
+        /// Dropped downlink traffic after which a report is made.
+        opt 72 dropped_dl_traffic_threshold: DroppedDlTrafficThreshold,
+        /// How long a quota may be used.
+        opt 181 quota_validity_time: Seconds,
         /// When the usage is split.
         opt 33 monitoring_time: NtpSeconds,
+        /// Volume threshold from then on.
+        opt 34 subsequent_volume_threshold: Volume,
+        /// Time threshold from then on.
+        opt 35 subsequent_time_threshold: Seconds,
+        /// Volume quota from then on.
+        opt 121 subsequent_volume_quota: Volume,
+        /// Time quota from then on.
+        opt 122 subsequent_time_quota: Seconds,
         /// Time without traffic after which time is not counted.
         opt 36 inactivity_detection_time: Seconds,
         /// Rules that report together with this one.

@@ -11,6 +11,7 @@ use super::ipv6;
 use super::look::{Look, Looks, Shown};
 use super::lookup::{show_network, show_user};
 use super::meter::conforms;
+use super::metered;
 use super::more::{Redirect, answer_http};
 use super::signalling;
 use super::usage::{QUOTA, START, THRESHOLD};
@@ -151,7 +152,13 @@ fn decide(
     let rule = rule.ok_or(DropReason::NoRule)?;
     let came = Came { uplink, front: look.front, qfi: look.qfi() };
     packet.narrow(look.front.into(), look.total_length as usize);
-    enforce(context, session, rule, packet, came)
+    let verdict = enforce(context, session, rule, packet, came);
+    if let Err(reason) = verdict
+        && session.is_unusual
+    {
+        metered::drop(context, session, rule, (uplink, look.total_length as usize), reason);
+    }
+    verdict
 }
 
 /// Whether the source is not the UE's. What a UE says on its link has no address that others could know, and
@@ -271,6 +278,9 @@ fn besides(
     if session.is_watched {
         session.state.touch(context.now_ns);
     }
+    if let Some(besides) = session.besides() {
+        besides.metered(rule).for_each(|(_, metered)| metered.pass(context.now_ns));
+    }
     if let Some(more) = session.more(rule) {
         more.copy(packet, context.copies);
         match &more.redirect {
@@ -360,7 +370,7 @@ fn container(flow: Option<&Qer>, came: Came) -> Option<PduSessionContainer> {
 }
 
 #[inline(always)]
-fn count(context: &Context<'_>, session: &Session, measured: &Measured, uplink: bool, octets: usize) {
+pub(super) fn count(context: &Context<'_>, session: &Session, measured: &Measured, uplink: bool, octets: usize) {
     let reached = measured.usage.count(uplink, octets, context.alone);
     if reached != 0 {
         tell(context, session.seid, measured, reached);

@@ -20,6 +20,7 @@ mod lookup;
 #[cfg(test)]
 mod malformed;
 mod meter;
+mod metered;
 mod more;
 #[cfg(test)]
 mod more_tests;
@@ -55,6 +56,7 @@ pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, tunnelled_key};
 pub(crate) use meter::{Guarantee, Meter, Meters, Qer};
+pub(crate) use metered::{Dropped, Metered};
 pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
 pub use packet::{PACKET_MAX, Packet, Side};
 pub use peer::Peer;
@@ -114,6 +116,13 @@ pub(crate) enum Event {
     },
     /// The first packet came that a URR waits for.
     TrafficStarted {
+        /// Session endpoint.
+        seid: u64,
+        /// The URR.
+        urr_id: u32,
+    },
+    /// So much downlink traffic of a URR was dropped that it is to be told.
+    TrafficDropped {
         /// Session endpoint.
         seid: u64,
         /// The URR.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use super::flow::{Ends, Flow};
-use super::{DropReason, Packet, Side, Tunnel, Verdict, checksum, redirect_http};
+use super::{DropReason, Metered, Packet, Side, Tunnel, Verdict, checksum, redirect_http};
 
 /// Bits of a ToS octet that are the DSCP. The others are of ECN, which no rule sets.
 const DSCP: u8 = 0xFC;
@@ -81,6 +81,8 @@ pub(crate) struct Besides {
     pub(crate) mores: Box<[More]>,
     /// If one of them redirects to an address.
     pub(crate) redirections: Option<Arc<Redirections>>,
+    /// What URRs measure besides volume, by their places among the usages.
+    pub(crate) metered: Box<[(u8, Arc<Metered>)]>,
 }
 
 impl More {

@@ -10,11 +10,11 @@ use super::detection::{Detection, Ends, Part, References};
 use super::intern::{Interner, Use};
 use super::known::{Known, Predefined};
 use super::rules::{Refusal, RuleSet};
-use super::urr::Urrs;
+use super::urr::{Urr, Urrs, is_metered};
 use crate::config::{ClassifierKind, N3Config, N6Config, PredefinedAction};
 use crate::path::{
-    Action, Besides, Guarantee, Measured, Meter, Meters, More, Places, Qer, REFERENCES_MAX, Redirect,
-    Redirections, Session, SessionState, SharedRules,
+    Action, Besides, Guarantee, Measured, Meter, Metered, Meters, More, Places, Qer, REFERENCES_MAX,
+    Redirect, Redirections, Session, SessionState, SharedRules,
 };
 
 /// What compiling needs to know besides the rules.
@@ -71,7 +71,7 @@ pub(crate) fn compile(
     // The last that can fail, so that nobody has to give it back.
     let (shared_use, shared) = shared.take(&detection.octets(), || detection.compile(around.classifier))?;
     let mut rare = ends.rare;
-    if let Some(besides) = parts.besides(around.redirections) {
+    if let Some(besides) = parts.besides(around.redirections, metered(rules, around.urrs)) {
         rare.get_or_insert_default().besides = Some(besides);
     }
     let is_unusual = around.is_watched
@@ -94,6 +94,15 @@ pub(crate) fn compile(
         has_buffered: around.has_buffered,
     };
     Ok((session, shared_use))
+}
+
+/// What URRs measure besides volume, by their places. What one has measured goes on.
+fn metered(rules: &RuleSet, urrs: &Urrs) -> Box<[(u8, Arc<Metered>)]> {
+    let all = (0..=u8::MAX).zip(rules.urrs.iter()).filter_map(|(place, rule)| {
+        let known = urrs.get(rule.urr_id).and_then(Urr::metered);
+        is_metered(rule).then(|| (place, known.cloned().unwrap_or_default()))
+    });
+    all.collect()
 }
 
 /// What PDRs refer to.
@@ -200,11 +209,16 @@ impl Parts {
     }
 
     /// What few sessions have.
-    fn besides(&mut self, before: Option<&Arc<Redirections>>) -> Option<Besides> {
+    fn besides(
+        &mut self,
+        before: Option<&Arc<Redirections>>,
+        metered: Box<[(u8, Arc<Metered>)]>,
+    ) -> Option<Besides> {
         let mores = std::mem::take(&mut self.mores);
         let is_address = |more: &More| matches!(more.redirect, Some(Redirect::Address(_)));
         let redirections = mores.iter().any(is_address).then(|| before.cloned().unwrap_or_default());
-        (!mores.is_empty()).then(|| Besides { mores: mores.into(), redirections })
+        let any = !mores.is_empty() || !metered.is_empty();
+        any.then(|| Besides { mores: mores.into(), redirections, metered })
     }
 
     /// Those of a predefined rule come first, so that it is its QFI that counts.

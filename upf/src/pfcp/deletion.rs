@@ -14,8 +14,10 @@ impl Core {
             return self.refuse(now, request, 0, &refusal);
         };
         let seid = session.seid();
-        let Some(session) = self.remove_session(seid) else { return };
-        let usage_report = session.urrs.iter().map(|urr| urr.last_report(now)).collect();
+        let Some(mut session) = self.remove_session(seid) else { return };
+        let mut usage_report = Vec::new();
+        let urrs = session.urrs.iter_mut();
+        urrs.for_each(|urr| urr.report(now, UsageReportTrigger::TERMR, &mut usage_report));
         tracing::info!(seid, smf = %session.cp.smf, ue = ?session.published.ue_addresses, "PFCP session deleted");
         let response =
             SessionDeletionResponse { cause: Cause::REQUEST_ACCEPTED, usage_report, ..Default::default() };

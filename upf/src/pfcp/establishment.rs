@@ -99,7 +99,8 @@ impl Core {
         self.path(Command::Publish { session: session.clone(), before: None });
         let applications = self.known.applications_of(&rules);
         let (rules, template) = PackedRules::pack(rules, &mut self.templates);
-        let urrs = Urrs::new(template.urrs(), &session.usages, Urrs::default(), now);
+        let at = (now, self.path_origin);
+        let urrs = Urrs::new(template.urrs(), &session, Urrs::default(), at);
         let context = SessionContext {
             cp_seid: body.cp_f_seid.seid,
             cp: self.sessions.cp_end(CpEnd::new(smf, &body.cp_f_seid)),
@@ -116,7 +117,7 @@ impl Core {
         self.set_applications(seid, applications);
         self.set_inactivity(seid, inactivity.map(|after| now + inactivity_time(after)));
         for urr in template.urrs() {
-            self.set_urr_deadline(seid, urr.urr_id);
+            self.set_urr_deadline(now, seid, urr.urr_id);
         }
         Ok(SessionEstablishmentResponse {
             node_id: NodeId::Address(self.config.n4.address),

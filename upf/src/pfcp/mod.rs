@@ -59,7 +59,8 @@ const FEATURES: UpFunctionFeatures = UpFunctionFeatures(
         | UpFunctionFeatures::FRRT.0
         | UpFunctionFeatures::PFDM.0
         | UpFunctionFeatures::ADPDP.0
-        | UpFunctionFeatures::TREU.0,
+        | UpFunctionFeatures::TREU.0
+        | UpFunctionFeatures::VTIME.0,
 );
 
 /// Seconds between the epochs of NTP (1900) and Unix (1970).
@@ -84,6 +85,19 @@ pub(crate) struct Counts {
     pub(crate) deleted: u64,
     pub(crate) reports: u64,
     pub(crate) reports_lost: u64,
+}
+
+/// What the data path has reached of a URR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reached {
+    Threshold,
+    Quota,
+    /// The threshold of dropped traffic.
+    Dropped,
+}
+
+impl Reached {
+    const ALL: [Self; 3] = [Self::Threshold, Self::Quota, Self::Dropped];
 }
 
 /// A deadline of a session or of an SMF.
@@ -183,8 +197,8 @@ pub(crate) struct Core {
     outdated: BTreeSet<u64>,
     random: Random,
     reports: BTreeMap<Token, Reported>,
-    /// URRs that have something to report, threshold or quota, when there is room for a report.
-    unreported: BTreeSet<(u64, UrrId, bool)>,
+    /// URRs that have something to report when there is room for a report.
+    unreported: BTreeSet<(u64, UrrId, Reached)>,
     deadlines: BTreeSet<(Instant, Due)>,
     outputs: VecDeque<Output>,
     counts: Counts,
@@ -273,7 +287,11 @@ impl Core {
         match event {
             Event::Buffered { seid, pdr_id, qfi } => self.on_buffered(now, seid, PdrId(pdr_id), qfi),
             Event::UsageReached { seid, urr_id, quota } => {
-                self.on_usage_reached(now, seid, UrrId(urr_id), quota);
+                let reached = if quota { Reached::Quota } else { Reached::Threshold };
+                self.on_usage_reached(now, seid, UrrId(urr_id), reached);
+            }
+            Event::TrafficDropped { seid, urr_id } => {
+                self.on_usage_reached(now, seid, UrrId(urr_id), Reached::Dropped);
             }
             Event::TrafficStarted { seid, urr_id } => self.on_traffic_started(now, seid, UrrId(urr_id)),
             Event::ErrorIndication { peer, teid } => self.on_error_indication(now, peer, teid),
@@ -379,8 +397,8 @@ impl Core {
             self.teids.free(*teid);
         }
         for urr in session.urrs.iter() {
-            for quota in [false, true] {
-                self.unreported.remove(&(seid, urr.rule.urr_id, quota));
+            for reached in Reached::ALL {
+                self.unreported.remove(&(seid, urr.rule.urr_id, reached));
             }
             if let Some(at) = urr.deadline() {
                 self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
@@ -464,14 +482,14 @@ impl Core {
         }
     }
 
-    fn set_urr_deadline(&mut self, seid: u64, urr_id: UrrId) {
+    fn set_urr_deadline(&mut self, now: Instant, seid: u64, urr_id: UrrId) {
         let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         if let Some(before) = urr.deadline() {
             self.deadlines.remove(&(before, Due::Urr(seid, urr_id)));
         }
-        urr.set_deadline(urr.next_deadline());
+        urr.set_deadline(urr.next_deadline(now));
         if let Some(at) = urr.deadline() {
             self.deadlines.insert((at, Due::Urr(seid, urr_id)));
         }

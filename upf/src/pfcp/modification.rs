@@ -131,8 +131,8 @@ impl Core {
         }
         let Some(session) = self.sessions.get_mut(seid) else { return Vec::new() };
         let mut reports = Vec::new();
-        for urr in session.urrs.take_others(&rules.urrs) {
-            reports.push(urr.last_report(now));
+        for mut urr in session.urrs.take_others(&rules.urrs) {
+            urr.report(now, UsageReportTrigger::TERMR, &mut reports);
             if let Some(at) = urr.deadline() {
                 self.deadlines.remove(&(at, Due::Urr(seid, urr.rule.urr_id)));
             }
@@ -140,16 +140,17 @@ impl Core {
         let (rules, template) = PackedRules::pack(rules, &mut self.templates);
         std::mem::replace(&mut session.rules, rules).give_back(&mut self.templates);
         let before = std::mem::take(&mut session.urrs);
-        session.urrs = Urrs::new(template.urrs(), &published.usages, before, now);
+        session.urrs = Urrs::new(template.urrs(), &published, before, (now, self.path_origin));
         for update in &body.update_urr {
             session.urrs.get_mut(update.urr_id).iter_mut().for_each(|urr| urr.renew(update, now));
         }
         let all = body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::QAURR));
         let is_asked = |id| all || body.query_urr.iter().any(|query| query.urr_id == id);
         for urr in session.urrs.iter_mut().filter(|urr| is_asked(urr.rule.urr_id)) {
-            let mut report = urr.report(now, UsageReportTrigger::IMMER);
-            report.query_urr_reference = body.query_urr_reference;
-            reports.push(report);
+            let begin = reports.len();
+            urr.report(now, UsageReportTrigger::IMMER, &mut reports);
+            let asked = reports.iter_mut().skip(begin);
+            asked.for_each(|report| report.query_urr_reference = body.query_urr_reference);
         }
         if body.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::DROBU)) {
             drop(session.published.state.take());
@@ -160,7 +161,7 @@ impl Core {
             self.set_inactivity(seid, deadline);
         }
         for urr in template.urrs() {
-            self.set_urr_deadline(seid, urr.urr_id);
+            self.set_urr_deadline(now, seid, urr.urr_id);
         }
         tracing::debug!(seid, generation = published.generation, "PFCP session modified");
         self.path(Command::Publish { session: published, before: Some(old) });

@@ -10,7 +10,7 @@ use super::establishment::inactivity_time;
 use super::intern::Interner;
 use super::known::Known;
 use super::packed::Template;
-use super::{Core, Due, Reported, SessionContext};
+use super::{Core, Due, Reached, Reported, SessionContext};
 
 /// How long a report that is due by time waits, if there is no room, until it is tried again.
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
@@ -49,30 +49,39 @@ impl Core {
         if !self.has_room() {
             return false;
         }
-        let Some((seid, urr_id, quota)) = self.unreported.pop_first() else { return false };
-        self.on_usage_reached(now, seid, urr_id, quota);
+        let Some((seid, urr_id, reached)) = self.unreported.pop_first() else { return false };
+        self.on_usage_reached(now, seid, urr_id, reached);
         true
     }
 
-    pub(super) fn on_usage_reached(&mut self, now: Instant, seid: u64, urr_id: UrrId, quota: bool) {
+    pub(super) fn on_usage_reached(&mut self, now: Instant, seid: u64, urr_id: UrrId, reached: Reached) {
         let has_room = self.has_room();
         let Some(urr) = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id)) else {
             return;
         };
         if !has_room {
-            self.unreported.insert((seid, urr_id, quota));
+            self.unreported.insert((seid, urr_id, reached));
             return;
         }
         // Several workers may have asked; the first report has begun a new measurement.
-        if let Some(trigger) = urr.volume_trigger(quota) {
+        urr.pass_monitoring_time(now);
+        let trigger = match reached {
+            Reached::Threshold => urr.volume_trigger(false),
+            Reached::Quota => urr.volume_trigger(true),
+            Reached::Dropped => urr.dropped_trigger(),
+        };
+        if let Some(trigger) = trigger {
             self.report_usage(now, seid, urr_id, trigger);
         }
     }
 
     pub(super) fn on_traffic_started(&mut self, now: Instant, seid: u64, urr_id: UrrId) {
         let urr = self.sessions.get_mut(seid).and_then(|session| session.urrs.get_mut(urr_id));
-        if let Some(trigger) = urr.and_then(|urr| urr.start_trigger(now)) {
-            self.report_usage(now, seid, urr_id, trigger);
+        let Some(urr) = urr else { return };
+        urr.resume(now);
+        match urr.start_trigger(now) {
+            Some(trigger) => self.report_usage(now, seid, urr_id, trigger),
+            None => self.set_urr_deadline(now, seid, urr_id),
         }
     }
 
@@ -84,6 +93,7 @@ impl Core {
         if urr.deadline() != Some(at) {
             return;
         }
+        urr.pass_monitoring_time(now);
         if !has_room {
             let again = now + ROOM_PAUSE;
             urr.set_deadline(Some(again));
@@ -93,7 +103,7 @@ impl Core {
         let trigger = urr.time_trigger(now);
         urr.set_deadline(None);
         if trigger == UsageReportTrigger::default() {
-            self.set_urr_deadline(seid, urr_id);
+            self.set_urr_deadline(now, seid, urr_id);
         } else {
             self.report_usage(now, seid, urr_id, trigger);
         }
@@ -103,17 +113,19 @@ impl Core {
     fn report_usage(&mut self, now: Instant, seid: u64, urr_id: UrrId, trigger: UsageReportTrigger) {
         let Some(session) = self.sessions.get_mut(seid) else { return };
         let Some(urr) = session.urrs.get_mut(urr_id) else { return };
-        let mut first = urr.report(now, trigger);
+        let mut usage_report = Vec::new();
+        urr.report(now, trigger, &mut usage_report);
         if trigger.0 & (UsageReportTrigger::START | UsageReportTrigger::STOPT).0 != 0 {
-            first.application_detection_information =
-                application_of(session, urr_id, &self.known, &self.templates);
+            let application = application_of(session, urr_id, &self.known, &self.templates);
+            if let Some(report) = usage_report.last_mut() {
+                report.application_detection_information = application;
+            }
         }
-        let mut usage_report = vec![first];
         for linked in session.urrs.iter_mut().filter(|urr| urr.is_linked_to(urr_id)) {
-            usage_report.push(linked.report(now, UsageReportTrigger::LIUSA));
+            linked.report(now, UsageReportTrigger::LIUSA, &mut usage_report);
         }
         for urr_id in usage_report.iter().map(|report| report.urr_id).collect::<Vec<_>>() {
-            self.set_urr_deadline(seid, urr_id);
+            self.set_urr_deadline(now, seid, urr_id);
         }
         let report_type = ReportType::USAR;
         self.send_report(now, seid, SessionReportRequest { report_type, usage_report, ..Default::default() });

@@ -243,7 +243,13 @@ impl RuleSet {
         replace(&mut urr.time_threshold, &update.time_threshold);
         replace(&mut urr.time_quota, &update.time_quota);
         replace(&mut urr.quota_holding_time, &update.quota_holding_time);
+        replace(&mut urr.dropped_dl_traffic_threshold, &update.dropped_dl_traffic_threshold);
+        replace(&mut urr.quota_validity_time, &update.quota_validity_time);
         replace(&mut urr.monitoring_time, &update.monitoring_time);
+        replace(&mut urr.subsequent_volume_threshold, &update.subsequent_volume_threshold);
+        replace(&mut urr.subsequent_time_threshold, &update.subsequent_time_threshold);
+        replace(&mut urr.subsequent_volume_quota, &update.subsequent_volume_quota);
+        replace(&mut urr.subsequent_time_quota, &update.subsequent_time_quota);
         replace(&mut urr.inactivity_detection_time, &update.inactivity_detection_time);
         replace(&mut urr.measurement_information, &update.measurement_information);
         if !update.linked_urr_ids.is_empty() {

@@ -2,5 +2,6 @@
 
 mod atomic;
 mod load;
+mod monitoring;
 mod names;
 mod usage;

@@ -1,5 +1,11 @@
 //! A usage reporting rule at work: TS 29.244 §5.2.2.
 
+mod check;
+mod rare;
+
+pub(crate) use check::check;
+pub(crate) use rare::is_metered;
+
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -8,8 +14,8 @@ use tern_types::{Duration, Instant};
 
 use super::ntp_seconds;
 use super::ordered::Ordered;
-use super::rules::Refusal;
-use crate::path::{Limits, Measured, Usage};
+use crate::path::{Limits, Session, Usage};
+use rare::{Rare, is_before_qos};
 
 /// The state of one URR. There are millions: what most do not need is elsewhere.
 #[derive(Debug)]
@@ -30,9 +36,10 @@ struct Course {
     reported: [u64; 4],
     /// Counts at which the quota is used up, until it was reported.
     quota: Limits,
-    /// When the time quota is used up, until it was reported.
-    time_quota_end: Option<Instant>,
-    /// The time quota is used up, or the quota was held for too long: no packet passes until there is a new one.
+    /// When the time quota is used up, by the clock of measured time, until it was reported.
+    time_quota_end: Option<Duration>,
+    /// The time quota is used up, or the quota was held or valid for long enough: no packet passes until there is a
+    /// new one.
     is_out: bool,
     /// Packets when somebody looked last, and when they had become more.
     seen: (u64, Instant),
@@ -42,6 +49,16 @@ struct Course {
     is_flowing: bool,
     /// The earliest of what is due by time.
     deadline: Option<Instant>,
+    rare: Option<Box<Rare>>,
+}
+
+/// A moment, and what was measured until then.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: Instant,
+    counts: [u64; 4],
+    /// By the clock of measured time.
+    time: Duration,
 }
 
 impl Course {
@@ -56,6 +73,7 @@ impl Course {
             looked: since,
             is_flowing: false,
             deadline: None,
+            rare: None,
         }
     }
 }
@@ -65,67 +83,33 @@ const STOPPED_AFTER: Duration = Duration::from_secs(10);
 /// How often a time without packets is looked for until it is over.
 const LOOKS: u32 = 4;
 
-/// Triggers that are understood (TS 29.244 §8.2.19).
-const TRIGGERS: u32 = ReportingTriggers::PERIO.0
-    | ReportingTriggers::VOLTH.0
-    | ReportingTriggers::TIMTH.0
-    | ReportingTriggers::QUHTI.0
-    | ReportingTriggers::START.0
-    | ReportingTriggers::STOPT.0
-    | ReportingTriggers::LIUSA.0
-    | ReportingTriggers::VOLQU.0
-    | ReportingTriggers::TIMQU.0;
-
-/// IEs of a URR that would change what it measures or reports, and are not understood: subsequent thresholds and
-/// quotas, dropped traffic, FARs and time for quotas, aggregation, events, Ethernet.
-const UNSUPPORTED: [u16; 16] = [34, 35, 72, 108, 115, 118, 121, 122, 146, 147, 148, 149, 150, 151, 181, 182];
-
-/// Refuses what a URR asks for and would not get (TS 29.244 §7.5.2.4).
-pub(crate) fn check(rule: &CreateUrr) -> Result<(), Refusal> {
-    let refuse = |ie, why| Err(Refusal::rule(FailedRuleId::Urr(rule.urr_id), ie, why));
-    let triggers = rule.reporting_triggers;
-    if triggers.0 & !TRIGGERS != 0 {
-        return refuse(37, "a reporting trigger that is not supported");
-    }
-    let of_traffic = triggers.0 & (ReportingTriggers::START.0 | ReportingTriggers::STOPT.0) != 0;
-    if rule.measurement_method.contains(MeasurementMethod::EVENT) && !of_traffic {
-        return refuse(62, "no events are measured but start and stop of traffic");
-    }
-    if rule.monitoring_time.is_some() {
-        return refuse(33, "usage is not split at a monitoring time");
-    }
-    let pauses = rule.inactivity_detection_time.is_some_and(|time| time.0 > 0);
-    if pauses && rule.measurement_method.contains(MeasurementMethod::DURAT) {
-        return refuse(36, "time is measured without regard to inactivity");
-    }
-    let wanted = rule.measurement_information.unwrap_or_default();
-    if wanted.0 & (MeasurementInformation::MBQE | MeasurementInformation::INAM).0 != 0 {
-        return refuse(100, "usage is measured behind the QERs, and always");
-    }
-    match rule.unknown.iter().find(|ie| UNSUPPORTED.contains(&ie.ie_type)) {
-        Some(ie) => refuse(ie.ie_type, "not supported"),
-        None => Ok(()),
-    }
-}
-
 /// The URRs of one session, in the order of their IDs.
 #[derive(Debug, Default)]
 pub(crate) struct Urrs(SmallVec<[Urr; 1]>);
 
 impl Urrs {
-    /// These rules measure from now on, each into what the data path counts in; both are in the order of the
-    /// IDs. Measurements of `before` go on.
-    pub(crate) fn new(rules: &[Arc<CreateUrr>], usages: &[Measured], mut before: Self, now: Instant) -> Self {
+    /// These rules measure from now on, each into what the session's data path counts in, which is in the order of
+    /// the IDs, as they are. Measurements of `before` go on. The data path's clock begins at `origin`.
+    pub(crate) fn new(
+        rules: &[Arc<CreateUrr>],
+        session: &Session,
+        mut before: Self,
+        (now, origin): (Instant, Instant),
+    ) -> Self {
         let mut urrs = SmallVec::with_capacity(rules.len());
-        for (rule, measured) in rules.iter().zip(usages) {
+        let metered = session.besides().map_or(&[][..], |besides| &besides.metered);
+        for (place, (rule, measured)) in rules.iter().zip(&session.usages).enumerate() {
             let known = before.place(rule.urr_id).map(|at| before.0.remove(at));
-            urrs.push(match known {
+            let mut urr = match known {
                 Some(mut urr) => {
                     urr.update(rule);
                     urr
                 }
                 None => Urr::new(rule.clone(), measured.usage.clone(), now),
-            });
+            };
+            let metered = metered.iter().find(|(of, _)| usize::from(*of) == place);
+            urr.meter(metered.map(|(_, metered)| metered), now, origin);
+            urrs.push(urr);
         }
         Self(urrs)
     }
@@ -164,8 +148,10 @@ impl Urr {
         let mut urr = Self { rule, usage, since: now, sequence: 0, course: None };
         urr.arm_quota();
         urr.arm_time_quota(now);
+        urr.arm_validity(now);
         urr.usage.set_start(urr.awaits_start());
         urr.arm_threshold();
+        urr.arm_monitoring_time(now);
         urr
     }
 
@@ -200,21 +186,45 @@ impl Urr {
         self.arm_threshold();
     }
 
-    /// A quota that a request gives is a new one, also if it is as large as the one before.
+    /// A quota that a request gives is a new one, also if it is as large as the one before; what it gives holds
+    /// from now on, and a monitoring time is one that is to come.
     pub(crate) fn renew(&mut self, update: &UpdateUrr, now: Instant) {
-        if update.volume_quota.is_none() && update.time_quota.is_none() {
+        let (volume, time) = (update.volume_quota.is_some(), update.time_quota.is_some());
+        let mut subsequent = self.subsequent();
+        let given = update.monitoring_time.is_some();
+        subsequent.volume_threshold &= !given && update.volume_threshold.is_none();
+        subsequent.time_threshold &= !given && update.time_threshold.is_none();
+        subsequent.volume_quota &= !given && !volume;
+        subsequent.time_quota &= !given && !time;
+        if subsequent != self.subsequent() {
+            self.rare_mut().subsequent = subsequent;
+            self.arm_threshold();
+        }
+        self.renew_quota(volume, time, now);
+        if update.quota_validity_time.is_some() {
+            self.arm_validity(now);
+        }
+        if given {
+            self.arm_monitoring_time(now);
+        }
+    }
+
+    /// Of volume, of time, or both.
+    fn renew_quota(&mut self, volume: bool, time: bool, now: Instant) {
+        if !volume && !time {
             return;
         }
-        let has_time_quota = self.rule.time_quota.is_some();
+        let has_time_quota = self.time_quota().is_some();
         let packets = self.packets_seen();
         let course = self.course();
         let time_is_out = has_time_quota && course.time_quota_end.is_none();
-        course.is_out &= time_is_out && update.time_quota.is_none();
+        course.is_out &= time_is_out && !time;
         course.seen = (packets, now);
-        if update.time_quota.is_some() {
+        if time {
             self.arm_time_quota(now);
         }
         self.arm_quota();
+        self.arm_validity(now);
     }
 
     fn packets_seen(&self) -> u64 {
@@ -227,8 +237,8 @@ impl Urr {
     }
 
     fn arm_time_quota(&mut self, now: Instant) {
-        let quota = self.rule.time_quota;
-        let end = quota.map(|quota| now + Duration::from_secs(u64::from(quota.0)));
+        let quota = self.time_quota();
+        let end = quota.map(|quota| self.measured_time(now) + Duration::from_secs(u64::from(quota.0)));
         if end.is_some() || self.course.is_some() {
             self.course().time_quota_end = end;
         }
@@ -236,7 +246,6 @@ impl Urr {
 
     /// Time without packets that is to be told, or that ends a quota.
     fn patience(&self) -> Option<Duration> {
-        let seconds = |seconds: Seconds| Duration::from_secs(u64::from(seconds.0.max(1)));
         let holds = self.rule.quota_holding_time.filter(|_| self.holds_quota()).map(seconds);
         let stops = (self.triggered_by(ReportingTriggers::STOPT)).then(|| {
             self.rule.inactivity_detection_time.filter(|time| time.0 > 0).map_or(STOPPED_AFTER, seconds)
@@ -246,8 +255,28 @@ impl Urr {
 
     /// Whether there is a quota, and packets pass by it.
     fn holds_quota(&self) -> bool {
-        let has_quota = self.rule.volume_quota.is_some() || self.rule.time_quota.is_some();
+        let has_quota = self.volume_quota().is_some() || self.time_quota().is_some();
         has_quota && !self.has(|course| course.is_out)
+    }
+
+    fn volume_threshold(&self) -> Option<Volume> {
+        let subsequent = self.rule.subsequent_volume_threshold.filter(|_| self.subsequent().volume_threshold);
+        subsequent.or(self.rule.volume_threshold)
+    }
+
+    fn time_threshold(&self) -> Option<Seconds> {
+        let subsequent = self.rule.subsequent_time_threshold.filter(|_| self.subsequent().time_threshold);
+        subsequent.or(self.rule.time_threshold)
+    }
+
+    fn volume_quota(&self) -> Option<Volume> {
+        let subsequent = self.rule.subsequent_volume_quota.filter(|_| self.subsequent().volume_quota);
+        subsequent.or(self.rule.volume_quota)
+    }
+
+    fn time_quota(&self) -> Option<Seconds> {
+        let subsequent = self.rule.subsequent_time_quota.filter(|_| self.subsequent().time_quota);
+        subsequent.or(self.rule.time_quota)
     }
 
     fn measures_volume(&self) -> bool {
@@ -273,7 +302,7 @@ impl Urr {
     }
 
     fn arm_threshold(&self) {
-        let limits = match self.rule.volume_threshold {
+        let limits = match self.volume_threshold() {
             Some(volume) if self.measures_volume() && self.triggered_by(ReportingTriggers::VOLTH) => {
                 self.limits(volume)
             }
@@ -283,7 +312,7 @@ impl Urr {
     }
 
     fn arm_quota(&mut self) {
-        let quota = match self.rule.volume_quota {
+        let quota = match self.volume_quota() {
             Some(volume) if self.measures_volume() => self.limits(volume),
             _ => Limits::NEVER,
         };
@@ -297,17 +326,29 @@ impl Urr {
     fn end_quota(&mut self) {
         let course = self.course();
         (course.is_out, course.time_quota_end, course.quota) = (true, None, Limits::NEVER);
+        if let Some(rare) = &mut course.rare {
+            rare.validity_end = None;
+        }
         self.usage.set_quota(Limits::NONE);
     }
 
-    /// When the next report by time is due.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let after = |seconds: Option<Seconds>, trigger: ReportingTriggers| {
-            let seconds = seconds.filter(|seconds| seconds.0 > 0 && self.triggered_by(trigger))?;
-            Some(self.since + Duration::from_secs(u64::from(seconds.0)))
-        };
-        let period = after(self.rule.measurement_period, ReportingTriggers::PERIO);
-        let threshold = after(self.rule.time_threshold, ReportingTriggers::TIMTH);
+    /// When the next report of a period is due.
+    fn period_end(&self) -> Option<Instant> {
+        let triggered = self.rule.measurement_period.filter(|_| self.triggered_by(ReportingTriggers::PERIO));
+        let period = triggered.filter(|period| period.0 > 0).map(seconds)?;
+        // A monitoring time ends none.
+        let before = self.rare().and_then(|rare| rare.before.as_ref());
+        Some(before.map_or(self.since, |mark| mark.at) + period)
+    }
+
+    /// What the clock of measured time says when the time threshold is reached.
+    fn time_threshold_end(&self) -> Option<Duration> {
+        let triggered = self.time_threshold().filter(|_| self.triggered_by(ReportingTriggers::TIMTH));
+        Some(self.start().time + triggered.filter(|time| time.0 > 0).map(seconds)?)
+    }
+
+    /// When something is due by time at the earliest.
+    pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         // When it would be over if no packet comes, but not without a look on the way.
         let look = self.patience().map(|patience| {
             let step = patience / LOOKS;
@@ -315,7 +356,10 @@ impl Urr {
             looked.unwrap_or(self.since) + step
         });
         let time_quota_end = self.course.as_ref().and_then(|course| course.time_quota_end);
-        period.into_iter().chain(threshold).chain(look).chain(time_quota_end).min()
+        let measured = self.time_threshold_end().into_iter().chain(time_quota_end).min();
+        let measured = measured.and_then(|time| self.when_measured(time, now));
+        let others = [self.period_end(), self.validity_end(), self.next_monitoring_time(), look, measured];
+        others.into_iter().flatten().min()
     }
 
     /// What triggers the report that is due by time at `at`: nothing, if it was only time to look.
@@ -336,7 +380,6 @@ impl Urr {
         }
         let idle = at.since(course.seen.1);
         let is_flowing = course.is_flowing;
-        let seconds = |seconds: Seconds| Duration::from_secs(u64::from(seconds.0.max(1)));
         let holding = self.rule.quota_holding_time.filter(|_| self.holds_quota());
         if holding.is_some_and(|time| idle >= seconds(time)) {
             self.end_quota();
@@ -371,20 +414,25 @@ impl Urr {
     }
 
     fn due_trigger(&mut self, at: Instant) -> UsageReportTrigger {
-        let is_due = |seconds: Option<Seconds>| {
-            seconds.is_some_and(|seconds| self.since + Duration::from_secs(u64::from(seconds.0)) <= at)
-        };
         let mut trigger = UsageReportTrigger::default();
-        if self.triggered_by(ReportingTriggers::PERIO) && is_due(self.rule.measurement_period) {
+        let time = self.measured_time(at);
+        if self.period_end().is_some_and(|end| end <= at) {
             trigger |= UsageReportTrigger::PERIO;
         }
-        if self.triggered_by(ReportingTriggers::TIMTH) && is_due(self.rule.time_threshold) {
+        if self.time_threshold_end().is_some_and(|end| end <= time) {
             trigger |= UsageReportTrigger::TIMTH;
         }
-        if self.has(|course| course.time_quota_end.is_some_and(|end| end <= at)) {
+        let is_valid = self.validity_end().is_none_or(|end| end > at);
+        if self.has(|course| course.time_quota_end.is_some_and(|end| end <= time)) {
             self.end_quota();
             if self.triggered_by(ReportingTriggers::TIMQU) {
                 trigger |= UsageReportTrigger::TIMQU;
+            }
+        }
+        if !is_valid {
+            self.end_quota();
+            if self.triggered_by(ReportingTriggers::QUVTI) {
+                trigger |= UsageReportTrigger::QUVTI;
             }
         }
         trigger
@@ -394,7 +442,7 @@ impl Urr {
     /// is reported once; that it is used up lasts until a new one comes.
     pub(crate) fn volume_trigger(&mut self, quota: bool) -> Option<UsageReportTrigger> {
         let counts = self.usage.counts();
-        let threshold = self.rule.volume_threshold.map_or(Limits::NEVER, |volume| self.limits(volume));
+        let threshold = self.volume_threshold().map_or(Limits::NEVER, |volume| self.limits(volume));
         let left = self.course.as_ref().map_or(Limits::NEVER, |course| course.quota);
         let limits = if quota { left } else { threshold };
         let reached = counts.uplink >= limits.uplink
@@ -410,32 +458,49 @@ impl Urr {
         self.triggered_by(ReportingTriggers::VOLQU).then_some(UsageReportTrigger::VOLQU)
     }
 
-    /// Reports what was counted since the last report, and begins the next measurement.
-    pub(crate) fn report(&mut self, now: Instant, trigger: UsageReportTrigger) -> UsageReport {
-        let current = self.current();
-        let report = self.measured(now, trigger, current);
-        self.sequence = self.sequence.wrapping_add(1);
+    /// Reports what was measured since the last report, and begins the next measurement. What was before a
+    /// monitoring time has a report of its own, in front.
+    pub(crate) fn report(
+        &mut self,
+        now: Instant,
+        trigger: UsageReportTrigger,
+        reports: &mut Vec<UsageReport>,
+    ) {
+        self.pass_monitoring_time(now);
+        let (start, here) = (self.start(), self.mark(now));
+        let mut information = UsageInformation::default();
+        if is_before_qos(&self.rule) {
+            information |= UsageInformation::UBE;
+        }
+        if let Some(before) = self.course().rare.as_mut().and_then(|rare| rare.before.take()) {
+            let of_before = information | UsageInformation::BEF;
+            reports.push(self.measured(UsageReportTrigger::MONIT, (before, start), of_before));
+            information |= UsageInformation::AFT;
+        }
+        reports.push(self.measured(trigger, (start, here), information));
         // A quota goes on from where it began; what was used up stays used up.
-        self.course().reported = current;
-        self.since = now;
+        self.set_start(here);
         self.arm_threshold();
-        report
+        self.restart_dropped(now);
     }
 
-    /// The last report: the rule is gone.
-    pub(crate) fn last_report(&self, now: Instant) -> UsageReport {
-        self.measured(now, UsageReportTrigger::TERMR, self.current())
-    }
-
-    fn current(&self) -> [u64; 4] {
+    fn mark(&self, now: Instant) -> Mark {
         let counts = self.usage.counts();
-        [counts.uplink, counts.downlink, counts.uplink_packets, counts.downlink_packets]
+        Mark {
+            at: now,
+            counts: [counts.uplink, counts.downlink, counts.uplink_packets, counts.downlink_packets],
+            time: self.measured_time(now),
+        }
     }
 
-    fn measured(&self, now: Instant, trigger: UsageReportTrigger, current: [u64; 4]) -> UsageReport {
-        let reported = self.reported();
+    fn measured(
+        &mut self,
+        trigger: UsageReportTrigger,
+        (from, to): (Mark, Mark),
+        information: UsageInformation,
+    ) -> UsageReport {
         let [uplink, downlink, uplink_packets, downlink_packets] =
-            std::array::from_fn(|index| current[index].saturating_sub(reported[index]));
+            std::array::from_fn(|index| to.counts[index].saturating_sub(from.counts[index]));
         let volume = self.measures_volume().then(|| VolumeMeasurement {
             total: Some(uplink.saturating_add(downlink)),
             uplink: Some(uplink),
@@ -443,15 +508,18 @@ impl Urr {
             ..self.packets(uplink_packets, downlink_packets)
         });
         let duration = self.rule.measurement_method.contains(MeasurementMethod::DURAT);
-        let seconds = u32::try_from(now.since(self.since).as_secs()).unwrap_or(u32::MAX);
+        let seconds = u32::try_from(to.time.saturating_sub(from.time).as_secs()).unwrap_or(u32::MAX);
+        let ur_seqn = UrSeqn(self.sequence);
+        self.sequence = self.sequence.wrapping_add(1);
         UsageReport {
             urr_id: self.rule.urr_id,
-            ur_seqn: UrSeqn(self.sequence),
+            ur_seqn,
             trigger,
-            start_time: Some(ntp_seconds(self.since)),
-            end_time: Some(ntp_seconds(now)),
+            start_time: Some(ntp_seconds(from.at)),
+            end_time: Some(ntp_seconds(to.at)),
             volume,
             duration: duration.then_some(DurationMeasurement(seconds)),
+            usage_information: Some(information).filter(|information| information.0 != 0),
             ..Default::default()
         }
     }
@@ -468,4 +536,8 @@ impl Urr {
             ..Default::default()
         }
     }
+}
+
+fn seconds(seconds: Seconds) -> Duration {
+    Duration::from_secs(u64::from(seconds.0.max(1)))
 }

@@ -137,6 +137,8 @@ flags! {
         BUNDL = 22;
         /// 5G VN group communication.
         GCOM = 23;
+        /// Quota Validity Time.
+        VTIME = 26;
     }
 
     /// CP Function Features (TS 29.244 §8.2.58).

@@ -126,7 +126,8 @@ flags! {
     }
 }
 
-/// Volume Threshold (TS 29.244 §8.2.13) or Volume Quota (§8.2.50), in octets.
+/// Volume Threshold (TS 29.244 §8.2.13) or Volume Quota (§8.2.50), in octets; and those that follow them at a
+/// monitoring time (§8.2.16, §8.2.86).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Both directions together.
@@ -146,6 +147,30 @@ impl Value for Volume {
 
     fn write(&self, out: &mut Vec<u8>) {
         let counts = [self.total, self.uplink, self.downlink];
+        out.push(count_flags(&counts));
+        put_counts(&counts, out);
+    }
+}
+
+/// Dropped DL Traffic Threshold (TS 29.244 §8.2.49).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DroppedDlTrafficThreshold {
+    /// Downlink packets.
+    pub packets: Option<u64>,
+    /// Octets of downlink packets.
+    pub octets: Option<u64>,
+}
+
+impl Value for DroppedDlTrafficThreshold {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        // What is spare may be said in a later version.
+        let flags = cursor.u8()? & 0x03;
+        let [packets, octets, _] = read_counts(flags, cursor)?;
+        Ok(Self { packets, octets })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let counts = [self.packets, self.octets, None];
         out.push(count_flags(&counts));
         put_counts(&counts, out);
     }

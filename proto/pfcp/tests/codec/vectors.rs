@@ -181,3 +181,36 @@ fn predefined_rules_copies_and_redirections_are_read() {
     assert_eq!(to.redirect_information, Some(url));
     assert_eq!(update.update_duplicating_parameters[0].destination_interface, None);
 }
+
+#[test]
+fn what_follows_a_monitoring_time_is_read() {
+    let Message::SessionModificationRequest(request) = decoded("session_modification_request_usage").message
+    else {
+        panic!("another message");
+    };
+    let (created, updated) = (&request.create_urr[0], &request.update_urr[0]);
+    assert_eq!(created.reporting_triggers, ReportingTriggers::DROTH | ReportingTriggers::QUVTI);
+    let threshold = DroppedDlTrafficThreshold { packets: Some(3), octets: Some(4) };
+    assert_eq!(created.dropped_dl_traffic_threshold, Some(threshold));
+    let threshold = DroppedDlTrafficThreshold { packets: None, octets: Some(4) };
+    assert_eq!(updated.dropped_dl_traffic_threshold, Some(threshold));
+    assert_eq!(
+        (created.quota_validity_time, updated.quota_validity_time),
+        (Some(Seconds(60)), Some(Seconds(60)))
+    );
+    let volumes = [created.subsequent_volume_threshold, updated.subsequent_volume_quota];
+    let total = Volume { total: Some(5), ..Default::default() };
+    let downlink = Volume { downlink: Some(7), ..Default::default() };
+    assert_eq!(volumes, [Some(total), Some(downlink)]);
+    let times = [created.subsequent_time_threshold, updated.subsequent_time_quota];
+    assert_eq!(times, [Some(Seconds(6)), Some(Seconds(8))]);
+    assert_eq!(created.monitoring_time, Some(NtpSeconds(3_900_000_000)));
+    let Message::SessionReportRequest(report) = decoded("session_report_request_monitoring").message else {
+        panic!("another message");
+    };
+    let said: Vec<_> =
+        report.usage_report.iter().map(|usage| (usage.trigger, usage.usage_information)).collect();
+    let before = (UsageReportTrigger::MONIT, Some(UsageInformation::BEF));
+    let after = Some(UsageInformation::AFT | UsageInformation::UBE);
+    assert_eq!(said, [before, (UsageReportTrigger::VOLTH, after)]);
+}

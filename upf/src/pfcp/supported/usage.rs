@@ -6,24 +6,24 @@ use tern_types::Duration;
 use crate::path::{DropReason, Verdict};
 use crate::testing::*;
 
-const TO_GNB: Verdict = Verdict::ToAccess(GNB);
-const OUT: Verdict = Verdict::Drop(DropReason::QuotaExhausted);
+pub(super) const TO_GNB: Verdict = Verdict::ToAccess(GNB);
+pub(super) const OUT: Verdict = Verdict::Drop(DropReason::QuotaExhausted);
 
-fn with_urr(change: impl Fn(&mut CreateUrr)) -> SessionEstablishmentRequest {
+pub(super) fn with_urr(change: impl Fn(&mut CreateUrr)) -> SessionEstablishmentRequest {
     let mut request = establishment();
     change(&mut request.create_urr[0]);
     request
 }
 
-fn down(bench: &mut Bench) -> Verdict {
+pub(super) fn down(bench: &mut Bench) -> Verdict {
     bench.downlink(&udp(SERVER, UE, (1, 2), 100)).0
 }
 
-fn triggers(bench: &Bench) -> Vec<UsageReportTrigger> {
+pub(super) fn triggers(bench: &Bench) -> Vec<UsageReportTrigger> {
     bench.reports.iter().flat_map(|report| &report.usage_report).map(|usage| usage.trigger).collect()
 }
 
-fn renew(update: UpdateUrr) -> SessionModificationRequest {
+pub(super) fn renew(update: UpdateUrr) -> SessionModificationRequest {
     SessionModificationRequest {
         update_urr: vec![UpdateUrr { urr_id: UrrId(1), ..update }],
         ..Default::default()
@@ -135,22 +135,14 @@ type Change = fn(&mut CreateUrr);
 #[test]
 fn when_a_urr_asks_for_what_is_not_supported_then_it_is_refused_and_never_ignored() {
     let mut bench = Bench::new();
-    let cases: [(Change, u16); 9] = [
-        (|urr| urr.reporting_triggers = ReportingTriggers::DROTH, 37),
-        (|urr| urr.reporting_triggers = ReportingTriggers::PERIO | ReportingTriggers::QUVTI, 37),
+    let cases: [(Change, u16); 7] = [
+        (|urr| urr.reporting_triggers = ReportingTriggers::ENVCL, 37),
+        (|urr| urr.reporting_triggers = ReportingTriggers::PERIO | ReportingTriggers::REEMR, 37),
         (|urr| urr.reporting_triggers = ReportingTriggers::EVETH, 37),
         (|urr| urr.measurement_method = MeasurementMethod::EVENT, 62),
-        (|urr| urr.monitoring_time = Some(NtpSeconds(1)), 33),
-        (
-            |urr| {
-                urr.measurement_method = MeasurementMethod::DURAT;
-                urr.inactivity_detection_time = Some(Seconds(5));
-            },
-            36,
-        ),
-        (|urr| urr.measurement_information = Some(MeasurementInformation::MBQE), 100),
         (|urr| urr.measurement_information = Some(MeasurementInformation::INAM), 100),
-        (|urr| urr.unknown.push(RawIe { ie_type: 72, value: vec![1, 0, 0, 0, 0, 0, 0, 0, 1] }), 72),
+        (|urr| urr.unknown.push(RawIe { ie_type: 115, value: vec![0, 0, 0, 0, 1] }), 115),
+        (|urr| urr.unknown.push(RawIe { ie_type: 147, value: vec![0, 33, 0, 4, 0, 0, 0, 1] }), 147),
     ];
     for (change, ie) in cases {
         let refused = bench.establish(with_urr(change));
@@ -160,6 +152,11 @@ fn when_a_urr_asks_for_what_is_not_supported_then_it_is_refused_and_never_ignore
     }
     // Nor does a change bring it in.
     let (seid, _) = bench.session();
-    let update = UpdateUrr { monitoring_time: Some(NtpSeconds(1)), ..Default::default() };
-    assert_eq!(bench.modify(seid, renew(update)).offending_ie, Some(OffendingIe(33)));
+    let information = Some(MeasurementInformation::INAM);
+    let update = UpdateUrr { measurement_information: information, ..Default::default() };
+    assert_eq!(bench.modify(seid, renew(update)).offending_ie, Some(OffendingIe(100)));
+    // Without a monitoring time nobody knows when these begin to hold.
+    let update = UpdateUrr { subsequent_time_quota: Some(Seconds(1)), ..Default::default() };
+    let refused = bench.modify(seid, renew(update));
+    assert_eq!((refused.cause, refused.offending_ie), (Cause::CONDITIONAL_IE_MISSING, Some(OffendingIe(33))));
 }

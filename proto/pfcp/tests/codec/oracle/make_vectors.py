@@ -142,3 +142,12 @@ message('session_modification_request_more', 52, 5, 11,
               group(105, ie(84, b'\x01\x00' + u(4, 0xCAFE) + N3))))
 message('session_report_request_start', 56, 1, 12, ie(39, u(1, 2)),
         group(80, ie(81, {'Val': 1}), ie(104, u(4, 0)), ie(63, b'\x10\x00\x00'), group(68, ie(24, b'chat'))))
+AFTER = (ie(33, {'Val': 3_900_000_000}), ie(34, {'TOVOL': 1, 'Total': 5}), ie(35, {'Val': 6}),
+         ie(121, {'DLVOL': 1, 'Downlink': 7}), ie(122, {'Val': 8}))
+message('session_modification_request_usage', 52, 5, 13,
+        group(6, ie(81, {'Val': 1}), ie(62, {'VOLUM': 1, 'DURAT': 1}), ie(37, b'\x40\x80\x00'),
+              ie(72, {'DLPA': 1, 'DLBY': 1, 'DLPackets': 3, 'NumBytesDLData': 4}), ie(181, {'Val': 60}), *AFTER),
+        group(13, ie(81, {'Val': 2}), ie(72, b'\x02' + u(8, 4)), ie(181, {'Val': 60}), *AFTER))
+message('session_report_request_monitoring', 56, 1, 14, ie(39, u(1, 2)),
+        group(80, ie(81, {'Val': 1}), ie(104, u(4, 0)), ie(63, b'\x00\x10\x00'), ie(90, b'\x01')),
+        group(80, ie(81, {'Val': 1}), ie(104, u(4, 1)), ie(63, b'\x02\x00\x00'), ie(90, b'\x0a')))
