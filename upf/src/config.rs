@@ -8,6 +8,7 @@ mod names;
 mod tests;
 
 pub use addresses::Addresses;
+pub(crate) use addresses::TunnelEnds;
 pub use ipv6::Ipv6Prefix;
 pub use link::LinkConfig;
 pub use names::{ApplicationConfig, PfdConfig, PredefinedAction, PredefinedRule, RatesKbps};
@@ -20,7 +21,7 @@ use tern_config::Sample;
 use tern_nf::SbiConfig;
 use tern_types::{Dnn, Ipv4Prefix, Snssai};
 
-use crate::path::{Buffers, Room};
+use crate::path::{Buffers, ReferencePoint, Room};
 
 /// Configuration of `tern upf`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Config {
     /// GTP-U.
     #[serde(default)]
     pub n3: N3Config,
+    /// GTP-U between UPFs, where that is not at the addresses of N3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n9: Option<N9Config>,
     /// Data networks; the first one takes what names none of them.
     #[serde(default = "default_n6")]
     pub n6: Vec<N6Config>,
@@ -136,6 +140,20 @@ pub struct N3Config {
     /// Whether the DSCP of the packet inside is taken where `dscp` names none.
     #[serde(default)]
     pub dscp_from_inner: bool,
+    /// The port of `data_path: dpdk`; its address is `address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkConfig>,
+}
+
+/// `n9:`, towards other UPFs, at the port and with the marking of N3.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct N9Config {
+    /// Address for GTP-U, or one of IPv4 and one of IPv6.
+    pub address: Addresses,
+    /// What SMFs call it where the side of a rule does not tell it from N3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_instance: Option<String>,
     /// The port of `data_path: dpdk`; its address is `address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkConfig>,
@@ -294,6 +312,12 @@ impl Config {
             self.workers
         );
         anyhow::ensure!(!self.n6.is_empty(), "n6: expected at least one data network");
+        for address in self.n9.iter().flat_map(|n9| n9.address.all()) {
+            anyhow::ensure!(
+                !address.is_unspecified() && self.n3.address.like(address) != Some(address),
+                "n9.address: expected an address of a host, and another than that of N3, got {address}"
+            );
+        }
         for address in self.n3_advertised().all() {
             anyhow::ensure!(
                 !address.is_unspecified(),
@@ -352,22 +376,20 @@ impl Config {
     fn validate_links(&self) -> anyhow::Result<()> {
         use anyhow::Context as _;
         let needed = "expected the port that `data_path: dpdk` uses";
-        let n3 = self.n3.link.as_ref().with_context(|| format!("n3.link: {needed}"))?;
-        let of_link = Addresses {
-            ipv4: n3.address.map(|prefix| prefix.address),
-            ipv6: n3.ipv6.map(|prefix| prefix.address),
-        };
-        anyhow::ensure!(
-            of_link.ipv4 == self.n3.address.ipv4,
-            "n3.link.address: expected the IPv4 address of n3.address ({})",
-            self.n3.address
-        );
-        anyhow::ensure!(
-            of_link.ipv6 == self.n3.address.ipv6,
-            "n3.link.ipv6: expected the IPv6 address of n3.address ({})",
-            self.n3.address
-        );
-        let mut links = vec![("n3.link", n3)];
+        let mut links = Vec::new();
+        let n9 = self.n9.iter().map(|n9| ("n9", n9.address, &n9.link));
+        for (field, ours, link) in std::iter::once(("n3", self.n3.address, &self.n3.link)).chain(n9) {
+            let link = link.as_ref().with_context(|| format!("{field}.link: {needed}"))?;
+            anyhow::ensure!(
+                link.address.map(|prefix| prefix.address) == ours.ipv4,
+                "{field}.link.address: expected the IPv4 address of {field}.address ({ours})"
+            );
+            anyhow::ensure!(
+                link.ipv6.map(|prefix| prefix.address) == ours.ipv6,
+                "{field}.link.ipv6: expected the IPv6 address of {field}.address ({ours})"
+            );
+            links.push((if field == "n3" { "n3.link" } else { "n9.link" }, link));
+        }
         for network in &self.n6 {
             let link =
                 network.link.as_ref().with_context(|| format!("n6.link of {}: {needed}", network.dnn))?;
@@ -403,9 +425,18 @@ impl Config {
         self.n3.advertise.map_or(self.n3.address, |advertised| advertised.or(self.n3.address))
     }
 
-    /// Where N3 is bound: once or twice.
-    pub fn n3_at(&self) -> Vec<SocketAddr> {
-        self.n3.address.all().map(|address| SocketAddr::new(address, self.n3.port)).collect()
+    /// The addresses of tunnels, as peers see them.
+    pub(crate) fn tunnel_ends(&self) -> TunnelEnds {
+        TunnelEnds { n3: self.n3_advertised(), n9: self.n9.as_ref().map(|n9| n9.address) }
+    }
+
+    /// Where N3 and N9 are bound, each once or twice.
+    pub(crate) fn tunnels_at(&self) -> Vec<(SocketAddr, ReferencePoint)> {
+        let at = |addresses: Addresses, interface| {
+            addresses.all().map(move |address| (SocketAddr::new(address, self.n3.port), interface))
+        };
+        let n9 = self.n9.iter().flat_map(|n9| at(n9.address, ReferencePoint::N9));
+        at(self.n3.address, ReferencePoint::N3).chain(n9).collect()
     }
 
     /// Where N4 is bound.
@@ -432,6 +463,7 @@ impl Default for Config {
             sbi: default_sbi(),
             n4: N4Config::default(),
             n3: N3Config::default(),
+            n9: None,
             n6: default_n6(),
             slices: default_slices(),
             data_path: DataPathKind::default(),

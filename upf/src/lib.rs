@@ -17,12 +17,12 @@ mod workers;
 
 pub use config::{
     Addresses, ApplicationConfig, ClassifierKind, Config, DataPathKind, DpdkConfig, LinkConfig, MemoryKind,
-    N3Config, N4Config, N6Config, OverloadConfig, PfdConfig, PredefinedAction, PredefinedRule, RatesKbps,
-    WORKERS_MAX,
+    N3Config, N4Config, N6Config, N9Config, OverloadConfig, PfdConfig, PredefinedAction, PredefinedRule,
+    RatesKbps, WORKERS_MAX,
 };
 pub use io::{BURST, PacketIo};
 #[cfg(feature = "dpdk")]
 pub use io::{EthernetIo, Port, dpdk_io, worker_of_ue};
 pub use net::run;
-pub use path::{DropReason, PACKET_MAX, Packet, Peer, Side, Worker};
+pub use path::{DropReason, PACKET_MAX, Packet, Peer, ReferencePoint, Side, Worker};
 pub use user_plane::UserPlane;

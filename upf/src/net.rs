@@ -12,9 +12,9 @@ use tern_types::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
-use crate::path::{DataPath, DropReason, EVENTS_MAX, Event, NoDataPath, PathCounters};
+use crate::path::{DataPath, DropReason, EVENTS_MAX, Event, NoDataPath, PathCounters, ReferencePoint};
 use crate::pfcp::{Core, Figures, Output};
-use crate::workers::Workers;
+use crate::workers::{Workers, written};
 
 /// Events of the data path that are taken in one turn, so that they and N4 go on beside each other.
 const EVENTS_PER_TURN: usize = 256;
@@ -82,14 +82,19 @@ struct Gauges {
 
 fn set_status(env: &Env, config: &Config, gauges: &Arc<Gauges>, counters: &Arc<PathCounters>) {
     let (gauges, counters) = (gauges.clone(), counters.clone());
-    let n3: Vec<String> = config.n3_at().iter().map(ToString::to_string).collect();
-    let (n3, n4) = (n3.join(" "), config.n4_at().to_string());
+    let at = |wanted: ReferencePoint| {
+        let mut all = config.tunnels_at();
+        all.retain(|(_, interface)| *interface == wanted);
+        written(&all)
+    };
+    let (n3, n9, n4) = (at(ReferencePoint::N3), at(ReferencePoint::N9), config.n4_at().to_string());
     env.status.set(move || {
         let smfs = gauges.smfs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let path: serde_json::Map<String, serde_json::Value> =
             counters.snapshot().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         serde_json::json!({
             "n3": n3,
+            "n9": if n9.is_empty() { &n3 } else { &n9 },
             "n4": n4,
             "sessions": gauges.sessions.load(Ordering::Relaxed),
             "load_percent": gauges.load_percent.load(Ordering::Relaxed),

@@ -87,7 +87,7 @@ impl Bench {
             published: Vec::new(),
             reports: Vec::new(),
             report_cause: Cause::REQUEST_ACCEPTED,
-            allowance: Allowance::new(config.n3_advertised(), config.n3.error_indications_after()),
+            allowance: Allowance::new(config.tunnel_ends(), config.n3.error_indications_after()),
             copies: Copies::default(),
             looks: Looks::default(),
             copied: Vec::new(),

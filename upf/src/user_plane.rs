@@ -53,7 +53,7 @@ impl UserPlane {
         let config = WorkerConfig {
             index: self.workers.len(),
             alone: self.config.workers == 1,
-            n3_addresses: self.config.n3_advertised(),
+            tunnel_ends: self.config.tunnel_ends(),
             error_indications_after: self.config.n3.error_indications_after(),
             clock: clock_since(self.origin),
             commands,

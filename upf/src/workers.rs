@@ -1,5 +1,6 @@
 //! The threads of the data path.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -10,7 +11,9 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, DataPathKind};
 use crate::io::{KernelIo, PacketIo, TunDevice, Waker, dpdk_workers};
-use crate::path::{Command, DataPath, Event, PathCounters, Worker, WorkerConfig, clock_since};
+use crate::path::{
+    Command, DataPath, Event, PathCounters, ReferencePoint, Worker, WorkerConfig, clock_since,
+};
 
 /// Threads with packet I/O each, as many as the configuration says.
 pub(crate) struct Workers {
@@ -76,7 +79,7 @@ impl Workers {
             let worker = WorkerConfig {
                 index,
                 alone: config.workers == 1,
-                n3_addresses: config.n3_advertised(),
+                tunnel_ends: config.tunnel_ends(),
                 error_indications_after: config.n3.error_indications_after(),
                 clock: clock_since(origin),
                 commands: receiver,
@@ -116,6 +119,12 @@ impl Drop for Workers {
     }
 }
 
+/// Addresses of tunnels and their ports, for people.
+pub(crate) fn written(at: &[(SocketAddr, ReferencePoint)]) -> String {
+    let each: Vec<String> = at.iter().map(|(at, _)| at.to_string()).collect();
+    each.join(" ")
+}
+
 /// A socket and queues of the TUN devices for each worker.
 fn kernel_workers(config: &Config) -> anyhow::Result<Vec<(KernelIo, Waker)>> {
     let mut networks = config
@@ -126,8 +135,9 @@ fn kernel_workers(config: &Config) -> anyhow::Result<Vec<(KernelIo, Waker)>> {
     let worker = |_| {
         let queues = (0..).zip(&mut networks);
         let queues = queues.filter_map(|(network, device)| device.take_queue(network)).collect();
-        let io = KernelIo::bind(&config.n3_at(), config.n3.receive_buffer_bytes, queues)
-            .with_context(|| format!("cannot bind N3 to {}", config.n3.address))?;
+        let at = config.tunnels_at();
+        let io = KernelIo::bind(&at, config.n3.receive_buffer_bytes, queues)
+            .with_context(|| format!("cannot bind N3 and N9 to {}", written(&at)))?;
         let waker = io.waker();
         Ok((io, waker))
     };

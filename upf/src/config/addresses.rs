@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::path::ReferencePoint;
+
 /// An address of IPv4, one of IPv6, or one of each: `192.0.2.18`, `2001:db8::18`, `[192.0.2.18, "2001:db8::18"]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
@@ -13,6 +15,31 @@ pub struct Addresses {
     pub ipv4: Option<Ipv4Addr>,
     /// Of IPv6.
     pub ipv6: Option<Ipv6Addr>,
+}
+
+/// Our addresses of tunnels, as peers see them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TunnelEnds {
+    pub(crate) n3: Addresses,
+    /// If they are others than those of N3.
+    pub(crate) n9: Option<Addresses>,
+}
+
+impl TunnelEnds {
+    /// Those of one interface.
+    pub(crate) fn of(self, interface: ReferencePoint) -> Addresses {
+        match interface {
+            ReferencePoint::N3 => self.n3,
+            ReferencePoint::N9 => self.n9.unwrap_or(self.n3),
+        }
+    }
+}
+
+#[cfg(test)]
+impl From<Ipv4Addr> for TunnelEnds {
+    fn from(address: Ipv4Addr) -> Self {
+        Self { n3: address.into(), n9: None }
+    }
 }
 
 /// As a file has them.

@@ -67,6 +67,7 @@ fn what_is_not_known_or_not_possible_is_refused() {
         "{n3: {address: 0.0.0.0, advertise: 192.0.2.18}}",
         "{n3: {address: [0.0.0.0, \"::\"], advertise: [192.0.2.18, \"2001:db8::18\"]}}",
         "{n3: {address: \"2001:db8::18\"}}",
+        "{n9: {address: [192.0.2.19, \"2001:db8::19\"], network_instance: n9}}",
     ] {
         let config: Config = tern_config::parse("upf.yaml", text).expect("parses");
         config.validate().expect(text);
@@ -83,8 +84,34 @@ fn what_is_not_known_or_not_possible_is_refused() {
         "{n3: {receive_buffer_bytes: 1000}}",
         "{n6: [{queue_packets: 0}]}",
         "{reports_max: 0}",
+        "{n3: {address: 192.0.2.18}, n9: {address: 192.0.2.18}}",
+        "{n9: {address: \"::\"}}",
     ] {
         let config: Config = tern_config::parse("upf.yaml", text).expect("parses");
         assert!(config.validate().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_port_of_n9_has_the_address_of_n9() {
+    let file = |n9: &str| {
+        let link = |device: &str, address: &str| format!("{{device: {device}, address: {address}/24}}");
+        let (n3, n6) = (link("net_null0", "10.9.9.9"), link("net_null1", "10.9.6.1"));
+        let text = format!(
+            "{{data_path: dpdk, n3: {{address: 10.9.9.9, link: {n3}}}, n9: {{address: 10.9.8.9{n9}}}, \
+             n6: [{{link: {n6}}}]}}"
+        );
+        tern_config::parse::<Config>("upf.yaml", &text).expect("parses").validate()
+    };
+    file(", link: {device: net_null2, address: 10.9.8.9/24}").expect("valid");
+    file(", link: {device: net_null0, vlan: 9, address: 10.9.8.9/24}").expect("valid");
+    for (n9, what) in [
+        ("", "n9.link: expected the port"),
+        (", link: {device: net_null2, address: 10.9.8.8/24}", "n9.link.address"),
+        (", link: {device: net_null2, address: 10.9.8.9/24, ipv6: \"2001:db8::9/64\"}", "n9.link.ipv6"),
+        (", link: {device: net_null0, address: 10.9.8.9/24}", "alike"),
+    ] {
+        let error = format!("{:#}", file(n9).expect_err(what));
+        assert!(error.contains(what), "{error}");
     }
 }

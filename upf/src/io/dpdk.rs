@@ -116,7 +116,8 @@ mod available {
     /// Each link once, N3's first.
     fn links(config: &Config) -> anyhow::Result<Vec<Named<'_>>> {
         let n6 = config.n6.iter().map(|network| ("n6.link", &network.link));
-        let named = std::iter::once(("n3.link", &config.n3.link)).chain(n6);
+        let n9 = config.n9.iter().map(|n9| ("n9.link", &n9.link));
+        let named = std::iter::once(("n3.link", &config.n3.link)).chain(n9).chain(n6);
         let mut links: Vec<Named<'_>> = Vec::new();
         for (field, link) in named {
             let link = link.as_ref().context("invariant: a validated configuration names every link")?;
@@ -186,6 +187,11 @@ mod available {
             let at = links.iter().position(|(_, link)| Some(*link) == wanted.as_ref());
             at.expect("invariant: each link is among them")
         };
+        let access = |link: &Option<LinkConfig>, addresses| AccessPlace {
+            link: place(link),
+            addresses,
+            port: config.n3.port,
+        };
         let networks = config.n6.iter().map(|network| NetworkPlace {
             link: place(&network.link),
             ues: network.address,
@@ -193,11 +199,8 @@ mod available {
             mtu: network.mtu,
         });
         Places {
-            access: AccessPlace {
-                link: place(&config.n3.link),
-                addresses: config.n3.address,
-                port: config.n3.port,
-            },
+            n3: access(&config.n3.link, config.n3.address),
+            n9: config.n9.as_ref().map(|n9| access(&n9.link, n9.address)),
             networks: networks.collect(),
             idle_sleep: Duration::from_micros(config.dpdk.idle_sleep_us.into()),
         }

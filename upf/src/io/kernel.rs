@@ -1,4 +1,4 @@
-//! Packet I/O on UDP sockets for N3, one for each version of IP, and TUN queues for N6.
+//! Packet I/O on UDP sockets for N3 and N9, one for each version of IP, and TUN queues for N6.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::n3::N3Socket;
 use super::tun::TunQueue;
 use super::{PacketIo, Wake, Waker};
-use crate::path::{DropReason, Packet, Peer};
+use crate::path::{DropReason, Packet, Peer, ReferencePoint};
 
 /// One worker's sockets and queues.
 pub(crate) struct KernelIo {
@@ -27,13 +27,15 @@ pub(crate) struct KernelIo {
 }
 
 impl KernelIo {
-    /// Binds sockets of its own to N3, one of each version of IP at most.
+    /// Binds sockets of its own to N3 and N9, one of each version of IP at most.
     pub(crate) fn bind(
-        at: &[SocketAddr],
+        at: &[(SocketAddr, ReferencePoint)],
         receive_buffer: usize,
         networks: Vec<TunQueue>,
     ) -> io::Result<Self> {
-        let n3 = at.iter().map(|at| N3Socket::bind(*at, receive_buffer)).collect::<io::Result<_>>()?;
+        let bind =
+            |(at, interface): &(SocketAddr, ReferencePoint)| N3Socket::bind(*at, *interface, receive_buffer);
+        let n3 = at.iter().map(bind).collect::<io::Result<_>>()?;
         Ok(Self { n3, networks, nowhere: 0, wake: Wake::new()?, busy: false, behind: false })
     }
 
@@ -102,7 +104,7 @@ impl PacketIo for KernelIo {
     }
 
     fn send_access(&mut self, packet: &Packet, to: Peer) {
-        match self.n3.iter_mut().find(|socket| socket.speaks(to.address)) {
+        match self.n3.iter_mut().find(|socket| socket.leads_to(to)) {
             Some(socket) => socket.send(packet.bytes(), packet.tos, to),
             None => self.nowhere += 1,
         }
@@ -120,5 +122,45 @@ impl PacketIo for KernelIo {
         let n3: usize = self.n3.iter_mut().map(N3Socket::flush).sum();
         let refused = n3 + networks + std::mem::take(&mut self.nowhere);
         dropped(DropReason::SendFailed, refused);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use super::*;
+
+    const N3: Ipv4Addr = Ipv4Addr::new(127, 0, 3, 1);
+    const N9: Ipv4Addr = Ipv4Addr::new(127, 0, 9, 1);
+
+    /// A port that is free at both addresses.
+    fn bound() -> (KernelIo, u16) {
+        let free = UdpSocket::bind((N3, 0)).expect("binds");
+        let port = free.local_addr().expect("bound").port();
+        drop(free);
+        let at = |address: Ipv4Addr, point| (SocketAddr::from((address, port)), point);
+        let at = [at(N3, ReferencePoint::N3), at(N9, ReferencePoint::N9)];
+        (KernelIo::bind(&at, 1 << 20, Vec::new()).expect("binds"), port)
+    }
+
+    #[test]
+    fn when_n9_has_an_address_of_its_own_then_packets_come_and_leave_by_it() {
+        let (mut io, port) = bound();
+        let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("binds");
+        other.set_read_timeout(Some(Duration::from_secs(5))).expect("timeout");
+        let mut packets = Packet::burst();
+        for (address, point) in [(N9, ReferencePoint::N9), (N3, ReferencePoint::N3)] {
+            other.send_to(&[7; 20], (address, port)).expect("sends");
+            let count = (0..5).map(|_| io.receive(&mut packets, Duration::from_secs(1)).expect("receives"));
+            assert_eq!(count.into_iter().find(|count| *count > 0), Some(1));
+            let from = packets[0].from;
+            assert_eq!(from.at, point);
+            io.send_access(&packets[0], from);
+            io.flush(&mut |_, refused| assert_eq!(refused, 0));
+            let mut buffer = [0; 64];
+            let (length, sender) = other.recv_from(&mut buffer).expect("an answer");
+            assert_eq!((length, sender), (20, SocketAddr::from((address, port))));
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! A socket of N3: many packets a system call, in both directions.
+//! A socket of N3 or N9: many packets a system call, in both directions.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
@@ -12,7 +12,7 @@ use rustix::net::sockopt::{
 use socket2::{Domain, MsgHdr, Protocol, SockAddr, SockRef, Socket, Type};
 use tern_nf::{control_message, cut_at};
 
-use crate::path::{Packet, Peer, Side};
+use crate::path::{Packet, Peer, ReferencePoint, Side};
 
 /// What is sent while the interface is at it.
 const SEND_BUFFER: usize = 4 << 20;
@@ -43,6 +43,7 @@ const IPV6_TCLASS: i32 = 67;
 pub(super) struct N3Socket {
     socket: UdpSocket,
     is_v6: bool,
+    interface: ReferencePoint,
     state: UdpSocketState,
     buffers: Vec<Vec<u8>>,
     received: Vec<RecvMeta>,
@@ -66,7 +67,7 @@ struct Held {
 impl N3Socket {
     /// Several sockets share the address: the kernel gives the packets of one peer to one of them.
     /// What arrives while a worker is at a burst waits in `receive_buffer` octets, as the kernel counts them.
-    pub(super) fn bind(at: SocketAddr, receive_buffer: usize) -> io::Result<Self> {
+    pub(super) fn bind(at: SocketAddr, interface: ReferencePoint, receive_buffer: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_port(true)?;
         if at.is_ipv6() {
@@ -88,6 +89,7 @@ impl N3Socket {
         Ok(Self {
             socket: socket.into(),
             is_v6: at.is_ipv6(),
+            interface,
             state,
             buffers: (0..MESSAGES).map(|_| vec![0; MESSAGE_MAX]).collect(),
             received: Vec::new(),
@@ -98,9 +100,9 @@ impl N3Socket {
         })
     }
 
-    /// Whether it sends to addresses of this one's version of IP.
-    pub(super) fn speaks(&self, address: IpAddr) -> bool {
-        self.is_v6 == address.is_ipv6()
+    /// Whether packets to this peer leave by it: it is of its interface and version of IP.
+    pub(super) fn leads_to(&self, peer: Peer) -> bool {
+        self.interface == peer.at && self.is_v6 == peer.address.is_ipv6()
     }
 
     /// The next packet; false if there is none now.
@@ -115,7 +117,7 @@ impl N3Socket {
             let rest = &self.buffers[self.message][self.taken..meta.len];
             let length = meta.stride.clamp(1, MESSAGE_MAX).min(rest.len());
             packet.set(&rest[..length]);
-            packet.came(Side::Access, meta.addr.into());
+            packet.came(Side::Access, Peer::from(meta.addr).on(self.interface));
             self.taken += length;
             if self.taken >= meta.len {
                 (self.message, self.taken) = (self.message + 1, 0);
@@ -265,7 +267,7 @@ impl AsFd for N3Socket {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -277,7 +279,7 @@ mod tests {
     }
 
     fn bound_to(address: IpAddr) -> (N3Socket, Peer) {
-        let socket = N3Socket::bind(SocketAddr::new(address, 0), 4 << 20).expect("binds");
+        let socket = N3Socket::bind(SocketAddr::new(address, 0), ReferencePoint::N3, 4 << 20).expect("binds");
         let at = socket.socket.local_addr().expect("bound").into();
         (socket, at)
     }

@@ -340,7 +340,7 @@ impl Tunnel {
         let header = GpduHeader { teid: self.teid, container };
         let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
         header.write(room, length);
-        Ok(Verdict::ToAccess(Peer::gtpu(self.peer)))
+        Ok(Verdict::ToAccess(self.end()))
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) use meter::{Guarantee, Meter, Meters, Qer};
 pub(crate) use metered::{Dropped, Metered};
 pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
 pub use packet::{PACKET_MAX, Packet, Side};
-pub use peer::Peer;
+pub use peer::{Peer, ReferencePoint};
 pub(crate) use prefixes::Prefixes;
 pub(crate) use redirect_http::response as http_redirection;
 pub(crate) use session::{

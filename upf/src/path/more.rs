@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use super::flow::{Ends, Flow};
-use super::{DropReason, Metered, Packet, Side, Tunnel, Verdict, checksum, redirect_http};
+use super::{DropReason, Metered, Packet, ReferencePoint, Side, Tunnel, Verdict, checksum, redirect_http};
 
 /// Bits of a ToS octet that are the DSCP. The others are of ECN, which no rule sets.
 const DSCP: u8 = 0xFC;
@@ -15,16 +15,20 @@ pub(crate) const COPIES_MAX: usize = 4;
 /// Flows of a session whose redirection is remembered, for the way back; the oldest is forgotten first.
 const REDIRECTED_MAX: usize = 256;
 
-/// The ToS octet of an outer header.
+/// The ToS octet of an outer header, and of which interface its source is. It has not an octet for each, since
+/// there are millions of tunnels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Marking {
     /// Bits that are always set.
     value: u8,
     /// Bits that are the inner header's.
     copied: u8,
-    /// Bits that the SMF has said.
+    /// Bits that the SMF has said, and [`N9`].
     said: u8,
 }
+
+/// Among the bits that the SMF has said, where none is of ECN: the source is of N9.
+const N9: u8 = 1;
 
 impl Marking {
     /// The inner header's DSCP.
@@ -38,7 +42,22 @@ impl Marking {
     /// What the SMF says; the bits that its mask leaves stay as they are.
     pub(crate) const fn with(self, value: u8, mask: u8) -> Self {
         let mask = mask & DSCP;
-        Self { value: self.value & !mask | value & mask, copied: self.copied & !mask, said: mask }
+        let said = mask | self.said & N9;
+        Self { value: self.value & !mask | value & mask, copied: self.copied & !mask, said }
+    }
+
+    /// From this interface.
+    pub(crate) const fn from(self, interface: ReferencePoint) -> Self {
+        match interface {
+            ReferencePoint::N3 => self,
+            ReferencePoint::N9 => Self { said: self.said | N9, ..self },
+        }
+    }
+
+    /// The interface of its source.
+    #[inline]
+    pub(crate) const fn interface(self) -> ReferencePoint {
+        if self.said & N9 == 0 { ReferencePoint::N3 } else { ReferencePoint::N9 }
     }
 
     /// The octet around a packet with this one.
@@ -199,7 +218,7 @@ pub(crate) fn answer_http(packet: &mut Packet, response: &str, network: u16) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::Marking;
+    use super::{Marking, ReferencePoint};
 
     #[test]
     fn when_a_marking_has_a_mask_then_only_its_bits_are_set_and_ecn_never() {
@@ -210,5 +229,16 @@ mod tests {
         assert_eq!(Marking::default().with(0x80, 0xE0).or_dscp(46).tos(0xFF), 0x98);
         assert_eq!(Marking::INNER.with(0x80, 0xE0).tos(0x7F), 0x9C);
         assert_eq!(Marking::INNER.with(0, 0).tos(0x28), 0x28);
+    }
+
+    #[test]
+    fn when_a_marking_is_of_n9_then_it_stays_so_and_marks_as_it_would() {
+        let of_n9 = Marking::INNER.from(ReferencePoint::N9);
+        assert_eq!((of_n9.interface(), of_n9.tos(0xBB)), (ReferencePoint::N9, 0xB8));
+        for marking in [of_n9.or_dscp(46), of_n9.with(0xB8, 0xFF), of_n9.with(0x80, 0xE0).or_dscp(46)] {
+            assert_eq!(marking.interface(), ReferencePoint::N9);
+        }
+        assert_eq!((of_n9.or_dscp(46).tos(3), of_n9.with(0x80, 0xE0).or_dscp(46).tos(3)), (0xB8, 0x98));
+        assert_eq!(Marking::INNER.with(0xFF, 0xFF).or_dscp(63).interface(), ReferencePoint::N3);
     }
 }

@@ -1,11 +1,12 @@
 //! A UPF between others: N9 (TS 23.501 §4.2.3), with containers as TS 38.415 §5.5.2 has them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use tern_gtpu::PduSessionContainer;
+use tern_gtpu::{Elements, PduSessionContainer, element};
 use tern_pfcp::*;
 
-use super::{DropReason, Peer, Verdict};
+use super::{DropReason, Peer, ReferencePoint, Verdict};
+use crate::config::{Addresses, N9Config};
 use crate::testing::*;
 
 /// The UPF nearer to the core.
@@ -120,4 +121,99 @@ fn when_packets_of_n9_are_buffered_then_they_wait_with_the_tunnel_that_they_came
     let waiting = bench.published[0].state.take();
     let [(side, datagram)] = waiting.as_slices().0 else { panic!("{waiting:?}") };
     assert_eq!((*side, &datagram[..]), (super::Side::Access, &gtpu(core, Some(9), &down)[..]));
+}
+
+const N9_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 19);
+const N9: ReferencePoint = ReferencePoint::N9;
+
+/// With an address and a network instance of N9.
+fn with_n9() -> Bench {
+    Bench::with(|config| {
+        let (address, network_instance) = (N9_ADDRESS.into(), Some("n9.example".to_owned()));
+        config.n9 = Some(N9Config { address, network_instance, link: None });
+        config.validate().expect("valid");
+    })
+}
+
+/// The IPv4 addresses of the F-TEIDs of a session's PDRs.
+fn addresses(response: &SessionEstablishmentResponse) -> Vec<Option<Ipv4Addr>> {
+    let address = |created: &CreatedPdr| match created.f_teid {
+        Some(FTeid::Assigned { ipv4, .. }) => ipv4,
+        _ => None,
+    };
+    response.created_pdr.iter().map(address).collect()
+}
+
+#[test]
+fn when_n9_has_an_address_then_its_f_teids_have_it_and_packets_leave_from_there() {
+    let mut bench = with_n9();
+    let response = bench.establish(between());
+    let n3 = Ipv4Addr::new(127, 0, 0, 18);
+    assert_eq!(addresses(&response), [Some(n3), Some(N9_ADDRESS)]);
+    bench.delete(response.up_f_seid.expect("UP F-SEID").seid);
+    let (_, access, core) = session(&mut bench, between());
+    let up = udp(UE, SERVER, (1, 2), 60);
+    assert_eq!(bench.uplink(&gtpu(access, Some(9), &up)).0, Verdict::ToAccess(ANCHOR.on(N9)));
+    let down = udp(SERVER, UE, (2, 1), 60);
+    assert_eq!(bench.uplink(&gtpu(core, Some(9), &down)).0, TO_GNB);
+}
+
+/// At the anchor both N3 and N9 are of the access side: the network instance tells them apart.
+#[test]
+fn when_a_rule_of_the_access_side_names_the_network_instance_of_n9_then_it_is_of_n9() {
+    let mut bench = with_n9();
+    let instance = Some(Name::from("N9.example"));
+    let mut request = establishment();
+    request.create_pdr[0].pdi.network_instance = instance.clone();
+    let far = request.create_far[1].forwarding_parameters.as_mut().expect("parameters");
+    far.network_instance = instance;
+    let response = bench.establish(request);
+    assert_eq!(addresses(&response), [Some(N9_ADDRESS)]);
+    let down = udp(SERVER, UE, (2, 1), 60);
+    assert_eq!(bench.downlink(&down).0, Verdict::ToAccess(GNB.on(N9)));
+    // The old tunnel ends where it began.
+    let parameters = UpdateForwardingParameters {
+        network_instance: Some(Name::from("n3.example")),
+        outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(8, ANCHOR_ADDRESS)),
+        flags: Some(PfcpSmReqFlags::SNDEM),
+        ..Default::default()
+    };
+    let far =
+        UpdateFar { far_id: FarId(2), update_forwarding_parameters: Some(parameters), ..Default::default() };
+    let seid = response.up_f_seid.expect("UP F-SEID").seid;
+    bench.modify(seid, SessionModificationRequest { update_far: vec![far], ..Default::default() });
+    let ends: Vec<Peer> = bench.end_markers.iter().map(|tunnel| tunnel.end()).collect();
+    assert_eq!((ends, bench.downlink(&down).0), (vec![GNB.on(N9)], TO_ANCHOR));
+}
+
+#[test]
+fn when_n9_has_no_address_of_the_version_that_is_asked_for_then_the_rule_is_refused_though_n3_has_one() {
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 9, 0, 0, 0, 1);
+    let mut bench = Bench::with(|config| {
+        let address = Addresses::one(v6.into());
+        config.n9 = Some(N9Config { address, network_instance: None, link: None });
+    });
+    let refused = bench.establish(between());
+    let failed = (refused.failed_rule_id, refused.offending_ie);
+    assert_eq!(failed, (Some(FailedRuleId::Pdr(PdrId(2))), Some(OffendingIe(21))));
+    let mut request = between();
+    request.create_pdr[1].pdi.f_teid = Some(FTeid::Choose { ipv4: false, ipv6: true, choose_id: None });
+    let refused = bench.establish(request);
+    let failed = (refused.failed_rule_id, refused.offending_ie);
+    assert_eq!(failed, (Some(FailedRuleId::Far(FarId(1))), Some(OffendingIe(84))));
+}
+
+/// TS 29.281 §7.2, §7.3.1: what comes by N9 is answered there.
+#[test]
+fn when_a_peer_of_n9_asks_or_uses_a_tunnel_that_is_not_there_then_it_is_answered_on_n9() {
+    let mut bench = with_n9();
+    bench.from = Peer::new(ANCHOR_ADDRESS.into(), 40_000).on(N9);
+    let mut request = [0; 12];
+    tern_gtpu::echo_request(0x1234, &mut request);
+    assert_eq!(bench.uplink(&request).0, Verdict::ToAccess(bench.from));
+    let (verdict, bytes) = bench.uplink(&gtpu(0x1234, Some(9), &udp(SERVER, UE, (2, 1), 60)));
+    assert_eq!(verdict, Verdict::ToAccess(ANCHOR.on(N9)));
+    let answer = tern_gtpu::Packet::parse(&bytes).expect("an error indication");
+    let told = Elements::new(answer.payload).find(element::GTPU_PEER_ADDRESS);
+    assert_eq!(told, Some(&N9_ADDRESS.octets()[..]));
 }

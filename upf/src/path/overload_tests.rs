@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 
 use tern_pfcp::*;
 
+use super::super::Peer;
 use super::super::Side;
 use super::super::rates::{FIRST, GUARANTEED, SECOND, flows, packet};
 use super::*;
@@ -166,7 +167,7 @@ impl Machine {
         let config = WorkerConfig {
             index: 0,
             alone: true,
-            n3_addresses: Ipv4Addr::LOCALHOST.into(),
+            tunnel_ends: Ipv4Addr::LOCALHOST.into(),
             error_indications_after: Duration::ZERO,
             clock: Box::new(move || clock.load(Ordering::Relaxed)),
             commands: receiver,

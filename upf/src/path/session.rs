@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
-use super::{Besides, Buffers, Marking, More, Origin, Qer, Redirections, SharedRules, Side, Usage};
+use super::{Besides, Buffers, Marking, More, Origin, Peer, Qer, Redirections, SharedRules, Side, Usage};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
@@ -21,6 +21,14 @@ pub(crate) struct Tunnel {
     pub(crate) peer: IpAddr,
     /// Of the IP header around.
     pub(crate) marking: Marking,
+}
+
+impl Tunnel {
+    /// Who is at its other end.
+    #[inline]
+    pub(crate) fn end(&self) -> Peer {
+        Peer::gtpu(self.peer).on(self.marking.interface())
+    }
 }
 
 /// What a FAR does with a packet.

@@ -7,7 +7,7 @@ use tern_gtpu::{DecodeError, Elements, element, message_type};
 
 use super::forward::{Context, Verdict};
 use super::{DropReason, Event, Packet, Peer};
-use crate::config::Addresses;
+use crate::config::TunnelEnds;
 
 /// Error indications in one second, of one worker; and as many errors of ICMP.
 const ERRORS_PER_SECOND: u32 = 100;
@@ -20,12 +20,12 @@ pub(crate) struct Allowance {
     used: u32,
     /// Before that there is none: sessions of before a restart may be about to be restored.
     from_ns: u64,
-    /// Our N3 addresses, one of which goes into the error indication.
-    addresses: Option<Addresses>,
+    /// Our addresses, one of which goes into the error indication.
+    addresses: Option<TunnelEnds>,
 }
 
 impl Allowance {
-    pub(crate) fn new(addresses: Addresses, after: Duration) -> Self {
+    pub(crate) fn new(addresses: TunnelEnds, after: Duration) -> Self {
         let from_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         Self { second: 0, used: 0, from_ns, addresses: Some(addresses) }
     }
@@ -51,7 +51,7 @@ pub(crate) fn on_unknown_teid(context: &mut Context<'_>, packet: &mut Packet) ->
     };
     context.counters.dropped(DropReason::UnknownTeid);
     // What was sent to, as far as we know: our address of that version.
-    let addresses = context.error_indications.addresses;
+    let addresses = context.error_indications.addresses.map(|addresses| addresses.of(packet.from.at));
     let Some(address) = addresses.and_then(|addresses| addresses.like(packet.from.address)) else {
         return Ok(Verdict::Consumed);
     };
@@ -67,7 +67,7 @@ pub(crate) fn on_unknown_teid(context: &mut Context<'_>, packet: &mut Packet) ->
     let length = tern_gtpu::error_indication(parsed.teid, address, port, &mut answer);
     packet.set(&answer[..length]);
     // It goes to the peer's GTP-U port, not to the port the packet came from (TS 29.281 §4.4.2.3).
-    Ok(Verdict::ToAccess(Peer::gtpu(packet.from.address)))
+    Ok(Verdict::ToAccess(Peer::gtpu(packet.from.address).on(packet.from.at)))
 }
 
 /// What is no G-PDU: a signalling message, or what claims to be GTP-U.

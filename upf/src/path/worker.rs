@@ -10,9 +10,9 @@ use super::forward::{Context, Forwarded, Verdict, process};
 use super::overload::{Overload, SERVICE_NS, Turn, sort};
 use super::signalling::Allowance;
 use super::{
-    Backlog, Command, Copies, DropReason, Event, Looks, Packet, PathCounters, Peer, Session, Tables, Tunnel,
+    Backlog, Command, Copies, DropReason, Event, Looks, Packet, PathCounters, Session, Tables, Tunnel,
 };
-use crate::config::Addresses;
+use crate::config::TunnelEnds;
 use crate::io::{BURST, PacketIo};
 
 /// How long a worker waits for packets before it looks at its commands again. What makes it send by
@@ -27,8 +27,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct WorkerConfig {
     /// Its number; the first one also sends End Markers, and is woken to send what was buffered.
     pub(crate) index: usize,
-    /// Our N3 addresses, as peers see them.
-    pub(crate) n3_addresses: Addresses,
+    /// Our addresses of tunnels.
+    pub(crate) tunnel_ends: TunnelEnds,
     /// How long after the start a tunnel that we do not know may be one that is about to be restored.
     pub(crate) error_indications_after: Duration,
     /// Whether it is the only one.
@@ -64,7 +64,7 @@ pub struct Worker<I> {
 
 impl<I: PacketIo> Worker<I> {
     pub(crate) fn new(config: WorkerConfig, io: I) -> Self {
-        let allowance = Allowance::new(config.n3_addresses, config.error_indications_after);
+        let allowance = Allowance::new(config.tunnel_ends, config.error_indications_after);
         let packets = Packet::burst();
         Self {
             config,
@@ -298,7 +298,7 @@ impl<I: PacketIo> Worker<I> {
         let length = tern_gtpu::end_marker(tunnel.teid, None, &mut bytes);
         let mut packet = Packet::new();
         packet.set(&bytes[..length]);
-        self.io.send_access(&packet, Peer::gtpu(tunnel.peer));
+        self.io.send_access(&packet, tunnel.end());
     }
 }
 
@@ -312,7 +312,7 @@ mod tests {
 
     use tern_pfcp::{ApplyAction, Name};
 
-    use super::super::{DropReason, Side};
+    use super::super::{DropReason, Peer, Side};
     use super::*;
     use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
 
@@ -346,7 +346,7 @@ mod tests {
         let config = WorkerConfig {
             index: 0,
             alone: true,
-            n3_addresses: Ipv4Addr::LOCALHOST.into(),
+            tunnel_ends: Ipv4Addr::LOCALHOST.into(),
             error_indications_after: Duration::ZERO,
             clock: clock_since(Instant::now()),
             commands: receiver,

@@ -6,8 +6,8 @@ use tern_pfcp::*;
 
 use super::compile::{Surroundings, network};
 use super::rules::Refusal;
-use crate::config::Addresses;
-use crate::path::{Action, COPIES_MAX, Copy, Marking, More, Redirect, Tunnel, http_redirection};
+use crate::config::{Addresses, N3Config, N9Config};
+use crate::path::{self, Action, COPIES_MAX, Copy, Marking, More, Redirect, Tunnel, http_redirection};
 
 const DUPLICATING_PARAMETERS: u16 = 5;
 const REDIRECT_INFORMATION: u16 = 38;
@@ -65,8 +65,8 @@ fn forward(far: &CreateFar, around: &Surroundings<'_>, more: &mut More) -> Resul
     match (to.destination_interface, to.outer_header_creation) {
         (interface, Some(header)) => {
             let marking = marking(to.transport_level_marking, around);
-            let tunnel =
-                tunnel(&header, marking, around).map_err(|why| refuse(OUTER_HEADER_CREATION, why))?;
+            let tunnel = tunnel(&header, marking, (interface, to.network_instance.as_ref()), around)
+                .map_err(|why| refuse(OUTER_HEADER_CREATION, why))?;
             Ok(match interface {
                 Interface::Access => Action::ToAccess(tunnel),
                 Interface::CpFunction => Action::ToControl(tunnel),
@@ -81,16 +81,44 @@ fn forward(far: &CreateFar, around: &Surroundings<'_>, more: &mut More) -> Resul
 fn tunnel(
     header: &OuterHeaderCreation,
     marking: Marking,
+    way: Way<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Tunnel, &'static str> {
     let teid = header.teid.ok_or("only GTP-U headers can be created")?;
-    let peer = peer(header, around.n3.address).ok_or("N3 has no address of the tunnel's version of IP")?;
-    Ok(Tunnel { teid, peer, marking })
+    let (interface, ours) = end_of(way, around.n3, around.n9);
+    let peer = peer(header, ours).ok_or("we have no address of the tunnel's version of IP")?;
+    Ok(Tunnel { teid, peer, marking: marking.from(interface) })
+}
+
+/// What N4 says of a way: the side, and the network instance.
+pub(super) type Way<'a> = (Interface, Option<&'a Name>);
+
+/// Whose tunnels a way is of: N9's are those of the core side, and those of its network instance.
+pub(super) fn interface_of((side, instance): Way<'_>, n9: Option<&N9Config>) -> path::ReferencePoint {
+    let Some(n9) = n9 else { return path::ReferencePoint::N3 };
+    let own = n9.network_instance.as_deref();
+    let is_named = instance.is_some_and(|name| own.is_some_and(|own| own.eq_ignore_ascii_case(&name.0)));
+    if side == Interface::Core || is_named { path::ReferencePoint::N9 } else { path::ReferencePoint::N3 }
+}
+
+/// The interface of a way, and our addresses there.
+fn end_of(way: Way<'_>, n3: &N3Config, n9: Option<&N9Config>) -> (path::ReferencePoint, Addresses) {
+    let interface = interface_of(way, n9);
+    let own = n9.filter(|_| interface == path::ReferencePoint::N9).map(|n9| n9.address);
+    (interface, own.unwrap_or(n3.address))
+}
+
+/// The tunnel of forwarding parameters, for what leaves by it besides packets.
+pub(super) fn bare_tunnel(to: &ForwardingParameters, n3: &N3Config, n9: Option<&N9Config>) -> Option<Tunnel> {
+    let header = to.outer_header_creation.as_ref()?;
+    let (interface, ours) = end_of((to.destination_interface, to.network_instance.as_ref()), n3, n9);
+    let marking = Marking::default().from(interface);
+    Some(Tunnel { teid: header.teid?, peer: peer(header, ours)?, marking })
 }
 
 /// The address at the other end of a tunnel. Of two addresses the UP function may take either (TS 29.244
 /// §8.2.56): IPv4, if we have that.
-pub(super) fn peer(header: &OuterHeaderCreation, ours: Addresses) -> Option<IpAddr> {
+fn peer(header: &OuterHeaderCreation, ours: Addresses) -> Option<IpAddr> {
     let theirs = Addresses { ipv4: header.ipv4, ipv6: header.ipv6 };
     theirs.all().find(|address| ours.like(*address).is_some())
 }
@@ -146,7 +174,7 @@ fn copies(far: &CreateFar, around: &Surroundings<'_>) -> Result<Box<[Copy]>, Ref
         match (to.destination_interface, to.outer_header_creation) {
             (_, Some(header)) => {
                 let marking = marking(to.transport_level_marking, around);
-                let tunnel = tunnel(&header, marking, around);
+                let tunnel = tunnel(&header, marking, (to.destination_interface, None), around);
                 tunnel.map(Copy::Tunnel).map_err(|why| refuse(OUTER_HEADER_CREATION, why))
             }
             (Interface::Core | Interface::N6Lan, None) => Ok(Copy::Network(network(None, around))),

@@ -11,7 +11,7 @@ use super::intern::{Interner, Use};
 use super::known::{Known, Predefined};
 use super::rules::{Refusal, RuleSet};
 use super::urr::{Urr, Urrs, is_metered};
-use crate::config::{ClassifierKind, N3Config, N6Config, PredefinedAction};
+use crate::config::{ClassifierKind, N3Config, N6Config, N9Config, PredefinedAction};
 use crate::path::{
     Action, Besides, Guarantee, Measured, Meter, Metered, Meters, More, Places, Qer, REFERENCES_MAX,
     Redirect, Redirections, Session, SessionState, SharedRules,
@@ -25,6 +25,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) network: Option<u16>,
     pub(crate) networks: &'a [N6Config],
     pub(crate) n3: &'a N3Config,
+    pub(crate) n9: Option<&'a N9Config>,
     pub(crate) known: &'a Known,
     pub(crate) classifier: ClassifierKind,
     pub(crate) state: &'a Arc<SessionState>,

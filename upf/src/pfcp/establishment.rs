@@ -9,7 +9,7 @@ use tern_types::{Duration, Instant};
 
 use super::compile::{Surroundings, compile, network_named};
 use super::packed::PackedRules;
-use super::rules::{Named, Refusal, RuleSet};
+use super::rules::{Named, Ours, Refusal, RuleSet};
 use super::sessions::CpEnd;
 use super::urr::Urrs;
 use super::{Core, SessionContext};
@@ -48,7 +48,7 @@ impl Core {
         let seid = self.sessions.next_seid(&mut self.random);
         self.known.check(body.create_pdr.iter().map(|pdr| (pdr.pdr_id, &pdr.pdi)))?;
         let mut rules = RuleSet::establish(&mut body)?;
-        let ours = self.config.n3_advertised();
+        let ours = Ours::of(&self.config);
         let state = Arc::new(SessionState::new(self.buffers.clone()));
         let restores = body.flags.is_some_and(|flags| flags.contains(PfcpSeReqFlags::RESTI));
         let its = forgotten.and_then(|old| self.sessions.get(old));
@@ -65,6 +65,7 @@ impl Core {
             network,
             networks: &self.config.n6,
             n3: &self.config.n3,
+            n9: self.config.n9.as_ref(),
             known: &self.known,
             classifier: self.config.classifier,
             state: &state,

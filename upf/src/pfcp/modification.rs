@@ -7,17 +7,17 @@ use tern_n4::Request;
 use tern_pfcp::*;
 use tern_types::Instant;
 
-use super::actions::peer;
+use super::actions::bare_tunnel;
 use super::compile::{Surroundings, compile};
 use super::establishment::inactivity_time;
 use super::intern::Use;
 use super::known::Known;
 use super::packed::PackedRules;
-use super::rules::{Effects, Named, Refusal, RuleSet};
+use super::rules::{Effects, Named, Ours, Refusal, RuleSet};
 use super::urr::Urrs;
 use super::{Core, Due, SessionContext};
 use crate::config::Config;
-use crate::path::{Command, Marking, Session, Tunnel};
+use crate::path::{Command, Session};
 
 /// What a session's next rules are compiled with.
 pub(super) fn around<'a>(
@@ -31,6 +31,7 @@ pub(super) fn around<'a>(
         network: session.network,
         networks: &config.n6,
         n3: &config.n3,
+        n9: config.n9.as_ref(),
         known,
         classifier: config.classifier,
         state: &session.published.state,
@@ -75,7 +76,7 @@ impl Core {
         body: &mut SessionModificationRequest,
     ) -> Result<SessionModificationResponse, Refusal> {
         let gone = || Refusal::new(Cause::SESSION_CONTEXT_NOT_FOUND, "no such session");
-        let ours = self.config.n3_advertised();
+        let ours = Ours::of(&self.config);
         let session = self.sessions.get(seid).ok_or_else(gone)?;
         let created = body.create_pdr.iter().map(|pdr| (pdr.pdr_id, &pdr.pdi));
         let updated = body.update_pdr.iter().filter_map(|pdr| Some((pdr.pdr_id, pdr.pdi.as_ref()?)));
@@ -92,9 +93,9 @@ impl Core {
             .inspect_err(|_| self.teids.free_created(&created))?;
         effects.created = created;
         let usage_report = self.commit(now, seid, rules, compiled, body);
-        for header in effects.end_markers {
-            if let (Some(teid), Some(peer)) = (header.teid, peer(&header, self.config.n3.address)) {
-                self.path(Command::EndMarker(Tunnel { teid, peer, marking: Marking::default() }));
+        for parameters in effects.end_markers {
+            if let Some(tunnel) = bare_tunnel(&parameters, &self.config.n3, self.config.n9.as_ref()) {
+                self.path(Command::EndMarker(tunnel));
             }
         }
         let Effects { created, .. } = effects;

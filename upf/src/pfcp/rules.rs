@@ -3,11 +3,12 @@
 use smallvec::SmallVec;
 use tern_pfcp::*;
 
+use super::actions::interface_of;
 use super::known::PREDEFINED_BIT;
 use super::ordered::{Ordered, Rule, Unfit};
 use super::teid::Teids;
 use super::urr;
-use crate::config::Addresses;
+use crate::config::{Addresses, Config, N9Config, TunnelEnds};
 
 /// PDRs in one session.
 pub(crate) const PDRS_MAX: usize = 1_024;
@@ -54,8 +55,8 @@ pub(crate) struct RuleSet {
 pub(crate) struct Effects {
     /// F-TEIDs that were allocated.
     pub(crate) created: Vec<CreatedPdr>,
-    /// Old tunnels that get an End Marker.
-    pub(crate) end_markers: Vec<OuterHeaderCreation>,
+    /// Ways whose old tunnels get an End Marker.
+    pub(crate) end_markers: Vec<ForwardingParameters>,
 }
 
 fn add<R: Rule>(
@@ -188,8 +189,8 @@ impl RuleSet {
         Ok(())
     }
 
-    /// The old tunnel, if it gets an End Marker.
-    fn update_far(&mut self, update: &UpdateFar) -> Result<Option<OuterHeaderCreation>, Refusal> {
+    /// The old way, if its tunnel gets an End Marker.
+    fn update_far(&mut self, update: &UpdateFar) -> Result<Option<ForwardingParameters>, Refusal> {
         let failed = FailedRuleId::Far(update.far_id);
         let far = self.fars.get_mut(update.far_id).ok_or(Refusal::rule(failed, 10, NO_SUCH_RULE))?;
         if let Some(action) = update.apply_action {
@@ -198,7 +199,8 @@ impl RuleSet {
         replace(&mut far.bar_id, &update.bar_id);
         update_copies(far, &update.update_duplicating_parameters)?;
         let Some(parameters) = &update.update_forwarding_parameters else { return Ok(None) };
-        let old = tunnel_of(far);
+        let marked = parameters.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::SNDEM));
+        let old = far.forwarding_parameters.clone().filter(|old| marked && tunnel_of(old).is_some());
         let to = far.forwarding_parameters.get_or_insert_default();
         if let Some(interface) = parameters.destination_interface {
             to.destination_interface = interface;
@@ -208,8 +210,8 @@ impl RuleSet {
         replace(&mut to.transport_level_marking, &parameters.transport_level_marking);
         replace(&mut to.redirect_information, &parameters.redirect_information);
         replace(&mut to.forwarding_policy, &parameters.forwarding_policy);
-        let marked = parameters.flags.is_some_and(|flags| flags.contains(PfcpSmReqFlags::SNDEM));
-        Ok(old.filter(|old| marked && tunnel_of(far) != Some(*old)))
+        let new = tunnel_of(to);
+        Ok(old.filter(|old| tunnel_of(old) != new))
     }
 
     fn update_qer(&mut self, update: &UpdateQer) -> Result<(), Refusal> {
@@ -264,7 +266,7 @@ impl RuleSet {
     pub(crate) fn allocate(
         &mut self,
         named: Named<'_>,
-        ours: Addresses,
+        ours: Ours<'_>,
         teids: &mut Teids,
     ) -> Result<Vec<CreatedPdr>, Refusal> {
         let mut created = Vec::new();
@@ -305,6 +307,24 @@ pub(crate) enum Named<'a> {
     Restored(&'a [u32]),
 }
 
+/// The addresses that F-TEIDs have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ours<'a> {
+    ends: TunnelEnds,
+    n9: Option<&'a N9Config>,
+}
+
+impl<'a> Ours<'a> {
+    pub(crate) fn of(config: &'a Config) -> Self {
+        Self { ends: config.tunnel_ends(), n9: config.n9.as_ref() }
+    }
+
+    /// Those of the interface by which packets come that a PDI detects.
+    fn at(self, pdi: &Pdi) -> Addresses {
+        self.ends.of(interface_of((pdi.source_interface, pdi.network_instance.as_ref()), self.n9))
+    }
+}
+
 /// F-TEIDs that one request has got.
 #[derive(Debug, Default)]
 struct Taken {
@@ -316,11 +336,12 @@ struct Taken {
 fn choose(
     pdr: &CreatePdr,
     named: Named<'_>,
-    ours: Addresses,
+    ours: Ours<'_>,
     taken: &mut Taken,
     teids: &mut Teids,
 ) -> Result<Option<FTeid>, Refusal> {
     let failed = FailedRuleId::Pdr(pdr.pdr_id);
+    let ours = ours.at(&pdr.pdi);
     match (pdr.pdi.f_teid, named) {
         (None, _) => Ok(None),
         (Some(FTeid::Choose { ipv4, ipv6, choose_id }), _) => {
@@ -331,7 +352,7 @@ fn choose(
             // Of both, if both are asked for, what there is (TS 29.244 §8.2.3).
             let (ipv4, ipv6) = (ours.ipv4.filter(|_| ipv4), ours.ipv6.filter(|_| ipv6));
             if ipv4.is_none() && ipv6.is_none() {
-                return Err(Refusal::rule(failed, 21, "N3 has no address of the version that is asked for"));
+                return Err(Refusal::rule(failed, 21, "we have no address of the version that is asked for"));
             }
             let exhausted = Refusal::new(Cause::NO_RESOURCES_AVAILABLE, "no free TEID");
             let f_teid = FTeid::Assigned { teid: teids.allocate().ok_or(exhausted)?, ipv4, ipv6 };
@@ -409,6 +430,6 @@ fn update_copies(far: &mut CreateFar, updates: &[UpdateDuplicatingParameters]) -
     Ok(())
 }
 
-fn tunnel_of(far: &CreateFar) -> Option<OuterHeaderCreation> {
-    far.forwarding_parameters.as_ref()?.outer_header_creation.filter(|header| header.teid.is_some())
+fn tunnel_of(to: &ForwardingParameters) -> Option<OuterHeaderCreation> {
+    to.outer_header_creation.filter(|header| header.teid.is_some())
 }

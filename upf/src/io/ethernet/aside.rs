@@ -10,7 +10,7 @@ use super::link::Frame;
 use super::reassembly::{Fragment, Taken, Whose};
 use super::sight::{Sight, link_of};
 use super::{EthernetIo, OWN_MAX, Port, ipv4, ipv6};
-use crate::path::{DropReason, Peer, Side};
+use crate::path::{DropReason, Peer, ReferencePoint, Side};
 
 impl<P: Port> EthernetIo<P> {
     /// Takes a frame.
@@ -39,9 +39,11 @@ impl<P: Port> EthernetIo<P> {
         let Some((packet, octets)) = ipv4::sound(frame.payload) else { return };
         let to = packet.dst_addr();
         let is_fragment = packet.more_frags() || packet.frag_offset() != 0;
-        let is_access = self.places.is_access(at, to.into());
-        if is_fragment && is_access && packet.next_header() == IpProtocol::Udp {
-            return self.put_together(&packet);
+        if is_fragment
+            && packet.next_header() == IpProtocol::Udp
+            && let Some(interface) = self.places.interface_of(at, to.into())
+        {
+            return self.put_together(&packet, interface);
         }
         if self.links[at].ipv4() == Some(to) {
             match ipv4::echo_reply(octets) {
@@ -59,11 +61,11 @@ impl<P: Port> EthernetIo<P> {
     fn attend_v6(&mut self, at: usize, frame: &Frame<'_>) {
         let Some((packet, octets)) = ipv6::sound(frame.payload) else { return };
         let to = packet.dst_addr();
-        if self.places.is_access(at, to.into())
+        if let Some(interface) = self.places.interface_of(at, to.into())
             && let Some(fragment) = ipv6::fragment(&packet)
             && fragment.protocol == IpProtocol::Udp
         {
-            return self.put_together_v6(&packet, &fragment);
+            return self.put_together_v6(&packet, &fragment, interface);
         }
         if self.links[at].has_v6(to) || self.links[at].is_in(to) {
             return self.attend_icmp_v6(at, frame, &packet);
@@ -90,7 +92,7 @@ impl<P: Port> EthernetIo<P> {
             Some(Asked::Reply(reply)) => self.send_to(at, frame.from, &reply),
             // Only about what we have sent.
             Some(Asked::Narrow { to, mtu, quoted })
-                if self.places.is_access(at, quoted.src_addr().into()) =>
+                if self.places.interface_of(at, quoted.src_addr().into()).is_some() =>
             {
                 self.links[at].is_narrow(self.now, to, mtu);
             }
@@ -99,7 +101,7 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// A fragment of what may be a GTP-U packet.
-    fn put_together(&mut self, packet: &Ipv4Packet<&[u8]>) {
+    fn put_together(&mut self, packet: &Ipv4Packet<&[u8]>, interface: ReferencePoint) {
         let ends = (packet.src_addr(), packet.dst_addr());
         let whose = Whose {
             source: ends.0.into(),
@@ -113,17 +115,22 @@ impl<P: Port> EthernetIo<P> {
             octets: packet.payload(),
         };
         if let Some(datagram) = self.take_fragment(whose, fragment) {
-            self.take_datagram(gtpu(self.places.datagram(&datagram, ends)));
+            self.take_datagram(gtpu(self.places.datagram(&datagram, ends, interface)));
         }
     }
 
     /// The same over IPv6.
-    fn put_together_v6(&mut self, packet: &Ipv6Packet<&[u8]>, fragment: &ipv6::Fragment<'_>) {
+    fn put_together_v6(
+        &mut self,
+        packet: &Ipv6Packet<&[u8]>,
+        fragment: &ipv6::Fragment<'_>,
+        interface: ReferencePoint,
+    ) {
         let ends = (packet.src_addr(), packet.dst_addr());
         let ipv6::Fragment { protocol, identification, offset, more, octets } = *fragment;
         if offset == 0 && !more {
             // A packet of one fragment has nothing to do with others of its number (RFC 6946).
-            return self.take_datagram(gtpu(self.places.datagram_v6(octets, ends)));
+            return self.take_datagram(gtpu(self.places.datagram_v6(octets, ends, interface)));
         }
         let whose = Whose {
             source: ends.0.into(),
@@ -132,7 +139,7 @@ impl<P: Port> EthernetIo<P> {
             identification,
         };
         if let Some(datagram) = self.take_fragment(whose, Fragment { offset, more, octets }) {
-            self.take_datagram(gtpu(self.places.datagram_v6(&datagram, ends)));
+            self.take_datagram(gtpu(self.places.datagram_v6(&datagram, ends, interface)));
         }
     }
 

@@ -271,14 +271,15 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// Sends a GTP-U packet over IPv4.
-    fn send_access_v4(&mut self, packet: &Packet, (to, port): (Ipv4Addr, u16)) {
+    fn send_access_v4(&mut self, packet: &Packet, to: Ipv4Addr, peer: Peer) {
         let payload = packet.bytes();
-        let at = self.places.access.link;
+        let place = self.places.access(peer.at);
+        let (at, own_port) = (place.link, place.port);
         let hop = self.links[at].next_hop(to.into());
-        let (Some(next_hop), Some(from)) = (hop, self.places.access.addresses.ipv4) else {
+        let (Some(next_hop), Some(from)) = (hop, place.addresses.ipv4) else {
             return self.drop(DropReason::NoNeighbour);
         };
-        let outer = self.outer(payload.len(), packet.tos, (from, to), port);
+        let outer = self.outer(payload.len(), packet.tos, (from, to), (own_port, peer.port));
         let length = OUTER + payload.len();
         // The common case: written where it is sent from.
         if length <= self.links[at].mtu
@@ -298,14 +299,15 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// Sends a GTP-U packet over IPv6.
-    fn send_access_v6(&mut self, packet: &Packet, (to, port): (Ipv6Addr, u16)) {
+    fn send_access_v6(&mut self, packet: &Packet, to: Ipv6Addr, peer: Peer) {
         let payload = packet.bytes();
-        let at = self.places.access.link;
+        let place = self.places.access(peer.at);
+        let (at, own_port) = (place.link, place.port);
         let hop = self.links[at].next_hop(to.into());
-        let (Some(next_hop), Some(from)) = (hop, self.places.access.addresses.ipv6) else {
+        let (Some(next_hop), Some(from)) = (hop, place.addresses.ipv6) else {
             return self.drop(DropReason::NoNeighbour);
         };
-        let (ends, ports) = ((from, to), (self.places.access.port, port));
+        let (ends, ports) = ((from, to), (own_port, peer.port));
         let length = OUTER_V6 + payload.len();
         let mtu = self.links[at].mtu_to(self.now, to, length);
         // The common case: written where it is sent from.
@@ -326,14 +328,20 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// IPv4 and UDP in front of a GTP-U packet of this length.
-    fn outer(&mut self, length: usize, tos: u8, ends: (Ipv4Addr, Ipv4Addr), port: u16) -> [u8; OUTER] {
+    fn outer(
+        &mut self,
+        length: usize,
+        tos: u8,
+        ends: (Ipv4Addr, Ipv4Addr),
+        ports: (u16, u16),
+    ) -> [u8; OUTER] {
         self.identification = self.identification.wrapping_add(1);
         let mut outer = [0; OUTER];
         let identification = self.identification as u16;
         ipv4::write_header(&mut outer, OUTER + length, ends, IpProtocol::Udp, (tos, identification));
         let mut udp = UdpPacket::new_unchecked(&mut outer[IPV4_HEADER_LEN..]);
-        udp.set_src_port(self.places.access.port);
-        udp.set_dst_port(port);
+        udp.set_src_port(ports.0);
+        udp.set_dst_port(ports.1);
         udp.set_len(u16::try_from(UDP_HEADER + length).unwrap_or(u16::MAX));
         // RFC 768 lets the sender make none; the packet inside has its own.
         udp.set_checksum(0);
@@ -375,8 +383,8 @@ impl<P: Port> PacketIo for EthernetIo<P> {
 
     fn send_access(&mut self, packet: &Packet, to: Peer) {
         match to.address {
-            IpAddr::V4(address) => self.send_access_v4(packet, (address, to.port)),
-            IpAddr::V6(address) => self.send_access_v6(packet, (address, to.port)),
+            IpAddr::V4(address) => self.send_access_v4(packet, address, to),
+            IpAddr::V6(address) => self.send_access_v6(packet, address, to),
         }
     }
 

@@ -9,20 +9,22 @@ use tern_types::Ipv4Prefix;
 use super::link::{Frame, Link};
 use super::{ipv4, ipv6};
 use crate::config::{Addresses, Ipv6Prefix};
-use crate::path::{DropReason, Peer};
+use crate::path::{DropReason, Peer, ReferencePoint};
 
 /// Who reads and writes which packets.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     /// N3.
-    pub(crate) access: AccessPlace,
+    pub(crate) n3: AccessPlace,
+    /// N9, if it is another.
+    pub(crate) n9: Option<AccessPlace>,
     /// Each data network.
     pub(crate) networks: Vec<NetworkPlace>,
     /// How long an idle worker sleeps between two looks; zero to look all the time.
     pub(crate) idle_sleep: Duration,
 }
 
-/// N3 on a link.
+/// N3 or N9 on a link.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessPlace {
     /// The link, by its place.
@@ -73,13 +75,23 @@ impl Places {
         self.networks.iter().position(|place| place.link == link && is_ue(place))
     }
 
-    /// Whether this address on a link is where GTP-U comes to.
-    pub(super) fn is_access(&self, link: usize, to: IpAddr) -> bool {
-        link == self.access.link
-            && match to {
-                IpAddr::V4(to) => self.access.addresses.ipv4 == Some(to),
-                IpAddr::V6(to) => self.access.addresses.ipv6 == Some(to),
-            }
+    /// Where tunnels of an interface end.
+    #[inline]
+    pub(super) fn access(&self, interface: ReferencePoint) -> &AccessPlace {
+        match (interface, &self.n9) {
+            (ReferencePoint::N9, Some(n9)) => n9,
+            (ReferencePoint::N9, None) | (ReferencePoint::N3, _) => &self.n3,
+        }
+    }
+
+    /// The interface whose GTP-U comes to this address on a link.
+    #[inline]
+    pub(super) fn interface_of(&self, link: usize, to: IpAddr) -> Option<ReferencePoint> {
+        let is_at = |place: &AccessPlace| place.link == link && place.addresses.like(to) == Some(to);
+        if is_at(&self.n3) {
+            return Some(ReferencePoint::N3);
+        }
+        self.n9.as_ref().filter(|n9| is_at(n9)).map(|_| ReferencePoint::N9)
     }
 
     pub(super) fn sight<'a>(&self, links: &[Link], port: usize, octets: &'a [u8]) -> Sight<'a> {
@@ -101,8 +113,10 @@ impl Places {
             return Sight::Nothing(DropReason::MalformedFrame);
         };
         let to = packet.dst_addr();
-        if self.is_access(link, to.into()) && packet.next_header() == IpProtocol::Udp {
-            return self.gtpu(&packet);
+        if packet.next_header() == IpProtocol::Udp
+            && let Some(interface) = self.interface_of(link, to.into())
+        {
+            return self.gtpu(&packet, interface);
         }
         if links[link].ipv4() == Some(to) {
             return Sight::Aside;
@@ -115,8 +129,10 @@ impl Places {
             return Sight::Nothing(DropReason::MalformedFrame);
         };
         let (from, to) = (packet.src_addr(), packet.dst_addr());
-        if self.is_access(link, to.into()) && packet.next_header() == IpProtocol::Udp {
-            return self.datagram_v6(packet.payload(), (from, to));
+        if packet.next_header() == IpProtocol::Udp
+            && let Some(interface) = self.interface_of(link, to.into())
+        {
+            return self.datagram_v6(packet.payload(), (from, to), interface);
         }
         if links[link].has_v6(to) || links[link].is_in(to) {
             return Sight::Aside;
@@ -138,43 +154,58 @@ impl Places {
         }
     }
 
-    /// A UDP datagram to our N3 address.
-    fn gtpu<'a>(&self, packet: &Ipv4Packet<&'a [u8]>) -> Sight<'a> {
+    /// A UDP datagram to our address on an interface.
+    fn gtpu<'a>(&self, packet: &Ipv4Packet<&'a [u8]>, interface: ReferencePoint) -> Sight<'a> {
         if packet.more_frags() || packet.frag_offset() != 0 {
             return Sight::Aside;
         }
-        self.datagram(packet.payload(), (packet.src_addr(), packet.dst_addr()))
+        self.datagram(packet.payload(), (packet.src_addr(), packet.dst_addr()), interface)
     }
 
     /// The same of a datagram that is whole.
-    pub(super) fn datagram<'a>(&self, octets: &'a [u8], ends: (Ipv4Addr, Ipv4Addr)) -> Sight<'a> {
+    pub(super) fn datagram<'a>(
+        &self,
+        octets: &'a [u8],
+        ends: (Ipv4Addr, Ipv4Addr),
+        interface: ReferencePoint,
+    ) -> Sight<'a> {
         let Ok(udp) = UdpPacket::new_checked(octets) else {
             return Sight::Nothing(DropReason::MalformedFrame);
         };
         // RFC 768: zero if the sender made none.
         let is_right =
             udp.checksum() == 0 || udp.verify_checksum(&IpAddress::Ipv4(ends.0), &IpAddress::Ipv4(ends.1));
-        self.gtpu_of(&udp, ends.0.into(), is_right)
+        self.gtpu_of(&udp, (ends.0.into(), interface), is_right)
     }
 
     /// The same over IPv6, where zero is no checksum (RFC 8200 §8.1).
-    pub(super) fn datagram_v6<'a>(&self, octets: &'a [u8], ends: (Ipv6Addr, Ipv6Addr)) -> Sight<'a> {
+    pub(super) fn datagram_v6<'a>(
+        &self,
+        octets: &'a [u8],
+        ends: (Ipv6Addr, Ipv6Addr),
+        interface: ReferencePoint,
+    ) -> Sight<'a> {
         let Ok(udp) = UdpPacket::new_checked(octets) else {
             return Sight::Nothing(DropReason::MalformedFrame);
         };
         let is_right =
             udp.checksum() != 0 && udp.verify_checksum(&IpAddress::Ipv6(ends.0), &IpAddress::Ipv6(ends.1));
-        self.gtpu_of(&udp, ends.0.into(), is_right)
+        self.gtpu_of(&udp, (ends.0.into(), interface), is_right)
     }
 
     #[inline]
-    fn gtpu_of<'a>(&self, udp: &UdpPacket<&'a [u8]>, source: IpAddr, is_right: bool) -> Sight<'a> {
-        if udp.dst_port() != self.access.port {
+    fn gtpu_of<'a>(
+        &self,
+        udp: &UdpPacket<&'a [u8]>,
+        (source, interface): (IpAddr, ReferencePoint),
+        is_right: bool,
+    ) -> Sight<'a> {
+        if udp.dst_port() != self.access(interface).port {
             return Sight::Nothing(DropReason::NotForUs);
         }
         if !is_right {
             return Sight::Nothing(DropReason::MalformedFrame);
         }
-        Sight::Access(udp.payload(), Peer::new(source, udp.src_port()))
+        Sight::Access(udp.payload(), Peer::new(source, udp.src_port()).on(interface))
     }
 }

@@ -9,18 +9,21 @@ use super::ipv4::sound;
 use super::link::Frame;
 use super::*;
 use crate::config::{Addresses, Ipv6Prefix, LinkConfig};
+use crate::path::ReferencePoint;
 
 pub(super) const OUR_MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
 pub(super) const THEIR_MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 2]);
 const US: Ipv4Addr = Ipv4Addr::new(10, 3, 0, 1);
 const GNB: Ipv4Addr = Ipv4Addr::new(10, 3, 0, 2);
 const N6: Ipv4Addr = Ipv4Addr::new(10, 6, 0, 1);
+const N9: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 6, 0, 2);
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 const UE: Ipv4Addr = Ipv4Addr::new(10, 45, 0, 9);
 pub(super) const N3_PORT: usize = 0;
 pub(super) const N6_PORT: usize = 1;
 pub(super) const N6_VLAN: u16 = 66;
+const N9_VLAN: u16 = 90;
 pub(super) const N3_MTU: u16 = 1_500;
 pub(super) const UE_MTU: u16 = 1_400;
 
@@ -99,12 +102,19 @@ impl Bench {
             ..link("10.6.0.1/24", "2001:db8:6::1/64", 1_500)
         };
         change(&mut n6);
+        let n9 = LinkConfig { vlan: Some(N9_VLAN), ..link("10.9.0.1/24", "2001:db8:9::1/64", 1_500) };
         let links = vec![
             Link::new(N3_PORT, OUR_MAC.0, &link("10.3.0.1/24", "2001:db8:3::1/64", N3_MTU)),
             Link::new(N6_PORT, OUR_MAC.0, &n6),
+            Link::new(N3_PORT, OUR_MAC.0, &n9),
         ];
         let places = Places {
-            access: AccessPlace {
+            n9: Some(AccessPlace {
+                link: 2,
+                addresses: Addresses { ipv4: Some(N9), ipv6: None },
+                port: tern_gtpu::PORT,
+            }),
+            n3: AccessPlace {
                 link: 0,
                 addresses: Addresses { ipv4: Some(US), ipv6: Some(tests_v6::US) },
                 port: tern_gtpu::PORT,
@@ -416,4 +426,32 @@ fn when_a_worker_is_woken_then_it_returns_without_a_packet() {
     bench.io.waker().store(true, Ordering::Release);
     let mut packets = [Packet::new()];
     assert_eq!(bench.io.receive(&mut packets, Duration::from_secs(3600)).expect("receives"), 0);
+}
+
+/// N9 is on a VLAN of N3's port, with an address of its own.
+#[test]
+fn when_n9_has_a_link_of_its_own_then_its_packets_come_and_leave_there() {
+    const ANCHOR: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 7);
+    let mut bench = Bench::new();
+    let tagged =
+        |untagged: Vec<u8>| [&untagged[..12], &[0x81, 0x00, 0xe0, N9_VLAN as u8], &untagged[12..]].concat();
+    bench.to[N3_PORT].send(tagged(arp(N3_PORT, ArpOperation::Reply, ANCHOR, N9))).expect("sent");
+    assert!(bench.look().is_empty());
+    let on_n9 = Peer::gtpu(ANCHOR.into()).on(ReferencePoint::N9);
+    let datagram = udp(tern_gtpu::PORT, b"gtpu");
+    let packet_to =
+        |to| frame(N3_PORT, EthernetProtocol::Ipv4, &ip((ANCHOR, to), IpProtocol::Udp, &datagram));
+    bench.to[N3_PORT].send(tagged(packet_to(N9))).expect("sent");
+    assert_eq!(bench.look(), [(Side::Access, Peer { port: 3_000, ..on_n9 }, b"gtpu".to_vec())]);
+    // Neither address is to be had on the other's link.
+    for frame in [packet_to(N9), tagged(packet_to(US))] {
+        bench.to[N3_PORT].send(frame).expect("sent");
+        assert!(bench.look().is_empty());
+    }
+    bench.sent(N3_PORT);
+    bench.io.send_access(&packet(&[7; 50]), on_n9);
+    let (frames, dropped) = bench.sent(N3_PORT);
+    let [sent] = &frames[..] else { panic!("{frames:?} {dropped:?}") };
+    assert_eq!(sent[12..18], [0x81, 0x00, 0, N9_VLAN as u8, 8, 0]);
+    assert_eq!(sent[30..38], [N9.octets(), ANCHOR.octets()].concat());
 }

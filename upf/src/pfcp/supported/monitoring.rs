@@ -150,7 +150,7 @@ fn timed(triggers: ReportingTriggers, idle_after: u32) -> SessionEstablishmentRe
     })
 }
 
-/// The inactivity detection time itself counts, as TS 32.299 §6.5.4 has it for the quota consumption time.
+/// The inactivity detection time itself counts.
 #[test]
 fn when_no_packet_comes_then_time_rests_and_neither_threshold_nor_quota_is_reached() {
     let mut bench = Bench::new();
