@@ -198,7 +198,7 @@ fn enforce(
         }
     }
     if session.is_unusual
-        && let Some(kept) = keep_behind(context, session, packet)
+        && let Some(kept) = keep_behind(context, session, packet, came)
     {
         return if kept { Ok(Verdict::Buffered) } else { Err(DropReason::BufferFull) };
     }
@@ -256,15 +256,21 @@ fn keep_back(
     }
 }
 
-/// Keeps a packet behind those that wait; `None` if none does. With one worker what waited has left before any
-/// other packet comes.
+/// Keeps a downlink packet behind those that wait, as it came; `None` if none does. With one worker what waited has
+/// left before any other packet comes.
 #[cold]
-fn keep_behind(context: &Context<'_>, session: &Session, packet: &Packet) -> Option<bool> {
-    let may_wait = session.has_buffered
-        && !context.alone
-        && !context.leaves_buffer
-        && matches!(packet.side, Side::Network(_));
-    if may_wait { session.state.push_behind(packet.side, packet.bytes()) } else { None }
+fn keep_behind(context: &Context<'_>, session: &Session, packet: &mut Packet, came: Came) -> Option<bool> {
+    let may_wait = session.has_buffered && !context.alone && !context.leaves_buffer && !came.uplink;
+    if !may_wait || !session.state.holds() {
+        return None;
+    }
+    let length = packet.bytes().len();
+    restore(packet, came);
+    let kept = session.state.push_behind(packet.side, packet.bytes());
+    if kept.is_none() {
+        packet.narrow(came.front.into(), length);
+    }
+    kept
 }
 
 /// What few sessions do before a packet goes its way; the verdict, if it takes another one.
@@ -370,7 +376,13 @@ fn container(flow: Option<&Qer>, came: Came) -> Option<PduSessionContainer> {
 }
 
 #[inline(always)]
-pub(super) fn count(context: &Context<'_>, session: &Session, measured: &Measured, uplink: bool, octets: usize) {
+pub(super) fn count(
+    context: &Context<'_>,
+    session: &Session,
+    measured: &Measured,
+    uplink: bool,
+    octets: usize,
+) {
     let reached = measured.usage.count(uplink, octets, context.alone);
     if reached != 0 {
         tell(context, session.seid, measured, reached);
@@ -397,6 +409,15 @@ fn tell(context: &Context<'_>, seid: u64, measured: &Measured, reached: u8) {
     }
 }
 
+/// The header that a packet came with, which says how it was matched; what was behind the user packet is gone.
+fn restore(packet: &mut Packet, came: Came) {
+    let length = packet.bytes().len();
+    if let Some([_, _, high, low, rest @ ..]) = packet.prepend(came.front.into()) {
+        let length = u16::try_from(rest.len().saturating_sub(4) + length).unwrap_or(u16::MAX);
+        [*high, *low] = length.to_be_bytes();
+    }
+}
+
 #[cold]
 fn buffer(
     context: &Context<'_>,
@@ -406,13 +427,7 @@ fn buffer(
     packet: &mut Packet,
     came: Came,
 ) -> Result<Verdict, DropReason> {
-    let length = packet.bytes().len();
-    // It waits with the header that it came with, which says how it was matched; what was behind the user
-    // packet is gone.
-    if let Some([_, _, high, low, rest @ ..]) = packet.prepend(came.front.into()) {
-        let length = u16::try_from(rest.len().saturating_sub(4) + length).unwrap_or(u16::MAX);
-        [*high, *low] = length.to_be_bytes();
-    }
+    restore(packet, came);
     let kept = session.state.push(session.generation, packet.side, packet.bytes());
     if notify && session.state.must_notify() {
         let qfi = container(flow_of(&session.qers, rule), came).map(|container| container.qfi);

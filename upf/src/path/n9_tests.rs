@@ -217,3 +217,32 @@ fn when_a_peer_of_n9_asks_or_uses_a_tunnel_that_is_not_there_then_it_is_answered
     let told = Elements::new(answer.payload).find(element::GTPU_PEER_ADDRESS);
     assert_eq!(told, Some(&N9_ADDRESS.octets()[..]));
 }
+
+/// With several workers a packet may come while those of before it are still on their way out.
+#[test]
+fn when_packets_of_n9_still_wait_then_those_that_come_later_by_n9_wait_behind_them() {
+    let mut bench = with_n9();
+    let mut request = between();
+    request.create_far[1].apply_action = ApplyAction::BUFF;
+    let (seid, access, core) = session(&mut bench, request);
+    let down = |number: u16| gtpu(core, Some(9), &udp(SERVER, UE, (number, 1), 60));
+    let come = |bench: &mut Bench, number| bench.uplink(&down(number)).0;
+    assert_eq!([come(&mut bench, 0), come(&mut bench, 1)], [Verdict::Buffered; 2]);
+    bench.modify(seid, forward_update(ApplyAction::FORW));
+    assert_eq!(come(&mut bench, 2), Verdict::Buffered);
+    // What the UE sends has nobody to overtake.
+    let up = gtpu(access, Some(9), &udp(UE, SERVER, (1, 2), 60));
+    assert_eq!(bench.uplink(&up).0, Verdict::ToAccess(ANCHOR.on(N9)));
+    let session = bench.published.last().expect("published").clone();
+    assert!(session.state.begin_to_send(session.generation));
+    let next = || session.state.next(session.generation);
+    let mut sent: Vec<_> = next().expect("three wait").into();
+    assert_eq!(come(&mut bench, 3), Verdict::Buffered);
+    sent.extend(next().expect("one more"));
+    assert!(next().is_none());
+    // Each as it came, header and all.
+    let expected: Vec<_> =
+        (0..4).map(|number| (super::Side::Access, down(number).into_boxed_slice())).collect();
+    assert_eq!(sent, expected);
+    assert_eq!(come(&mut bench, 4), TO_GNB);
+}

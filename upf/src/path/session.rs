@@ -167,11 +167,14 @@ impl SessionState {
         self.keep(buffer, from, packet)
     }
 
+    /// Whether packets may wait, or be on their way out.
+    #[inline]
+    pub(crate) fn holds(&self) -> bool {
+        self.holds.load(Ordering::Relaxed)
+    }
+
     /// Keeps a packet behind those that wait; `None` if none does and it may go.
     pub(crate) fn push_behind(&self, from: Side, packet: &[u8]) -> Option<bool> {
-        if !self.holds.load(Ordering::Relaxed) {
-            return None;
-        }
         self.lock().as_deref_mut().map(|buffer| self.keep(buffer, from, packet))
     }
 
