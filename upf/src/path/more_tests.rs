@@ -228,3 +228,26 @@ fn when_a_qer_says_reflective_qos_then_downlink_packets_tell_the_ue() {
         assert_eq!(container(&mut bench), [1, 0, octet, 0]);
     }
 }
+
+/// TS 29.244 §8.2.66: for a PGW, and so for no SMF.
+#[test]
+fn when_a_qer_asks_for_dl_flow_level_marking_then_it_is_refused_and_never_ignored() {
+    let mut bench = Bench::new();
+    let marking = |tos_traffic_class, service_class_indicator| {
+        Some(DlFlowLevelMarking { tos_traffic_class, service_class_indicator })
+    };
+    for asked in [marking(Some([0xB8, 0xFC]), None), marking(None, Some([0, 1])), marking(None, None)] {
+        let mut request = establishment();
+        request.create_qer[0].dl_flow_level_marking = asked;
+        let refused = bench.establish(request);
+        assert_eq!(refused.cause, Cause::RULE_CREATION_MODIFICATION_FAILURE);
+        assert_eq!(refused.failed_rule_id, Some(FailedRuleId::Qer(QerId(1))));
+        assert_eq!((refused.offending_ie, bench.core.kept()), (Some(OffendingIe(97)), 0));
+    }
+    let (seid, _) = bench.session();
+    let dl_flow_level_marking = marking(Some([0xB8, 0xFC]), None);
+    let update = UpdateQer { qer_id: QerId(1), dl_flow_level_marking, ..Default::default() };
+    let request = SessionModificationRequest { update_qer: vec![update], ..Default::default() };
+    assert_eq!(bench.modify(seid, request).offending_ie, Some(OffendingIe(97)));
+    assert_eq!(tos_around(&mut bench, 0), 0);
+}

@@ -157,6 +157,7 @@ impl RuleSet {
             let failed = FailedRuleId::Qer(rule.qer_id);
             return Err(Refusal::rule(failed, 109, "the ID is one of a predefined rule"));
         }
+        qers.iter().try_for_each(check_qer)?;
         add(&mut self.qers, qers, OTHERS_MAX, FailedRuleId::Qer, 7)?;
         urrs.iter().try_for_each(urr::check)?;
         add(&mut self.urrs, urrs, OTHERS_MAX, FailedRuleId::Urr, 6)?;
@@ -227,7 +228,7 @@ impl RuleSet {
         replace(&mut qer.paging_policy_indicator, &update.paging_policy_indicator);
         replace(&mut qer.averaging_window, &update.averaging_window);
         replace(&mut qer.dl_flow_level_marking, &update.dl_flow_level_marking);
-        Ok(())
+        check_qer(qer)
     }
 
     fn update_urr(&mut self, update: &UpdateUrr) -> Result<(), Refusal> {
@@ -387,6 +388,19 @@ fn not_allocated(failed: FailedRuleId, why: &'static str) -> Refusal {
 fn replace<T: Clone>(old: &mut Option<T>, new: &Option<T>) {
     if new.is_some() {
         old.clone_from(new);
+    }
+}
+
+/// Downlink packets are marked for a PGW alone: for it a TDF sets the ToS of an application's packets, and a Service
+/// Class Indicator is for GERAN (TS 29.244 §8.2.66, TS 29.281 §5.2.2.3). Neither is of a 5G core.
+fn check_qer(rule: &CreateQer) -> Result<(), Refusal> {
+    match rule.dl_flow_level_marking {
+        None => Ok(()),
+        Some(_) => Err(Refusal::rule(
+            FailedRuleId::Qer(rule.qer_id),
+            97,
+            "a 5G core marks no packets inside tunnels",
+        )),
     }
 }
 
