@@ -107,6 +107,22 @@ fn answer(ue: &Ue) -> NasServiceRequest {
     request
 }
 
+/// One that was just paged for data of its session.
+fn paged() -> (Rig, Ue) {
+    let (mut rig, mut ue) = idle();
+    rig.ask(data());
+    page(&mut rig);
+    (rig, ue)
+}
+
+/// A UE that has answered the page for its data; nothing of what it gets for it has been looked at.
+fn answered() -> (Rig, Ue) {
+    let (mut rig, mut ue) = paged();
+    let request = answer(&ue);
+    come(&mut rig, &mut ue, &request);
+    (rig, ue)
+}
+
 /// Sessions in the INITIAL CONTEXT SETUP REQUEST that comes next.
 fn sessions_set_up(rig: &Rig) -> Vec<u8> {
     let read = |pdu: &NGAP_PDU| -> Result<Vec<u8>, tern_ngap::CodecError> {
@@ -158,11 +174,7 @@ fn when_a_page_is_never_answered_then_it_is_repeated_and_the_smf_is_told() {
 /// TS 24.501 §5.6.1.4.1: just what it was paged for; TS 33.501 §6.12.3: and a new 5G-GUTI.
 #[test]
 fn when_the_ue_answers_then_the_session_comes_back_and_it_gets_a_new_guti() {
-    let (mut rig, mut ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
-    let request = answer(&ue);
-    come(&mut rig, &mut ue, &request);
+    let (mut rig, mut ue) = answered();
     assert_eq!(sessions_set_up(&rig), [5]);
     let Nas5gmmMessage::ServiceAccept(accept) = ue.hear(&mut rig) else { panic!() };
     assert!(accept.pdu_session_reactivation_result.is_none());
@@ -183,9 +195,7 @@ fn when_the_ue_answers_then_the_session_comes_back_and_it_gets_a_new_guti() {
 /// TS 24.501 §5.6.2.2: its own service request collides with the page, and answers it.
 #[test]
 fn when_the_ue_asks_for_a_session_that_it_is_paged_for_then_the_smf_is_not_asked_again() {
-    let (mut rig, mut ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
+    let (mut rig, mut ue) = paged();
     let mut request = service_request(&ue);
     request.set_uplink_data_status(NasUplinkDataStatus::from_sessions(&[5]).unwrap());
     come(&mut rig, &mut ue, &request);
@@ -199,9 +209,7 @@ fn when_the_ue_asks_for_a_session_that_it_is_paged_for_then_the_smf_is_not_asked
 /// TS 24.501 §5.6.2.2.1: a registration request answers a page as well.
 #[test]
 fn when_the_ue_registers_while_it_is_paged_then_the_session_comes_with_the_accept() {
-    let (mut rig, mut ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
+    let (mut rig, mut ue) = paged();
     let request = ue.registration_request(RegistrationType::MobilityRegistrationUpdating);
     let octets = ue.protect(&request, HeaderType::Integrity);
     ue.initial(&mut rig, &octets);
@@ -214,9 +222,7 @@ fn when_the_ue_registers_while_it_is_paged_then_the_session_comes_with_the_accep
 /// TS 24.501 §5.5.2.2: nothing waits for a UE that is gone.
 #[test]
 fn when_the_ue_deregisters_while_it_is_paged_then_paging_ends() {
-    let (mut rig, mut ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
+    let (mut rig, mut ue) = paged();
     let kind = NasDeRegistrationType::new(0).with_switch_off(true);
     let identity = tern_nas::MobileIdentity::Guti(ue.guti.unwrap()).to_ie().unwrap();
     let request = NasDeregistrationRequestUeOriginating::new(kind, nas::ngksi(ue.ksi), identity);
@@ -232,9 +238,7 @@ fn when_the_ue_deregisters_while_it_is_paged_then_paging_ends() {
 /// TS 24.501 §5.6.2.2.1: T3513 runs on if the answer's integrity is not verified.
 #[test]
 fn when_the_answer_proves_nothing_then_the_ue_is_paged_on() {
-    let (mut rig, ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
+    let (mut rig, ue) = paged();
     let impostor = Ue::new(9);
     impostor.initial(&mut rig, &plain(answer(&ue)));
     rig.next();
@@ -304,11 +308,7 @@ fn when_the_ue_was_paged_for_a_message_then_it_follows_the_accept() {
 /// TS 23.502 §4.2.6: the SMF that waits for a gNB's answer hears that none will come.
 #[test]
 fn when_the_connection_goes_before_the_gnb_has_answered_then_the_smf_deactivates() {
-    let (mut rig, mut ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
-    let request = answer(&ue);
-    come(&mut rig, &mut ue, &request);
+    let (mut rig, mut ue) = answered();
     rig.input(Input::N2(N2Event::GnbDown(GNB)));
     let [update] = &told::<UpdateSmContext>(&rig)[..] else { panic!() };
     assert_eq!(update.data.up_cnx_state, Some(UpCnxState::Deactivated));
@@ -342,11 +342,7 @@ fn when_the_gnb_lists_a_session_that_the_amf_took_for_inactive_then_it_is_deacti
 /// TS 24.501 §5.4.4.6: either 5G-GUTI is valid until the UE confirms the new one.
 #[test]
 fn when_the_new_guti_is_not_confirmed_then_either_is_paged() {
-    let (mut rig, mut ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
-    let request = answer(&ue);
-    come(&mut rig, &mut ue, &request);
+    let (mut rig, mut ue) = answered();
     ue.hear(&mut rig);
     ue.hear(&mut rig);
     ue.context_is_set_up(&mut rig);
@@ -361,11 +357,7 @@ fn when_the_new_guti_is_not_confirmed_then_either_is_paged() {
 /// TS 24.501 §5.4.4.2, §5.4.4.6: T3555; the connection stays.
 #[test]
 fn when_the_new_guti_is_never_confirmed_then_the_connection_stays() {
-    let (mut rig, mut ue) = idle();
-    rig.ask(data());
-    page(&mut rig);
-    let request = answer(&ue);
-    come(&mut rig, &mut ue, &request);
+    let (mut rig, mut ue) = answered();
     ue.hear(&mut rig);
     ue.context_is_set_up(&mut rig);
     for _ in 0..5 {

@@ -21,6 +21,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 /// Packets sent to the idle UE; the UPF keeps 64 of a session.
 const PACKETS: u16 = 20;
+/// Between two packets.
+const BETWEEN: Duration = Duration::from_millis(2);
 /// How long a page, or a packet after it, may take.
 const WITHIN: Duration = Duration::from_secs(10);
 /// For the core to end what it has begun.
@@ -62,6 +64,8 @@ async fn play(stage: &mut Stage) -> Result<(), SimError> {
 async fn send(session: &Session, echo: Echo, numbers: std::ops::Range<u16>) -> Result<(), SimError> {
     for sequence in numbers {
         session.send(&Echo { sequence, ..echo }.request(16)).await?;
+        // What routes between UEs may have several queues, and choose another one behind the first packet.
+        tokio::time::sleep(BETWEEN).await;
     }
     Ok(())
 }
