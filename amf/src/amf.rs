@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use tern_nf::Target;
 use tern_ngap::ngap::NGAP_PDU;
 use tern_sbi::common::NfInstanceId;
@@ -406,13 +407,33 @@ impl Amf {
         pdu: Result<NGAP_PDU, tern_ngap::CodecError>,
     ) {
         let encoded = pdu.map_err(tern_ngap::EncodeError::from).and_then(|pdu| tern_ngap::encode(&pdu));
+        self.send_to_all(&[gnb], stream, encoded);
+    }
+
+    /// Sends one message to several gNBs.
+    pub(crate) fn send_to_all(
+        &mut self,
+        gnbs: &[GnbId],
+        stream: u16,
+        encoded: Result<Bytes, tern_ngap::EncodeError>,
+    ) {
         match encoded {
-            Ok(pdu) => self.out.push(Output::N2(N2Command::Ngap { gnb, stream, pdu })),
+            Ok(pdu) => {
+                let command = |&gnb| Output::N2(N2Command::Ngap { gnb, stream, pdu: pdu.clone() });
+                self.out.extend(gnbs.iter().map(command));
+            }
             Err(error) => {
                 self.count("amf.ngap.encode_error");
                 error!(%error, "NGAP message not sent");
             }
         }
+    }
+
+    /// The URI of a resource that nobody else has had.
+    pub(crate) fn new_transfer(&mut self, ue_context_id: &str) -> String {
+        let id = self.next_token;
+        self.next_token += 1;
+        self.uri(&format!("/namf-comm/v1/ue-contexts/{ue_context_id}/n1-n2-messages/{id}"))
     }
 
     /// Remembers a connection whose release was commanded.

@@ -36,6 +36,9 @@ pub struct Config {
     /// Timers told to UEs.
     #[serde(default)]
     pub timers: TimerConfig,
+    /// How UEs in CM-IDLE are paged.
+    #[serde(default)]
+    pub paging: PagingConfig,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -155,6 +158,53 @@ impl Default for TimerConfig {
     }
 }
 
+/// Paging.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PagingConfig {
+    /// T3513 in seconds: until a UE that does not answer is paged again, or given up.
+    pub t3513_s: u64,
+    /// Times that it is paged; at least 1.
+    pub attempts: u8,
+    /// ARP priority levels of priority services, and the Paging Priority of each
+    /// (TS 23.502 §4.2.3.3 step 4b); others have none.
+    pub priorities: Vec<PagingPriorityConfig>,
+}
+
+/// Which Paging Priority goes with an ARP.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagingPriorityConfig {
+    /// ARP priority level, 1 to 15.
+    pub arp: u8,
+    /// Paging Priority, 1 to 8; 1 comes first.
+    pub priority: u8,
+}
+
+impl Default for PagingConfig {
+    fn default() -> Self {
+        Self { t3513_s: 3, attempts: 4, priorities: Vec::new() }
+    }
+}
+
+impl PagingConfig {
+    /// The Paging Priority for an ARP priority level.
+    pub fn priority(&self, arp: u8) -> Option<u8> {
+        self.priorities.iter().find(|entry| entry.arp == arp).map(|entry| entry.priority)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.attempts == 0 || self.t3513_s == 0 {
+            return Err("paging: attempts and t3513_s are at least 1".into());
+        }
+        let fits = |p: &PagingPriorityConfig| (1..=15).contains(&p.arp) && (1..=8).contains(&p.priority);
+        if !self.priorities.iter().all(fits) {
+            return Err("paging.priorities: arp is 1 to 15 and priority 1 to 8".into());
+        }
+        Ok(())
+    }
+}
+
 /// Bounds: what a peer can make the AMF hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -211,6 +261,7 @@ impl Config {
             relative_capacity: default_capacity(),
             security: SecurityConfig::default(),
             timers: TimerConfig::default(),
+            paging: PagingConfig::default(),
             limits: Limits::default(),
             shard: 0,
         }
@@ -300,6 +351,7 @@ impl Config {
         if self.limits.sessions_establishing == 0 {
             return Err("limits.sessions_establishing: at least 1, or no session is ever established".into());
         }
+        self.paging.check()?;
         if self.n2.addresses.is_empty() {
             return Err("n2.addresses: at least one address is needed".into());
         }

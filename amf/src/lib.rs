@@ -26,9 +26,12 @@ mod ue;
 
 pub use admission::{ACCEPT_WITHIN, ACCESS_WITHIN, WAITING_WITHIN, Waiting};
 pub use amf::{Amf, RELEASE_COMPLETE_WITHIN};
-pub use config::{AmfIdConfig, Config, Limits, Reauthentication, SecurityConfig, ServedPlmn, TimerConfig};
+pub use config::{
+    AmfIdConfig, Config, Limits, PagingConfig, PagingPriorityConfig, Reauthentication, SecurityConfig,
+    ServedPlmn, TimerConfig,
+};
 pub use error::Refusal;
-pub use gmm::Procedure;
+pub use gmm::{Paging, Procedure};
 pub use io::{Awaited, Input, Output, Token};
 pub use net::run;
 pub use sbi::AmfRequest;

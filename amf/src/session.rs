@@ -34,6 +34,9 @@ pub struct Session {
     pub context: Option<Location>,
     /// Whether the gNB has resources for it.
     pub resources: bool,
+    /// Whether its SMF waits for a gNB's answer about them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    setting_up: bool,
     /// Until when its establishment counts as in progress, once the SMF has created the context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     counted_until: Option<Instant>,
@@ -183,6 +186,7 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, new: NewSession) {
                 dnn: new.dnn,
                 context: None,
                 resources: false,
+                setting_up: false,
                 counted_until: None,
                 step: Step::Creating(awaited, new.n1),
                 queue: VecDeque::new(),
@@ -349,6 +353,11 @@ pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) 
         amf.count("amf.session.downlink_lost");
         return false;
     };
+    if matches!(message.n2, Some((N2SmKind::SetupRequest, _)))
+        && let Some(session) = ue.sessions.get_mut(&message.session)
+    {
+        session.setting_up = true;
+    }
     if message.n2.is_some() && n2.context != ContextSetup::Done {
         if n2.held.len() >= limit {
             amf.count("amf.session.held_full");
@@ -426,11 +435,10 @@ pub(crate) fn disconnected(ue: &mut UeContext, amf: &mut Amf) {
 
 /// The UE has entered CM-IDLE: the SMFs stop sending to the gNB (TS 23.502 §4.2.6).
 pub(crate) fn suspend_all(ue: &mut UeContext, amf: &mut Amf) {
-    let up: Vec<PduSessionId> = ue.sessions.values().filter(|s| s.resources).map(|s| s.id).collect();
+    let up = ue.sessions.values().filter(|session| session.resources || session.setting_up);
+    let up: Vec<PduSessionId> = up.map(|session| session.id).collect();
     for id in up {
-        if let Some(session) = ue.sessions.get_mut(&id) {
-            session.resources = false;
-        }
+        set_resources(ue, id, false);
         push(ue, amf, id, Work::Deactivate);
     }
 }
@@ -469,6 +477,23 @@ pub(crate) fn release_all(ue: &mut UeContext, amf: &mut Amf) {
 /// The gNB's word on resources: they are there, or not.
 pub(crate) fn set_resources(ue: &mut UeContext, id: PduSessionId, resources: bool) {
     if let Some(session) = ue.sessions.get_mut(&id) {
-        session.resources = resources;
+        (session.resources, session.setting_up) = (resources, false);
     }
+}
+
+/// Its SMF waits for a gNB's answer: if the connection goes before it comes, the SMF is told.
+pub(crate) fn setting_up(ue: &mut UeContext, id: PduSessionId) {
+    if let Some(session) = ue.sessions.get_mut(&id) {
+        session.setting_up = true;
+    }
+}
+
+/// Sends a message that the UE was paged for. Of resources that the gNB does not have it hears nothing.
+pub(crate) fn downlink_after_paging(ue: &mut UeContext, amf: &mut Amf, mut message: HeldMessage) {
+    let Some(session) = ue.sessions.get(&message.session) else { return };
+    let held = matches!(message.n2, Some((N2SmKind::ReleaseCommand | N2SmKind::ModifyRequest, _)));
+    if held && !session.resources && !session.setting_up {
+        message.n2 = None;
+    }
+    downlink(ue, amf, message);
 }

@@ -11,7 +11,7 @@ use tern_sbi::Location;
 use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, Snssai, Supi, Tai};
 
 use crate::admission::{self, Waiting};
-use crate::gmm::Procedure;
+use crate::gmm::{Paging, Procedure};
 use crate::n2::message::GnbId;
 use crate::session::Session;
 
@@ -85,6 +85,15 @@ pub struct UeContext {
     pub location: Option<NrLocation>,
     /// What time does to a UE in CM-IDLE.
     pub reachability: Option<Reachability>,
+    /// What it is paged for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paging: Option<Paging>,
+    /// The DRX cycle that it asked for, in radio frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paging_drx: Option<u16>,
+    /// UE radio capability for paging, as a gNB told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radio_capability_for_paging: Option<Bytes>,
     /// The deadline that the core holds for this context.
     pub(crate) armed: Option<Instant>,
 }
@@ -241,6 +250,9 @@ impl UeContext {
             radio_capability: None,
             location: None,
             reachability: None,
+            paging: None,
+            paging_drx: None,
+            radio_capability_for_paging: None,
             armed: None,
         }
     }
@@ -268,7 +280,8 @@ impl UeContext {
     pub fn deadline(&self) -> Option<Instant> {
         let procedure = self.procedure.as_ref().and_then(Procedure::deadline);
         let reachability = self.reachability.map(Reachability::deadline);
-        [procedure, reachability, admission::deadline(self)].into_iter().flatten().min()
+        let paging = self.paging.as_ref().and_then(Paging::deadline);
+        [procedure, reachability, paging, admission::deadline(self)].into_iter().flatten().min()
     }
 
     /// Whether nothing would be lost with it.

@@ -1,11 +1,13 @@
 //! `tern sim`: gNBs and UEs, from a file or from flags.
 
+mod scenarios;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Args;
+use clap::{Args, Subcommand};
 use tern_sctp::SctpMode;
 use tern_types::{Dnn, PlmnId, Snssai, Supi, Tac};
 use ue_ransim::config::{Config, SessionConfig, SessionType, UeGroup};
@@ -13,15 +15,47 @@ use ue_ransim::env::SimEnv;
 use ue_ransim::report::Report;
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
     tern sim --k 465b5ce8b199b49faa5f0a2ee238a6bc --opc cd63cb71954a9f4e48a5994e37a02baf\n  \
     tern sim --ues 64 --gnbs 2 …            64 UEs at once through two gNBs\n  \
     tern sim … --tun --hold                 stay; use it:  ping -I uetun0 1.1.1.1\n  \
     tern sim … --tun --netns --hold         the same:  ip netns exec uetun0 ping 1.1.1.1\n  \
-    tern sim --config sim.yaml              all from a file: `tern config print sim`\n\n\
+    tern sim --config sim.yaml              all from a file: `tern config print sim`\n  \
+    tern sim list                           named scenarios\n  \
+    tern sim run paging --ues 2 …           play them; `all` plays all\n\n\
     Exit status 0 only if every step worked and every answer of the core was allowed by the \
-    specifications. It runs against any core.")]
+    specifications. It runs against any core."
+)]
 pub struct Arguments {
+    #[command(subcommand)]
+    scenarios: Option<Scenarios>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Named scenarios.
+#[derive(Subcommand)]
+enum Scenarios {
+    /// List the scenarios
+    List,
+    /// Play scenarios: a table of their steps, with times
+    Run {
+        /// Their names; `all` stands for all
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Where to write the report as JSON
+        #[arg(long)]
+        json: Option<PathBuf>,
+        #[command(flatten)]
+        flags: Box<Flags>,
+    },
+}
+
+/// What is simulated, and with what.
+#[derive(Args)]
+struct Flags {
     /// Configuration file; flags change what it says
     #[arg(long)]
     config: Option<PathBuf>,
@@ -73,6 +107,9 @@ pub struct Arguments {
     /// New UEs a second; all at once without it
     #[arg(long)]
     rate: Option<f64>,
+    /// Seconds without a message or packet until a gNB releases a UE
+    #[arg(long)]
+    inactivity: Option<u64>,
     /// A TUN device for each session
     #[arg(long)]
     tun: bool,
@@ -100,9 +137,18 @@ pub struct Arguments {
 
 /// Runs the simulator; success only if all went well.
 pub fn main(arguments: Arguments) -> ExitCode {
+    let Arguments { scenarios, flags } = arguments;
+    match scenarios {
+        None => simulate(&flags),
+        Some(Scenarios::List) => crate::tool(async { crate::print(&scenarios::list()) }),
+        Some(Scenarios::Run { names, json, flags }) => scenarios::run(&names, json.as_deref(), &flags),
+    }
+}
+
+fn simulate(arguments: &Flags) -> ExitCode {
     tern_nf::log_to_stderr();
     crate::tool(async {
-        let config = configured(&arguments)?;
+        let config = configured(arguments)?;
         let sctp = tern_sctp::choose(arguments.sctp)?.backend;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
@@ -128,7 +174,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
     })
 }
 
-fn configured(arguments: &Arguments) -> Result<Config> {
+fn configured(arguments: &Flags) -> Result<Config> {
     let mut config: Config = match &arguments.config {
         Some(path) => tern_config::load(path)?,
         None => Config::default(),
@@ -151,6 +197,7 @@ fn configured(arguments: &Arguments) -> Result<Config> {
         config.slices.clone_from(&arguments.slices);
     }
     config.rate = arguments.rate.or(config.rate);
+    config.inactivity_s = arguments.inactivity.or(config.inactivity_s);
     config.tun |= arguments.tun;
     config.tun_netns |= arguments.netns;
     config.ping_target = arguments.ping.or(config.ping_target);
@@ -160,7 +207,7 @@ fn configured(arguments: &Arguments) -> Result<Config> {
     Ok(config)
 }
 
-fn subscribers(arguments: &Arguments, config: &mut Config) -> Result<()> {
+fn subscribers(arguments: &Flags, config: &mut Config) -> Result<()> {
     if config.ues.is_empty() {
         let k =
             arguments.k.as_deref().context("--k: the subscribers' key is needed, or a file with --config")?;
@@ -195,7 +242,7 @@ fn subscribers(arguments: &Arguments, config: &mut Config) -> Result<()> {
     Ok(())
 }
 
-fn sessions(arguments: &Arguments) -> Result<Vec<SessionConfig>> {
+fn sessions(arguments: &Flags) -> Result<Vec<SessionConfig>> {
     let kind = match arguments.kind.as_str() {
         "ipv4" => SessionType::Ipv4,
         "ipv6" => SessionType::Ipv6,

@@ -8,6 +8,7 @@ mod hostile;
 mod launcher;
 mod n2;
 mod n3;
+mod paging;
 mod refusals;
 mod restoration;
 mod subscriber;

@@ -174,6 +174,9 @@ pub struct Timers {
     pub discovery_s: u64,
     /// How often the UPF reports a session's volume, in seconds; 0 for never.
     pub usage_report_s: u32,
+    /// How long packets for a UE that cannot be reached are dropped, in seconds; the next one then has the
+    /// UE paged again.
+    pub unreachable_s: u64,
     /// How long the sessions of a UPF that is gone wait for its return, in seconds; then the UEs are told
     /// to establish them again.
     pub upf_return_s: u64,
@@ -181,7 +184,7 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { an_response_s: 20, discovery_s: 10, usage_report_s: 0, upf_return_s: 10 }
+        Self { an_response_s: 20, discovery_s: 10, usage_report_s: 0, unreachable_s: 10, upf_return_s: 10 }
     }
 }
 

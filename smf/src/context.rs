@@ -119,6 +119,29 @@ pub struct Connection {
     pub changing: Option<Change>,
     /// Data notification to the AMF that has no answer yet (TS 23.502 §4.2.3.3 step 3a).
     pub notifying: Option<Token>,
+    /// Downlink packets wait at the UPF for the UE.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub data_waits: bool,
+    /// What is to be done about a UE that was not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<Later>,
+}
+
+/// What is done later about a UE that was not reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Later {
+    /// Packets are dropped until then; from then on they wait again, and the first one has the UE paged.
+    Buffer(Instant),
+    /// The AMF is asked again, for packets that wait already.
+    Notify(Instant),
+}
+
+impl Later {
+    /// When.
+    pub fn at(self) -> Instant {
+        let (Self::Buffer(at) | Self::Notify(at)) = self;
+        at
+    }
 }
 
 /// A change of the user plane that waits for the UPF.

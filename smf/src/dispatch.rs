@@ -416,6 +416,23 @@ pub fn on_report(core: &mut Core<'_>, session: &mut PduSession, state: State, re
     })
 }
 
+/// The AMF has paged the UE in vain (TS 29.518 §5.2.2.3.2).
+pub fn on_transfer_failure(core: &mut Core<'_>, session: &mut PduSession, state: State) -> Next {
+    tracing::info!(supi = %session.supi, session = %session.id, "the UE does not answer its page");
+    match state {
+        State::Active(mut connection) => {
+            connection.on_unreachable(core, session);
+            Next::State(State::Active(connection))
+        }
+        State::ModificationPending(modification, mut connection) => {
+            connection.on_unreachable(core, session);
+            modification.on_not_delivered(core, session, connection)
+        }
+        State::InactivePending(release) => release.on_not_delivered(core, session),
+        state @ State::Inactive(_) => Next::State(state),
+    }
+}
+
 /// The UPF has no session any more: the UE is told to set it up again.
 pub fn on_user_plane_lost(core: &mut Core<'_>, session: &mut PduSession, state: State) -> Next {
     if let Some(user_plane) = &mut session.user_plane {

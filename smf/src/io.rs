@@ -70,6 +70,8 @@ pub enum SmfRequest {
     Release(tern_sbi::nsmf_pdusession::ReleaseSmContext),
     /// Retrieve SM Context (TS 29.502 §5.2.2.6).
     Retrieve(tern_sbi::nsmf_pdusession::RetrieveSmContext),
+    /// A message did not reach its UE (TS 29.518 §5.2.2.3.2).
+    TransferFailure(tern_sbi::namf_comm::N1N2TransferFailureNotify),
     /// The policy changed (TS 29.512 §4.2.3.2).
     PolicyUpdate(tern_sbi::npcf_sm::SmPolicyUpdateNotify),
     /// The policy association ends (TS 29.512 §4.2.3.3).

@@ -10,9 +10,10 @@ use tern_ngap::transfer::GtpTunnel;
 use tern_pfcp::{
     ApplyAction, BitRate, CreateFar, CreatePdr, CreateQer, CreateUrr, FSeid, FTeid, FarId,
     ForwardingParameters, GateStatus, Interface, MeasurementMethod, Name, NodeId, OuterHeaderCreation,
-    OuterHeaderRemoval, Pdi, PdnType, PdrId, PfcpSeReqFlags, Precedence, QerId, ReportingTriggers, SdfFilter,
-    Seconds, SessionEstablishmentRequest, SessionEstablishmentResponse, SessionModificationRequest,
-    UeIpAddress, UpdateFar, UpdateForwardingParameters, UpdateQer, UrrId, UserId, Volume,
+    OuterHeaderRemoval, Pdi, PdnType, PdrId, PfcpSeReqFlags, PfcpSmReqFlags, Precedence, QerId,
+    ReportingTriggers, SdfFilter, Seconds, SessionEstablishmentRequest, SessionEstablishmentResponse,
+    SessionModificationRequest, UeIpAddress, UpdateFar, UpdateForwardingParameters, UpdateQer, UrrId, UserId,
+    Volume,
 };
 use tern_types::{Ambr, Qfi};
 
@@ -142,6 +143,11 @@ pub fn activation(downlink: &GtpTunnel, uplink: Option<GtpTunnel>) -> Option<Ses
 /// The change that has downlink packets buffered, and the first one told (TS 23.502 §4.2.6).
 pub fn deactivation() -> SessionModificationRequest {
     far_change(ApplyAction::BUFF | ApplyAction::NOCP, None)
+}
+
+/// The change that drops downlink packets, and those that wait (TS 23.502 §4.2.3.3 step 3c, TS 29.244 §7.5.4.1).
+pub fn discarding() -> SessionModificationRequest {
+    SessionModificationRequest { flags: Some(PfcpSmReqFlags::DROBU), ..far_change(ApplyAction::DROP, None) }
 }
 
 /// The change of the Session-AMBR.

@@ -12,6 +12,7 @@ use tern_pfcp::{
     RecoveryTimeStamp, UpFunctionFeatures,
 };
 use tern_sbi::common::{NfType, ServiceName};
+use tern_sbi::namf_comm::N1N2TransferFailureNotify;
 use tern_sbi::nnrf_nfm::{DnnSmfInfoItem, NfProfile, SmfInfo, SnssaiSmfInfoItem};
 use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
 use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmContext, UpdateSmContext};
@@ -101,6 +102,7 @@ fn routes(asked: &mpsc::Sender<Asked>) -> Routes {
     let routes = route::<UpdateSmContext>(routes, asked, SmfRequest::Update);
     let routes = route::<ReleaseSmContext>(routes, asked, SmfRequest::Release);
     let routes = route::<RetrieveSmContext>(routes, asked, SmfRequest::Retrieve);
+    let routes = route::<N1N2TransferFailureNotify>(routes, asked, SmfRequest::TransferFailure);
     let routes = route::<SmPolicyUpdateNotify>(routes, asked, SmfRequest::PolicyUpdate);
     route::<SmPolicyTerminateNotify>(routes, asked, SmfRequest::PolicyTermination)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use tern_pfcp::{Cause as PfcpCause, Message, SessionReportResponse};
+use tern_sbi::namf_comm::N1N2TransferFailureNotify;
 use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
 use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmContext};
 use tern_sbi::{OperationError, ProblemDetails, Reply, Response, TransportError};
@@ -15,7 +16,8 @@ use crate::context::{Next, PduSession, SCHEMA, SmContext, SmContextRef, State};
 use crate::core::{Core, Identity, pool_of};
 use crate::create;
 use crate::dispatch::{
-    abandon, on_n4, on_released_by_amf, on_replaced, on_report, on_update, on_user_plane_lost,
+    abandon, on_n4, on_released_by_amf, on_replaced, on_report, on_transfer_failure, on_update,
+    on_user_plane_lost,
 };
 use crate::gsm::{Cause, by_policy, establish, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
@@ -159,6 +161,7 @@ impl Smf {
                 };
                 self.out.answer::<RetrieveSmContext>(token, Err(OperationError::Problem(problem)));
             }
+            SmfRequest::TransferFailure(operation) => self.on_transfer_failure(now, token, &operation),
             SmfRequest::PolicyUpdate(operation) => self.on_policy_update(now, token, &operation),
             SmfRequest::PolicyTermination(operation) => {
                 let found = operation.key().and_then(|key| self.find(&key));
@@ -176,6 +179,15 @@ impl Smf {
                     });
                 }
             }
+        }
+    }
+
+    /// The AMF did not reach the UE (TS 29.518 §5.2.2.3.2).
+    fn on_transfer_failure(&mut self, now: Instant, token: Token, operation: &N1N2TransferFailureNotify) {
+        let found = operation.key().and_then(|key| self.find(&key));
+        self.out.answer::<N1N2TransferFailureNotify>(token, callback_result(found.is_some()));
+        if let Some(reference) = found {
+            self.with(now, reference, on_transfer_failure);
         }
     }
 
@@ -222,12 +234,12 @@ impl Smf {
         self.with(now, reference, |core, session, state| match state {
             State::Inactive(establishment) => establishment.on_reply(core, session, token, reply),
             State::Active(mut connection) => {
-                connection.on_reply(session, token, reply);
+                connection.on_reply(core, session, token, reply);
                 Next::State(State::Active(connection))
             }
             State::ModificationPending(modification, mut connection) => {
                 if connection.notifying == Some(token) {
-                    connection.on_reply(session, token, reply);
+                    connection.on_reply(core, session, token, reply);
                     return Next::State(State::ModificationPending(modification, connection));
                 }
                 modification.on_reply(core, session, connection, token, reply)
@@ -374,11 +386,15 @@ impl Smf {
             self.deadlines.remove(&(at, reference));
             self.with(now, reference, |core, session, state| match state {
                 State::Inactive(establishment) => establishment.expire(core, session),
-                State::ModificationPending(modification, connection) => {
+                State::ModificationPending(modification, mut connection) => {
+                    connection.expire(core, session);
                     modification.expire(core, session, connection)
                 }
                 State::InactivePending(release) => release.expire(core, session),
-                State::Active(connection) => Next::State(State::Active(connection)),
+                State::Active(mut connection) => {
+                    connection.expire(core, session);
+                    Next::State(State::Active(connection))
+                }
             });
         }
     }
@@ -444,8 +460,10 @@ fn core<'a>(
 fn deadline(state: &State) -> Option<Instant> {
     match state {
         State::Inactive(establishment) => establishment.deadline(),
-        State::Active(_) => None,
-        State::ModificationPending(modification, _) => Some(modification.deadline()),
+        State::Active(connection) => connection.deadline(),
+        State::ModificationPending(modification, connection) => {
+            connection.deadline().into_iter().chain([modification.deadline()]).min()
+        }
         State::InactivePending(release) => release.deadline(),
     }
 }

@@ -354,6 +354,14 @@ impl Bench {
         self.reply::<N1N2MessageTransfer>(token, Ok(Response::ok(data)));
     }
 
+    /// The AMF takes a transfer, and pages.
+    pub fn attempting(&mut self, token: Token) {
+        let data = N1N2MessageTransferRspData::new(N1N2MessageTransferCause::AttemptingToReachUe);
+        let transfer = format!("{AMF}/namf-comm/v1/ue-contexts/x/n1-n2-messages/1");
+        let response = Response { status: 202, ..Response::created(transfer, data) };
+        self.reply::<N1N2MessageTransfer>(token, Ok(response));
+    }
+
     pub fn register(&mut self) {
         let (token, operation) = self.expect::<RegisterSmf>();
         assert_eq!(operation.registration.dnn, Some(dnn("internet")));

@@ -9,6 +9,7 @@ mod gnbs;
 mod identities;
 mod n4;
 mod outcome;
+mod paging;
 mod registration;
 mod restarts;
 mod restoration;

@@ -44,6 +44,8 @@ pub struct Config {
     pub gnb_id: u32,
     /// Bits of a gNB identity, 22 to 32.
     pub gnb_id_bits: u8,
+    /// Seconds without a message or packet until a gNB releases a UE; none keeps it. Not with `tun`.
+    pub inactivity_s: Option<u64>,
     /// Subscribers.
     pub ues: Vec<UeGroup>,
     /// New UEs a second; all at once if none.
@@ -181,6 +183,7 @@ impl Default for Config {
             gnbs: 1,
             gnb_id: 1,
             gnb_id_bits: 32,
+            inactivity_s: None,
             ues: Vec::new(),
             rate: None,
             tun: false,
@@ -221,6 +224,9 @@ impl Config {
         }
         if self.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
             return Err("rate: expected a number above 0".into());
+        }
+        if self.inactivity_s.is_some() && self.tun {
+            return Err("inactivity_s: a TUN device does not follow its UE through CM-IDLE".into());
         }
         if self.slices.is_empty() {
             return Err("slices: expected at least one".into());

@@ -25,6 +25,7 @@ pub mod icmp;
 pub mod load;
 pub mod report;
 mod run;
+pub mod scenario;
 pub mod tun;
 pub mod ue;
 

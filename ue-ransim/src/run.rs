@@ -126,6 +126,7 @@ pub fn gnb_config(config: &Config, index: u32) -> Result<GnbConfig, SimError> {
         amf: config.amf.clone(),
         n2,
         udp_port: config.udp_port,
+        inactivity: config.inactivity_s.map(Duration::from_secs),
     })
 }
 

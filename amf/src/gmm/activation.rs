@@ -9,7 +9,7 @@ use tern_nas::nas_5gs::NasPduSessionReactivationResult;
 use tern_types::{Duration, Instant, PduSessionId};
 
 use crate::Amf;
-use crate::gmm::{self, Procedure, registration, service_request};
+use crate::gmm::{self, Procedure, paging, registration, service_request};
 use crate::ngap::initial_context_setup::{self, SessionResources};
 use crate::session::{self, Session, Work};
 use crate::supervised::Protection;
@@ -23,20 +23,46 @@ pub const ACTIVATION_WITHIN: Duration = Duration::from_secs(5);
 pub struct Activation {
     /// The transfer once the SMF gave it.
     wanted: BTreeMap<PduSessionId, Option<Bytes>>,
+    /// Whether the UE asked for any: it is told which of them did not come back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    asked: bool,
+    /// What the UE was paged for besides; it goes after the accept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    after: Vec<HeldMessage>,
     deadline: Instant,
 }
 
 impl Activation {
-    /// Asks the SMFs of those sessions that have no resources.
+    /// Asks the SMFs of those sessions that have no resources. Those that the UE was paged for come
+    /// as well: their SMFs have said already how (TS 23.502 §4.2.3.2 step 12).
     pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, sessions: &[u8]) -> Self {
-        let wanted: Vec<PduSessionId> = sessions.iter().copied().filter_map(PduSessionId::new).collect();
-        for &id in &wanted {
+        let (mut wanted, mut after) = (BTreeMap::new(), Vec::new());
+        for message in paging::take(ue) {
+            match message {
+                HeldMessage { session, n1: None, n2: Some((N2SmKind::SetupRequest, transfer)) } => {
+                    session::setting_up(ue, session);
+                    wanted.insert(session, Some(transfer));
+                }
+                message => after.push(message),
+            }
+        }
+        let sessions: Vec<PduSessionId> = sessions.iter().copied().filter_map(PduSessionId::new).collect();
+        for &id in &sessions {
+            if wanted.contains_key(&id) {
+                continue;
+            }
             if ue.sessions.get(&id).is_some_and(|session| !session.resources) {
                 session::push(ue, amf, id, Work::Activate);
             }
+            wanted.insert(id, None);
         }
-        let wanted = wanted.into_iter().map(|id| (id, None)).collect();
-        Self { wanted, deadline: amf.now + ACTIVATION_WITHIN }
+        Self { wanted, asked: !sessions.is_empty(), after, deadline: amf.now + ACTIVATION_WITHIN }
+    }
+
+    /// The connection is gone before anything of it was sent: what the SMFs have begun ends with it, in
+    /// [`session::suspend_all`].
+    pub(crate) fn abandon(&self, ue: &mut UeContext) {
+        self.wanted.keys().for_each(|&id| session::setting_up(ue, id));
     }
 
     /// When the SMFs' time is over.
@@ -44,14 +70,9 @@ impl Activation {
         self.deadline
     }
 
-    /// How many sessions are wanted.
-    pub fn len(&self) -> usize {
+    /// How many sessions are to come back.
+    pub fn count(&self) -> usize {
         self.wanted.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
     }
 
     fn is_waiting(&self, ue: &UeContext, now: Instant) -> bool {
@@ -64,7 +85,7 @@ impl Activation {
         let up = |id| ue.sessions.get(id).is_some_and(|session| session.resources);
         let failed = self.wanted.iter().filter(|(id, transfer)| transfer.is_none() && !up(id));
         let failed: Vec<u8> = failed.map(|(id, _)| id.get()).collect();
-        if self.is_empty() {
+        if !self.asked {
             return None;
         }
         NasPduSessionReactivationResult::from_failed_sessions(&failed).ok()
@@ -82,13 +103,11 @@ fn of(ue: &mut UeContext) -> Option<&mut Activation> {
 /// An SMF has activated a session: its N2 information waits for the others. Says whether it was
 /// taken.
 pub(crate) fn activated(ue: &mut UeContext, id: PduSessionId, n2: &Option<(N2SmKind, Bytes)>) -> bool {
-    match (n2, of(ue).and_then(|activation| activation.wanted.get_mut(&id))) {
-        (Some((N2SmKind::SetupRequest, transfer)), Some(wanted)) => {
-            *wanted = Some(transfer.clone());
-            true
-        }
-        _ => false,
-    }
+    let Some((N2SmKind::SetupRequest, transfer)) = n2 else { return false };
+    let Some(wanted) = of(ue).and_then(|activation| activation.wanted.get_mut(&id)) else { return false };
+    *wanted = Some(transfer.clone());
+    session::setting_up(ue, id);
+    true
 }
 
 /// Goes on with the procedure once no SMF is waited for.
@@ -108,7 +127,7 @@ pub(crate) fn proceed(ue: &mut UeContext, amf: &mut Amf) {
 /// Sends an accept and sets the sessions up: in INITIAL CONTEXT SETUP REQUEST unless the gNB has
 /// the context already.
 pub(crate) fn deliver(ue: &mut UeContext, amf: &mut Amf, plain: &Bytes, activation: Option<Activation>) {
-    let wanted = activation.map(|activation| activation.wanted).unwrap_or_default();
+    let (wanted, after) = activation.map(|a| (a.wanted, a.after)).unwrap_or_default();
     let resources =
         wanted.into_iter().filter_map(|(id, transfer)| Some(SessionResources { id, transfer: transfer? }));
     match ue.n2.as_ref().map(|n2| n2.context) {
@@ -125,5 +144,8 @@ pub(crate) fn deliver(ue: &mut UeContext, amf: &mut Amf, plain: &Bytes, activati
             }
         }
         None => {}
+    }
+    for message in after {
+        session::downlink_after_paging(ue, amf, message);
     }
 }

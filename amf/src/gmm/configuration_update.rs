@@ -1,8 +1,11 @@
-//! Generic UE configuration update: TS 24.501 §5.4.4. It has a UE register that has PDU sessions of
-//! which the network knows nothing any more: the PDU session status in REGISTRATION ACCEPT tells
-//! (TS 24.501 §5.5.1.3.4).
+//! Generic UE configuration update: TS 24.501 §5.4.4.
+//!
+//! It has a UE register that has PDU sessions of which the network knows nothing any more: the PDU
+//! session status in REGISTRATION ACCEPT tells (TS 24.501 §5.5.1.3.4). And it gives a new 5G-GUTI to a
+//! UE that has answered a page: its 5G-S-TMSI was on the air (TS 33.501 §6.12.3).
 
 use serde::{Deserialize, Serialize};
+use tern_nas::MobileIdentity;
 use tern_nas::nas_5gs::{NasConfigurationUpdateCommand, NasConfigurationUpdateIndication};
 use tern_ngap::cause;
 use tern_ngap::ngap::CauseNas;
@@ -19,6 +22,18 @@ use crate::ue::UeContext;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConfigurationUpdate {
     sent: Supervised,
+    #[serde(default)]
+    purpose: Purpose,
+}
+
+/// What it is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Purpose {
+    /// The UE is to register.
+    #[default]
+    Registration,
+    /// The UE has a new 5G-GUTI.
+    Guti,
 }
 
 /// Has the UE register, now or once its procedure is over. One that is idle learns what it has to when
@@ -37,7 +52,26 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf) {
     let indication = NasConfigurationUpdateIndication::from_flags(true, true);
     let command = NasConfigurationUpdateCommand::new().with_configuration_update_indication(indication);
     let sent = gmm::send_supervised(ue, amf, T3555, command, Protection::Current);
-    ue.procedure = Some(Procedure::ConfigurationUpdate(ConfigurationUpdate { sent }));
+    let update = ConfigurationUpdate { sent, purpose: Purpose::Registration };
+    ue.procedure = Some(Procedure::ConfigurationUpdate(update));
+}
+
+/// Gives a UE that has answered a page a new 5G-GUTI, before its connection is released
+/// (TS 24.501 §5.4.4.1, §5.4.4.2).
+pub(crate) fn reallocate_guti(ue: &mut UeContext, amf: &mut Amf) {
+    if ue.n2.is_none() || ue.procedure.is_some() {
+        return;
+    }
+    let guti = amf.assign_guti(ue);
+    let Ok(guti) = MobileIdentity::Guti(guti).to_ie() else { return };
+    amf.count("amf.gmm.guti_reallocated");
+    let indication = NasConfigurationUpdateIndication::from_flags(true, false);
+    let command = NasConfigurationUpdateCommand::new()
+        .with_configuration_update_indication(indication)
+        .with_fg_guti(guti);
+    let sent = gmm::send_supervised(ue, amf, T3555, command, Protection::Current);
+    let update = ConfigurationUpdate { sent, purpose: Purpose::Guti };
+    ue.procedure = Some(Procedure::ConfigurationUpdate(update));
 }
 
 impl ConfigurationUpdate {
@@ -46,10 +80,17 @@ impl ConfigurationUpdate {
         self.sent.deadline()
     }
 
-    /// CONFIGURATION UPDATE COMPLETE: the UE registers when its connection is released
-    /// (TS 24.501 §5.4.4.3).
+    /// CONFIGURATION UPDATE COMPLETE: the older 5G-GUTI is no longer valid (TS 24.501 §5.4.4.4); a UE that
+    /// is to register does so when its connection is released (TS 24.501 §5.4.4.3).
     pub(crate) fn on_complete(self, ue: &mut UeContext, amf: &mut Amf) {
-        end(ue, amf);
+        match self.purpose {
+            Purpose::Registration => end(ue, amf),
+            Purpose::Guti => {
+                if let Some(old) = ue.old_guti.take() {
+                    amf.release_tmsi(old, ue.id);
+                }
+            }
+        }
     }
 
     /// T3555.
@@ -57,7 +98,10 @@ impl ConfigurationUpdate {
         match gmm::resupervise(ue, amf, &mut self.sent) {
             Expiry::Abort => {
                 warn!(ue = ue.name(), "T3555: no answer of the UE");
-                end(ue, amf);
+                // Either 5G-GUTI stays valid (TS 24.501 §5.4.4.6).
+                if self.purpose == Purpose::Registration {
+                    end(ue, amf);
+                }
             }
             Expiry::NotYet | Expiry::Retransmit => ue.procedure = Some(Procedure::ConfigurationUpdate(self)),
         }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::Amf;
 use crate::admission;
-use crate::gmm::{self, Procedure, Uplink};
+use crate::gmm::{self, Procedure, Uplink, paging};
 use crate::ngap::ue_context_release;
 use crate::sbi::{pcf, udm};
 use crate::session;
@@ -54,6 +54,7 @@ pub(crate) fn on_request(
     amf.count("amf.gmm.deregistered");
     // What was running is aborted (TS 24.501 §5.5.1.2.8, §5.5.2.3.5).
     ue.procedure = None;
+    ue.paging = None;
     if !switch_off {
         gmm::send_message(ue, amf, NasDeregistrationAcceptUeOriginating::new());
     }
@@ -116,6 +117,8 @@ impl Deregistration {
 /// security context and the 5G-GUTI stay for a while, for the UE's next registration.
 pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
     ue.registered = false;
+    // Its sessions go: nobody waits for what it is paged for.
+    ue.paging = None;
     session::release_all(ue, amf);
     if let Some(policy) = ue.am_policy.take() {
         pcf::delete(ue, amf, &policy);
@@ -166,6 +169,9 @@ pub(crate) fn take_over(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) {
     info!(ue = %supi, "an older context of the same UE is taken over");
     amf.count("amf.gmm.context_taken_over");
     other.procedure = None;
+    // It has been found: what it was paged for goes out when it is accepted.
+    paging::stop(&mut other, amf);
+    ue.paging = other.paging.take();
     ue_context_release::command(&mut other, amf, cause::nas(CauseNas::normal_release));
     session::suspend_all(&mut other, amf);
     amf.readdress(other.id, ue.id);

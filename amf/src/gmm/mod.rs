@@ -6,6 +6,7 @@ pub(crate) mod configuration_update;
 pub(crate) mod deregistration;
 pub(crate) mod identification;
 pub(crate) mod nas_transport;
+pub(crate) mod paging;
 pub(crate) mod registration;
 pub(crate) mod registration_accept;
 pub(crate) mod registration_home;
@@ -36,6 +37,7 @@ pub use authentication::Authentication;
 pub use configuration_update::ConfigurationUpdate;
 pub use deregistration::Deregistration;
 pub use identification::Identification;
+pub use paging::Paging;
 pub use registration::Registration;
 pub use security_mode::SecurityModeControl;
 pub use service_request::ServiceRequest;
@@ -195,6 +197,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     }
     activation::proceed(ue, amf);
     admission::expire(ue, amf);
+    paging::expire(ue, amf);
     let Some(reachability) = ue.reachability else { return };
     if amf.now < reachability.deadline() {
         return;
@@ -293,7 +296,8 @@ pub(crate) fn connection_lost(ue: &mut UeContext, amf: &mut Amf) {
     match ue.procedure.take() {
         Some(Procedure::Registration(machine)) => machine.connection_lost(ue, amf),
         Some(Procedure::Deregistration(_)) => deregistration::leave(ue, amf),
-        Some(Procedure::Service(_) | Procedure::ConfigurationUpdate(_)) | None => {}
+        Some(Procedure::Service(service)) => service.activation.abandon(ue),
+        Some(Procedure::ConfigurationUpdate(_)) | None => {}
     }
     session::suspend_all(ue, amf);
     become_idle(ue, amf);
@@ -301,6 +305,8 @@ pub(crate) fn connection_lost(ue: &mut UeContext, amf: &mut Amf) {
 
 /// Enters CM-IDLE: the mobile reachable timer starts for a registered UE.
 pub(crate) fn become_idle(ue: &mut UeContext, amf: &mut Amf) {
+    // What the UE was paged for, if its answer to the page came to nothing.
+    paging::fail(ue, amf);
     if ue.registered {
         let t3512 = Duration::from_secs(registration_accept::t3512_seconds(amf.config.timers.t3512_s));
         let at = amf.now + t3512 + MOBILE_REACHABLE_MARGIN;

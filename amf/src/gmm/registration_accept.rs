@@ -55,6 +55,11 @@ fn build(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> NasR
     if let Some(ie) = ours(nas::nssai(&ue.allowed)) {
         accept = accept.with_allowed_nssai(ie);
     }
+    // What the UE asks for it gets (TS 23.501 §5.4.5).
+    ue.paging_drx = registration.request.paging_drx;
+    if let Some(drx) = ue.paging_drx.and_then(nas::drx) {
+        accept = accept.with_negotiated_drx_parameters(drx);
+    }
     if !registration.rejected_slices().is_empty() {
         accept = with_rejected(accept, ue, registration);
     }

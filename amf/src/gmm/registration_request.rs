@@ -51,6 +51,9 @@ pub struct RegistrationRequest {
     pub uplink_data: Option<Vec<u8>>,
     /// Sessions that are active at the UE.
     pub pdu_sessions: Option<Vec<u8>>,
+    /// Requested DRX parameters: its cycle in radio frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paging_drx: Option<u16>,
     /// The plain message: two requests differ if their octets do (TS 24.501 §5.5.1.2.8).
     pub octets: Bytes,
 }
@@ -83,6 +86,7 @@ impl RegistrationRequest {
             requested: message.requested_nssai.as_ref().map(registration::nssai_of),
             uplink_data: message.uplink_data_status.as_ref().map(|ie| ie.sessions_with_data()),
             pdu_sessions: message.pdu_session_status.as_ref().map(|ie| ie.active_sessions()),
+            paging_drx: message.requested_drx_parameters.as_ref().and_then(registration::drx_of),
             octets,
         })
     }

@@ -10,7 +10,7 @@ use crate::error::Refusal;
 use crate::gmm::registration::{Registration, Step, restore_security};
 use crate::gmm::registration_reject::reject;
 use crate::gmm::registration_request::{ClaimedIdentity, RegistrationKind, RegistrationRequest};
-use crate::gmm::{Identification, Procedure, Uplink, registration_accept};
+use crate::gmm::{Identification, Procedure, Uplink, paging, registration_accept};
 use crate::ue::UeContext;
 
 /// A REGISTRATION REQUEST came on the UE's connection.
@@ -50,6 +50,9 @@ pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         }
         _ => RegistrationRequest::of(message, uplink.octets.clone()),
     };
+    if verified {
+        paging::stop(ue, amf);
+    }
     match read {
         Ok(request) => start(ue, amf, request, uplink.octets, verified),
         Err(refusal) => reject(ue, amf, refusal, &[]),

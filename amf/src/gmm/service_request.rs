@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tern_nas::nas_5gs::{
     Nas5gmmMessage, NasFGmmCause, NasPduSessionStatus, NasServiceAccept, NasServiceReject, NasServiceRequest,
+    ServiceType,
 };
 use tern_ngap::cause;
 use tern_ngap::ngap::CauseNas;
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 use crate::Amf;
 use crate::error::Refusal;
 use crate::gmm::activation::{self, Activation};
-use crate::gmm::{self, Procedure, RECEIVED};
+use crate::gmm::{self, Procedure, RECEIVED, configuration_update, paging};
 use crate::session;
 use crate::ue::UeContext;
 
@@ -23,6 +24,9 @@ pub struct ServiceRequest {
     pub(crate) activation: Activation,
     /// Whether the UE sent its PDU session status.
     status: bool,
+    /// Whether it answers a page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    paged: bool,
 }
 
 impl ServiceRequest {
@@ -53,13 +57,16 @@ pub(crate) fn on_request(
         return;
     }
     let request = whole(ue, &request, count).unwrap_or(request);
+    let mobile_terminated =
+        request.service_type.service_type() == Some(ServiceType::MobileTerminatedServices);
+    let paged = paging::stop(ue, amf) || mobile_terminated;
     if let Some(status) = &request.pdu_session_status {
         session::release_inactive(ue, amf, |id| status.is_active(id.get()));
     }
     let wanted = request.uplink_data_status.as_ref().map(|ie| ie.sessions_with_data()).unwrap_or_default();
     let status = request.pdu_session_status.is_some();
     let activation = Activation::start(ue, amf, &wanted);
-    ue.procedure = Some(Procedure::Service(ServiceRequest { activation, status }));
+    ue.procedure = Some(Procedure::Service(ServiceRequest { activation, status, paged }));
     activation::proceed(ue, amf);
 }
 
@@ -85,9 +92,12 @@ pub(crate) fn accept(ue: &mut UeContext, amf: &mut Amf, service: ServiceRequest)
     if let Some(result) = service.activation.result(ue) {
         message = message.with_pdu_session_reactivation_result(result);
     }
-    info!(ue = ue.name(), sessions = service.activation.len(), "service accepted");
+    info!(ue = ue.name(), sessions = service.activation.count(), "service accepted");
     let plain = gmm::encode(amf, message);
     activation::deliver(ue, amf, &plain, Some(service.activation));
+    if service.paged {
+        configuration_update::reallocate_guti(ue, amf);
+    }
 }
 
 /// SERVICE REJECT (TS 24.501 §5.6.1.5), then the connection is released.

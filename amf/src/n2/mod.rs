@@ -22,4 +22,5 @@ mod tests;
 pub use config::{Config, Limits};
 pub use net::{N2Handle, start};
 pub use process::run;
+pub(crate) use termination::NON_UE_STREAM;
 pub use termination::{Input, Output, Termination};

@@ -14,7 +14,7 @@ use super::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope, ServedAmf};
 use super::{ng_reset, ng_setup, ran_configuration_update};
 
 /// Stream of messages that concern no UE.
-pub(super) const NON_UE_STREAM: u16 = 0;
+pub(crate) const NON_UE_STREAM: u16 = 0;
 
 /// What happens to the termination. An association keeps its number while it lives.
 #[derive(Debug)]

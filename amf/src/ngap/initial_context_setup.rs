@@ -117,6 +117,7 @@ pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> 
     }
     for (id, transfer) in failed.unwrap_or_default() {
         if let Some(id) = PduSessionId::new(id) {
+            session::set_resources(ue, id, false);
             session::push(ue, amf, id, Work::N2(N2FromGnb::SetupUnsuccessful, transfer));
         }
     }

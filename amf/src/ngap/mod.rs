@@ -5,6 +5,7 @@ pub(crate) mod error_indication;
 pub(crate) mod initial_context_setup;
 pub(crate) mod initial_ue_message;
 pub(crate) mod nas_transport;
+pub(crate) mod paging;
 pub(crate) mod pdu_session_resource;
 pub(crate) mod reset;
 pub(crate) mod ue_context_release;

@@ -3,18 +3,25 @@
 use tern_ngap::cause;
 use tern_ngap::ngap::*;
 use tern_ngap::{build_ngap, extract_ngap_ies};
+use tern_types::PduSessionId;
 use tracing::debug;
 
 use super::Handled;
 use crate::n2::message::GnbId;
 use crate::ue::UeContext;
-use crate::{Amf, gmm};
+use crate::{Amf, gmm, session};
 
 /// The gNB asks for the release of a UE's context.
 pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Handled {
     extract_ngap_ies!(pdu, UEContextReleaseRequest,
+        lax active: Vec<u8> = PDUSessionResourceListCxtRelReq(list) =>
+            list.0.iter().map(|item| item.pdu_session_id.0).collect(),
         lax why: Cause = Cause(cause) => cause,
     );
+    // Sessions with active user plane (TS 38.413 §8.3.2.2), one of which may be ahead of what we know.
+    for id in active.unwrap_or_default().into_iter().filter_map(PduSessionId::new) {
+        session::set_resources(ue, id, true);
+    }
     let why = why.unwrap_or(cause::radio_network(CauseRadioNetwork::unspecified));
     debug!(ue = ue.name(), cause = cause::describe(&why), "gNB requests the release");
     amf.count("amf.ngap.release_requested");

@@ -2,14 +2,15 @@
 
 use tern_sbi::namf_comm::{
     N1MessageClass, N1N2MessageTransfer, N1N2MessageTransferCause as Cause, N1N2MessageTransferError,
-    N1N2MessageTransferRspData, N2InformationClass, NgapIeType,
+    N1N2MessageTransferReqData, N1N2MessageTransferRspData, N2InformationClass, NgapIeType,
 };
-use tern_sbi::{Operation, OperationError, ProblemDetails, Response};
+use tern_sbi::{Location, Operation, OperationError, ProblemDetails, Response};
 use tern_types::Supi;
 use tracing::debug;
 
 use crate::Amf;
 use crate::gmm::Procedure;
+use crate::gmm::paging::{self, NotPaged, Pending};
 use crate::io::Token;
 use crate::session;
 use crate::ue::{HeldMessage, N2SmKind, UeContext};
@@ -18,7 +19,15 @@ use crate::ue::{HeldMessage, N2SmKind, UeContext};
 #[derive(Debug, Clone, Copy)]
 struct Refused(u16, &'static str);
 
-type Outcome = Result<Cause, Refused>;
+type Outcome = Result<Taken, Refused>;
+
+/// A transfer that was taken.
+enum Taken {
+    /// 200.
+    Done(Cause),
+    /// 202: the UE is paged; the URI of the transfer.
+    Paging(String),
+}
 
 /// N1N2MessageTransfer of an SMF.
 pub(crate) fn on_transfer(amf: &mut Amf, token: Token, request: N1N2MessageTransfer) {
@@ -29,7 +38,11 @@ pub(crate) fn on_transfer(amf: &mut Amf, token: Token, request: N1N2MessageTrans
         amf.with_ue(ue, |ue, amf| outcome = transfer(ue, amf, request));
     }
     let answer = match outcome {
-        Ok(cause) => Ok(Response::ok(N1N2MessageTransferRspData::new(cause))),
+        Ok(Taken::Done(cause)) => Ok(Response::ok(N1N2MessageTransferRspData::new(cause))),
+        Ok(Taken::Paging(transfer)) => {
+            let body = N1N2MessageTransferRspData::new(Cause::AttemptingToReachUe);
+            Ok(Response { status: 202, ..Response::created(transfer, body) })
+        }
         Err(Refused(status, cause)) => {
             amf.count("amf.namf.transfer_refused");
             debug!(status, cause, "N1N2MessageTransfer refused");
@@ -41,7 +54,7 @@ pub(crate) fn on_transfer(amf: &mut Amf, token: Token, request: N1N2MessageTrans
 }
 
 fn transfer(ue: &mut UeContext, amf: &mut Amf, request: N1N2MessageTransfer) -> Outcome {
-    let N1N2MessageTransfer { data, n1_sm_msg, n2_sm_info, .. } = request;
+    let N1N2MessageTransfer { ue_context_id, data, n1_sm_msg, n2_sm_info } = request;
     let class = data.n1_message_container.as_ref().map(|n1| &n1.n1_message_class);
     let n2_class = data.n2_info_container.as_ref().map(|n2| &n2.n2_information_class);
     let foreign = class.is_some_and(|class| *class != N1MessageClass::Sm)
@@ -72,18 +85,39 @@ fn transfer(ue: &mut UeContext, amf: &mut Amf, request: N1N2MessageTransfer) -> 
     if registering {
         return Err(Refused(409, "TEMPORARY_REJECT_REGISTRATION_ONGOING"));
     }
-    if ue.n2.is_none() {
-        // Paging is not served: the UE is out of reach until it comes by itself.
-        return if data.skip_ind == Some(true) {
-            Ok(Cause::N1MsgNotTransferred)
-        } else {
-            Err(Refused(504, "UE_NOT_REACHABLE"))
-        };
-    }
     let message = HeldMessage { session: id, n1: n1_sm_msg, n2: kind.zip(n2_sm_info) };
+    if ue.n2.is_none() {
+        return to_idle(ue, amf, &ue_context_id, &data, message);
+    }
     if session::downlink(ue, amf, message) {
-        Ok(Cause::N1N2TransferInitiated)
+        Ok(Taken::Done(Cause::N1N2TransferInitiated))
     } else {
         Err(Refused(503, "NF_CONGESTION"))
+    }
+}
+
+/// The UE is in CM-IDLE: it is paged, unless what there is to say can be left out (TS 29.518 §5.2.2.3.1.2).
+fn to_idle(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    ue_context_id: &str,
+    data: &N1N2MessageTransferReqData,
+    message: HeldMessage,
+) -> Outcome {
+    if data.skip_ind == Some(true) {
+        return Ok(Taken::Done(Cause::N1MsgNotTransferred));
+    }
+    if message.n1.is_none() && matches!(message.n2, Some((N2SmKind::ReleaseCommand, _))) {
+        // No gNB has anything of the session.
+        return Ok(Taken::Done(Cause::N2MsgNotTransferred));
+    }
+    let transfer = amf.new_transfer(ue_context_id);
+    let failure = data.n1n2_failure_txf_notif_uri.as_deref().and_then(Location::parse);
+    let priority = data.arp.and_then(|arp| amf.config.paging.priority(arp.priority_level));
+    let pending = Pending { message, transfer: transfer.clone(), failure };
+    match paging::start(ue, amf, pending, priority) {
+        Ok(()) => Ok(Taken::Paging(transfer)),
+        Err(NotPaged::NotReachable) => Err(Refused(504, "UE_NOT_REACHABLE")),
+        Err(NotPaged::Full) => Err(Refused(503, "NF_CONGESTION")),
     }
 }

@@ -5,6 +5,7 @@ mod authentication;
 mod bytes;
 mod connection;
 mod deregistration;
+mod paging;
 mod registration;
 mod rejection;
 mod rig;

@@ -7,7 +7,7 @@ use tern_nas::security::HeaderType;
 use super::rig::*;
 use crate::Refusal;
 
-fn service_request(ue: &Ue) -> tern_nas::nas_5gs::NasServiceRequest {
+pub(super) fn service_request(ue: &Ue) -> tern_nas::nas_5gs::NasServiceRequest {
     let tmsi = tern_types::STmsi5g::from(ue.guti.unwrap());
     let identity = tern_nas::MobileIdentity::STmsi(tmsi).to_ie().unwrap();
     NasServiceRequest::new(

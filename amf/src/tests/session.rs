@@ -19,7 +19,7 @@ use crate::{AmfRequest, Input};
 
 const N1: &[u8] = &[0x2e, 5, 1, 0xc1, 0xff, 0xff];
 
-fn session() -> PduSessionId {
+pub(super) fn session() -> PduSessionId {
     PduSessionId::new(5).unwrap()
 }
 
@@ -36,14 +36,14 @@ fn transport(dnn: Option<&str>) -> NasUlNasTransport {
     transport
 }
 
-fn registered() -> (Rig, Ue) {
+pub(super) fn registered() -> (Rig, Ue) {
     let (mut rig, mut ue) = (Rig::new(), Ue::new(1));
     ue.register(&mut rig);
     rig.served.clear();
     (rig, ue)
 }
 
-fn created(dnn: Option<&str>) -> (Rig, Ue) {
+pub(super) fn created(dnn: Option<&str>) -> (Rig, Ue) {
     let (mut rig, mut ue) = registered();
     ue.say(&mut rig, transport(dnn));
     rig.serve();
@@ -51,7 +51,7 @@ fn created(dnn: Option<&str>) -> (Rig, Ue) {
     (rig, ue)
 }
 
-fn transfer(kind: NgapIeType, n1: bool) -> AmfRequest {
+pub(super) fn transfer(kind: NgapIeType, n1: bool) -> AmfRequest {
     let data = N1N2MessageTransferReqData {
         n1_message_container: n1.then(N1MessageContainer::sm),
         n2_info_container: Some(N2InfoContainer::sm(session(), kind, None)),
@@ -68,7 +68,7 @@ fn transfer(kind: NgapIeType, n1: bool) -> AmfRequest {
 }
 
 /// The setup request's UE-AMBR and the NAS message inside.
-fn set_up(rig: &mut Rig, ue: &mut Ue) -> (bool, Nas5gmmMessage) {
+pub(super) fn set_up(rig: &mut Rig, ue: &mut Ue) -> (bool, Nas5gmmMessage) {
     let pdu = rig.next();
     assert_eq!(pdu.kind(), NgapPduKind::Initiating_PDUSessionResourceSetup, "{pdu}");
     let read = || -> Result<(bool, Bytes), tern_ngap::CodecError> {
@@ -222,14 +222,6 @@ fn when_the_smf_has_released_the_session_then_it_is_gone() {
     let reply = rig.ask(AmfRequest::SmContextStatusNotify(SmContextStatusNotify { path, notification }));
     assert_eq!(reply.status, 204);
     assert!(rig.amf.ue(&supi()).unwrap().sessions.is_empty());
-}
-
-#[test]
-fn when_the_ue_is_idle_then_it_is_not_reachable() {
-    let (mut rig, ue) = created(None);
-    ue.go_idle(&mut rig);
-    let reply = rig.ask(transfer(NgapIeType::PduResSetupReq, false));
-    assert_eq!(reply.status, 504);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! IEs of registration: TAI list, NSSAI, rejected NSSAI, ngKSI.
+//! IEs of registration: TAI list, NSSAI, rejected NSSAI, ngKSI, DRX.
 
 use oxirush_nas::nas_5gs::{
-    KeySetIdentifier, NasFGsTrackingAreaIdentityList, NasKeySetIdentifier, NasNssai, NasRejectedNssai,
-    NasSNssai, NasT3512Value, RejectedNssaiCause, SNssaiContents,
+    DrxValue, KeySetIdentifier, NasFGsDrxParameters, NasFGsTrackingAreaIdentityList, NasKeySetIdentifier,
+    NasNssai, NasRejectedNssai, NasSNssai, NasT3512Value, RejectedNssaiCause, SNssaiContents,
 };
 use tern_types::{Duration, PlmnId, Snssai, Tac, Tai};
 
@@ -127,6 +127,29 @@ pub fn ngksi_of(ie: &NasKeySetIdentifier) -> Option<NgKsi> {
         KeySetIdentifier::Native(ksi) => NgKsi::new(ksi),
         _ => None,
     }
+}
+
+/// Reads 5GS DRX parameters (TS 24.501 §9.11.3.2A): the cycle in radio frames, if there is one.
+pub fn drx_of(ie: &NasFGsDrxParameters) -> Option<u16> {
+    match ie.drx_value()? {
+        DrxValue::Cycle32 => Some(32),
+        DrxValue::Cycle64 => Some(64),
+        DrxValue::Cycle128 => Some(128),
+        DrxValue::Cycle256 => Some(256),
+        _ => None,
+    }
+}
+
+/// Writes 5GS DRX parameters (TS 24.501 §9.11.3.2A) of one of these cycles: 32, 64, 128 and 256 radio frames.
+pub fn drx(frames: u16) -> Option<NasFGsDrxParameters> {
+    let value = match frames {
+        32 => DrxValue::Cycle32,
+        64 => DrxValue::Cycle64,
+        128 => DrxValue::Cycle128,
+        256 => DrxValue::Cycle256,
+        _ => return None,
+    };
+    Some(NasFGsDrxParameters::from_drx_value(value))
 }
 
 /// Writes a T3512 value (TS 24.501 §9.11.2.5): what 5 bits of some unit carry, rounded down;

@@ -7,13 +7,17 @@ use tern_ngap::transfer::{GtpTunnel, SetupResponse};
 use tern_pfcp::{Message, SessionModificationRequest};
 use tern_sbi::nsmf_pdusession::N2SmInfoType;
 use tern_sbi::{Reply, TransportError};
+use tern_types::{Duration, Instant};
 
-use crate::context::{Change, Connection, PduSession, UpCnxState, UserPlane};
+use crate::context::{Change, Connection, Later, PduSession, UpCnxState, UserPlane};
 use crate::core::Core;
 use crate::io::Token;
 use crate::sbi::pdu_session::{self, Updated};
 use crate::sbi::transfer;
 use crate::{n2, n4};
+
+/// How long packets wait until the AMF is asked again for a UE that could not be paged just then.
+const NOTIFY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Where the UPF's half of the session is reached.
 pub fn endpoint(session: &PduSession) -> Option<(SocketAddr, u64)> {
@@ -34,6 +38,12 @@ pub fn accepted(answer: Option<&Message>) -> bool {
 impl Connection {
     /// upCnxState DEACTIVATED: the access network has released its resources (TS 23.502 §4.2.6).
     pub fn deactivate(&mut self, core: &mut Core<'_>, session: &mut PduSession, answer: Option<Token>) {
+        self.later = None;
+        if self.data_waits {
+            // The connection went before the packets that it was set up for had left: the UPF has told of
+            // them already.
+            self.later = Some(Later::Notify(core.now + NOTIFY_AGAIN));
+        }
         if let Some(user_plane) = &mut session.user_plane {
             user_plane.downlink = None;
         }
@@ -51,12 +61,17 @@ impl Connection {
             return;
         };
         user_plane.connection = UpCnxState::Activating;
+        let drops = matches!(self.later.take(), Some(Later::Buffer(_)));
         let updated = Updated {
             up_cnx_state: Some(UpCnxState::Activating),
             n2: Some((N2SmInfoType::PduResSetupReq, n2)),
             ..Default::default()
         };
         pdu_session::update_answered(core, answer, updated);
+        if drops {
+            // The UE is back: packets wait for the tunnel again.
+            self.change(core, session, n4::deactivation(), UpCnxState::Activating, None);
+        }
     }
 
     /// PDU_RES_SETUP_RSP.
@@ -77,6 +92,7 @@ impl Connection {
         if let Some(user_plane) = &mut session.user_plane {
             user_plane.downlink = Some(downlink);
         }
+        (self.data_waits, self.later) = (false, None);
         self.change(core, session, change, UpCnxState::Activated, Some(answer));
     }
 
@@ -108,12 +124,15 @@ impl Connection {
     /// PDU_RES_SETUP_FAIL: the connection stays as it was before it was asked for.
     pub fn on_setup_failure(&mut self, core: &mut Core<'_>, session: &mut PduSession, answer: Token) {
         let updated = Updated { up_cnx_state: Some(UpCnxState::Deactivated), ..Default::default() };
+        pdu_session::update_answered(core, answer, updated);
+        if self.data_waits {
+            return self.on_unreachable(core, session);
+        }
         if let Some(user_plane) = &mut session.user_plane
             && user_plane.connection == UpCnxState::Activating
         {
             user_plane.connection = UpCnxState::Deactivated;
         }
-        pdu_session::update_answered(core, answer, updated);
     }
 
     /// The UPF's answer; `false` if it is not about the connection, or if the change was taken.
@@ -169,9 +188,16 @@ impl Connection {
     pub fn on_downlink_data(&mut self, core: &mut Core<'_>, session: &mut PduSession) {
         let deactivated =
             session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Deactivated);
-        if self.notifying.is_some() || self.changing.is_some() || !deactivated {
+        self.data_waits |= deactivated;
+        if self.notifying.is_some() || !deactivated {
             return;
         }
+        if self.changing.is_some() {
+            // The UPF tells but once: what it tells while it changes is looked at again.
+            self.later.get_or_insert(Later::Notify(core.now + NOTIFY_AGAIN));
+            return;
+        }
+        self.later = None;
         let (Some(granted), Some(user_plane)) = (&session.granted, &session.user_plane) else { return };
         let Ok(n2) = n2::setup_request(granted, user_plane) else { return };
         let awaited = transfer::send(core, session, None, Some((transfer::N2Kind::SetupRequest, n2)));
@@ -182,17 +208,59 @@ impl Connection {
     }
 
     /// The AMF's answer to a downlink data notification.
-    pub fn on_reply(&mut self, session: &mut PduSession, token: Token, reply: Result<Reply, TransportError>) {
+    pub fn on_reply(
+        &mut self,
+        core: &mut Core<'_>,
+        session: &mut PduSession,
+        token: Token,
+        reply: Result<Reply, TransportError>,
+    ) {
         if self.notifying.take_if(|waiting| *waiting == token).is_none() {
             return;
         }
-        if let Err(error) = transfer::delivered(reply) {
-            tracing::info!(supi = %session.supi, session = %session.id, %error, "UE not reached for downlink data");
-            if let Some(user_plane) = &mut session.user_plane
-                && user_plane.connection == UpCnxState::Activating
-            {
-                user_plane.connection = UpCnxState::Deactivated;
+        let Err(error) = transfer::delivered(reply) else { return };
+        tracing::info!(supi = %session.supi, session = %session.id, %error, "UE not reached for downlink data");
+        if !error.for_now {
+            return self.on_unreachable(core, session);
+        }
+        if let Some(user_plane) = &mut session.user_plane
+            && user_plane.connection == UpCnxState::Activating
+        {
+            user_plane.connection = UpCnxState::Deactivated;
+            self.later = Some(Later::Notify(core.now + NOTIFY_AGAIN));
+        }
+    }
+
+    /// The UE is not reached for downlink data: the UPF drops what waits, and what comes for a while
+    /// (TS 23.502 §4.2.3.3 step 3c).
+    pub fn on_unreachable(&mut self, core: &mut Core<'_>, session: &mut PduSession) {
+        let waits = session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Activating);
+        if !waits {
+            return;
+        }
+        core.out.count("smf.ue_unreachable");
+        (self.data_waits, self.notifying) = (false, None);
+        let quiet = Duration::from_secs(core.config.timers.unreachable_s);
+        self.later = Some(Later::Buffer(core.now + quiet));
+        self.change(core, session, n4::discarding(), UpCnxState::Deactivated, None);
+    }
+
+    /// When something is to be done about a UE that was not reached.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.later.map(Later::at)
+    }
+
+    /// Time has passed.
+    pub fn expire(&mut self, core: &mut Core<'_>, session: &mut PduSession) {
+        let Some(later) = self.later.take_if(|later| later.at() <= core.now) else { return };
+        let deactivated =
+            session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Deactivated);
+        match later {
+            Later::Buffer(_) if deactivated => {
+                self.change(core, session, n4::deactivation(), UpCnxState::Deactivated, None);
             }
+            Later::Notify(_) if self.data_waits => self.on_downlink_data(core, session),
+            Later::Buffer(_) | Later::Notify(_) => {}
         }
     }
 

@@ -191,6 +191,18 @@ impl Modification {
         Next::State(State::ModificationPending(self, connection))
     }
 
+    /// The UE has not answered its page: what was before holds again.
+    pub fn on_not_delivered(
+        self,
+        core: &mut Core<'_>,
+        session: &mut PduSession,
+        connection: Connection,
+    ) -> Next {
+        tracing::warn!(supi = %session.supi, session = %session.id, "modification command: the UE is not reached");
+        self.undo(core, session);
+        Next::State(State::Active(connection))
+    }
+
     /// T3591 has expired: the command is repeated, at the fifth expiry the procedure aborted
     /// (TS 24.501 §6.3.2.5 a).
     pub fn expire(mut self, core: &mut Core<'_>, session: &mut PduSession, connection: Connection) -> Next {

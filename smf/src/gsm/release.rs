@@ -275,6 +275,14 @@ impl Release {
         self.next(core, session)
     }
 
+    /// The UE has not answered its page: it learns of the release when it comes (TS 24.501 §5.6.1.4.1).
+    pub fn on_not_delivered(mut self, core: &mut Core<'_>, session: &mut PduSession) -> Next {
+        if let Step::Releasing { command, access, .. } = &mut self.step {
+            (*command, *access) = (None, None);
+        }
+        self.next(core, session)
+    }
+
     /// T3592 has expired, or the access network has not answered in time.
     pub fn expire(mut self, core: &mut Core<'_>, session: &mut PduSession) -> Next {
         let now = core.now;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tern_nf::Target;
 use tern_sbi::namf_comm::{
-    N1MessageContainer, N1N2MessageTransfer, N1N2MessageTransferReqData, N2InfoContainer, NgapIeType,
+    N1MessageContainer, N1N2MessageTransfer, N1N2MessageTransferReqData, N1N2TransferFailureNotify,
+    N2InfoContainer, NgapIeType,
 };
 use tern_sbi::{Operation as _, OperationError, Reply, TransportError};
 
@@ -48,6 +49,7 @@ pub fn send(
         pdu_session_id: Some(session.id),
         arp: session.granted.as_ref().map(|granted| granted.arp),
         five_qi: session.granted.as_ref().map(|granted| granted.five_qi),
+        n1n2_failure_txf_notif_uri: Some(failure_uri(core, session)),
         ..N1N2MessageTransferReqData::default()
     };
     let operation = N1N2MessageTransfer {
@@ -59,13 +61,31 @@ pub fn send(
     core.out.request(session.reference, Target::ApiRoot(session.status.api_root.clone()), &operation)
 }
 
-/// Whether the AMF took the message; else why not.
-pub fn delivered(reply: Result<Reply, TransportError>) -> Result<(), String> {
+/// Where the AMF tells that a page was not answered (TS 29.518 §5.2.2.3.2).
+fn failure_uri(core: &Core<'_>, session: &PduSession) -> String {
+    let path = N1N2TransferFailureNotify::callback_path(&session.reference.to_string());
+    format!("{}{path}", core.identity.api_root)
+}
+
+/// Why the AMF did not take a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct NotDelivered {
+    why: String,
+    /// The UE is registering: it may be asked again soon (TS 23.502 §4.2.3.3 step 3b).
+    pub for_now: bool,
+}
+
+/// Whether the AMF took the message, for a page at least; else why not.
+pub fn delivered(reply: Result<Reply, TransportError>) -> Result<(), NotDelivered> {
+    const REGISTERING: &str = "TEMPORARY_REJECT_REGISTRATION_ONGOING";
     match reply.map_err(OperationError::from).and_then(N1N2MessageTransfer::from_reply) {
         Ok(_) => Ok(()),
-        Err(error) => Err(match error.problem() {
-            Some(problem) => problem.to_string(),
-            None => error.to_string(),
-        }),
+        Err(error) => {
+            let cause = error.problem().and_then(|problem| problem.cause.as_deref());
+            let for_now = cause == Some(REGISTERING);
+            let why = error.problem().map_or_else(|| error.to_string(), ToString::to_string);
+            Err(NotDelivered { why, for_now })
+        }
     }
 }

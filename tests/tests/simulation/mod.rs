@@ -3,6 +3,7 @@
 //! random follows from one seed.
 
 mod core;
+mod downlink;
 mod panics;
 mod setup;
 mod trace;
@@ -22,11 +23,13 @@ use tern_store::RANGE_LEN_MAX;
 use tern_types::Random;
 use tokio::time::timeout;
 use ue_ransim::gnb::Gnb;
+use ue_ransim::scenario::{self, Scenario, ScenarioReport};
 use ue_ransim::ue::{Subscriber, Ue};
 use ue_ransim::{Rig, SimEnv, gnb_config};
 
 pub use core::Nf;
 use core::Running;
+pub use downlink::Downlink;
 pub use setup::Setup;
 pub use trace::Trace;
 
@@ -138,6 +141,16 @@ impl Simulation {
     pub async fn try_new_gnb(&mut self, index: u32) -> Option<Gnb> {
         let config = gnb_config(&self.setup.ran, index).expect("a usable configuration");
         self.rig.add_gnb(config).await.ok()
+    }
+
+    /// Plays scenarios with gNBs of their own.
+    pub async fn play(&mut self, scenarios: &[Scenario]) -> Vec<ScenarioReport> {
+        let mut config = self.setup.ran.clone();
+        config.gnb_id += self.rig.gnbs.len() as u32;
+        config.n3_port += 1;
+        let n3 = Arc::new(self.network.datagrams.clone());
+        let env = SimEnv::new(self.network.sctp.endpoint(vec![RAN_ADDRESS]), n3, self.random.fork());
+        scenario::play(config, env, scenarios).await.expect("gNBs and subscribers")
     }
 
     /// Lets time pass.

@@ -40,6 +40,7 @@ impl Link {
     /// Sends a NAS message: UPLINK NAS TRANSPORT (TS 38.413 §8.6.3).
     pub async fn send(&self, nas: Bytes) -> Result<(), SimError> {
         let (amf_id, stream) = self.ids()?;
+        self.gnb.with_ue(self.ran_id, super::UeSlot::touch);
         let pdu = build_ngap!(
             InitiatingMessage,
             UplinkNASTransport,
@@ -68,34 +69,7 @@ impl Link {
 
     /// Says that the UE has gone idle or was lost: UE CONTEXT RELEASE REQUEST (TS 38.413 §8.3.2).
     pub async fn request_release(&self, cause: CauseRadioNetwork) -> Result<(), SimError> {
-        let (amf_id, stream) = self.ids()?;
-        let sessions: Vec<_> = {
-            let state = self.gnb.state();
-            let sessions = state.ues.get(&self.ran_id).into_iter().flat_map(|ue| ue.sessions.keys());
-            sessions.map(|&psi| PDUSessionResourceItemCxtRelReq::new(PDUSessionID(psi), None)).collect()
-        };
-        let cause = cause::radio_network(cause);
-        let pdu = if sessions.is_empty() {
-            build_ngap!(
-                InitiatingMessage,
-                UEContextReleaseRequest,
-                UEContextReleaseRequest,
-                AMF_UE_NGAP_ID(amf_id),
-                RAN_UE_NGAP_ID(self.ran_id),
-                Cause(cause),
-            )?
-        } else {
-            build_ngap!(
-                InitiatingMessage,
-                UEContextReleaseRequest,
-                UEContextReleaseRequest,
-                AMF_UE_NGAP_ID(amf_id),
-                RAN_UE_NGAP_ID(self.ran_id),
-                PDUSessionResourceListCxtRelReq(PDUSessionResourceListCxtRelReq(sessions)),
-                Cause(cause),
-            )?
-        };
-        self.gnb.send(&pdu, stream).await
+        self.gnb.request_release(self.ran_id, cause).await
     }
 
     /// Says that a NAS message was not delivered: NAS NON DELIVERY INDICATION (TS 38.413 §8.6.4).
@@ -114,13 +88,7 @@ impl Link {
     }
 
     fn ids(&self) -> Result<(u64, u16), SimError> {
-        let state = self.gnb.state();
-        if let Some(why) = &state.lost {
-            return Err(SimError::GnbLost(why.clone()));
-        }
-        let ue = state.ues.get(&self.ran_id);
-        let ids = ue.and_then(|ue| Some((ue.amf_id?, ue.stream)));
-        ids.ok_or_else(|| SimError::State("the AMF has not answered the UE's first message".into()))
+        self.gnb.ids(self.ran_id)
     }
 
     /// Says that the gNB has released a session's resources of its own: PDU SESSION RESOURCE NOTIFY

@@ -1,7 +1,9 @@
 //! A gNB towards the core: N2 (TS 38.413) and N3, strict about what it receives.
 
+mod inactivity;
 mod link;
 mod n3;
+mod paging;
 mod procedures;
 mod resources;
 mod setup;
@@ -29,6 +31,7 @@ use crate::report::Journal;
 
 pub use link::Link;
 pub use n3::{N3, UplinkTunnel};
+pub use paging::{Page, Pager};
 pub use setup::ServedAmf;
 
 /// Messages that may wait for a UE.
@@ -55,6 +58,8 @@ pub struct GnbConfig {
     pub n2: Vec<IpAddr>,
     /// The AMF's UDP port, where SCTP travels in UDP.
     pub udp_port: u16,
+    /// How long nothing may be exchanged with a UE until it is released; none keeps it.
+    pub inactivity: Option<Duration>,
 }
 
 impl GnbConfig {
@@ -156,6 +161,7 @@ struct Inner {
 struct State {
     next_ran_id: u32,
     ues: BTreeMap<u32, UeSlot>,
+    listeners: paging::Listeners,
     lost: Option<String>,
     /// Answers nothing any more, as a gNB that has crashed behind a living link.
     mute: bool,
@@ -171,6 +177,8 @@ struct UeSlot {
     context: bool,
     ue_ambr: Option<Ambr>,
     sessions: BTreeMap<u8, u32>,
+    /// When something was exchanged with it last.
+    active_at: Instant,
 }
 
 impl Gnb {
@@ -251,6 +259,7 @@ impl Gnb {
             ),
         };
         self.send(&pdu?, stream).await?;
+        self.watch_inactivity(ran_id);
         Ok(Link { gnb: self.clone(), ran_id, events })
     }
 
@@ -276,6 +285,7 @@ impl Gnb {
             context: false,
             ue_ambr: None,
             sessions: BTreeMap::new(),
+            active_at: Instant::now(),
         };
         state.ues.insert(ran_id, slot);
         Ok((ran_id, stream))
@@ -346,6 +356,17 @@ impl Gnb {
             Err(SendError::Closed) => Err(SimError::GnbLost(SendError::Closed.to_string())),
             sent => Ok(sent?),
         }
+    }
+
+    /// The AMF's identity of a UE, and the UE's stream.
+    fn ids(&self, ran_id: u32) -> Result<(u64, u16), SimError> {
+        let state = self.state();
+        if let Some(why) = &state.lost {
+            return Err(SimError::GnbLost(why.clone()));
+        }
+        let ue = state.ues.get(&ran_id);
+        let ids = ue.and_then(|ue| Some((ue.amf_id?, ue.stream)));
+        ids.ok_or_else(|| SimError::State("the AMF has not answered the UE's first message".into()))
     }
 
     /// Sends what answers a message of the core; a lost association is noticed elsewhere.

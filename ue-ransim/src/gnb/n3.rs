@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tern_gtpu::{GpduHeader, Packet, PduSessionContainer, message_type};
 use tern_ngap::transfer::GtpTunnel;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::env::{Datagram, Datagrams};
 use crate::error::SimError;
@@ -43,6 +44,8 @@ struct Tunnels {
 struct Downlink {
     flows: BTreeSet<u8>,
     sink: mpsc::Sender<Bytes>,
+    /// When a packet went either way last.
+    last_packet: Option<Instant>,
 }
 
 /// The UE's end of a session's user plane: where its packets leave.
@@ -103,12 +106,26 @@ impl N3 {
                 break tunnels.next;
             }
         };
-        tunnels.open.insert(teid, Downlink { flows: flows.iter().copied().collect(), sink });
+        tunnels
+            .open
+            .insert(teid, Downlink { flows: flows.iter().copied().collect(), sink, last_packet: None });
         drop(tunnels);
         let local = Arc::new(LocalTeid { n3: Arc::downgrade(&self.0), teid });
         let qfi = flows.first().copied().unwrap_or(0);
         let uplink = UplinkTunnel { n3: self.clone(), remote, to, qfi, local };
         Some((uplink, downlink, GtpTunnel::new(teid, self.address())))
+    }
+
+    /// When a packet went through any of these tunnels last.
+    pub(crate) fn last_packet(&self, teids: &[u32]) -> Option<Instant> {
+        let tunnels = self.tunnels();
+        teids.iter().filter_map(|teid| tunnels.open.get(teid)?.last_packet).max()
+    }
+
+    fn touch(&self, teid: u32) {
+        if let Some(downlink) = self.tunnels().open.get_mut(&teid) {
+            downlink.last_packet = Some(Instant::now());
+        }
     }
 
     /// Closes a tunnel, as the release of its session's resources does.
@@ -199,6 +216,7 @@ impl N3 {
             ),
             Some(_) => {}
         }
+        self.touch(packet.teid);
         journal.count("n3.downlink");
         if sink.try_send(Bytes::copy_from_slice(packet.payload)).is_err() {
             journal.count("n3.downlink_dropped");
@@ -258,6 +276,7 @@ impl UplinkTunnel {
         let (head, body) = datagram.split_at_mut(header.length());
         header.write(head, packet.len());
         body.copy_from_slice(packet);
+        self.n3.touch(self.local.teid);
         self.n3.0.journal.count("n3.uplink");
         self.n3.send(&datagram, SocketAddr::new(self.to, tern_gtpu::PORT)).await
     }

@@ -117,7 +117,7 @@ impl Gnb {
                 self.answer(answer, stream).await;
                 Ok(())
             }
-            NgapPduKind::Initiating_Paging => self.count("gnb.paging"),
+            NgapPduKind::Initiating_Paging => self.on_paging(pdu, stream),
             NgapPduKind::Initiating_OverloadStart => self.count("gnb.overload_start"),
             NgapPduKind::Initiating_OverloadStop => self.count("gnb.overload_stop"),
             NgapPduKind::Successful_RANConfigurationUpdate => self.count("gnb.configuration_updated"),
@@ -199,6 +199,7 @@ impl Gnb {
         );
         self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             ue.ue_ambr = ambr.or(ue.ue_ambr);
+            ue.touch();
             self.tell(ue, FromGnb::Nas(nas));
         })
         .await;

@@ -5,6 +5,7 @@ mod authentication;
 mod checks;
 mod deregistration;
 mod identification;
+mod idle;
 mod radio;
 mod registration;
 mod security_mode;
@@ -99,6 +100,12 @@ pub struct Ue {
     /// When T3396 expires, by the DNN of the request that was turned away (TS 24.501 §6.2.7).
     t3396: BTreeMap<Option<Dnn>, Instant>,
     last_sent: Option<Bytes>,
+    /// T3512 as the network gave it; none if it is deactivated.
+    t3512: Option<Duration>,
+    /// When T3512 expires; it runs in CM-IDLE (TS 24.501 §5.3.7).
+    t3512_at: Option<Instant>,
+    /// Sessions that the network brought back, and nobody has taken.
+    resumed: BTreeMap<u8, SessionResources>,
     radio: radio::Radio,
 }
 
@@ -160,6 +167,9 @@ impl Ue {
             pti: 0,
             t3396: BTreeMap::new(),
             last_sent: None,
+            t3512: None,
+            t3512_at: None,
+            resumed: BTreeMap::new(),
             radio: radio::Radio::default(),
         }
     }
@@ -225,26 +235,6 @@ impl Ue {
         self.disconnected();
     }
 
-    /// Stays connected, and answers what comes, for this long.
-    pub async fn idle(&mut self, duration: Duration) -> Result<(), SimError> {
-        let until = Instant::now() + duration;
-        loop {
-            match self.next(until, "nothing", "idle").await {
-                Err(SimError::Timeout { .. }) => return Ok(()),
-                Err(SimError::Released { .. }) if std::mem::take(&mut self.must_register) => {
-                    self.register_as(RegistrationKind::Mobility).await?;
-                }
-                // It may go idle while it waits.
-                Err(SimError::Released { .. }) => {
-                    tokio::time::sleep_until(until).await;
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-                Ok(heard) => self.unexpected(&heard, "while nothing was asked"),
-            }
-        }
-    }
-
     /// Has the gNB release the connection for inactivity, and awaits it.
     pub async fn go_idle(&mut self) -> Result<(), SimError> {
         let Some(link) = &self.link else { return Ok(()) };
@@ -279,6 +269,10 @@ impl Ue {
         self.k_gnb_count = None;
         self.registering = false;
         self.heard.clear();
+        self.resumed.clear();
+        if self.t3512_at.is_none() {
+            self.t3512_at = self.t3512.map(|t3512| Instant::now() + t3512);
+        }
     }
 
     /// The next thing that is not taken by a common procedure. `Released` once the connection is gone.

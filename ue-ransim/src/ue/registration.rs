@@ -109,6 +109,8 @@ impl Ue {
         if let Some(status) = &accept.pdu_session_status {
             self.sessions.retain(|&psi, _| status.is_active(psi));
         }
+        let t3512 = accept.t3512_value.as_ref().and_then(|timer| timer.to_seconds());
+        self.t3512 = t3512.filter(|&seconds| seconds > 0).map(Duration::from_secs);
         self.must_register = false;
         self.registered = true;
         self.registering = false;

@@ -19,10 +19,19 @@ impl Ue {
     /// Connects a registered, idle UE again; `data` are the sessions whose resources it needs,
     /// which come back with them.
     pub async fn service_request(&mut self, data: &[u8]) -> Result<Vec<SessionResources>, SimError> {
+        let kind = if data.is_empty() { ServiceType::Signalling } else { ServiceType::Data };
+        self.request_service(kind, data).await
+    }
+
+    /// The same with a service type.
+    pub(super) async fn request_service(
+        &mut self,
+        kind: ServiceType,
+        data: &[u8],
+    ) -> Result<Vec<SessionResources>, SimError> {
         let guti =
             self.guti.ok_or_else(|| SimError::State("a UE without 5G-GUTI requests no service".into()))?;
         self.sent_ksi = self.context.as_ref().map(NasSecurityContext::ksi);
-        let kind = if data.is_empty() { ServiceType::Signalling } else { ServiceType::Data };
         let clear = NasServiceRequest::new(
             registration::ngksi(self.sent_ksi),
             NasServiceType::from_service_type(kind),
@@ -43,7 +52,11 @@ impl Ue {
                 _ => unreachable!("invariant: the message is the one above"),
             })?;
         let began = Instant::now();
-        self.open(nas, RRCEstablishmentCause::mo_Data).await?;
+        let why = match kind {
+            ServiceType::MobileTerminatedServices => RRCEstablishmentCause::mt_Access,
+            _ => RRCEstablishmentCause::mo_Data,
+        };
+        self.open(nas, why).await?;
         self.k_gnb_count = count;
         let mut resources = Vec::new();
         loop {

@@ -438,6 +438,11 @@ impl Session {
         false
     }
 
+    /// Goes on with new resources at the gNB.
+    pub(super) fn resume(&mut self, resources: SessionResources) {
+        (self.uplink, self.downlink) = (resources.uplink, resources.downlink);
+    }
+
     /// Sends an IP packet.
     pub async fn send(&self, packet: &[u8]) -> Result<(), SimError> {
         self.uplink.send(packet).await

@@ -28,6 +28,7 @@ impl Ue {
                 Some(link) => link.send(nas).await?,
             }
         }
+        self.t3512_at = None;
         Ok(())
     }
 

@@ -1,0 +1,124 @@
+//! UEs that sleep and are woken by packets, with every process and the kernel's data path: TS 23.502 §4.2.3.3.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use tern_tests::core::{K, OPC, SUPI};
+use tern_tests::topology::{DN_ADDRESS, N2_CORE, N2_GNB, N3_GNB};
+use ue_ransim::ue::Session;
+
+use crate::world::{TERN, World, clean, isolated};
+
+/// Datagrams of one go. The UPF keeps 64 of a session: there is time for a page of more than half a second.
+const DATAGRAMS: u32 = 100;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long the UE may take to hear of the first.
+const WITHIN: Duration = Duration::from_secs(5);
+/// Times that the UE sleeps and is woken.
+const TIMES: u32 = 3;
+/// UDP port of the UE.
+const PORT: u16 = 5000;
+/// How long the scenarios may take.
+const SCENARIOS_TIME: Duration = Duration::from_secs(60);
+/// What is played; the test above is a paging with packets from elsewhere.
+const SCENARIOS: [&str; 4] = ["register", "idle-wake", "periodic-update", "deregister"];
+
+#[test]
+fn when_udp_is_sent_to_an_idle_ue_then_it_is_paged_and_all_of_it_arrives_in_order() {
+    isolated("paging::when_udp_is_sent_to_an_idle_ue_then_it_is_paged_and_all_of_it_arrives_in_order", udp);
+}
+
+async fn udp() -> Result<()> {
+    let mut world = World::start("").await?;
+    world.add_subscribers(1).await?;
+    let config = world.config(1);
+    let mut rig = world.rig(config).await?;
+    let mut ue = rig.ue(0)?;
+    ue.register().await?;
+    let mut session = ue.establish_session(Default::default()).await?;
+    session.ping(DN_ADDRESS, 1, Duration::from_millis(10)).await?;
+    for _ in 0..TIMES {
+        ue.go_idle().await?;
+        world.wait_for("amf", "connected", 0, WITHIN).await?;
+        let socket = world.topology.dn.within(|| Ok(UdpSocket::bind((DN_ADDRESS, 0))?)).await?;
+        let address = session.address;
+        let began = Instant::now();
+        let sender = std::thread::spawn(move || send(&socket, address));
+        ue.await_page(WITHIN).await?;
+        ue.resume(&mut session).await?;
+        println!("MEASURED from the first datagram to the session's return: {:?}", began.elapsed());
+        let numbers = receive(&mut session).await?;
+        sender.join().map_err(|_| anyhow::anyhow!("the sender has panicked"))??;
+        ensure!(numbers == (0..DATAGRAMS).collect::<Vec<_>>(), "lost, or out of order: {numbers:?}");
+        // CONFIGURATION UPDATE COMMAND may have come behind them.
+        ue.idle(Duration::from_millis(100)).await?;
+    }
+    ue.deregister(false).await?;
+    rig.stop().await;
+    clean(&rig)?;
+    world.wait_for_nobody().await?;
+    world.finish().await
+}
+
+fn send(socket: &UdpSocket, to: Ipv4Addr) -> Result<()> {
+    for number in 0..DATAGRAMS {
+        socket.send_to(&number.to_be_bytes(), (to, PORT))?;
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// The numbers that arrive, up to the last one, or until nothing does.
+async fn receive(session: &mut Session) -> Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&(DATAGRAMS - 1)) {
+        let Ok(packet) = tokio::time::timeout(WITHIN, session.recv()).await else { break };
+        let packet = packet.context("the session is gone")?;
+        // IPv4 without options, UDP.
+        if let Some(number) = packet.get(28..).filter(|_| packet[9] == 17).and_then(|data| data.first_chunk())
+        {
+            numbers.push(u32::from_be_bytes(*number));
+        }
+    }
+    Ok(numbers)
+}
+
+#[test]
+fn when_scenarios_are_played_against_a_core_then_they_pass_and_the_report_says_so() {
+    isolated(
+        "paging::when_scenarios_are_played_against_a_core_then_they_pass_and_the_report_says_so",
+        scenarios,
+    );
+}
+
+async fn scenarios() -> Result<()> {
+    let world = World::start("").await?;
+    world.add_subscribers(2).await?;
+    let config = world.directory.join("sim.yaml");
+    std::fs::write(
+        &config,
+        format!(
+            "amf: {N2_CORE}\nn2: {N2_GNB}\nn3: {N3_GNB}\nping_target: {DN_ADDRESS}\nping_interval_ms: 10\n\
+             inactivity_s: 1\nues:\n  - supi: {SUPI}\n    k: {K}\n    opc: {OPC}\n"
+        ),
+    )?;
+    let json = world.directory.join("scenarios.json");
+    let mut command = world.topology.gnb.task(TERN);
+    command.args(["sim", "run"]).args(SCENARIOS).arg("--config").arg(&config).arg("--json").arg(&json);
+    let output = tokio::time::timeout(SCENARIOS_TIME, command.kill_on_drop(true).output()).await;
+    let output = output.context("the scenarios take too long")??;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{text}\n{errors}");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json)?)?;
+    ensure!(report["ok"] == true, "{report}");
+    let played = report["scenarios"].as_array().context("no scenarios")?;
+    ensure!(played.len() == SCENARIOS.len(), "{report}");
+    for scenario in played {
+        ensure!(text.contains(scenario["name"].as_str().context("no name")?), "{text}");
+    }
+    world.wait_for_nobody().await?;
+    world.finish().await
+}

@@ -1,0 +1,121 @@
+//! Named scenarios: what `tern sim list` shows and `tern sim run` does.
+//!
+//! A scenario is one file and one line of [`ALL`]. It reads as a script of steps; each step is timed, and
+//! the first that fails ends it. What the core did that a specification does not allow fails it as well.
+
+mod deregister;
+mod idle_wake;
+mod paging;
+mod periodic_update;
+mod register;
+mod stage;
+
+use std::pin::Pin;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::env::SimEnv;
+use crate::error::SimError;
+use crate::report::Failure;
+use crate::run::Rig;
+
+pub use stage::{Stage, StepReport};
+
+/// A scenario's work.
+type Work<'a> = Pin<Box<dyn Future<Output = Result<(), SimError>> + Send + 'a>>;
+
+/// A scenario.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// What it is called by.
+    pub name: &'static str,
+    /// What happens in it, in one line.
+    pub about: &'static str,
+    /// UEs that it needs.
+    pub ues: u32,
+    /// gNBs that it needs.
+    pub gnbs: u32,
+    play: for<'a> fn(&'a mut Stage) -> Work<'a>,
+}
+
+/// All of them, in the order in which `all` plays them.
+pub const ALL: &[Scenario] = &[
+    register::SCENARIO,
+    idle_wake::SCENARIO,
+    paging::SCENARIO,
+    periodic_update::SCENARIO,
+    deregister::SCENARIO,
+];
+
+/// What a scenario came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct ScenarioReport {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether every step succeeded, and the core did nothing wrong.
+    pub ok: bool,
+    /// Its steps, in their order.
+    pub steps: Vec<StepReport>,
+    /// What the core did that it must not.
+    pub failures: Vec<Failure>,
+}
+
+/// The scenarios of these names; `all` stands for all.
+///
+/// # Errors
+/// The first name that is none.
+pub fn named(names: &[String]) -> Result<Vec<Scenario>, String> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(ALL.to_vec());
+    }
+    let one = |name: &String| ALL.iter().find(|scenario| scenario.name == name).copied().ok_or(name.clone());
+    names.iter().map(one).collect()
+}
+
+/// Plays scenarios, one after the other, with the same gNBs.
+pub async fn play(
+    mut config: Config,
+    env: SimEnv,
+    scenarios: &[Scenario],
+) -> Result<Vec<ScenarioReport>, SimError> {
+    let gnbs = scenarios.iter().map(|scenario| scenario.gnbs).max().unwrap_or(1);
+    config.gnbs = config.gnbs.max(gnbs);
+    let subscribers: u32 = config.ues.iter().map(|group| group.count).sum();
+    if let Some(scenario) = scenarios.iter().find(|scenario| scenario.ues > subscribers) {
+        let Scenario { name, ues, .. } = scenario;
+        return Err(SimError::State(format!("{name} needs {ues} subscribers, and there are {subscribers}")));
+    }
+    let wanted = config.gnbs as usize;
+    let rig = Rig::connect(config.clone(), env).await?;
+    if rig.gnbs.len() < wanted {
+        return Err(SimError::State(format!("only {} of {wanted} gNBs were set up", rig.gnbs.len())));
+    }
+    let mut stage = Stage::new(rig, config);
+    let mut reports = Vec::new();
+    for scenario in scenarios {
+        let seen = stage.rig.journal.failures().len();
+        // The step that failed says why.
+        let played = (scenario.play)(&mut stage).await;
+        let failures: Vec<Failure> = stage.rig.journal.failures().into_iter().skip(seen).collect();
+        let ok = played.is_ok() && failures.is_empty();
+        reports.push(ScenarioReport { name: scenario.name, ok, steps: stage.take_steps(played), failures });
+    }
+    stage.rig.stop().await;
+    Ok(reports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        let names: std::collections::BTreeSet<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(!names.contains("all"));
+        assert_eq!(named(&["all".into()]).unwrap().len(), ALL.len());
+        assert_eq!(named(&["paging".into(), "register".into()]).unwrap()[1].name, "register");
+        assert_eq!(named(&["paging".into(), "pagign".into()]).err(), Some("pagign".into()));
+    }
+}
