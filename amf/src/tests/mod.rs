@@ -5,6 +5,7 @@ mod authentication;
 mod bytes;
 mod connection;
 mod deregistration;
+mod path_switch;
 mod registration;
 mod rejection;
 mod rig;
