@@ -149,7 +149,10 @@ async fn transfer() -> Result<()> {
     let (fetched, longest) = tokio::join!(fetch, hand_over(&mut ue, &rig));
     let (octets, took, gap) = fetched?;
     let longest = longest?;
-    server.join().map_err(|_| anyhow::anyhow!("the server panicked"))??;
+    // It waits for the UE's end, which the session's tasks on this thread still carry.
+    tokio::task::spawn_blocking(move || server.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the server panicked"))??;
     println!(
         "MEASURED Xn handover, {HANDOVERS} times, TCP: {octets} octets in {took:?}, longest gap {gap:?}, \
          longest procedure {longest:?}"
