@@ -468,6 +468,7 @@ impl Amf {
         let connection = ue.n2.take()?;
         self.by_amf_id.remove(&connection.amf_ue_ngap_id);
         self.by_ran_id.remove(&(connection.gnb, connection.ran_ue_ngap_id));
+        ngap::handover::abandon(ue, self, connection.amf_ue_ngap_id);
         session::disconnected(ue, self);
         Some(connection)
     }

@@ -34,6 +34,8 @@ pub use error::Refusal;
 pub use gmm::{Paging, Procedure};
 pub use io::{Awaited, Input, Output, Token};
 pub use net::run;
+pub use ngap::handover::Handover;
+pub use ngap::path_switch_request::{PathSwitch, SWITCH_WITHIN, Target};
 pub use sbi::AmfRequest;
 pub use session::Session;
 pub use supervised::{Expiry, Protection, Supervised, T3522, T3550, T3560, T3570};

@@ -17,7 +17,7 @@ use crate::admission::{self, ACCEPT_WITHIN, ACCESS_WITHIN};
 use crate::gmm::nas_transport::{self, NotForwarded};
 use crate::gmm::{activation, configuration_update};
 use crate::io::{Awaited, ReplyResult, Token};
-use crate::ngap::pdu_session_resource;
+use crate::ngap::{handover, pdu_session_resource};
 use crate::sbi::smf::{self, Created};
 use crate::ue::{HeldMessage, N2SmKind, UeContext};
 
@@ -89,6 +89,11 @@ impl Work {
         }
     }
 
+    /// Whether a handover waits for the SMF's answer.
+    fn is_of_a_handover(&self) -> bool {
+        matches!(self, Self::N2(N2FromGnb::PathSwitchRequest, _))
+    }
+
     /// Whether it is the gNB's answer to an establishment.
     fn ends_establishment(&self) -> bool {
         matches!(self, Self::N2(N2FromGnb::SetupResponse | N2FromGnb::SetupUnsuccessful, _))
@@ -106,6 +111,8 @@ pub(crate) enum N2FromGnb {
     Notify,
     NotifyReleased,
     ModifyIndication,
+    PathSwitchRequest,
+    PathSwitchSetupFailed,
 }
 
 impl Session {
@@ -302,6 +309,13 @@ fn on_updated(
     updated: Result<smf::Updated, smf::SmfRefusal>,
     work: Work,
 ) {
+    if work.is_of_a_handover() {
+        let answer = match &updated {
+            Ok(updated) => updated.transfer.clone().ok_or(None),
+            Err(refusal) => Err(refusal.n2.clone()),
+        };
+        handover::answered(ue, id, answer);
+    }
     match updated {
         Ok(updated) => {
             let n2 = updated.n2;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tern_crypto::NextHopChain;
 use tern_nas::security::NasSecurityContext;
 use tern_ngap::convert::NrLocation;
 use tern_sbi::Location;
@@ -13,6 +14,7 @@ use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, Snssai, Supi, T
 use crate::admission::{self, Waiting};
 use crate::gmm::{Paging, Procedure};
 use crate::n2::message::GnbId;
+use crate::ngap::handover::Handover;
 use crate::session::Session;
 
 /// Version of the serialised form of [`UeContext`].
@@ -81,6 +83,9 @@ pub struct UeContext {
     pub at_udm: bool,
     /// UE radio capability, returned in each later Initial Context Setup.
     pub radio_capability: Option<Bytes>,
+    /// Its move to another gNB, while that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
     /// Where the UE was last seen.
     pub location: Option<NrLocation>,
     /// What time does to a UE in CM-IDLE.
@@ -148,6 +153,12 @@ pub struct Connection {
     pub k_gnb_count: u32,
     /// UE context at the gNB.
     pub context: ContextSetup,
+    /// The newest NH, from the first K_gNB on (TS 33.501 §6.9.2.1.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<NextHopChain>,
+    /// NAS messages that the gNB has not delivered because it hands the UE over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undelivered: Vec<Bytes>,
     /// Session messages held until the gNB has the context.
     pub held: Vec<HeldMessage>,
 }
@@ -248,6 +259,7 @@ impl UeContext {
             sdm_subscription: None,
             at_udm: false,
             radio_capability: None,
+            handover: None,
             location: None,
             reachability: None,
             paging: None,
@@ -281,7 +293,9 @@ impl UeContext {
         let procedure = self.procedure.as_ref().and_then(Procedure::deadline);
         let reachability = self.reachability.map(Reachability::deadline);
         let paging = self.paging.as_ref().and_then(Paging::deadline);
-        [procedure, reachability, paging, admission::deadline(self)].into_iter().flatten().min()
+        let handover = self.handover.as_ref().map(Handover::deadline);
+        let deadlines = [procedure, reachability, paging, handover, admission::deadline(self)];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether nothing would be lost with it.

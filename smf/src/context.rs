@@ -154,7 +154,16 @@ pub struct Change {
     /// What the connection then is.
     pub to: UpCnxState,
     /// What the access network is then told, besides.
-    pub confirm: Option<Bytes>,
+    pub confirm: Option<Confirm>,
+}
+
+/// What the access network is told once the UPF has taken a change of its end of the tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Confirm {
+    /// PDU Session Resource Modify Confirm Transfer.
+    Modified(Bytes),
+    /// Path Switch Request Acknowledge Transfer.
+    Switched(Bytes),
 }
 
 /// UpCnxState of TS 29.502.

@@ -232,7 +232,23 @@ fn on_n2(
             connection.on_setup_failure(core, session, answer);
             Next::State(State::Active(connection))
         }
-        (N2SmInfoType::PduResNtyRel, state) => on_deactivated(core, session, state, answer),
+        (N2SmInfoType::PathSwitchReq, State::Active(mut connection)) => {
+            connection.on_path_switch(core, session, answer, octets);
+            Next::State(State::Active(connection))
+        }
+        (N2SmInfoType::PathSwitchReq, State::ModificationPending(modification, mut connection)) => {
+            connection.on_path_switch(core, session, answer, octets);
+            Next::State(State::ModificationPending(modification, connection))
+        }
+        (N2SmInfoType::PathSwitchReq, state) => {
+            pdu_session::path_switch_refused(core, answer, 403, "N2_SM_ERROR");
+            Next::State(state)
+        }
+        // The target gNB has no resources for it: the session stays without a user plane
+        // (TS 23.502 §4.9.1.2.2 step 1).
+        (N2SmInfoType::PduResNtyRel | N2SmInfoType::PathSwitchSetupFail, state) => {
+            on_deactivated(core, session, state, answer)
+        }
         (
             N2SmInfoType::PduResRelRsp | N2SmInfoType::PduResSetupFail | N2SmInfoType::PduResSetupRsp,
             State::InactivePending(release),

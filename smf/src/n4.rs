@@ -140,6 +140,16 @@ pub fn activation(downlink: &GtpTunnel, uplink: Option<GtpTunnel>) -> Option<Ses
     Some(far_change(ApplyAction::FORW, Some(parameters)))
 }
 
+/// The same for a UE that has moved: the UPF ends the tunnel to where it was with End Markers
+/// (TS 23.502 §4.9.1.2.2).
+pub fn path_switch(downlink: &GtpTunnel, uplink: Option<GtpTunnel>) -> Option<SessionModificationRequest> {
+    let mut request = activation(downlink, uplink)?;
+    let parameters =
+        request.update_far.iter_mut().filter_map(|far| far.update_forwarding_parameters.as_mut());
+    parameters.for_each(|parameters| parameters.flags = Some(PfcpSmReqFlags::SNDEM));
+    Some(request)
+}
+
 /// The change that has downlink packets buffered, and the first one told (TS 23.502 §4.2.6).
 pub fn deactivation() -> SessionModificationRequest {
     far_change(ApplyAction::BUFF | ApplyAction::NOCP, None)

@@ -15,6 +15,7 @@ mod modification;
 mod n3;
 mod n4;
 mod networks;
+mod path_switch;
 mod refusals;
 mod release;
 mod restoration;

@@ -24,6 +24,7 @@ fn kinds() -> impl Strategy<Value = N2SmInfoType> {
         Just(N2SmInfoType::PduResNtyRel),
         Just(N2SmInfoType::PduResModRsp),
         Just(N2SmInfoType::PathSwitchReq),
+        Just(N2SmInfoType::PathSwitchSetupFail),
         Just(N2SmInfoType::Other("X".to_owned())),
     ]
 }

@@ -6,6 +6,7 @@ mod collisions;
 mod congestion;
 mod determinism;
 mod gnbs;
+mod handover;
 mod identities;
 mod n4;
 mod outcome;

@@ -243,7 +243,8 @@ fn every_scenario_without_user_plane_passes_in_simulation() {
     setup.amf.timers.t3512_s = 60;
     setup.ran.inactivity_s = Some(5);
     simulate(setup, async |sim| {
-        let names = ["register", "idle-wake", "periodic-update", "deregister"].map(String::from);
+        let names =
+            ["register", "idle-wake", "periodic-update", "handover-xn", "deregister"].map(String::from);
         let scenarios = scenario::named(&names).expect("names");
         let reports = sim.play(&scenarios).await;
         assert_eq!(reports.len(), names.len());

@@ -43,6 +43,9 @@ pub enum SimError {
         /// The message waited for.
         waiting_for: &'static str,
     },
+    /// A handover came to nothing.
+    #[error("handover: {0}")]
+    Handover(String),
     /// The gNB has lost its AMF.
     #[error("the gNB has lost its AMF: {0}")]
     GnbLost(String),

@@ -27,7 +27,7 @@ use tracing::{debug, error, info, warn};
 use crate::Amf;
 use crate::admission;
 use crate::io::{ReplyResult, Token};
-use crate::ngap::{nas_transport as ngap_nas, ue_context_release};
+use crate::ngap::{handover, nas_transport as ngap_nas, ue_context_release};
 use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised};
 use crate::ue::{Reachability, UeContext};
@@ -175,6 +175,7 @@ fn on_answer(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
 pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, token: Token, reply: ReplyResult) {
     if let Some(session) = session::awaiting(ue, token) {
         session::on_reply(ue, amf, session, reply);
+        handover::proceed(ue, amf);
         return activation::proceed(ue, amf);
     }
     match ue.procedure.take() {
@@ -195,6 +196,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
         Some(Procedure::ConfigurationUpdate(machine)) => machine.expire(ue, amf),
         other => ue.procedure = other,
     }
+    handover::proceed(ue, amf);
     activation::proceed(ue, amf);
     admission::expire(ue, amf);
     paging::expire(ue, amf);

@@ -1,6 +1,7 @@
 //! Initial Context Setup: TS 38.413 §8.3.1.
 
 use bytes::Bytes;
+use tern_crypto::NextHopChain;
 use tern_ngap::capability::SecurityCapability;
 use tern_ngap::ngap::*;
 use tern_ngap::{CodecError, Message as _, build_ngap_ie, convert, extract_ngap_ies};
@@ -24,8 +25,10 @@ pub(crate) struct SessionResources {
 /// The UE-AMBR goes with the first session, never without one (TS 38.413 §8.3.1.2).
 pub(crate) fn request(ue: &mut UeContext, amf: &mut Amf, nas: Bytes, sessions: Vec<SessionResources>) {
     let Some(mut n2) = ue.n2.take() else { return };
-    match ue.security.as_ref().map(|context| context.k_gnb(n2.k_gnb_count)) {
-        Some(key) => {
+    let keys = ue.security.as_ref().map(|context| (context.k_amf(), context.k_gnb(n2.k_gnb_count)));
+    match keys {
+        Some((k_amf, key)) => {
+            n2.next_hop = Some(NextHopChain::new(k_amf, &key));
             let pdu = build(ue, amf, &n2, *key.as_bytes(), &nas, &sessions);
             amf.send_on(&n2, pdu);
             n2.context = ContextSetup::Requested;

@@ -122,6 +122,8 @@ fn take_connection(ue: &mut UeContext, amf: &mut Amf, origin: Origin, nas: &Byte
         k_gnb_count: 0,
         context: ContextSetup::None,
         held: Vec::new(),
+        next_hop: None,
+        undelivered: Vec::new(),
     };
     amf.connect(ue, connection);
     ue.location = Some(location);

@@ -2,10 +2,12 @@
 //! framing are the N2 termination's.
 
 pub(crate) mod error_indication;
+pub(crate) mod handover;
 pub(crate) mod initial_context_setup;
 pub(crate) mod initial_ue_message;
 pub(crate) mod nas_transport;
 pub(crate) mod paging;
+pub(crate) mod path_switch_request;
 pub(crate) mod pdu_session_resource;
 pub(crate) mod reset;
 pub(crate) mod ue_context_release;
@@ -94,6 +96,7 @@ fn dispatch(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
         K::Initiating_PDUSessionResourceModifyIndication => {
             with_ue(amf, gnb, stream, pdu, pdu_session_resource::on_modify_indication)
         }
+        K::Initiating_PathSwitchRequest => path_switch_request::on_request(amf, gnb, stream, pdu),
         K::Initiating_ErrorIndication => error_indication::on_message(amf, gnb, pdu),
         kind => {
             debug!(?gnb, ?kind, "NGAP message is not served");

@@ -5,7 +5,7 @@ use tern_ngap::ngap::*;
 use tern_ngap::{build_ngap, extract_ngap_ies};
 use tracing::debug;
 
-use super::Handled;
+use super::{Handled, handover};
 use crate::ue::UeContext;
 use crate::{Amf, gmm};
 
@@ -15,17 +15,31 @@ pub(crate) fn on_uplink(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Ha
         req nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
     );
     super::note_location(ue, pdu);
+    if let Some(n2) = ue.n2.as_mut().filter(|_| ue.handover.is_none()) {
+        // It is here: what was not delivered for a handover that came to nothing is repeated by its timer.
+        n2.undelivered.clear();
+    }
     gmm::on_nas(ue, amf, &nas);
     Ok(())
 }
 
-/// NAS NON DELIVERY INDICATION: what is supervised is sent again by its timer.
+/// NAS NON DELIVERY INDICATION: a message that a handover crosses is sent again after it, the others
+/// by their timers.
 pub(crate) fn on_non_delivery(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Handled {
     extract_ngap_ies!(pdu, NASNonDeliveryIndication,
+        lax nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
         lax why: Cause = Cause(cause) => cause,
     );
     amf.count("amf.ngap.nas_not_delivered");
     debug!(ue = ue.name(), cause = why.as_ref().map(tern_ngap::cause::describe), "NAS message not delivered");
+    use CauseRadioNetwork as R;
+    let handed_over = matches!(
+        why,
+        Some(Cause::radioNetwork(R::xn_handover_triggered | R::ng_intra_system_handover_triggered))
+    );
+    if let Some(nas) = nas.filter(|_| handed_over) {
+        handover::keep(ue, amf, nas);
+    }
     Ok(())
 }
 

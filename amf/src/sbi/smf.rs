@@ -26,6 +26,8 @@ pub(crate) struct Created {
 pub(crate) struct Updated {
     pub n1: Option<Bytes>,
     pub n2: Option<(N2SmKind, Bytes)>,
+    /// N2 SM information, whatever it is.
+    pub transfer: Option<Bytes>,
 }
 
 /// Why the SMF did not do it.
@@ -34,6 +36,8 @@ pub(crate) struct SmfRefusal {
     pub why: String,
     /// The 5GSM message for the UE, if the SMF gave one.
     pub n1: Option<Bytes>,
+    /// N2 SM information that tells the gNB of the failure.
+    pub n2: Option<Bytes>,
     /// Else: what the UE is told.
     pub not_forwarded: NotForwarded,
     /// The SMF does not know the context (any more).
@@ -80,6 +84,8 @@ pub(crate) fn update(
         Work::N1(n1) => n1_sm_msg = Some(n1.clone()),
         Work::N2(kind, transfer) => {
             data.n2_sm_info_type = Some(from_gnb(*kind));
+            data.to_be_switched = (*kind == N2FromGnb::PathSwitchRequest).then_some(true);
+            data.failed_to_be_switched = (*kind == N2FromGnb::PathSwitchSetupFailed).then_some(true);
             n2_sm_info = Some(transfer.clone());
         }
         Work::Deactivate => data.up_cnx_state = Some(UpCnxState::Deactivated),
@@ -141,16 +147,19 @@ pub(crate) fn updated(
         Ok(response) => {
             let Related { data, n1_sm_msg, n2_sm_info } = response.body;
             let kind = data.n2_sm_info_type.as_ref().and_then(to_gnb);
-            Ok(Updated { n1: n1_sm_msg, n2: kind.zip(n2_sm_info) })
+            Ok(Updated { n1: n1_sm_msg, n2: kind.zip(n2_sm_info.clone()), transfer: n2_sm_info })
         }
-        Err(OperationError::Refused { body, .. }) => Err(refused(&body.data.error, body.n1_sm_msg)),
+        Err(OperationError::Refused { body, .. }) => {
+            let n2 = body.n2_sm_info;
+            Err(SmfRefusal { n2, ..refused(&body.data.error, body.n1_sm_msg) })
+        }
         Err(OperationError::Problem(problem)) => Err(refused(&problem, None)),
         Err(error) => Err(other(error.to_string(), None)),
     }
 }
 
 fn other(why: String, n1: Option<Bytes>) -> SmfRefusal {
-    SmfRefusal { why, n1, not_forwarded: NotForwarded::Unspecified, gone: false }
+    SmfRefusal { why, n1, n2: None, not_forwarded: NotForwarded::Unspecified, gone: false }
 }
 
 /// What the SMF's application errors (TS 29.502 §6.1.7) mean to the UE.
@@ -177,6 +186,8 @@ fn from_gnb(kind: N2FromGnb) -> N2SmInfoType {
         N2FromGnb::Notify => N2SmInfoType::PduResNty,
         N2FromGnb::NotifyReleased => N2SmInfoType::PduResNtyRel,
         N2FromGnb::ModifyIndication => N2SmInfoType::PduResModInd,
+        N2FromGnb::PathSwitchRequest => N2SmInfoType::PathSwitchReq,
+        N2FromGnb::PathSwitchSetupFailed => N2SmInfoType::PathSwitchSetupFail,
     }
 }
 

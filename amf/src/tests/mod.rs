@@ -6,6 +6,7 @@ mod bytes;
 mod connection;
 mod deregistration;
 mod paging;
+mod path_switch;
 mod registration;
 mod rejection;
 mod rig;

@@ -109,7 +109,7 @@ fn answer(ue: &Ue) -> NasServiceRequest {
 
 /// One that was just paged for data of its session.
 fn paged() -> (Rig, Ue) {
-    let (mut rig, mut ue) = idle();
+    let (mut rig, ue) = idle();
     rig.ask(data());
     page(&mut rig);
     (rig, ue)
@@ -308,7 +308,7 @@ fn when_the_ue_was_paged_for_a_message_then_it_follows_the_accept() {
 /// TS 23.502 §4.2.6: the SMF that waits for a gNB's answer hears that none will come.
 #[test]
 fn when_the_connection_goes_before_the_gnb_has_answered_then_the_smf_deactivates() {
-    let (mut rig, mut ue) = answered();
+    let (mut rig, _) = answered();
     rig.input(Input::N2(N2Event::GnbDown(GNB)));
     let [update] = &told::<UpdateSmContext>(&rig)[..] else { panic!() };
     assert_eq!(update.data.up_cnx_state, Some(UpCnxState::Deactivated));

@@ -30,6 +30,8 @@ use crate::n2::message::{GnbInfo, N2Command, N2Event, SupportedPlmn, SupportedTa
 use crate::{Amf, AmfRequest, Config, Input, Output, Token};
 
 pub(super) const GNB: crate::n2::message::GnbId = crate::n2::message::GnbId(7);
+/// One that tests of handovers add.
+pub(super) const OTHER_GNB: crate::n2::message::GnbId = crate::n2::message::GnbId(8);
 pub(super) const CAPABILITY: [u8; 4] = [0xf0, 0x70, 0xf0, 0x70];
 pub(super) const K: [u8; 16] = [0x46; 16];
 pub(super) const OPC: [u8; 16] = [0xcd; 16];
@@ -43,6 +45,8 @@ pub(super) struct Rig {
     pub downlink: VecDeque<NGAP_PDU>,
     /// The SCTP streams they went on.
     pub streams: Vec<u16>,
+    /// The gNB to which the last one went.
+    pub told: crate::n2::message::GnbId,
     /// Requests that nobody has answered.
     pub requests: VecDeque<(Token, Target, Request)>,
     /// Answers of the core to requests.
@@ -91,6 +95,7 @@ impl Rig {
             now: Instant::from_micros(1_000_000),
             downlink: VecDeque::new(),
             streams: Vec::new(),
+            told: GNB,
             requests: VecDeque::new(),
             answers: BTreeMap::new(),
             deadline: None,
@@ -125,7 +130,8 @@ impl Rig {
         for output in self.amf.handle(self.now, input) {
             match output {
                 Output::N2(N2Command::Ngap { gnb, stream, pdu }) => {
-                    assert_eq!(gnb, GNB);
+                    assert!([GNB, OTHER_GNB].contains(&gnb));
+                    self.told = gnb;
                     let pdu = tern_ngap::decode(&pdu).unwrap();
                     let deviations = pdu.check().unwrap();
                     assert!(deviations.is_empty(), "{pdu}: {deviations:?}");

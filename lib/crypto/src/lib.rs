@@ -14,6 +14,7 @@ mod keccak;
 mod keys;
 mod milenage;
 mod nea;
+mod next_hop;
 mod nia;
 mod snow3g;
 mod sqn;
@@ -32,6 +33,7 @@ pub use kdf::{
 pub use keys::{Ck, HresStar, Ik, KAmf, KAusf, KGnb, KNasEnc, KNasInt, KSeaf, Nh, ResStar, SubscriberKey};
 pub use milenage::Milenage;
 pub use nea::{Ciphering, nea, nea_bits};
+pub use next_hop::NextHopChain;
 pub use nia::{Integrity, nia, nia_bits, nia_verify};
 pub use sqn::{Sqn, SqnArray};
 pub use suci::{

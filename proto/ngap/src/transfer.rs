@@ -2,6 +2,7 @@
 //! the other way. Plain values; the octets travel inside NGAP and inside N2 parts of the SBI.
 
 mod cause;
+mod handover;
 mod modify;
 mod setup;
 
@@ -25,6 +26,13 @@ use crate::error::{DecodeError, EncodeError, PDU_OCTETS_MAX};
 pub use cause::{
     decode_notify_released, decode_release_command, decode_release_response, decode_setup_unsuccessful,
     encode_notify_released, encode_release_command, encode_release_response, encode_setup_unsuccessful,
+};
+pub use handover::{
+    HandoverCommand, HandoverRequestAcknowledge, HandoverRequired, PathSwitchRequest,
+    decode_handover_allocation_unsuccessful, decode_handover_preparation_unsuccessful,
+    decode_path_switch_acknowledge, decode_path_switch_setup_failed, decode_path_switch_unsuccessful,
+    encode_handover_allocation_unsuccessful, encode_handover_preparation_unsuccessful,
+    encode_path_switch_acknowledge, encode_path_switch_setup_failed, encode_path_switch_unsuccessful,
 };
 pub use modify::{ModifyRequest, ModifyResponse};
 pub use setup::{SetupRequest, SetupResponse};

@@ -8,7 +8,10 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use tern_ngap::capability::SecurityCapability;
 use tern_ngap::ngap::*;
-use tern_ngap::transfer::{GtpTunnel, QosFlow, SessionType, SetupRequest, SetupResponse};
+use tern_ngap::transfer::{
+    GtpTunnel, PathSwitchRequest as Moved, QosFlow, SessionType, SetupRequest, SetupResponse,
+    encode_path_switch_acknowledge, encode_path_switch_setup_failed, encode_path_switch_unsuccessful,
+};
 use tern_ngap::{build_ngap, cause, convert, extract_ngap_ies};
 use tern_types::{
     Ambr, AmfId, Arp, BitRate, GlobalGnbId, GnbId, Guami, PlmnId, PreemptionCapability,
@@ -101,6 +104,26 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         None,
     );
     let capability = SecurityCapability::from_nas(&[0xf0, 0x70]);
+    let octets = |transfer: Result<bytes::Bytes, tern_ngap::EncodeError>| transfer.unwrap().to_vec();
+    let why = cause::radio_network(CauseRadioNetwork::radio_resources_not_available);
+    let why = tern_ngap::NgapCause::of(&why);
+    let moved = Moved { downlink: transfer.uplink, flows: vec![Qfi::new(5).unwrap()] };
+    let to_switch =
+        PDUSessionResourceToBeSwitchedDLItem::new(PDUSessionID(1), octets(moved.encode()).into(), None);
+    let not_set_up = PDUSessionResourceFailedToSetupItemPSReq::new(
+        PDUSessionID(2),
+        octets(encode_path_switch_setup_failed(why)).into(),
+        None,
+    );
+    let switched = PDUSessionResourceSwitchedItem::new(
+        PDUSessionID(1),
+        octets(encode_path_switch_acknowledge(Some(transfer.uplink))).into(),
+        None,
+    );
+    let unsuccessful = octets(encode_path_switch_unsuccessful(why));
+    let released =
+        PDUSessionResourceReleasedItemPSAck::new(PDUSessionID(2), unsuccessful.clone().into(), None);
+    let failed = PDUSessionResourceReleasedItemPSFail::new(PDUSessionID(2), unsuccessful.into(), None);
     let pdus = [
         (
             "NGSetupRequest",
@@ -178,6 +201,48 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
                     None
                 ))),
                 Cause(cause::nas(CauseNas::deregister)),
+            ),
+        ),
+        (
+            "PathSwitchRequest",
+            build_ngap!(
+                InitiatingMessage,
+                PathSwitchRequest,
+                PathSwitchRequest,
+                RAN_UE_NGAP_ID(7u32),
+                SourceAMF_UE_NGAP_ID(1u64 << 36),
+                UserLocationInformation(convert::user_location(location)),
+                UESecurityCapabilities(capability.to_ngap()),
+                PDUSessionResourceToBeSwitchedDLList(PDUSessionResourceToBeSwitchedDLList(vec![to_switch])),
+                PDUSessionResourceFailedToSetupListPSReq(PDUSessionResourceFailedToSetupListPSReq(vec![
+                    not_set_up
+                ])),
+            ),
+        ),
+        (
+            "PathSwitchRequestAcknowledge",
+            build_ngap!(
+                SuccessfulOutcome,
+                PathSwitchRequest,
+                PathSwitchRequestAcknowledge,
+                AMF_UE_NGAP_ID(1u64 << 36),
+                RAN_UE_NGAP_ID(7u32),
+                UESecurityCapabilities(capability.to_ngap()),
+                SecurityContext(SecurityContext::new(NextHopChainingCount(2), [0xa5; 32].into(), None)),
+                PDUSessionResourceSwitchedList(PDUSessionResourceSwitchedList(vec![switched])),
+                PDUSessionResourceReleasedListPSAck(PDUSessionResourceReleasedListPSAck(vec![released])),
+                AllowedNSSAI(convert::allowed_nssai(&slices)),
+            ),
+        ),
+        (
+            "PathSwitchRequestFailure",
+            build_ngap!(
+                UnsuccessfulOutcome,
+                PathSwitchRequest,
+                PathSwitchRequestFailure,
+                AMF_UE_NGAP_ID(1u64 << 36),
+                RAN_UE_NGAP_ID(7u32),
+                PDUSessionResourceReleasedListPSFail(PDUSessionResourceReleasedListPSFail(vec![failed])),
             ),
         ),
     ];
@@ -266,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn no_changed_message_panics(which in 0usize..6, at in any::<prop::sample::Index>(), with in any::<u8>()) {
+    fn no_changed_message_panics(which in 0usize..9, at in any::<prop::sample::Index>(), with in any::<u8>()) {
         let (_, mut octets) = samples().swap_remove(which);
         let at = at.index(octets.len());
         octets[at] ^= with;

@@ -3,13 +3,13 @@
 
 use std::net::SocketAddr;
 
-use tern_ngap::transfer::{GtpTunnel, SetupResponse};
+use tern_ngap::transfer::{GtpTunnel, PathSwitchRequest, SetupResponse, encode_path_switch_acknowledge};
 use tern_pfcp::{Message, SessionModificationRequest};
 use tern_sbi::nsmf_pdusession::N2SmInfoType;
 use tern_sbi::{Reply, TransportError};
 use tern_types::{Duration, Instant};
 
-use crate::context::{Change, Connection, Later, PduSession, UpCnxState, UserPlane};
+use crate::context::{Change, Confirm, Connection, Granted, Later, PduSession, UpCnxState, UserPlane};
 use crate::core::Core;
 use crate::io::Token;
 use crate::sbi::pdu_session::{self, Updated};
@@ -117,7 +117,36 @@ impl Connection {
         };
         self.change(core, session, change, UpCnxState::Activated, Some(answer));
         if let Some(changing) = &mut self.changing {
-            changing.confirm = Some(confirm);
+            changing.confirm = Some(Confirm::Modified(confirm));
+        }
+    }
+
+    /// PATH_SWITCH_REQ: the UE is in another gNB's cell (TS 29.502 §5.2.2.3, TS 23.502 §4.9.1.2.2).
+    /// The UPF ends the tunnel to the one before.
+    pub fn on_path_switch(
+        &mut self,
+        core: &mut Core<'_>,
+        session: &mut PduSession,
+        answer: Token,
+        octets: &[u8],
+    ) {
+        let default_qfi = session.granted.as_ref().map(Granted::default_qfi);
+        let request = PathSwitchRequest::decode(octets).ok();
+        let request = request.filter(|request| request.flows.iter().any(|&qfi| Some(qfi) == default_qfi));
+        let taken = request.and_then(|PathSwitchRequest { downlink, .. }| {
+            let user_plane = session.user_plane.as_mut().filter(|u| u.connection == UpCnxState::Activated)?;
+            let confirm = encode_path_switch_acknowledge(user_plane.uplink).ok()?;
+            let change = n4::path_switch(&downlink, user_plane.uplink)?;
+            user_plane.downlink = Some(downlink);
+            Some((change, confirm))
+        });
+        let Some((change, confirm)) = taken else {
+            return pdu_session::path_switch_refused(core, answer, 403, "N2_SM_ERROR");
+        };
+        core.out.count("smf.path_switch");
+        self.change(core, session, change, UpCnxState::Activated, Some(answer));
+        if let Some(changing) = &mut self.changing {
+            changing.confirm = Some(Confirm::Switched(confirm));
         }
     }
 
@@ -147,8 +176,14 @@ impl Connection {
         let Some(change) = self.changing.take_if(|change| change.n4 == Some(token)) else { return false };
         if !accepted(answer) {
             tracing::warn!(supi = %session.supi, session = %session.id, "UPF did not take a change");
-            if let Some(waiting) = change.answer {
-                pdu_session::update_refused(core, waiting, 504, "UPF_NOT_RESPONDING", None);
+            match (change.answer, change.confirm) {
+                (Some(waiting), Some(Confirm::Switched(_))) => {
+                    pdu_session::path_switch_refused(core, waiting, 504, "UPF_NOT_RESPONDING");
+                }
+                (Some(waiting), _) => {
+                    pdu_session::update_refused(core, waiting, 504, "UPF_NOT_RESPONDING", None);
+                }
+                (None, _) => {}
             }
             return true;
         }
@@ -156,7 +191,10 @@ impl Connection {
             user_plane.connection = change.to;
         }
         if let Some(waiting) = change.answer {
-            let n2 = change.confirm.map(|confirm| (N2SmInfoType::PduResModCfm, confirm));
+            let n2 = change.confirm.map(|confirm| match confirm {
+                Confirm::Modified(transfer) => (N2SmInfoType::PduResModCfm, transfer),
+                Confirm::Switched(transfer) => (N2SmInfoType::PathSwitchReqAck, transfer),
+            });
             let up_cnx_state = n2.is_none().then_some(change.to);
             pdu_session::update_answered(core, waiting, Updated { n1: None, n2, up_cnx_state });
         }

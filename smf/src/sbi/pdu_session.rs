@@ -1,6 +1,9 @@
 //! Nsmf_PDUSession, produced (TS 29.502 §5.2): what the AMF is answered.
 
 use bytes::Bytes;
+use tern_ngap::cause::NgapCause;
+use tern_ngap::ngap::CauseRadioNetwork;
+use tern_ngap::transfer::encode_path_switch_unsuccessful;
 use tern_sbi::nsmf_pdusession::{
     N2SmInfoType, PostSmContexts, SmContextCreateError, SmContextCreatedData, SmContextUpdateError,
     SmContextUpdatedData, UpCnxState as UpCnxStateText, UpdateSmContext,
@@ -75,5 +78,17 @@ pub fn update_answered(core: &mut Core<'_>, token: Token, updated: Updated) {
 pub fn update_refused(core: &mut Core<'_>, token: Token, status: u16, cause: &str, n1: Option<Bytes>) {
     let error = SmContextUpdateError::new(ProblemDetails::new(status, cause));
     let body = Related { n1_sm_msg: n1, ..Related::from(error) };
+    core.out.answer::<UpdateSmContext>(token, Err(OperationError::Refused { status, body }));
+}
+
+/// The path is not switched; the target access network is told why.
+pub fn path_switch_refused(core: &mut Core<'_>, token: Token, status: u16, cause: &str) {
+    let why = NgapCause::of(&tern_ngap::cause::radio_network(CauseRadioNetwork::unspecified));
+    let n2_sm_info = encode_path_switch_unsuccessful(why).ok();
+    let error = SmContextUpdateError {
+        n2_sm_info_type: Some(N2SmInfoType::PathSwitchReqFail),
+        ..SmContextUpdateError::new(ProblemDetails::new(status, cause))
+    };
+    let body = Related { n2_sm_info, ..Related::from(error) };
     core.out.answer::<UpdateSmContext>(token, Err(OperationError::Refused { status, body }));
 }

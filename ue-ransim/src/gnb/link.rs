@@ -37,6 +37,11 @@ impl Link {
         self.events.recv().await
     }
 
+    /// What was said already, and not heard.
+    pub(crate) fn said(&mut self) -> Option<FromGnb> {
+        self.events.try_recv().ok()
+    }
+
     /// Sends a NAS message: UPLINK NAS TRANSPORT (TS 38.413 §8.6.3).
     pub async fn send(&self, nas: Bytes) -> Result<(), SimError> {
         let (amf_id, stream) = self.ids()?;
@@ -98,9 +103,9 @@ impl Link {
         let cause = NgapCause::of(&cause::radio_network(CauseRadioNetwork::radio_resources_not_available));
         let transfer = tern_ngap::transfer::encode_notify_released(cause)?.to_vec();
         let item = PDUSessionResourceReleasedItemNot::new(PDUSessionID(psi), transfer.into(), None);
-        let teid = self.gnb.with_ue(self.ran_id, |ue| ue.sessions.remove(&psi)).flatten();
-        if let Some(teid) = teid {
-            self.gnb.n3().close(teid);
+        let session = self.gnb.with_ue(self.ran_id, |ue| ue.sessions.remove(&psi)).flatten();
+        if let Some(session) = session {
+            self.gnb.n3().close(session.teid);
         }
         let pdu = build_ngap!(
             InitiatingMessage,

@@ -1,20 +1,24 @@
 //! A gNB towards the core: N2 (TS 38.413) and N3, strict about what it receives.
 
+mod handover;
 mod inactivity;
+mod keys;
 mod link;
 mod n3;
 mod paging;
 mod procedures;
 mod resources;
 mod setup;
+mod tunnel;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tern_crypto::ServingCell;
 use tern_ngap::capability::SecurityCapability;
 use tern_ngap::convert::{self, NrLocation};
 use tern_ngap::ngap::*;
@@ -29,15 +33,26 @@ use crate::env::SimEnv;
 use crate::error::SimError;
 use crate::report::Journal;
 
+pub use handover::SessionsMoved;
 pub use link::Link;
-pub use n3::{N3, UplinkTunnel};
+pub use n3::N3;
 pub use paging::{Page, Pager};
 pub use setup::ServedAmf;
+pub use tunnel::UplinkTunnel;
+
+use handover::Answer;
+use keys::AsKeys;
+use tunnel::WeakUplink;
 
 /// Messages that may wait for a UE.
 const UE_QUEUE: usize = 64;
 /// How long the gNB waits for an answer of a procedure of its own.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// Physical cell identities (TS 38.211 §7.4.2.1).
+const PCI_COUNT: u32 = 1008;
+/// Carrier of all cells: 3489.42 MHz.
+const ARFCN_DL: u32 = 632_628;
 
 /// What a gNB is.
 #[derive(Debug, Clone)]
@@ -80,6 +95,11 @@ impl GnbConfig {
     pub fn location(&self) -> NrLocation {
         let cell = u64::from(self.id.value()) << (36 - u32::from(self.id.bits())) | 1;
         NrLocation { tai: self.tai(), cell_plmn: self.plmn, nr_cell_id: cell }
+    }
+
+    /// What keys for this cell are derived from (TS 33.501 §A.11).
+    pub(crate) fn cell(&self) -> ServingCell {
+        ServingCell { pci: (self.id.value() % PCI_COUNT) as u16, arfcn_dl: ARFCN_DL }
     }
 
     fn global_id(&self) -> GlobalGnbId {
@@ -166,6 +186,8 @@ struct State {
     /// Answers nothing any more, as a gNB that has crashed behind a living link.
     mute: bool,
     reset_done: Option<oneshot::Sender<()>>,
+    /// PDU sessions that the gNB admits of no UE that comes to it.
+    refused: BTreeSet<u8>,
 }
 
 /// A UE's context at the gNB.
@@ -176,9 +198,24 @@ struct UeSlot {
     events: mpsc::Sender<FromGnb>,
     context: bool,
     ue_ambr: Option<Ambr>,
-    sessions: BTreeMap<u8, u32>,
+    sessions: BTreeMap<u8, SlotSession>,
     /// When something was exchanged with it last.
     active_at: Instant,
+    /// AS security, once it is on.
+    keys: Option<AsKeys>,
+    capability: SecurityCapability,
+    /// The UE has been told to go to another gNB.
+    leaving: bool,
+    /// Who waits for the AMF's answer about a handover.
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// A session's resources, as the gNB keeps them.
+struct SlotSession {
+    teid: u32,
+    slice: Snssai,
+    request: SetupRequest,
+    uplink: WeakUplink,
 }
 
 impl Gnb {
@@ -286,6 +323,10 @@ impl Gnb {
             ue_ambr: None,
             sessions: BTreeMap::new(),
             active_at: Instant::now(),
+            keys: None,
+            capability: SecurityCapability::default(),
+            leaving: false,
+            answer: None,
         };
         state.ues.insert(ran_id, slot);
         Ok((ran_id, stream))
@@ -334,6 +375,11 @@ impl Gnb {
     /// Ends the association at once, as a gNB does that dies.
     pub fn abort(&self) {
         self.0.sender.abort("the gNB dies");
+    }
+
+    /// Admits these PDU sessions of no UE that is handed over to it.
+    pub fn refuse_sessions(&self, sessions: &[u8]) {
+        self.state().refused = sessions.iter().copied().collect();
     }
 
     /// Answers nothing from now on, while the association stays.
@@ -396,8 +442,8 @@ impl Gnb {
     }
 
     fn drop_ue(&self, ue: &UeSlot, cause: &str) {
-        for &teid in ue.sessions.values() {
-            self.0.n3.close(teid);
+        for session in ue.sessions.values() {
+            self.0.n3.close(session.teid);
         }
         if ue.events.try_send(FromGnb::Released { cause: cause.to_owned() }).is_err() {
             self.0.journal.count("gnb.event_dropped");

@@ -9,6 +9,7 @@ use tern_ngap::{DecodeError, Deviation, NgapPduKind, build_ngap, cause, convert,
 use tern_sctp::{AssociationReceiver, Event, Message};
 use tern_types::{Ambr, Guami};
 
+use super::keys::AsKeys;
 use super::{ContextSetup, FromGnb, Gnb, UeSlot};
 use crate::report::Journal;
 
@@ -30,8 +31,8 @@ pub(super) async fn receive(gnb: Gnb, mut receiver: AssociationReceiver) {
                     std::mem::take(&mut state.ues)
                 };
                 for ue in ues.into_values() {
-                    for &teid in ue.sessions.values() {
-                        gnb.0.n3.close(teid);
+                    for session in ue.sessions.values() {
+                        gnb.0.n3.close(session.teid);
                     }
                     let _ = ue.events.try_send(FromGnb::Lost(why.clone()));
                 }
@@ -69,9 +70,9 @@ pub(super) fn check(who: &dyn fmt::Display, journal: &Journal, pdu: &NGAP_PDU, p
 }
 
 /// Both identities of a UE-associated message.
-struct Ids {
-    amf_id: u64,
-    ran_id: u32,
+pub(super) struct Ids {
+    pub(super) amf_id: u64,
+    pub(super) ran_id: u32,
 }
 
 impl Gnb {
@@ -100,6 +101,8 @@ impl Gnb {
             NgapPduKind::Initiating_PDUSessionResourceRelease => self.on_session_release(pdu, stream).await,
             NgapPduKind::Initiating_UEContextRelease => self.on_release(pdu, stream).await,
             NgapPduKind::Initiating_UEContextModification => self.on_context_modify(pdu, stream).await,
+            NgapPduKind::Successful_PathSwitchRequest => self.on_path_switched(pdu, stream).await,
+            NgapPduKind::Unsuccessful_PathSwitchRequest => self.on_path_switch_failure(pdu, stream).await,
             NgapPduKind::Initiating_NGReset => self.on_reset(pdu, stream).await,
             NgapPduKind::Successful_NGReset => {
                 if let Some(done) = self.state().reset_done.take() {
@@ -136,7 +139,12 @@ impl Gnb {
 
     /// Runs `with` on the UE of a message, after checking its identities and stream; an unknown
     /// one is answered with ERROR INDICATION (TS 38.413 §10.6).
-    async fn of_ue<T>(&self, ids: Ids, stream: u16, with: impl FnOnce(&mut UeSlot) -> T) -> Option<T> {
+    pub(super) async fn of_ue<T>(
+        &self,
+        ids: Ids,
+        stream: u16,
+        with: impl FnOnce(&mut UeSlot) -> T,
+    ) -> Option<T> {
         let wrong = {
             let mut state = self.state();
             match state.ues.get_mut(&ids.ran_id) {
@@ -197,12 +205,28 @@ impl Gnb {
             req nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
             opt ambr: Ambr = UEAggregateMaximumBitRate(ambr) => convert::ue_ambr_of(&ambr),
         );
-        self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
+        let back = self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             ue.ue_ambr = ambr.or(ue.ue_ambr);
             ue.touch();
+            if ue.leaving {
+                return Some((nas, ue.stream));
+            }
             self.tell(ue, FromGnb::Nas(nas));
-        })
-        .await;
+            None
+        });
+        if let Some(Some((nas, stream))) = back.await {
+            // It comes too late here (TS 38.413 §8.6.4).
+            let pdu = build_ngap!(
+                InitiatingMessage,
+                NASNonDeliveryIndication,
+                NASNonDeliveryIndication,
+                AMF_UE_NGAP_ID(amf_id),
+                RAN_UE_NGAP_ID(ran_id),
+                NAS_PDU(nas.to_vec()),
+                Cause(cause::radio_network(CauseRadioNetwork::xn_handover_triggered)),
+            );
+            self.answer(pdu, stream).await;
+        }
         Ok(())
     }
 
@@ -224,12 +248,14 @@ impl Gnb {
         self.check_ambr(ambr.is_some(), !sessions.is_empty());
         let guami = self.served_guami(&guami);
         let allowed_nssai = convert::allowed_nssai_of(&allowed_nssai);
+        let keys = AsKeys::initial(&k_gnb);
         let event = ContextSetup { k_gnb, capability, allowed_nssai, guami, radio_capability };
         let known = self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             if std::mem::replace(&mut ue.context, true) {
                 self.failure("TS 38.413 §8.3.1", "a second INITIAL CONTEXT SETUP REQUEST on one connection");
             }
             ue.ue_ambr = ambr.or(ue.ue_ambr);
+            (ue.keys, ue.capability) = (keys, capability);
             self.tell(ue, FromGnb::ContextSetUp(Box::new(event)));
             ue.stream
         });

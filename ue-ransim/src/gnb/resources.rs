@@ -7,7 +7,7 @@ use tern_ngap::{DecodeError, NgapCause, build_ngap, cause, convert, extract_ngap
 use tern_types::{Ambr, Snssai};
 use tokio::time::Instant;
 
-use super::{FromGnb, Gnb, SessionResources};
+use super::{FromGnb, Gnb, SessionResources, SlotSession};
 
 impl Gnb {
     /// TS 38.413 §8.2.1.
@@ -108,6 +108,7 @@ impl Gnb {
             failed: Vec::new(),
         };
         let transfer = response.encode().map_err(|error| self.0.journal.error(self, error)).ok()?;
+        let weak = uplink.downgrade();
         self.with_ue(ran_id, |ue| {
             if !self.config().slices.contains(&slice) {
                 self.failure(
@@ -115,9 +116,10 @@ impl Gnb {
                     format_args!("a session of slice {slice}, which the gNB has not"),
                 );
             }
-            if let Some(old) = ue.sessions.insert(psi, local.teid) {
+            let slot = SlotSession { teid: local.teid, slice, request: request.clone(), uplink: weak };
+            if let Some(old) = ue.sessions.insert(psi, slot) {
                 self.failure("TS 38.413 §8.2.1.4", format_args!("PDU session {psi} is set up twice"));
-                self.n3().close(old);
+                self.n3().close(old.teid);
             }
             let ue_ambr = ue.ue_ambr;
             if ue_ambr.is_none() {
@@ -211,8 +213,8 @@ impl Gnb {
                 self.failure("TS 38.413 §9.3.4.12", error);
             }
             self.with_ue(ran_id, |ue| match ue.sessions.remove(&psi) {
-                Some(teid) => {
-                    self.n3().close(teid);
+                Some(session) => {
+                    self.n3().close(session.teid);
                     self.tell(ue, FromGnb::SessionReleased { psi });
                 }
                 None => self.failure(

@@ -4,6 +4,7 @@
 //! the first that fails ends it. What the core did that a specification does not allow fails it as well.
 
 mod deregister;
+mod handover_xn;
 mod idle_wake;
 mod paging;
 mod periodic_update;
@@ -45,6 +46,7 @@ pub const ALL: &[Scenario] = &[
     idle_wake::SCENARIO,
     paging::SCENARIO,
     periodic_update::SCENARIO,
+    handover_xn::SCENARIO,
     deregister::SCENARIO,
 ];
 

@@ -4,6 +4,7 @@
 mod authentication;
 mod checks;
 mod deregistration;
+mod handover;
 mod identification;
 mod idle;
 mod radio;
@@ -86,6 +87,7 @@ pub struct Ue {
     /// The uplink COUNT that K_gNB is derived from (TS 33.501 §6.8.1.1.2).
     k_gnb_count: Option<u32>,
     context_set_up: Option<Vec<Snssai>>,
+    as_keys: Option<handover::AsKeys>,
     radio_capability_known: bool,
     guti: Option<Guti5g>,
     tais: Vec<Tai>,
@@ -156,6 +158,7 @@ impl Ue {
             initial_incomplete: false,
             k_gnb_count: None,
             context_set_up: None,
+            as_keys: None,
             radio_capability_known: false,
             guti: None,
             tais: Vec::new(),
@@ -266,6 +269,7 @@ impl Ue {
         self.prove_until = None;
         self.refusals = 0;
         self.context_set_up = None;
+        self.as_keys = None;
         self.k_gnb_count = None;
         self.registering = false;
         self.heard.clear();
@@ -295,29 +299,41 @@ impl Ue {
                 Err(_) if proof < until => return Err(SimError::NotAuthentic),
                 Err(_) => return Err(SimError::Timeout { waiting_for, timer }),
             };
-            match event {
-                Some(FromGnb::Nas(octets)) => {
-                    for octets in self.radio.carry(Way::Down, octets) {
-                        self.on_nas(&octets).await?;
-                    }
-                }
-                Some(FromGnb::ContextSetUp(setup)) => self.on_context_set_up(&setup).await?,
-                Some(FromGnb::SessionSetUp(resources)) => self.hear(Heard::SessionSetUp(resources)),
-                Some(FromGnb::SessionReleased { psi }) => self.hear(Heard::SessionReleased { psi }),
-                Some(FromGnb::Released { cause }) => {
-                    self.disconnected();
-                    return Err(SimError::Released { cause, waiting_for });
-                }
-                Some(FromGnb::Lost(why)) => {
-                    self.disconnected();
-                    return Err(SimError::GnbLost(why));
-                }
-                None => {
-                    self.disconnected();
-                    return Err(SimError::Released { cause: "no connection".into(), waiting_for });
-                }
+            let Some(event) = event else {
+                self.disconnected();
+                return Err(SimError::Released { cause: "no connection".into(), waiting_for });
+            };
+            if let Some(heard) = self.take_event(event, waiting_for).await? {
+                self.hear(heard);
             }
         }
+    }
+
+    /// Does what the gNB says; what is left for a procedure to hear.
+    async fn take_event(
+        &mut self,
+        event: FromGnb,
+        waiting_for: &'static str,
+    ) -> Result<Option<Heard>, SimError> {
+        match event {
+            FromGnb::Nas(octets) => {
+                for octets in self.radio.carry(Way::Down, octets) {
+                    self.on_nas(&octets).await?;
+                }
+            }
+            FromGnb::ContextSetUp(setup) => self.on_context_set_up(&setup).await?,
+            FromGnb::SessionSetUp(resources) => return Ok(Some(Heard::SessionSetUp(resources))),
+            FromGnb::SessionReleased { psi } => return Ok(Some(Heard::SessionReleased { psi })),
+            FromGnb::Released { cause } => {
+                self.disconnected();
+                return Err(SimError::Released { cause, waiting_for });
+            }
+            FromGnb::Lost(why) => {
+                self.disconnected();
+                return Err(SimError::GnbLost(why));
+            }
+        }
+        Ok(None)
     }
 
     fn hear(&mut self, heard: Heard) {

@@ -1,0 +1,98 @@
+//! Handover, UE side: keys by NCC (TS 33.501 §6.9.2.3), and the way to another gNB's cell.
+
+use tern_crypto::{KGnb, NextHopChain, ServingCell, ng_ran_star};
+use tern_ngap::ngap::CauseRadioNetwork;
+use tokio::time::Instant;
+
+use super::Ue;
+use crate::error::SimError;
+use crate::gnb::{Gnb, SessionsMoved};
+
+/// AS keys of a UE.
+#[derive(Debug, Clone)]
+pub(super) struct AsKeys {
+    chain: NextHopChain,
+    k_gnb: KGnb,
+    ncc: u8,
+}
+
+impl AsKeys {
+    /// As AS security begins: NCC is 0 (TS 33.501 §6.9.2.1.1).
+    pub(super) fn initial(chain: NextHopChain, k_gnb: KGnb) -> Self {
+        Self { chain, k_gnb, ncc: 0 }
+    }
+
+    /// The key of the cell to which a handover command leads: of the NCC in use it comes from the key in
+    /// use, of another one from the NH of that NCC (TS 33.501 §6.9.2.3.4).
+    fn for_cell(&self, ncc: u8, target: ServingCell) -> Self {
+        if ncc == self.ncc {
+            return Self { k_gnb: ng_ran_star(self.k_gnb.as_bytes(), target), ..self.clone() };
+        }
+        let mut chain = self.chain.clone();
+        chain.advance_to(ncc);
+        Self { k_gnb: ng_ran_star(chain.nh().as_bytes(), target), chain, ncc }
+    }
+}
+
+impl Ue {
+    /// Goes to another gNB's cell by Xn handover (TS 23.502 §4.9.1.2), with its sessions in use. Fails if
+    /// the target gNB has another key than the UE, which then stays where it is; and if the AMF switches
+    /// no session's path, which leaves the UE without a connection.
+    pub async fn handover_xn(&mut self, target: &Gnb) -> Result<SessionsMoved, SimError> {
+        let began = Instant::now();
+        let link = self.link.as_ref().ok_or_else(|| SimError::State("the UE is not connected".into()))?;
+        let (source, ran_id) = (link.gnb().clone(), link.ran_id());
+        let request = source.request_handover(ran_id, target).await?;
+        let admitted = target.admit(request)?;
+        let keys = match self.keys_for(admitted.ncc, &admitted.key, target) {
+            Ok(keys) => keys,
+            Err(error) => {
+                target.cancel(admitted);
+                return Err(error);
+            }
+        };
+        source.send_away(ran_id, &admitted);
+        self.hear_what_was_said().await?;
+        let (link, answer) = target.arrive(admitted).await?;
+        self.as_keys = Some(keys);
+        self.gnb = target.clone();
+        self.link = Some(link);
+        match answer {
+            Ok(moved) => {
+                source.release_context(ran_id);
+                self.journal.step(&*self, "Xn handover", began, began.elapsed());
+                Ok(moved)
+            }
+            Err(why) => {
+                // TXnRELOCoverall expires at the source gNB, which alone has a connection to the AMF.
+                source.give_up(ran_id, CauseRadioNetwork::txnrelocoverall_expiry).await?;
+                self.disconnected();
+                Err(SimError::Handover(why))
+            }
+        }
+    }
+
+    /// The keys that a handover command leads to; the target gNB must have the same.
+    fn keys_for(&self, ncc: u8, theirs: &KGnb, target: &Gnb) -> Result<AsKeys, SimError> {
+        let keys = self.as_keys.as_ref().ok_or_else(|| SimError::State("no AS security".into()))?;
+        let keys = keys.for_cell(ncc, target.config().cell());
+        if keys.k_gnb == *theirs {
+            return Ok(keys);
+        }
+        self.failure(
+            "TS 33.501 §6.9.2.3",
+            format_args!("the key of {target} is not the UE's own, of NCC {ncc}"),
+        );
+        Err(SimError::Handover(format!("{target} has another key than the UE")))
+    }
+
+    /// What the source gNB said before the UE left.
+    async fn hear_what_was_said(&mut self) -> Result<(), SimError> {
+        while let Some(event) = self.link.as_mut().and_then(|link| link.said()) {
+            if let Some(heard) = self.take_event(event, "a handover").await? {
+                self.hear(heard);
+            }
+        }
+        Ok(())
+    }
+}
