@@ -22,8 +22,9 @@ const TIMES: u32 = 3;
 const PORT: u16 = 5000;
 /// How long the scenarios may take.
 const SCENARIOS_TIME: Duration = Duration::from_secs(60);
-/// What is played; the test above is a paging with packets from elsewhere.
-const SCENARIOS: [&str; 5] = ["register", "idle-wake", "periodic-update", "handover-xn", "deregister"];
+/// What is played: all of them.
+const SCENARIOS: [&str; 6] =
+    ["register", "idle-wake", "paging", "periodic-update", "handover-xn", "deregister"];
 
 #[test]
 fn when_udp_is_sent_to_an_idle_ue_then_it_is_paged_and_all_of_it_arrives_in_order() {
