@@ -8,8 +8,10 @@ use bytes::Bytes;
 use tern_crypto::{KGnb, Nh};
 use tern_ngap::capability::SecurityCapability;
 use tern_ngap::ngap::*;
-use tern_ngap::transfer::{self, GtpTunnel, PathSwitchRequest, SetupRequest};
-use tern_ngap::{DecodeError, NgapCause, build_ngap, cause, convert, extract_ngap_ies};
+use tern_ngap::transfer::{self, GtpTunnel, SetupRequest};
+use tern_ngap::{
+    DecodeError, Message as _, NgapCause, build_ngap, build_ngap_ie, cause, convert, extract_ngap_ies,
+};
 use tern_types::{Ambr, Snssai};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -190,30 +192,22 @@ impl Gnb {
         let failed = refused.iter().map(|&psi| failed_item(psi)).collect::<Result<Vec<_>, _>>()?;
         let to_switch = PDUSessionResourceToBeSwitchedDLList(to_switch);
         let location = convert::user_location(self.config().location());
-        let pdu = if failed.is_empty() {
-            build_ngap!(
-                InitiatingMessage,
-                PathSwitchRequest,
-                PathSwitchRequest,
-                RAN_UE_NGAP_ID(ran_id),
-                SourceAMF_UE_NGAP_ID(amf_id),
-                UserLocationInformation(location),
-                UESecurityCapabilities(capability.to_ngap()),
-                PDUSessionResourceToBeSwitchedDLList(to_switch),
-            )?
-        } else {
-            build_ngap!(
-                InitiatingMessage,
-                PathSwitchRequest,
-                PathSwitchRequest,
-                RAN_UE_NGAP_ID(ran_id),
-                SourceAMF_UE_NGAP_ID(amf_id),
-                UserLocationInformation(location),
-                UESecurityCapabilities(capability.to_ngap()),
-                PDUSessionResourceToBeSwitchedDLList(to_switch),
-                PDUSessionResourceFailedToSetupListPSReq(PDUSessionResourceFailedToSetupListPSReq(failed)),
-            )?
-        };
+        macro_rules! ie {
+            ($($ie:tt)*) => { build_ngap_ie!(PathSwitchRequest, $($ie)*)? };
+        }
+        let mut ies = vec![
+            ie!(RAN_UE_NGAP_ID(ran_id)),
+            ie!(SourceAMF_UE_NGAP_ID(amf_id)),
+            ie!(UserLocationInformation(location)),
+            ie!(UESecurityCapabilities(capability.to_ngap())),
+            ie!(PDUSessionResourceToBeSwitchedDLList(to_switch)),
+        ];
+        if !failed.is_empty() {
+            let failed = PDUSessionResourceFailedToSetupListPSReq(failed);
+            ies.push(ie!(PDUSessionResourceFailedToSetupListPSReq(failed)));
+        }
+        let message = PathSwitchRequest::new(ProtocolIEContainer(ies));
+        let pdu = NGAP_PDU::of_message(&message, PathSwitchRequest::CRITICALITY)?;
         self.send(&pdu, stream).await?;
         let answer = match tokio::time::timeout(ANSWER_TIME, answered).await {
             Ok(Ok(answer)) => answer,
@@ -241,7 +235,7 @@ impl Gnb {
             let flows = ue.sessions.get(&psi).into_iter().flat_map(|session| &session.request.flows);
             flows.map(|flow| flow.qfi).collect()
         });
-        let octets = PathSwitchRequest { downlink, flows: flows.unwrap_or_default() }.encode()?;
+        let octets = transfer::PathSwitchRequest { downlink, flows: flows.unwrap_or_default() }.encode()?;
         Ok(PDUSessionResourceToBeSwitchedDLItem::new(PDUSessionID(psi), octets.to_vec().into(), None))
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tern_ngap::ngap::*;
-use tern_ngap::{build_ngap, cause};
+use tern_ngap::{Message as _, build_ngap_ie, cause};
 use tokio::time::Instant;
 
 use super::{Gnb, UeSlot};
@@ -49,27 +49,17 @@ impl Gnb {
             let sessions = state.ues.get(&ran_id).into_iter().flat_map(|ue| ue.sessions.keys());
             sessions.map(|&psi| PDUSessionResourceItemCxtRelReq::new(PDUSessionID(psi), None)).collect()
         };
-        let cause = cause::radio_network(cause);
-        let pdu = if sessions.is_empty() {
-            build_ngap!(
-                InitiatingMessage,
-                UEContextReleaseRequest,
-                UEContextReleaseRequest,
-                AMF_UE_NGAP_ID(amf_id),
-                RAN_UE_NGAP_ID(ran_id),
-                Cause(cause),
-            )?
-        } else {
-            build_ngap!(
-                InitiatingMessage,
-                UEContextReleaseRequest,
-                UEContextReleaseRequest,
-                AMF_UE_NGAP_ID(amf_id),
-                RAN_UE_NGAP_ID(ran_id),
-                PDUSessionResourceListCxtRelReq(PDUSessionResourceListCxtRelReq(sessions)),
-                Cause(cause),
-            )?
-        };
+        macro_rules! ie {
+            ($($ie:tt)*) => { build_ngap_ie!(UEContextReleaseRequest, $($ie)*)? };
+        }
+        let mut ies = vec![ie!(AMF_UE_NGAP_ID(amf_id)), ie!(RAN_UE_NGAP_ID(ran_id))];
+        if !sessions.is_empty() {
+            let sessions = PDUSessionResourceListCxtRelReq(sessions);
+            ies.push(ie!(PDUSessionResourceListCxtRelReq(sessions)));
+        }
+        ies.push(ie!(Cause(cause::radio_network(cause))));
+        let message = UEContextReleaseRequest::new(ProtocolIEContainer(ies));
+        let pdu = NGAP_PDU::of_message(&message, UEContextReleaseRequest::CRITICALITY)?;
         self.send(&pdu, stream).await
     }
 
