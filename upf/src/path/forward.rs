@@ -16,8 +16,8 @@ use super::more::{Redirect, answer_http};
 use super::signalling;
 use super::usage::{QUOTA, START, THRESHOLD};
 use super::{
-    Action, Copies, DropReason, Event, Marking, Measured, Packet, PathCounters, Pdr, Peer, Qer, Session,
-    Side, Tables, Tunnel,
+    Action, Copies, DropReason, Event, Marking, Measured, Packet, PathCounters, Pdr, Peer, Qer, Remote,
+    Session, Side, Tables, Towards, Tunnel,
 };
 use crate::io::BURST;
 
@@ -166,7 +166,8 @@ fn decide(
 #[inline]
 fn is_spoofed(session: &Session, look: &Look, packet: &Packet, rule: Option<&Pdr>) -> bool {
     match look.source_v4() {
-        Some(source) => !session.ue_addresses.contains(&source) && session.is_foreign(source.into()),
+        source @ Some(_) if source == session.ue_address => false,
+        Some(source) => session.is_foreign(source.into()),
         None => {
             let ends = ipv6::addresses(packet.behind(look.front.into()));
             let is_tunnelled = || rule.is_some_and(|rule| session.action(rule).tunnel().is_some());
@@ -192,7 +193,7 @@ fn enforce(
     let octets = packet.len();
     let action = session.action(rule);
     match action {
-        Action::ToAccess(_) | Action::ToCore(_) | Action::ToControl(_) | Action::ToNetwork(_) => {}
+        Action::ToTunnel(_) | Action::ToNetwork(_) => {}
         Action::Drop | Action::Nowhere | Action::Buffer { .. } => {
             return keep_back(context, session, rule, action, packet, came);
         }
@@ -218,22 +219,24 @@ fn enforce(
     {
         return Ok(verdict);
     }
-    let flow = flow_of(qers, rule);
-    let (tunnel, flow, container) = match action {
-        Action::ToAccess(tunnel) => (tunnel, flow, container(flow, came)),
-        Action::ToCore(tunnel) => {
-            let container = container(flow, came);
-            (tunnel, flow, container.map(|container| PduSessionContainer::uplink(container.qfi)))
-        }
-        Action::ToControl(tunnel) => (tunnel, None, None),
+    let tunnel = match action {
+        Action::ToTunnel(tunnel) => tunnel,
         Action::ToNetwork(network) => {
             context.forwarded.add(true, octets);
             return Ok(Verdict::ToNetwork(*network));
         }
         Action::Drop | Action::Buffer { .. } | Action::Nowhere => return Err(DropReason::NoWay),
     };
-    context.forwarded.add(!matches!(action, Action::ToAccess(_)), octets);
-    tunnel.wrap(packet, flow, container)
+    context.forwarded.add(tunnel.towards != Towards::Access, octets);
+    let flow = flow_of(qers, rule);
+    match tunnel.towards {
+        Towards::Access => tunnel.wrap(packet, flow, container(flow, came)),
+        Towards::Core => {
+            let container = container(flow, came);
+            tunnel.wrap(packet, flow, container.map(|shown| PduSessionContainer::uplink(shown.qfi)))
+        }
+        Towards::Control => tunnel.wrap(packet, None, None),
+    }
 }
 
 /// A packet that its FAR does not forward.
@@ -328,7 +331,7 @@ fn answer(
 
 impl Tunnel {
     /// Puts the packet into the tunnel.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn wrap(
         &self,
         packet: &mut Packet,
@@ -336,9 +339,10 @@ impl Tunnel {
         container: Option<PduSessionContainer>,
     ) -> Result<Verdict, DropReason> {
         let length = packet.len();
+        let Remote { end, marking } = *self.remote;
         let marking = match flow.and_then(|qer| qer.dscp) {
-            Some(dscp) => self.marking.or_dscp(dscp),
-            None => self.marking,
+            Some(dscp) => marking.or_dscp(dscp),
+            None => marking,
         };
         if marking != Marking::default() {
             packet.tos = marking.tos(tos_of(packet.bytes()));
@@ -346,7 +350,7 @@ impl Tunnel {
         let header = GpduHeader { teid: self.teid, container };
         let room = packet.prepend(header.length()).ok_or(DropReason::NoWay)?;
         header.write(room, length);
-        Ok(Verdict::ToAccess(self.end()))
+        Ok(Verdict::ToAccess(end))
     }
 }
 

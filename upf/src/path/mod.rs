@@ -26,6 +26,7 @@ mod more;
 mod more_tests;
 #[cfg(test)]
 mod n9_tests;
+mod near;
 mod overload;
 mod packet;
 mod peer;
@@ -63,7 +64,8 @@ pub use peer::{Peer, ReferencePoint};
 pub(crate) use prefixes::Prefixes;
 pub(crate) use redirect_http::response as http_redirection;
 pub(crate) use session::{
-    Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Session, SessionState, Tunnel, slot_of,
+    Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Remote, Session, SessionState, Towards, Tunnel,
+    slot_of,
 };
 pub(crate) use signalling::Allowance;
 pub(crate) use tables::Tables;

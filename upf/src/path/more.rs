@@ -68,7 +68,7 @@ impl Marking {
 }
 
 /// Where a copy goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Copy {
     /// Into a tunnel.
     Tunnel(Tunnel),
@@ -108,7 +108,7 @@ impl More {
     /// The copies that a packet makes.
     pub(crate) fn copy(&self, packet: &Packet, copies: &mut Copies) {
         for copy in &self.copies {
-            copies.add(packet, *copy);
+            copies.add(packet, copy);
         }
     }
 }
@@ -121,7 +121,7 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    fn add(&mut self, original: &Packet, copy: Copy) {
+    fn add(&mut self, original: &Packet, copy: &Copy) {
         if self.used == self.packets.len() {
             self.packets.push((Packet::new(), Verdict::Consumed));
         }
@@ -133,7 +133,7 @@ impl Copies {
                 Ok(verdict) => verdict,
                 Err(_) => return,
             },
-            Copy::Network(network) => Verdict::ToNetwork(network),
+            Copy::Network(network) => Verdict::ToNetwork(*network),
         };
         self.used += 1;
     }

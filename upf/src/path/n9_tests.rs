@@ -182,7 +182,7 @@ fn when_a_rule_of_the_access_side_names_the_network_instance_of_n9_then_it_is_of
         UpdateFar { far_id: FarId(2), update_forwarding_parameters: Some(parameters), ..Default::default() };
     let seid = response.up_f_seid.expect("UP F-SEID").seid;
     bench.modify(seid, SessionModificationRequest { update_far: vec![far], ..Default::default() });
-    let ends: Vec<Peer> = bench.end_markers.iter().map(|tunnel| tunnel.end()).collect();
+    let ends: Vec<Peer> = bench.end_markers.iter().map(|tunnel| tunnel.remote.end).collect();
     assert_eq!((ends, bench.downlink(&down).0), (vec![GNB.on(N9)], TO_ANCHOR));
 }
 

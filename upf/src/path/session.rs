@@ -8,43 +8,58 @@ use std::sync::{Arc, Mutex};
 use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
 
+use super::near::Near;
 use super::{Besides, Buffers, Marking, More, Origin, Peer, Qer, Redirections, SharedRules, Side, Usage};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
 
 /// A remote tunnel endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tunnel {
     pub(crate) teid: u32,
+    pub(crate) towards: Towards,
+    /// The sessions of one gNB have it in common.
+    pub(crate) remote: Arc<Remote>,
+}
+
+/// To which side a tunnel leads: by that packets say in it of which QoS flow they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Towards {
+    /// N3, or N9 to a UPF that is nearer to the access.
+    Access,
+    /// N9 to a UPF that is nearer to the core.
+    Core,
+    /// The CP function.
+    Control,
+}
+
+/// What tunnels to one peer have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Remote {
     /// At the port of GTP-U.
-    pub(crate) peer: IpAddr,
+    pub(crate) end: Peer,
     /// Of the IP header around.
     pub(crate) marking: Marking,
 }
 
 impl Tunnel {
-    /// Who is at its other end.
-    #[inline]
-    pub(crate) fn end(&self) -> Peer {
-        Peer::gtpu(self.peer).on(self.marking.interface())
+    pub(crate) fn new(teid: u32, peer: IpAddr, marking: Marking, towards: Towards) -> Self {
+        let end = Peer::gtpu(peer).on(marking.interface());
+        Self { teid, towards, remote: Arc::new(Remote { end, marking }) }
     }
 }
 
 /// What a FAR does with a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Drop,
     /// Keep it; tell the CP function about the first one if `notify`.
     Buffer {
         notify: bool,
     },
-    /// Into a tunnel towards the access side: N3, or N9 to another UPF.
-    ToAccess(Tunnel),
-    /// Into a tunnel of N9 towards the core.
-    ToCore(Tunnel),
-    /// Into a tunnel to the CP function.
-    ToControl(Tunnel),
+    /// Into a tunnel.
+    ToTunnel(Tunnel),
     /// To a data network, by its index in the configuration.
     ToNetwork(u16),
     /// The FAR forwards, but names no way that we have.
@@ -53,11 +68,13 @@ pub(crate) enum Action {
 
 impl Action {
     /// The tunnel that packets leave by.
-    pub(crate) fn tunnel(&self) -> Option<Tunnel> {
-        match self {
-            Self::ToAccess(tunnel) | Self::ToCore(tunnel) | Self::ToControl(tunnel) => Some(*tunnel),
-            Self::Drop | Self::Buffer { .. } | Self::ToNetwork(_) | Self::Nowhere => None,
-        }
+    pub(crate) fn tunnel(&self) -> Option<&Tunnel> {
+        if let Self::ToTunnel(tunnel) = self { Some(tunnel) } else { None }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
+        if let Self::ToTunnel(tunnel) = self { Some(tunnel) } else { None }
     }
 }
 
@@ -272,31 +289,45 @@ impl Drop for SessionState {
 
 /// A session's rules, as they are published.
 ///
-/// A packet needs little of it, but of a session that no cache has. What it needs is here, in two or three
-/// lines of memory that follow each other, or one step away, so that it can be asked for before it is needed.
+/// A packet needs little of it, but of a session that no cache has. What it needs is in front, in two lines of
+/// memory with the counts of who holds the session, or one step away, so that it can be asked for before it is
+/// needed.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Session {
     pub(crate) rules: Arc<SharedRules>,
-    pub(crate) qers: SmallVec<[Qer; 1]>,
-    pub(crate) usages: SmallVec<[Measured; 1]>,
+    pub(crate) rare: Option<Box<Rare>>,
+    /// By ID.
+    pub(crate) qers: Near<Qer, 1>,
+    /// By ID.
+    pub(crate) usages: Near<Measured, 1>,
     /// By the order of the FARs' IDs.
-    pub(crate) actions: SmallVec<[Action; 2]>,
-    pub(crate) ue_addresses: SmallVec<[Ipv4Addr; 2]>,
-    pub(crate) state: Arc<SessionState>,
-    pub(crate) seid: u64,
-    pub(crate) teids: SmallVec<[u32; 2]>,
-    /// Grows with each publication, up to its end.
-    pub(crate) generation: u32,
-    /// Whether the state is to say when the last packet passed.
-    pub(crate) is_watched: bool,
+    pub(crate) actions: Near<Action, 2>,
+    /// The first of its addresses.
+    pub(crate) ue_address: Option<Ipv4Addr>,
     /// Whether there is more to do with a packet than to meter, count and forward it: a gate is closed, packets
     /// may wait, it is watched, or a FAR does something besides.
     pub(crate) is_unusual: bool,
+    /// Whether the state is to say when the last packet passed.
+    pub(crate) is_watched: bool,
     /// Whether packets may still wait of when it buffered, which no other may overtake.
     pub(crate) has_buffered: bool,
-    pub(crate) rare: Option<Box<Rare>>,
+    pub(crate) state: Arc<SessionState>,
+    pub(crate) seid: u64,
+    pub(crate) ue_addresses: SmallVec<[Ipv4Addr; 2]>,
+    pub(crate) teids: SmallVec<[u32; 2]>,
+    /// Grows with each publication, up to its end.
+    pub(crate) generation: u32,
 }
+
+/// Octets that the caches take at once.
+const CACHE_LINE: usize = 64;
+/// Octets that an [`Arc`] has in front of what it holds.
+const COUNTS: usize = 16;
+const _: () = assert!(
+    COUNTS + std::mem::offset_of!(Session, state) <= 2 * CACHE_LINE,
+    "a packet needs a third line of each session"
+);
 
 /// What few sessions have.
 #[derive(Debug, Default)]
@@ -327,13 +358,13 @@ impl Session {
         self.rare.as_ref().map_or(&[], |rare| &rare.prefixes)
     }
 
-    /// Whether an address is not the UE's, which is known to have others. Single ones of IPv4 are looked at
-    /// before.
+    /// Whether an address is not the UE's, which is known to have others.
     #[inline(never)]
     pub(crate) fn is_foreign(&self, source: IpAddr) -> bool {
         let prefixes = self.prefixes();
         let is_known = !self.ue_addresses.is_empty() || !prefixes.is_empty();
-        is_known && !prefixes.iter().any(|prefix| prefix.contains(source))
+        let is_single = matches!(source, IpAddr::V4(source) if self.ue_addresses.contains(&source));
+        is_known && !is_single && !prefixes.iter().any(|prefix| prefix.contains(source))
     }
 
     /// Whether one of its flows has a guaranteed bit rate.
@@ -378,13 +409,14 @@ impl Session {
     /// Remote tunnels: by these an error indication finds the session.
     pub(crate) fn tunnels(&self) -> impl Iterator<Item = (IpAddr, u32)> {
         let tunnels = self.actions.iter().filter_map(Action::tunnel);
-        tunnels.map(|tunnel| (tunnel.peer, tunnel.teid))
+        tunnels.map(|tunnel| (tunnel.remote.end.address, tunnel.teid))
     }
 
-    /// Asks for the session itself.
+    /// Asks for what packets need of the session itself.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        prefetch(self);
+        prefetch(&self.rules);
+        prefetch(&self.ue_address);
     }
 
     /// Asks for the rest of what a packet needs, when the session itself is near.

@@ -266,7 +266,7 @@ impl<I: PacketIo> Worker<I> {
                     self.tables.remove(&session);
                     changed.remove(&session.seid);
                 }
-                Command::EndMarker(tunnel) if self.config.index == 0 => self.end_marker(tunnel),
+                Command::EndMarker(tunnel) if self.config.index == 0 => self.end_marker(&tunnel),
                 Command::EndMarker(_) => {}
             }
         }
@@ -293,12 +293,12 @@ impl<I: PacketIo> Worker<I> {
         }
     }
 
-    fn end_marker(&mut self, tunnel: Tunnel) {
+    fn end_marker(&mut self, tunnel: &Tunnel) {
         let mut bytes = [0; 20];
         let length = tern_gtpu::end_marker(tunnel.teid, None, &mut bytes);
         let mut packet = Packet::new();
         packet.set(&bytes[..length]);
-        self.io.send_access(&packet, tunnel.end());
+        self.io.send_access(&packet, tunnel.remote.end);
     }
 }
 

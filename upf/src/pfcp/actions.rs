@@ -7,7 +7,9 @@ use tern_pfcp::*;
 use super::compile::{Surroundings, network};
 use super::rules::Refusal;
 use crate::config::{Addresses, N3Config, N9Config};
-use crate::path::{self, Action, COPIES_MAX, Copy, Marking, More, Redirect, Tunnel, http_redirection};
+use crate::path::{
+    self, Action, COPIES_MAX, Copy, Marking, More, Redirect, Towards, Tunnel, http_redirection,
+};
 
 const DUPLICATING_PARAMETERS: u16 = 5;
 const REDIRECT_INFORMATION: u16 = 38;
@@ -67,11 +69,7 @@ fn forward(far: &CreateFar, around: &Surroundings<'_>, more: &mut More) -> Resul
             let marking = marking(to.transport_level_marking, around);
             let tunnel = tunnel(&header, marking, (interface, to.network_instance.as_ref()), around)
                 .map_err(|why| refuse(OUTER_HEADER_CREATION, why))?;
-            Ok(match interface {
-                Interface::Access => Action::ToAccess(tunnel),
-                Interface::CpFunction => Action::ToControl(tunnel),
-                _ => Action::ToCore(tunnel),
-            })
+            Ok(Action::ToTunnel(tunnel))
         }
         (Interface::Core | Interface::N6Lan, None) => Ok(Action::ToNetwork(to_network)),
         (_, None) => Ok(Action::Nowhere),
@@ -87,7 +85,16 @@ fn tunnel(
     let teid = header.teid.ok_or("only GTP-U headers can be created")?;
     let (interface, ours) = end_of(way, around.n3, around.n9);
     let peer = peer(header, ours).ok_or("we have no address of the tunnel's version of IP")?;
-    Ok(Tunnel { teid, peer, marking: marking.from(interface) })
+    Ok(Tunnel::new(teid, peer, marking.from(interface), towards(way.0)))
+}
+
+/// The side that a way leads to.
+fn towards(side: Interface) -> Towards {
+    match side {
+        Interface::Access => Towards::Access,
+        Interface::CpFunction => Towards::Control,
+        _ => Towards::Core,
+    }
 }
 
 /// What N4 says of a way: the side, and the network instance.
@@ -112,8 +119,12 @@ fn end_of(way: Way<'_>, n3: &N3Config, n9: Option<&N9Config>) -> (path::Referenc
 pub(super) fn bare_tunnel(to: &ForwardingParameters, n3: &N3Config, n9: Option<&N9Config>) -> Option<Tunnel> {
     let header = to.outer_header_creation.as_ref()?;
     let (interface, ours) = end_of((to.destination_interface, to.network_instance.as_ref()), n3, n9);
-    let marking = Marking::default().from(interface);
-    Some(Tunnel { teid: header.teid?, peer: peer(header, ours)?, marking })
+    Some(Tunnel::new(
+        header.teid?,
+        peer(header, ours)?,
+        Marking::default().from(interface),
+        towards(to.destination_interface),
+    ))
 }
 
 /// The address at the other end of a tunnel. Of two addresses the UP function may take either (TS 29.244

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use tern_pfcp::*;
 
 use super::actions::compile_far;
 use super::detection::{Detection, Ends, Part, References};
-use super::intern::{Interner, Use};
+use super::intern::{Shared, Use};
 use super::known::{Known, Predefined};
 use super::rules::{Refusal, RuleSet};
 use super::urr::{Urr, Urrs, is_metered};
 use crate::config::{ClassifierKind, N3Config, N6Config, N9Config, PredefinedAction};
 use crate::path::{
     Action, Besides, Guarantee, Measured, Meter, Metered, Meters, More, Places, Qer, REFERENCES_MAX,
-    Redirect, Redirections, Session, SessionState, SharedRules,
+    Redirect, Redirections, Session, SessionState,
 };
 
 /// What compiling needs to know besides the rules.
@@ -45,7 +45,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) fn compile(
     rules: &RuleSet,
     around: &Surroundings<'_>,
-    shared: &mut Interner<SharedRules>,
+    shared: &mut Shared,
 ) -> Result<(Session, Use), Refusal> {
     let old_qer = |id: u32| {
         let at = around.old_qers.binary_search_by_key(&id, |qer| qer.id).ok()?;
@@ -61,7 +61,7 @@ pub(crate) fn compile(
         urr_id: rule.urr_id.0,
         usage: around.urrs.get(rule.urr_id).map(|urr| urr.usage.clone()).unwrap_or_default(),
     });
-    let actions = smallvec![Action::Nowhere; rules.fars.len()];
+    let actions = vec![Action::Nowhere; rules.fars.len()];
     let mores = Vec::new();
     let mut parts = Parts { qers, usages: usages.collect(), fars: rules.fars.len(), actions, mores };
     let ends = Ends::of(rules)?;
@@ -70,7 +70,9 @@ pub(crate) fn compile(
         Ok((pdr.pdi.network_instance.as_ref().and_then(|name| network_named(name, around.networks)), found))
     })?;
     // The last that can fail, so that nobody has to give it back.
-    let (shared_use, shared) = shared.take(&detection.octets(), || detection.compile(around.classifier))?;
+    let compiled = || detection.compile(around.classifier);
+    let (shared_use, shared_rules) = shared.rules.take(&detection.octets(), compiled)?;
+    parts.actions.iter_mut().filter_map(Action::tunnel_mut).for_each(|tunnel| shared.remotes.share(tunnel));
     let mut rare = ends.rare;
     if let Some(besides) = parts.besides(around.redirections, metered(rules, around.urrs)) {
         rare.get_or_insert_default().besides = Some(besides);
@@ -80,19 +82,20 @@ pub(crate) fn compile(
         || rare.as_ref().is_some_and(|rare| rare.besides.is_some())
         || parts.qers.iter().any(|qer| !(qer.uplink_open && qer.downlink_open));
     let session = Session {
-        rules: shared,
-        qers: parts.qers,
-        usages: parts.usages,
-        actions: parts.actions,
-        ue_addresses: ends.ue_addresses,
+        rules: shared_rules,
         rare,
+        qers: parts.qers.into(),
+        usages: parts.usages.into(),
+        actions: parts.actions.into(),
+        ue_address: ends.ue_addresses.first().copied(),
+        is_unusual,
+        is_watched: around.is_watched,
+        has_buffered: around.has_buffered,
         state: around.state.clone(),
         seid: around.seid,
+        ue_addresses: ends.ue_addresses,
         teids: ends.teids,
         generation: around.generation,
-        is_watched: around.is_watched,
-        is_unusual,
-        has_buffered: around.has_buffered,
     };
     Ok((session, shared_use))
 }
@@ -109,12 +112,12 @@ fn metered(rules: &RuleSet, urrs: &Urrs) -> Box<[(u8, Arc<Metered>)]> {
 /// What PDRs refer to.
 struct Parts {
     /// By ID.
-    qers: SmallVec<[Qer; 1]>,
+    qers: Vec<Qer>,
     /// By ID.
-    usages: SmallVec<[Measured; 1]>,
+    usages: Vec<Measured>,
     fars: usize,
     /// In the order of the FARs' IDs, then those that are no FAR's. Of one that no PDR refers to nothing is asked.
-    actions: SmallVec<[Action; 2]>,
+    actions: Vec<Action>,
     /// What they do besides, if one of them does; in the same order.
     mores: Vec<More>,
 }

@@ -75,7 +75,7 @@ impl Core {
             redirections: None,
             urrs: &Urrs::default(),
         };
-        let compiled = compile(&rules, &around, &mut self.shared_rules).inspect_err(|_| {
+        let compiled = compile(&rules, &around, &mut self.shared).inspect_err(|_| {
             self.teids.free_created(&created_pdr);
             self.teids.keep(&its);
         });

@@ -1,11 +1,47 @@
 //! What many sessions have in common, kept once.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use foldhash::quality::RandomState;
 
 use crate::index::Index;
+use crate::path::{Remote, SharedRules, Tunnel};
+
+/// What sessions have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) rules: Interner<SharedRules>,
+    pub(crate) remotes: Remotes,
+}
+
+/// The other ends of tunnels. Each is there as long as a tunnel to it is.
+#[derive(Debug, Default)]
+pub(crate) struct Remotes {
+    known: HashMap<Remote, Weak<Remote>>,
+    /// With more of them, those that are gone are taken out.
+    look_beyond: usize,
+}
+
+/// Fewer are not worth a look at which are gone.
+const REMOTES_MIN: usize = 64;
+
+impl Remotes {
+    /// The tunnel has its other end in common with all others to there.
+    pub(crate) fn share(&mut self, tunnel: &mut Tunnel) {
+        let known = self.known.get(&*tunnel.remote).and_then(Weak::upgrade);
+        if let Some(known) = known {
+            tunnel.remote = known;
+            return;
+        }
+        if self.known.len() > self.look_beyond {
+            self.known.retain(|_, remote| remote.strong_count() > 0);
+            self.look_beyond = REMOTES_MIN.max(2 * self.known.len());
+        }
+        self.known.insert(*tunnel.remote, Arc::downgrade(&tunnel.remote));
+    }
+}
 
 /// Values by the octets that they are made from. Each is there as long as a session uses it: there are never
 /// more than sessions.
@@ -118,7 +154,36 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::Arc;
 
-    use super::Interner;
+    use super::{Interner, REMOTES_MIN, Remotes};
+    use crate::path::{Marking, Towards, Tunnel};
+
+    fn tunnel(peer: u32, teid: u32) -> Tunnel {
+        Tunnel::new(teid, std::net::Ipv4Addr::from_bits(peer).into(), Marking::INNER, Towards::Access)
+    }
+
+    #[test]
+    fn when_tunnels_lead_to_one_peer_then_they_have_its_end_in_common() {
+        let mut remotes = Remotes::default();
+        let mut tunnels = [tunnel(1, 5), tunnel(1, 6), tunnel(2, 5)];
+        tunnels.iter_mut().for_each(|tunnel| remotes.share(tunnel));
+        let [one, other, elsewhere] = tunnels;
+        assert!(Arc::ptr_eq(&one.remote, &other.remote) && one.teid != other.teid);
+        assert_eq!(elsewhere, tunnel(2, 5));
+    }
+
+    #[test]
+    fn when_peers_come_and_go_then_those_that_are_gone_are_not_kept() {
+        let mut remotes = Remotes::default();
+        let mut stays = tunnel(0, 1);
+        for peer in 0..10 * REMOTES_MIN as u32 {
+            remotes.share(&mut tunnel(peer, 1));
+            remotes.share(&mut stays);
+        }
+        assert!(remotes.known.len() <= REMOTES_MIN + 2, "{} are kept", remotes.known.len());
+        let mut again = tunnel(0, 2);
+        remotes.share(&mut again);
+        assert!(Arc::ptr_eq(&again.remote, &stays.remote));
+    }
 
     #[test]
     fn when_the_last_user_gives_a_value_back_then_it_goes() {

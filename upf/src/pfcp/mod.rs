@@ -40,8 +40,8 @@ use tern_pfcp::*;
 use tern_types::{Duration, Instant, Random};
 
 use crate::config::Config;
-use crate::path::{Buffers, Command, Event, Session, SharedRules};
-use intern::{Interner, Use};
+use crate::path::{Buffers, Command, Event, Session};
+use intern::{Interner, Shared, Use};
 use known::Known;
 pub(crate) use load::Figures;
 use load::Load;
@@ -125,7 +125,7 @@ struct SessionContext {
     /// The seconds of the inactivity timer, if there is one.
     inactivity: Option<NonZeroU32>,
     rules: PackedRules,
-    /// Of [`Core::shared_rules`].
+    /// Of [`Core::shared`].
     shared: Use,
     urrs: Urrs,
     published: Arc<Session>,
@@ -183,7 +183,7 @@ pub(crate) struct Core {
     node: Node,
     sessions: Sessions,
     /// What the data path finds rules by.
-    shared_rules: Interner<SharedRules>,
+    shared: Shared,
     /// What N4 gave.
     templates: Interner<Template>,
     teids: Teids,
@@ -223,7 +223,7 @@ impl Core {
             config: config.clone(),
             node: Node::new(node, now),
             sessions: Sessions::default(),
-            shared_rules: Interner::default(),
+            shared: Shared::default(),
             templates: Interner::default(),
             teids: Teids::new(random.fork()),
             buffers: Arc::new(config.buffers()),
@@ -262,7 +262,7 @@ impl Core {
     /// answers.
     pub(crate) fn kept(&self) -> usize {
         let deadlines = self.deadlines.iter().filter(|(_, due)| !matches!(due, Due::Retention(_))).count();
-        let shared = self.shared_rules.len() + self.templates.len() + self.by_application.len();
+        let shared = self.shared.rules.len() + self.templates.len() + self.by_application.len();
         let reports = self.reports.len() + self.unreported.len();
         self.sessions.indexed() + shared + self.teids.len() + deadlines + reports
     }
@@ -407,7 +407,7 @@ impl Core {
         if let Some(at) = session.inactivity_deadline() {
             self.deadlines.remove(&(at, Due::Inactivity(seid)));
         }
-        self.shared_rules.give_back(std::mem::take(&mut session.shared));
+        self.shared.rules.give_back(std::mem::take(&mut session.shared));
         std::mem::take(&mut session.rules).give_back(&mut self.templates);
         for id in session.applications() {
             self.by_application.remove(&(id.clone(), seid));

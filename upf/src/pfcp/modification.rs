@@ -89,8 +89,8 @@ impl Core {
         if let Some(timer) = body.user_plane_inactivity_timer {
             around.is_watched = timer.0 > 0;
         }
-        let compiled = compile(&rules, &around, &mut self.shared_rules)
-            .inspect_err(|_| self.teids.free_created(&created))?;
+        let compiled =
+            compile(&rules, &around, &mut self.shared).inspect_err(|_| self.teids.free_created(&created))?;
         effects.created = created;
         let usage_report = self.commit(now, seid, rules, compiled, body);
         for parameters in effects.end_markers {
@@ -124,7 +124,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(seid) else { return Vec::new() };
         let published = Arc::new(published);
         let old = std::mem::replace(&mut session.published, published.clone());
-        self.shared_rules.give_back(std::mem::replace(&mut session.shared, shared));
+        self.shared.rules.give_back(std::mem::replace(&mut session.shared, shared));
         self.sessions.forget_tunnels(&old);
         self.sessions.set_tunnels(&published);
         for teid in old.teids.iter().filter(|teid| !published.teids.contains(teid)) {

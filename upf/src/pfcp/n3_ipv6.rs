@@ -127,7 +127,8 @@ fn when_a_tunnel_over_ipv6_moves_then_the_old_end_gets_the_end_marker() {
     let far =
         UpdateFar { far_id: FarId(2), update_forwarding_parameters: Some(parameters), ..Default::default() };
     bench.modify(seid, SessionModificationRequest { update_far: vec![far], ..Default::default() });
-    let ends: Vec<_> = bench.end_markers.iter().map(|tunnel| (tunnel.teid, tunnel.peer)).collect();
+    let ends: Vec<_> =
+        bench.end_markers.iter().map(|tunnel| (tunnel.teid, tunnel.remote.end.address)).collect();
     assert_eq!(ends, [(GNB_TEID, IpAddr::V6(GNB6))]);
     assert_eq!(bench.downlink(&udp(SERVER, UE, (2, 1), 60)).0, Verdict::ToAccess(GNB));
 }

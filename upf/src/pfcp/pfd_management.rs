@@ -51,7 +51,7 @@ impl Core {
         let Some(session) = self.sessions.get(seid) else { return };
         let around = around(&self.config, &self.known, session);
         let renewed = session.rules.unpack(&self.templates).and_then(|rules| {
-            let compiled = compile(&rules, &around, &mut self.shared_rules)?;
+            let compiled = compile(&rules, &around, &mut self.shared)?;
             Ok((rules, compiled))
         });
         match renewed {

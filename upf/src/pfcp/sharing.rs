@@ -143,7 +143,7 @@ fn when_the_last_session_of_a_set_goes_then_the_set_goes() {
     let mut bench = Bench::new();
     let (one, _) = establish(&mut bench, request_of(UE, 0));
     let (other, teid) = establish(&mut bench, request_of(OTHER_UE, 1));
-    let kept = |bench: &Bench| (bench.core.shared_rules.len(), bench.core.templates.len());
+    let kept = |bench: &Bench| (bench.core.shared.rules.len(), bench.core.templates.len());
     assert_eq!(kept(&bench), (1, 1));
     // A handover changes nothing of what packets match.
     bench.modify(one, forward_update(ApplyAction::BUFF));

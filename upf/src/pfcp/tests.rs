@@ -269,7 +269,7 @@ fn when_the_tunnel_moves_with_sndem_then_the_old_one_gets_an_end_marker() {
     let (seid, _) = bench.session();
     bench.modify(seid, move_to(7, Some(PfcpSmReqFlags::SNDEM)));
     assert_eq!(bench.end_markers.len(), 1);
-    assert_eq!((bench.end_markers[0].teid, bench.end_markers[0].peer), (GNB_TEID, GNB.address));
+    assert_eq!((bench.end_markers[0].teid, bench.end_markers[0].remote.end.address), (GNB_TEID, GNB.address));
     let (verdict, bytes) = bench.downlink(&udp(SERVER, UE, (1, 2), 60));
     assert_eq!(verdict, Verdict::ToAccess(Peer::gtpu([198, 51, 100, 2].into())));
     assert_eq!(bytes[4..8], [0, 0, 0, 7]);

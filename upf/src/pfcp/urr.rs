@@ -98,7 +98,7 @@ impl Urrs {
     ) -> Self {
         let mut urrs = SmallVec::with_capacity(rules.len());
         let metered = session.besides().map_or(&[][..], |besides| &besides.metered);
-        for (place, (rule, measured)) in rules.iter().zip(&session.usages).enumerate() {
+        for (place, (rule, measured)) in rules.iter().zip(session.usages.iter()).enumerate() {
             let known = before.place(rule.urr_id).map(|at| before.0.remove(at));
             let mut urr = match known {
                 Some(mut urr) => {
