@@ -181,8 +181,11 @@ uint16_t tern_send(uint16_t port, uint16_t queue, struct tern_frame *frames, uin
 
 void tern_free(struct tern_frame *frames, uint16_t count)
 {
-    for (uint16_t at = 0; at < count; at++)
-        rte_pktmbuf_free(frames[at].mbuf);
+    struct rte_mbuf *mbufs[BURST_MAX];
+    uint16_t wanted = RTE_MIN(count, BURST_MAX);
+    for (uint16_t at = 0; at < wanted; at++)
+        mbufs[at] = frames[at].mbuf;
+    rte_pktmbuf_free_bulk(mbufs, wanted);
 }
 
 int tern_inbox_create(const char *name, uint32_t frames, void **inbox)

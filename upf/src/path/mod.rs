@@ -7,7 +7,7 @@
 
 mod backlog;
 mod buffers;
-mod checksum;
+pub(crate) mod checksum;
 mod drops;
 mod filter;
 mod flow;

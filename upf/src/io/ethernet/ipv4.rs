@@ -6,6 +6,8 @@ use smoltcp::wire::{
     IPV4_HEADER_LEN, Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet,
 };
 
+use crate::path::checksum;
+
 /// Octets of a header of ICMP.
 const ICMP_HEADER: usize = 8;
 /// Octets of the packet that an error is about which it carries: RFC 1812 §4.3.2.3 asks for as many as fit,
@@ -21,15 +23,24 @@ const OPTION_COPIED: u8 = 0x80;
 const OPTION_END: u8 = 0;
 const OPTION_NONE: u8 = 1;
 
+/// What the first octet of a packet without options is.
+const PLAIN: u8 = 0x45;
+
 /// A sound packet without what the link padded it with.
+#[inline]
 pub(super) fn sound(payload: &[u8]) -> Option<(Ipv4Packet<&[u8]>, &[u8])> {
     let packet = Ipv4Packet::new_checked(payload).ok()?;
     let octets = payload.get(..packet.total_len().into())?;
-    (packet.version() == 4 && packet.verify_checksum()).then_some((packet, octets))
+    let is_right = match payload.first_chunk::<IPV4_HEADER_LEN>() {
+        Some(header @ [PLAIN, ..]) => checksum::of_header(header) == 0,
+        _ => packet.version() == 4 && packet.verify_checksum(),
+    };
+    is_right.then_some((packet, octets))
 }
 
 /// Writes a header of our own, without options, of a packet of `length` octets; `identification` is for
 /// fragments.
+#[inline]
 pub(super) fn write_header(
     octets: &mut [u8],
     length: usize,
@@ -37,21 +48,26 @@ pub(super) fn write_header(
     protocol: IpProtocol,
     (tos, identification): (u8, u16),
 ) {
-    let length = u16::try_from(length).unwrap_or(u16::MAX);
-    let mut header = Ipv4Packet::new_unchecked(octets);
-    header.set_version(4);
-    header.set_header_len(IPV4_HEADER_LEN as u8);
-    header.set_dscp(tos >> 2);
-    header.set_ecn(tos & 3);
-    header.set_total_len(length);
-    header.set_ident(identification);
-    header.clear_flags();
-    header.set_frag_offset(0);
-    header.set_hop_limit(TIME_TO_LIVE);
-    header.set_next_header(protocol);
-    header.set_src_addr(source);
-    header.set_dst_addr(destination);
-    header.fill_checksum();
+    let [length_high, length_low] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+    let [high, low] = identification.to_be_bytes();
+    let mut header = [0; IPV4_HEADER_LEN];
+    header[..10].copy_from_slice(&[
+        PLAIN,
+        tos,
+        length_high,
+        length_low,
+        high,
+        low,
+        0,
+        0,
+        TIME_TO_LIVE,
+        protocol.into(),
+    ]);
+    header[checksum::SOURCE..checksum::DESTINATION].copy_from_slice(&source.octets());
+    header[checksum::DESTINATION..].copy_from_slice(&destination.octets());
+    let sum = checksum::of_header(&header);
+    header[checksum::CHECKSUM..checksum::SOURCE].copy_from_slice(&sum.to_be_bytes());
+    octets[..IPV4_HEADER_LEN].copy_from_slice(&header);
 }
 
 /// Gives the fragments of a sound packet to `each`, none longer than `mtu`. Nothing for a packet that may not

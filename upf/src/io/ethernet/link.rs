@@ -4,9 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Ipv6Packet,
-};
+use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetProtocol, Ipv6Packet};
 use tern_types::Ipv4Prefix;
 
 use super::ndisc::{self, Message};
@@ -58,6 +56,23 @@ struct OfIpv6 {
     paths: Arc<PathMtus>,
 }
 
+impl OfIpv4 {
+    #[inline]
+    fn next_hop(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
+        if self.address.contains(to) { Some(to) } else { self.gateway }
+    }
+}
+
+impl OfIpv6 {
+    fn next_hop(&self, to: Ipv6Addr) -> Option<Ipv6Addr> {
+        if to.is_multicast() {
+            return None;
+        }
+        let is_here = self.address.contains(to) || to.is_unicast_link_local();
+        if is_here { Some(to) } else { self.gateway }
+    }
+}
+
 /// A frame without its header and tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame<'a> {
@@ -70,10 +85,14 @@ pub(super) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// `None` for what is too short.
+    #[inline]
     pub(super) fn parse(octets: &'a [u8]) -> Option<Self> {
-        let frame = EthernetFrame::new_checked(octets).ok()?;
-        let (to, from) = (frame.dst_addr(), frame.src_addr());
-        let untagged = Self { to, from, vlan: None, protocol: frame.ethertype(), payload: frame.payload() };
+        let (header, payload) = octets.split_first_chunk::<HEADER>()?;
+        let [to @ .., _, _, _, _, _, _, _, _] = *header;
+        let [_, _, _, _, _, _, from @ .., high, low] = *header;
+        let (to, from) = (EthernetAddress(to), EthernetAddress(from));
+        let protocol = u16::from_be_bytes([high, low]).into();
+        let untagged = Self { to, from, vlan: None, protocol, payload };
         if untagged.protocol != EthernetProtocol::Unknown(TAGGED) {
             return Some(untagged);
         }
@@ -135,6 +154,7 @@ impl Link {
     }
 
     /// Whether frames of this port and tag are this link's.
+    #[inline]
     pub(super) fn is(&self, port: usize, vlan: Option<u16>) -> bool {
         (self.port, self.vlan) == (port, vlan)
     }
@@ -153,17 +173,24 @@ impl Link {
     /// Who is to have a packet for `to`; `None` if nothing leads there.
     pub(super) fn next_hop(&self, to: IpAddr) -> Option<IpAddr> {
         match to {
+            IpAddr::V4(to) => self.ipv4.as_ref()?.next_hop(to).map(IpAddr::V4),
+            IpAddr::V6(to) => self.ipv6.as_ref()?.next_hop(to).map(IpAddr::V6),
+        }
+    }
+
+    /// The Ethernet address that a packet for `to` goes to, if it is known: nothing has to be asked or to wait.
+    #[inline]
+    pub(super) fn known(&mut self, now: Instant, to: IpAddr) -> Option<EthernetAddress> {
+        match to {
             IpAddr::V4(to) => {
-                let it = self.ipv4.as_ref()?;
-                if it.address.contains(to) { Some(to.into()) } else { it.gateway.map(IpAddr::V4) }
+                let it = self.ipv4.as_mut()?;
+                let hop = it.next_hop(to)?;
+                it.neighbours.known(now, hop)
             }
             IpAddr::V6(to) => {
-                let it = self.ipv6.as_ref()?;
-                if to.is_multicast() {
-                    return None;
-                }
-                let is_here = it.address.contains(to) || to.is_unicast_link_local();
-                if is_here { Some(to.into()) } else { it.gateway.map(IpAddr::V6) }
+                let it = self.ipv6.as_mut()?;
+                let hop = it.next_hop(to)?;
+                it.neighbours.known(now, hop)
             }
         }
     }
@@ -198,19 +225,28 @@ impl Link {
     }
 
     /// Octets of the header in front of a packet.
+    #[inline]
     pub(super) fn header_len(&self) -> usize {
         if self.vlan.is_some() { HEADER + TAG } else { HEADER }
     }
 
     /// Writes the header of a frame.
+    #[inline]
     pub(super) fn write_header(&self, frame: &mut [u8], to: EthernetAddress, protocol: EthernetProtocol) {
-        let mut header = EthernetFrame::new_unchecked(&mut *frame);
-        header.set_dst_addr(to);
-        header.set_src_addr(self.mac);
-        let Some(vlan) = self.vlan else { return header.set_ethertype(protocol) };
-        header.set_ethertype(EthernetProtocol::Unknown(TAGGED));
-        frame[HEADER..HEADER + 2].copy_from_slice(&vlan.to_be_bytes());
-        frame[HEADER + 2..HEADER + TAG].copy_from_slice(&u16::from(protocol).to_be_bytes());
+        let mut header = [0; HEADER + TAG];
+        header[..6].copy_from_slice(&to.0);
+        header[6..12].copy_from_slice(&self.mac.0);
+        let protocol = u16::from(protocol).to_be_bytes();
+        match self.vlan {
+            None => header[12..HEADER].copy_from_slice(&protocol),
+            Some(vlan) => {
+                header[12..HEADER].copy_from_slice(&TAGGED.to_be_bytes());
+                header[HEADER..HEADER + 2].copy_from_slice(&vlan.to_be_bytes());
+                header[HEADER + 2..].copy_from_slice(&protocol);
+            }
+        }
+        let length = self.header_len();
+        frame[..length].copy_from_slice(&header[..length]);
     }
 
     /// A frame that asks for an address, and of IPv6 first the one who had it.

@@ -251,6 +251,7 @@ impl<P: Port> EthernetIo<P> {
         }
     }
 
+    #[inline]
     fn send_to(&mut self, at: usize, to: EthernetAddress, octets: &[u8]) {
         let link = &self.links[at];
         let header = link.header_len();
@@ -275,15 +276,12 @@ impl<P: Port> EthernetIo<P> {
         let payload = packet.bytes();
         let place = self.places.access(peer.at);
         let (at, own_port) = (place.link, place.port);
-        let hop = self.links[at].next_hop(to.into());
-        let (Some(next_hop), Some(from)) = (hop, place.addresses.ipv4) else {
-            return self.drop(DropReason::NoNeighbour);
-        };
+        let Some(from) = place.addresses.ipv4 else { return self.drop(DropReason::NoNeighbour) };
         let outer = self.outer(payload.len(), packet.tos, (from, to), (own_port, peer.port));
         let length = OUTER + payload.len();
         // The common case: written where it is sent from.
         if length <= self.links[at].mtu
-            && let Ok(Some(mac)) = self.find(at, next_hop)
+            && let Some(mac) = self.links[at].known(self.now, to.into())
         {
             let link = &self.links[at];
             let header = link.header_len();
@@ -303,16 +301,13 @@ impl<P: Port> EthernetIo<P> {
         let payload = packet.bytes();
         let place = self.places.access(peer.at);
         let (at, own_port) = (place.link, place.port);
-        let hop = self.links[at].next_hop(to.into());
-        let (Some(next_hop), Some(from)) = (hop, place.addresses.ipv6) else {
-            return self.drop(DropReason::NoNeighbour);
-        };
+        let Some(from) = place.addresses.ipv6 else { return self.drop(DropReason::NoNeighbour) };
         let (ends, ports) = ((from, to), (own_port, peer.port));
         let length = OUTER_V6 + payload.len();
         let mtu = self.links[at].mtu_to(self.now, to, length);
         // The common case: written where it is sent from.
         if length <= mtu
-            && let Ok(Some(mac)) = self.find(at, next_hop)
+            && let Some(mac) = self.links[at].known(self.now, to.into())
         {
             let link = &self.links[at];
             let header = link.header_len();
@@ -419,7 +414,10 @@ impl<P: Port> PacketIo for EthernetIo<P> {
             }
             return;
         }
-        self.send_ip(at, to, octets);
+        match self.links[at].known(self.now, to).filter(|_| !is_long) {
+            Some(mac) => self.send_to(at, mac, octets),
+            None => self.send_ip(at, to, octets),
+        }
     }
 
     fn flush(&mut self, dropped: &mut dyn FnMut(DropReason, usize)) {

@@ -118,12 +118,15 @@ impl<A: Copy + Eq + Hash> Neighbours<A> {
 pub(super) struct View<A> {
     neighbours: Arc<Neighbours<A>>,
     generation: u64,
-    known: HashMap<A, (EthernetAddress, Instant)>,
+    /// No more than [`NEIGHBOURS_MAX`] of them, by a hash that each worker seeds for itself.
+    known: HashMap<A, (EthernetAddress, Instant), foldhash::fast::RandomState>,
+    /// The last of them that was looked up: mostly the next one as well.
+    last: Option<(A, EthernetAddress, Instant)>,
 }
 
 impl<A> Default for View<A> {
     fn default() -> Self {
-        Self { neighbours: Arc::default(), generation: 0, known: HashMap::new() }
+        Self { neighbours: Arc::default(), generation: 0, known: HashMap::default(), last: None }
     }
 }
 
@@ -139,17 +142,26 @@ impl<A: Copy + Eq + Hash> View<A> {
         if generation != self.generation {
             self.generation = generation;
             self.known.clear();
+            self.last = None;
         }
+    }
+
+    /// An Ethernet address that is known and need not be asked for.
+    #[inline]
+    pub(super) fn known(&mut self, now: Instant, address: A) -> Option<EthernetAddress> {
+        if self.last.is_none_or(|(last, ..)| last != address) {
+            self.last = self.known.get(&address).map(|(mac, until)| (address, *mac, *until));
+        }
+        self.last.filter(|(.., until)| now < *until).map(|(_, mac, _)| mac)
     }
 
     /// Looks an address up for the sake of a packet to it.
     pub(super) fn look(&mut self, now: Instant, address: A) -> Found {
-        if let Some((mac, until)) = self.known.get(&address)
-            && now < *until
-        {
-            return Found { mac: Some(*mac), ask: false, lost: false };
+        if let mac @ Some(_) = self.known(now, address) {
+            return Found { mac, ask: false, lost: false };
         }
         let (found, until) = self.neighbours.look(now, address);
+        self.last = None;
         match found.mac {
             Some(mac) => _ = self.known.insert(address, (mac, until)),
             None => _ = self.known.remove(&address),
