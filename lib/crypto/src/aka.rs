@@ -1,7 +1,7 @@
 //! 5G AKA (TS 33.501 §6.1.3.2) and resynchronisation (TS 33.102 §6.3.5): the
 //! home network's side and the USIM's.
 
-use crate::authentication::AuthenticationFunctions;
+use crate::authentication::{AuthenticationFunctions, F2345};
 use crate::kdf;
 use crate::keys::{KAusf, ResStar};
 use crate::sqn::{Sqn, SqnArray};
@@ -66,20 +66,30 @@ impl AuthenticationVector {
         rand: [u8; 16],
         network: &str,
     ) -> Self {
-        let outputs = functions.f2345(&rand);
-        let concealed = xor(sqn.to_bytes(), outputs.ak);
-        let mut autn = [0; 16];
-        autn[..6].copy_from_slice(&concealed);
-        autn[6..8].copy_from_slice(&amf);
-        autn[8..].copy_from_slice(&functions.f1(&rand, sqn, amf));
+        let (autn, outputs) = challenge(functions, sqn, amf, &rand);
         let (ck, ik) = (&outputs.ck, &outputs.ik);
         Self {
             rand,
-            autn: Autn(autn),
+            autn,
             xres_star: kdf::res_star(ck, ik, network, &rand, &outputs.res),
-            k_ausf: kdf::k_ausf(ck, ik, network, &concealed),
+            k_ausf: kdf::k_ausf(ck, ik, network, &autn.concealed_sqn()),
         }
     }
+}
+
+/// AUTN, and what RAND gives (TS 33.102 §6.3.2).
+pub(crate) fn challenge(
+    functions: &AuthenticationFunctions,
+    sqn: Sqn,
+    amf: [u8; 2],
+    rand: &[u8; 16],
+) -> (Autn, F2345) {
+    let outputs = functions.f2345(rand);
+    let mut autn = [0; 16];
+    autn[..6].copy_from_slice(&xor(sqn.to_bytes(), outputs.ak));
+    autn[6..8].copy_from_slice(&amf);
+    autn[8..].copy_from_slice(&functions.f1(rand, sqn, amf));
+    (Autn(autn), outputs)
 }
 
 /// AUTS was not made by this subscriber's USIM for this RAND.
@@ -150,9 +160,18 @@ impl Usim {
         autn: &Autn,
         network: &str,
     ) -> Result<UsimAnswer, UsimRefusal> {
+        let outputs = self.check(rand, autn)?;
+        let (ck, ik) = (&outputs.ck, &outputs.ik);
+        Ok(UsimAnswer {
+            res_star: kdf::res_star(ck, ik, network, rand, &outputs.res),
+            k_ausf: kdf::k_ausf(ck, ik, network, &autn.concealed_sqn()),
+        })
+    }
+
+    /// Whether a challenge is the home network's, and fresh: then what RAND gives.
+    pub(crate) fn check(&mut self, rand: &[u8; 16], autn: &Autn) -> Result<F2345, UsimRefusal> {
         let outputs = self.functions.f2345(rand);
-        let concealed = autn.concealed_sqn();
-        let sqn = Sqn::from_bytes(xor(concealed, outputs.ak));
+        let sqn = Sqn::from_bytes(xor(autn.concealed_sqn(), outputs.ak));
         if !crate::equal(&self.functions.f1(rand, sqn, autn.amf()), &autn.mac()) {
             return Err(UsimRefusal::MacFailure);
         }
@@ -162,11 +181,7 @@ impl Usim {
         if !self.sqn.accept(sqn) {
             return Err(UsimRefusal::SynchFailure(self.auts(rand)));
         }
-        let (ck, ik) = (&outputs.ck, &outputs.ik);
-        Ok(UsimAnswer {
-            res_star: kdf::res_star(ck, ik, network, rand, &outputs.res),
-            k_ausf: kdf::k_ausf(ck, ik, network, &concealed),
-        })
+        Ok(outputs)
     }
 
     fn auts(&self, rand: &[u8; 16]) -> Auts {

@@ -1,9 +1,19 @@
 //! Key derivation: TS 33.220 §B.2 with the inputs of TS 33.501 annex A.
 
 use crate::algorithm::{CipheringAlgorithm, Direction, IntegrityAlgorithm};
-use crate::keys::{Ck, HresStar, Ik, KAmf, KAusf, KGnb, KNasEnc, KNasInt, KSeaf, Nh, ResStar};
+use crate::keys::{
+    Ck, CkPrime, HresStar, Ik, IkPrime, KAmf, KAusf, KGnb, KNasEnc, KNasInt, KSeaf, Nh, ResStar,
+};
 use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroizing;
+
+/// CK' and IK' (TS 33.501 §A.3). `network` is the serving network name, `concealed_sqn` is SQN + AK.
+#[must_use]
+pub fn ck_ik_prime(ck: &Ck, ik: &Ik, network: &str, concealed_sqn: &[u8; 6]) -> (CkPrime, IkPrime) {
+    let both = kdf(&*ck_ik(ck, ik), 0x20, &[network.as_bytes(), concealed_sqn]);
+    let half = |from: usize| std::array::from_fn(|i| both[from + i]);
+    (CkPrime::from(half(0)), IkPrime::from(half(16)))
+}
 
 /// K_AUSF of 5G AKA (TS 33.501 §A.2). `network` is the serving network name,
 /// `concealed_sqn` is SQN + AK.

@@ -73,6 +73,20 @@ secrets! {
     Ck[16];
     /// IK, the integrity key of UMTS AKA.
     Ik[16];
+    /// CK', bound to the serving network.
+    CkPrime[16];
+    /// IK', bound to the serving network.
+    IkPrime[16];
+    /// K_encr of EAP-AKA'.
+    KEncr[16];
+    /// K_aut of EAP-AKA'.
+    KAut[32];
+    /// K_re of EAP-AKA'.
+    KRe[32];
+    /// MSK, the master session key of EAP.
+    Msk[64];
+    /// EMSK, the extended master session key of EAP.
+    Emsk[64];
     /// K_AUSF, kept by the AUSF and the UE.
     KAusf[32];
     /// K_SEAF, the anchor key.

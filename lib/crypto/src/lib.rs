@@ -1,5 +1,5 @@
 //! All cryptography of a 5G core and of its UE: NAS ciphering and integrity,
-//! the authentication functions, key derivation, 5G AKA and the SUCI.
+//! the authentication functions, key derivation, 5G AKA, EAP-AKA' and the SUCI.
 //!
 //! Nothing here draws randomness or reads a clock: RAND, ephemeral keys and
 //! sequence numbers are arguments. Keys are zeroed when dropped, compared in
@@ -9,6 +9,7 @@ mod aes;
 mod aka;
 mod algorithm;
 mod authentication;
+mod eap_aka_prime;
 mod kdf;
 mod keccak;
 mod keys;
@@ -26,11 +27,15 @@ pub use aka::{
 };
 pub use algorithm::{CipheringAlgorithm, Direction, IntegrityAlgorithm, UnknownAlgorithm};
 pub use authentication::{AuthenticationFunctions, F2345};
+pub use eap_aka_prime::{EapAkaPrimeAnswer, EapAkaPrimeKeys, EapAkaPrimeVector, eap_mac};
 pub use kdf::{
-    AccessType, ServingCell, amf_key_after_mobility, gnb_key, hres_star, k_amf, k_ausf, k_seaf,
+    AccessType, ServingCell, amf_key_after_mobility, ck_ik_prime, gnb_key, hres_star, k_amf, k_ausf, k_seaf,
     nas_ciphering_key, nas_integrity_key, next_hop, ng_ran_star, res_star,
 };
-pub use keys::{Ck, HresStar, Ik, KAmf, KAusf, KGnb, KNasEnc, KNasInt, KSeaf, Nh, ResStar, SubscriberKey};
+pub use keys::{
+    Ck, CkPrime, Emsk, HresStar, Ik, IkPrime, KAmf, KAusf, KAut, KEncr, KGnb, KNasEnc, KNasInt, KRe, KSeaf,
+    Msk, Nh, ResStar, SubscriberKey,
+};
 pub use milenage::Milenage;
 pub use nea::{Ciphering, nea, nea_bits};
 pub use next_hop::NextHopChain;

@@ -3,6 +3,7 @@
 
 mod aka;
 mod differential;
+mod eap_aka_prime;
 mod suci;
 mod vectors;
 
