@@ -1,4 +1,4 @@
-//! Authentication server function: 5G AKA for the serving networks (TS 29.509, TS 33.501 §6.1).
+//! Authentication server function: 5G AKA and EAP-AKA' for the serving networks (TS 29.509, TS 33.501 §6.1).
 //!
 //! A challenge and its result live as a context in the store, within a limit and for a short
 //! time, so that a confirmation also finds the process that came after.
@@ -6,6 +6,8 @@
 mod config;
 mod context;
 mod contexts;
+mod eap_aka_prime;
+mod eap_session;
 mod ue_authentication;
 
 pub use config::Config;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use tern_nf::{Env, Nf, ProfileSeed, Routes, Shutdown};
 use tern_sbi::Call;
 use tern_sbi::common::{NfType, ServiceName};
-use tern_sbi::nausf_auth::{Authenticate, Confirm5gAka, DeleteAuth};
+use tern_sbi::nausf_auth::{Authenticate, Confirm5gAka, DeleteAuth, DeleteEapAuth, EapAuthMethod};
 use tern_types::Duration;
 
 use contexts::Contexts;
@@ -70,7 +72,8 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
 }
 
 fn routes(service: &Arc<UeAuthentication>) -> Routes {
-    let (authenticate, confirm, delete) = (service.clone(), service.clone(), service.clone());
+    let (authenticate, confirm, eap) = (service.clone(), service.clone(), service.clone());
+    let (delete, delete_eap) = (service.clone(), service.clone());
     Routes::new()
         .on(move |call: Call, operation: Authenticate| {
             let service = authenticate.clone();
@@ -79,6 +82,11 @@ fn routes(service: &Arc<UeAuthentication>) -> Routes {
         .on(move |_: Call, operation: Confirm5gAka| confirm.clone().confirm(operation))
         .on(move |call: Call, operation: DeleteAuth| {
             let service = delete.clone();
-            async move { service.delete(call, operation).await }
+            async move { service.delete(call, operation.auth_ctx_id).await }
+        })
+        .on(move |call: Call, operation: EapAuthMethod| eap.clone().eap_session(call, operation))
+        .on(move |call: Call, operation: DeleteEapAuth| {
+            let service = delete_eap.clone();
+            async move { service.delete(call, operation.auth_ctx_id).await }
         })
 }

@@ -7,9 +7,11 @@ use tern_nf::{Consumer, Env, Selection, Target};
 use tern_sbi::common::{DateTime, LinksValue, NfInstanceId, NfType, Secret, ServiceName};
 use tern_sbi::nausf_auth::{
     AuthData, AuthResult, AuthType, Authenticate, AuthenticationInfo, Confirm5gAka, ConfirmationDataResponse,
-    DeleteAuth, LINK_5G_AKA, UeAuthenticationCtx,
+    LINK_5G_AKA, LINK_EAP_SESSION, UeAuthenticationCtx,
 };
-use tern_sbi::nudm_ueau::{self, AuthEvent, AuthenticationInfoRequest, ConfirmAuth, GenerateAuthData};
+use tern_sbi::nudm_ueau::{
+    self, AuthEvent, AuthenticationInfoRequest, AuthenticationVector, ConfirmAuth, GenerateAuthData,
+};
 use tern_sbi::{Call, Location, OperationError, PathParams, ProblemDetails, Response};
 use tern_types::{PlmnId, Supi};
 use tokio::sync::Semaphore;
@@ -20,7 +22,7 @@ use crate::contexts::{ContextError, Contexts};
 /// Results on their way to the UDM at the same time; more are counted and not told.
 const EVENTS_MAX: usize = 1024;
 
-type Refused = OperationError<ProblemDetails>;
+pub(crate) type Refused = OperationError<ProblemDetails>;
 
 /// What the handlers share.
 pub(crate) struct UeAuthentication {
@@ -49,24 +51,47 @@ impl UeAuthentication {
         self.check_serving_network(&info)?;
         let network = info.serving_network_name.clone();
         let result = self.vector(&call, info).await?;
-        let vector = result
-            .authentication_vector
-            .filter(|_| result.auth_type == AuthType::FiveGAka)
-            .ok_or_else(|| av_generation_problem("the UDM chose another method than 5G AKA"))?;
         let supi = result.supi.ok_or_else(|| av_generation_problem("the UDM names no SUPI"))?;
-        let (context, challenge) = AuthContext::challenge(supi, network.clone(), &vector);
+        let (context, challenge) = match (result.auth_type, result.authentication_vector) {
+            (AuthType::FiveGAka, Some(AuthenticationVector::Av5gHeAka(vector))) => {
+                let (context, challenge) = AuthContext::challenge(supi, network.clone(), &vector);
+                (context, AuthData::Av5gAka(challenge))
+            }
+            (AuthType::EapAkaPrime, Some(AuthenticationVector::AvEapAkaPrime(vector))) => {
+                let context = AuthContext::eap(supi, network.clone(), &vector);
+                let context = context.ok_or_else(|| av_generation_problem("XRES has another length"))?;
+                let request = context.eap_request().expect("invariant: an EAP session has a request").clone();
+                (context, AuthData::EapPayload(request))
+            }
+            (method, _) => {
+                let detail = format!("the UDM's vector is none for {method}");
+                return Err(av_generation_problem(&detail));
+            }
+        };
         let random = self.env.entropy.random().array();
         let now = self.env.clock.now();
         let id = self.contexts.create(random, &context, now).await.map_err(|e| self.context_problem(e))?;
-        tracing::debug!(supi = %context.supi, %network, "challenge");
+        let auth_type = context.auth_type();
+        tracing::debug!(supi = %context.supi, %network, method = %auth_type, "challenge");
         self.env.counters.add("ausf.challenges", 1);
-        let path = PathParams::fill("/nausf-auth/v1/ue-authentications/{id}", &[&id]);
-        let uri = format!("{}{path}", self.api_root);
-        let link = LinksValue::to(format!("{uri}/5g-aka-confirmation"));
-        let links = [(LINK_5G_AKA.to_owned(), link)].into();
-        let mut body = UeAuthenticationCtx::new(AuthType::FiveGAka, AuthData::Av5gAka(challenge), links);
+        let uri = self.resource_uri(&id);
+        let link = match &challenge {
+            AuthData::Av5gAka(_) => (LINK_5G_AKA, format!("{uri}/5g-aka-confirmation")),
+            AuthData::EapPayload(_) => (LINK_EAP_SESSION, self.eap_session_uri(&id)),
+        };
+        let links = [(link.0.to_owned(), LinksValue::to(link.1))].into();
+        let mut body = UeAuthenticationCtx::new(auth_type, challenge, links);
         body.serving_network_name = Some(network);
         Ok(Response::created(uri, body))
+    }
+
+    fn resource_uri(&self, id: &str) -> String {
+        format!("{}{}", self.api_root, PathParams::fill("/nausf-auth/v1/ue-authentications/{id}", &[id]))
+    }
+
+    /// Where the packets of an EAP session go.
+    pub(crate) fn eap_session_uri(&self, id: &str) -> String {
+        format!("{}/eap-session", self.resource_uri(id))
     }
 
     /// 5G AKA confirmation: TS 29.509 §5.2.2.2.2, TS 33.501 §6.1.3.2.0 steps 10 and 11.
@@ -80,6 +105,7 @@ impl UeAuthentication {
         let answer = |context: &mut AuthContext| (context.is_pending(), context.confirm(&res_star));
         let updated = self.contexts.update(&id, now, answer).await;
         let (context, (first, result)) = updated.map_err(|e| self.context_problem(e))?;
+        let result = result.ok_or_else(|| self.context_problem(ContextError::Unknown))?;
         let mut body = ConfirmationDataResponse::new(result);
         if result == AuthResult::AuthenticationSuccess {
             self.env.counters.add("ausf.authentications", 1);
@@ -97,9 +123,9 @@ impl UeAuthentication {
     }
 
     /// Removes a result: TS 29.509 §5.2.2.2.7.
-    pub(crate) async fn delete(&self, call: Call, operation: DeleteAuth) -> Result<Response<()>, Refused> {
+    pub(crate) async fn delete(&self, call: Call, auth_ctx_id: String) -> Result<Response<()>, Refused> {
         let now = self.env.clock.now();
-        let removed = self.contexts.remove(&operation.auth_ctx_id, now).await;
+        let removed = self.contexts.remove(&auth_ctx_id, now).await;
         let context = removed.map_err(|e| self.context_problem(e))?;
         if let Some(auth_event_id) = context.auth_event_id.clone() {
             let event = AuthEvent { auth_removal_ind: Some(true), ..self.event(&context) };
@@ -111,7 +137,7 @@ impl UeAuthentication {
     }
 
     /// A vector from the UDM: TS 29.503 §5.4.2.2.
-    async fn vector(
+    pub(crate) async fn vector(
         &self,
         call: &Call,
         info: AuthenticationInfo,
@@ -150,24 +176,25 @@ impl UeAuthentication {
     }
 
     /// Tells the UDM how an authentication ended (TS 33.501 §6.1.4.1a), behind the reply.
-    fn tell_udm(self: Arc<Self>, id: String, context: AuthContext) {
+    pub(crate) fn tell_udm(self: &Arc<Self>, id: String, context: AuthContext) {
         let Ok(permit) = self.events.clone().try_acquire_owned() else {
             self.env.counters.add("ausf.events_dropped", 1);
             return;
         };
+        let service = self.clone();
         tokio::spawn(async move {
-            let operation = ConfirmAuth { supi: context.supi.clone(), event: self.event(&context) };
+            let operation = ConfirmAuth { supi: context.supi.clone(), event: service.event(&context) };
             let target = udm(&context.supi.to_string());
-            match self.consumer.call(&target, &Call::default(), &operation).await {
+            match service.consumer.call(&target, &Call::default(), &operation).await {
                 Ok(response) => {
                     let uri = response.location.as_deref().and_then(Location::parse);
                     let event_id = uri.and_then(|uri| uri.last_segment());
-                    let now = self.env.clock.now();
+                    let now = service.env.clock.now();
                     // The context may be gone by now: then nobody will ask for the event.
-                    let _ = self.contexts.update(&id, now, |c| c.auth_event_id = event_id.clone()).await;
+                    let _ = service.contexts.update(&id, now, |c| c.auth_event_id = event_id.clone()).await;
                 }
                 Err(error) => {
-                    self.env.counters.add("ausf.events_failed", 1);
+                    service.env.counters.add("ausf.events_failed", 1);
                     tracing::warn!(supi = %context.supi, %error, "the UDM does not take the result");
                 }
             }
@@ -180,12 +207,12 @@ impl UeAuthentication {
             self.nf_instance_id,
             context.succeeded(),
             DateTime::from(self.env.clock.now()),
-            AuthType::FiveGAka,
+            context.auth_type(),
             context.serving_network_name.clone(),
         )
     }
 
-    fn context_problem(&self, error: ContextError) -> Refused {
+    pub(crate) fn context_problem(&self, error: ContextError) -> Refused {
         OperationError::Problem(match error {
             ContextError::Unknown => ProblemDetails::new(404, "CONTEXT_NOT_FOUND"),
             ContextError::Full(_) => {
@@ -234,7 +261,7 @@ fn refusal_of_udm(error: Refused) -> Refused {
     OperationError::Problem(problem)
 }
 
-fn av_generation_problem(detail: &str) -> Refused {
+pub(crate) fn av_generation_problem(detail: &str) -> Refused {
     OperationError::Problem(ProblemDetails::new(500, "AV_GENERATION_PROBLEM").with_detail(detail))
 }
 

@@ -1,18 +1,15 @@
 //! Nudm_UEAuthentication: TS 29.503 §5.4, §6.3.
 
-use tern_sbi::common::{Octets, Secret};
 use tern_sbi::nudm_ueau::{
-    AuthEvent, AuthType, AuthenticationInfoResult, Av5gHeAka, AvType, ConfirmAuth, DeleteAuth,
-    GenerateAuthData, ResynchronizationInfo,
+    AuthEvent, AuthenticationInfoResult, ConfirmAuth, DeleteAuth, GenerateAuthData, ResynchronizationInfo,
 };
-use tern_sbi::nudr_dr::AuthenticationSubscription;
 use tern_sbi::{Call, PathParams, Response};
 use tern_types::Supi;
 
 use crate::Udm;
 use crate::refusal::{Refused, refuse, refuse_with};
 use crate::suci::NoSupi;
-use crate::vector::Credentials;
+use crate::vector::{Credentials, CredentialsError};
 
 /// Tries to take a sequence number that others take at the same time.
 const ATTEMPTS_MAX: usize = 64;
@@ -35,18 +32,12 @@ impl Udm {
         let rand = self.env.entropy.random().array();
         let vector = credentials.vector(sqn, rand, &request.serving_network_name);
         self.env.counters.add("udm.vectors", 1);
-        tracing::debug!(%supi, %sqn, "authentication vector");
-        let av = Av5gHeAka::new(
-            AvType::FiveGHeAka,
-            Octets(vector.rand),
-            Secret::new(*vector.xres_star.as_bytes()),
-            Octets(vector.autn.0),
-            Secret::new(*vector.k_ausf.as_bytes()),
-        );
+        let auth_type = credentials.auth_type();
+        tracing::debug!(%supi, %sqn, method = %auth_type, "authentication vector");
         Ok(Response::ok(AuthenticationInfoResult {
-            authentication_vector: Some(av),
+            authentication_vector: Some(vector),
             supi: Some(supi),
-            ..AuthenticationInfoResult::new(AuthType::FiveGAka)
+            ..AuthenticationInfoResult::new(auth_type)
         }))
     }
 
@@ -111,8 +102,10 @@ impl Udm {
         let mut refused = None;
         for _ in 0..ATTEMPTS_MAX {
             let subscription = self.repository.authentication_subscription(call, supi).await?;
-            check_method(&subscription)?;
-            let problem = |error| refuse_with(500, "AV_GENERATION_PROBLEM", error);
+            let problem = |error| match error {
+                CredentialsError::UnsupportedMethod => refuse_with(403, "AUTHENTICATION_REJECTED", error),
+                error => refuse_with(500, "AV_GENERATION_PROBLEM", error),
+            };
             let credentials = Credentials::read(&subscription).map_err(problem)?;
             let sqn = match resynchronization {
                 None => credentials.next_sqn().map_err(problem)?,
@@ -135,12 +128,5 @@ impl Udm {
             self.env.counters.add("udm.sqn_conflicts", 1);
         }
         Err(refuse(503, "NF_CONGESTION"))
-    }
-}
-
-fn check_method(subscription: &AuthenticationSubscription) -> Result<(), Refused> {
-    match &subscription.authentication_method {
-        AuthType::FiveGAka => Ok(()),
-        other => Err(refuse_with(403, "AUTHENTICATION_REJECTED", format_args!("{other} is not supported"))),
     }
 }

@@ -1,9 +1,12 @@
-//! Authentication vectors: TS 33.501 §6.1.3.2, TS 33.102 §6.3.5.
+//! Authentication vectors: TS 33.501 §6.1.3, TS 33.102 §6.3.5.
 
 use tern_crypto::{
-    AMF_5G, AuthenticationFunctions, AuthenticationVector, Auts, AutsError, Sqn, SubscriberKey, resynchronise,
+    AMF_5G, AuthenticationFunctions, Auts, AutsError, EapAkaPrimeVector, Sqn, SubscriberKey, resynchronise,
 };
-use tern_sbi::nudm_ueau::ResynchronizationInfo;
+use tern_sbi::common::{Octets, Secret, SecretText};
+use tern_sbi::nudm_ueau::{
+    AuthType, AuthenticationVector, Av5gHeAka, AvEapAkaPrime, AvType, ResynchronizationInfo,
+};
 use tern_sbi::nudr_dr::AuthenticationSubscription;
 
 use zeroize::Zeroizing;
@@ -13,12 +16,20 @@ use crate::suci::octets;
 /// Set in AMF for 5G (TS 33.501 annex A.1, TS 33.102 annex H).
 const SEPARATION_BIT: u8 = 0x80;
 
-/// A subscriber's keys and the greatest sequence number given out so far.
+/// A subscriber's keys, its authentication method, and the greatest sequence number given out so far.
 #[derive(Debug)]
 pub struct Credentials {
+    method: Method,
     functions: AuthenticationFunctions,
     amf: [u8; 2],
     sqn: Sqn,
+}
+
+/// The methods that vectors are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    FiveGAka,
+    EapAkaPrime,
 }
 
 /// What keeps a subscription from giving vectors.
@@ -30,6 +41,9 @@ pub enum CredentialsError {
     /// No sequence number is left.
     #[error("the sequence numbers are used up")]
     SqnExhausted,
+    /// The subscriber authenticates in another way.
+    #[error("the authentication method is not supported")]
+    UnsupportedMethod,
 }
 
 impl Credentials {
@@ -39,6 +53,11 @@ impl Credentials {
     /// Names the attribute that is no use.
     pub fn read(subscription: &AuthenticationSubscription) -> Result<Self, CredentialsError> {
         use CredentialsError::Unusable;
+        let method = match &subscription.authentication_method {
+            AuthType::FiveGAka => Method::FiveGAka,
+            AuthType::EapAkaPrime => Method::EapAkaPrime,
+            _ => return Err(CredentialsError::UnsupportedMethod),
+        };
         let key = |text: Option<&tern_sbi::common::SecretText>| {
             text.and_then(|text| octets(text.expose())).map(Zeroizing::new)
         };
@@ -62,7 +81,7 @@ impl Credentials {
         let amf = subscription.authentication_management_field.map_or(AMF_5G, |amf| amf.0);
         let number = subscription.sequence_number.as_ref().ok_or(Unusable("sequenceNumber"))?;
         let sqn = Sqn::from_bytes(number.sqn.ok_or(Unusable("sequenceNumber"))?.0);
-        Ok(Self { functions, amf: [amf[0] | SEPARATION_BIT, amf[1]], sqn })
+        Ok(Self { method, functions, amf: [amf[0] | SEPARATION_BIT, amf[1]], sqn })
     }
 
     /// The greatest sequence number given out.
@@ -95,17 +114,53 @@ impl Credentials {
         self.sqn.max(sqn_ms).next().map(Ok).ok_or(CredentialsError::SqnExhausted)
     }
 
+    /// The method that the home network chooses for the subscriber (TS 33.501 §6.1.2).
+    pub fn auth_type(&self) -> AuthType {
+        match self.method {
+            Method::FiveGAka => AuthType::FiveGAka,
+            Method::EapAkaPrime => AuthType::EapAkaPrime,
+        }
+    }
+
     /// The vector of a sequence number that is stored as given out.
     pub fn vector(&self, sqn: Sqn, rand: [u8; 16], serving_network_name: &str) -> AuthenticationVector {
-        AuthenticationVector::generate(&self.functions, sqn, self.amf, rand, serving_network_name)
+        match self.method {
+            Method::FiveGAka => {
+                let vector = tern_crypto::AuthenticationVector::generate(
+                    &self.functions,
+                    sqn,
+                    self.amf,
+                    rand,
+                    serving_network_name,
+                );
+                AuthenticationVector::Av5gHeAka(Av5gHeAka::new(
+                    AvType::FiveGHeAka,
+                    Octets(vector.rand),
+                    Secret::new(*vector.xres_star.as_bytes()),
+                    Octets(vector.autn.0),
+                    Secret::new(*vector.k_ausf.as_bytes()),
+                ))
+            }
+            Method::EapAkaPrime => {
+                let vector =
+                    EapAkaPrimeVector::generate(&self.functions, sqn, self.amf, rand, serving_network_name);
+                let xres = vector.xres.iter().map(|octet| format!("{octet:02x}")).collect();
+                AuthenticationVector::AvEapAkaPrime(AvEapAkaPrime::new(
+                    AvType::EapAkaPrime,
+                    Octets(vector.rand),
+                    SecretText::new(xres),
+                    Octets(vector.autn.0),
+                    Secret::new(*vector.ck_prime.as_bytes()),
+                    Secret::new(*vector.ik_prime.as_bytes()),
+                ))
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use tern_crypto::{Autn, SqnArray, Usim, UsimRefusal};
-    use tern_sbi::common::{Octets, SecretText};
-    use tern_sbi::nausf_auth::AuthType;
     use tern_sbi::nudr_dr::SequenceNumber;
 
     use super::*;
@@ -125,6 +180,13 @@ mod tests {
         }
     }
 
+    fn five_g_aka(vector: AuthenticationVector) -> Av5gHeAka {
+        match vector {
+            AuthenticationVector::Av5gHeAka(vector) => vector,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn usim(sqn_ms: u64) -> Usim {
         let credentials = Credentials::read(&subscription(0)).unwrap();
         Usim::new(credentials.functions, SqnArray::at(Sqn::new(sqn_ms).unwrap()))
@@ -133,10 +195,32 @@ mod tests {
     #[test]
     fn a_usim_accepts_the_vector() {
         let credentials = Credentials::read(&subscription(0)).unwrap();
+        let vector = five_g_aka(credentials.vector(credentials.next_sqn().unwrap(), [7; 16], NETWORK));
+        let answer = usim(0).authenticate(&[7; 16], &Autn(vector.autn.0), NETWORK).unwrap();
+        assert_eq!(answer.res_star.as_bytes(), vector.xres_star.expose());
+        assert_eq!(answer.k_ausf.as_bytes(), vector.kausf.expose());
+    }
+
+    /// TS 33.501 §6.1.3.1.
+    #[test]
+    fn when_the_method_is_eap_aka_prime_then_the_vector_has_its_keys() {
+        let subscription =
+            AuthenticationSubscription { authentication_method: AuthType::EapAkaPrime, ..subscription(0) };
+        let credentials = Credentials::read(&subscription).unwrap();
+        assert_eq!(credentials.auth_type(), AuthType::EapAkaPrime);
         let vector = credentials.vector(credentials.next_sqn().unwrap(), [7; 16], NETWORK);
-        let answer = usim(0).authenticate(&[7; 16], &vector.autn, NETWORK).unwrap();
-        assert_eq!(answer.res_star, vector.xres_star);
-        assert_eq!(answer.k_ausf, vector.k_ausf);
+        let AuthenticationVector::AvEapAkaPrime(vector) = vector else { panic!("{vector:?}") };
+        let answer = usim(0).authenticate_eap(&[7; 16], &Autn(vector.autn.0), NETWORK).unwrap();
+        assert_eq!(octets(vector.xres.expose()).unwrap(), *answer.res);
+        assert_eq!(vector.ck_prime.expose(), answer.ck_prime.as_bytes());
+        assert_eq!(vector.ik_prime.expose(), answer.ik_prime.as_bytes());
+    }
+
+    #[test]
+    fn when_the_method_is_another_then_there_is_no_vector() {
+        let subscription =
+            AuthenticationSubscription { authentication_method: AuthType::EapTls, ..subscription(0) };
+        assert_eq!(Credentials::read(&subscription).unwrap_err(), CredentialsError::UnsupportedMethod);
     }
 
     #[test]
@@ -163,8 +247,8 @@ mod tests {
         let info = synch_failure(&credentials, &mut usim);
         let sqn = credentials.resynchronised(&info).unwrap().unwrap();
         assert_eq!(sqn.seq(), 5001);
-        let vector = credentials.vector(sqn, [8; 16], NETWORK);
-        assert!(usim.authenticate(&[8; 16], &vector.autn, NETWORK).is_ok());
+        let vector = five_g_aka(credentials.vector(sqn, [8; 16], NETWORK));
+        assert!(usim.authenticate(&[8; 16], &Autn(vector.autn.0), NETWORK).is_ok());
     }
 
     /// A USIM that refuses an old number again does not bring our own back.
@@ -185,9 +269,8 @@ mod tests {
     }
 
     fn synch_failure(credentials: &Credentials, usim: &mut Usim) -> ResynchronizationInfo {
-        let vector = credentials.vector(credentials.next_sqn().unwrap(), [7; 16], NETWORK);
-        let autn: Autn = vector.autn;
-        match usim.authenticate(&[7; 16], &autn, NETWORK) {
+        let vector = five_g_aka(credentials.vector(credentials.next_sqn().unwrap(), [7; 16], NETWORK));
+        match usim.authenticate(&[7; 16], &Autn(vector.autn.0), NETWORK) {
             Err(UsimRefusal::SynchFailure(auts)) => {
                 ResynchronizationInfo::new(Octets([7; 16]), Octets(auts.0))
             }

@@ -17,7 +17,7 @@ use tern_sbi::nudr_dr::{
 };
 use tern_types::{Dnn, Snssai};
 
-use crate::subscriber::{Algorithm, Secret, Slice, SubscribedDnn, Subscriber};
+use crate::subscriber::{Algorithm, Method, Secret, Slice, SubscribedDnn, Subscriber};
 
 /// Bits of IND in a sequence number (TS 33.102 annex C.1.1.1, C.3.2).
 const IND_BITS: u8 = 5;
@@ -28,7 +28,10 @@ impl Subscriber {
     /// `None` if the record's keys do not fit together, which [`Subscriber::check`] refuses.
     pub(crate) fn authentication_subscription(&self, sqn: [u8; 6]) -> Option<AuthenticationSubscription> {
         let authentication = &self.authentication;
-        let mut subscription = AuthenticationSubscription::new(AuthType::FiveGAka);
+        let mut subscription = AuthenticationSubscription::new(match authentication.method {
+            Method::FiveGAka => AuthType::FiveGAka,
+            Method::EapAkaPrime => AuthType::EapAkaPrime,
+        });
         subscription.supi = Some(self.supi.clone());
         subscription.enc_permanent_key = Some(SecretText::new(authentication.k.to_hex()));
         subscription.authentication_management_field = authentication.amf.parse().ok();

@@ -26,7 +26,8 @@ pub use administration::{
 pub use config::Config;
 pub use repository::Repository;
 pub use subscriber::{
-    Algorithm, Authentication, DNNS_MAX, RecordError, SLICES_MAX, Secret, Slice, SubscribedDnn, Subscriber,
+    Algorithm, Authentication, DNNS_MAX, Method, RecordError, SLICES_MAX, Secret, Slice, SubscribedDnn,
+    Subscriber,
 };
 
 /// Requests answered at the same time; more are refused with 503.

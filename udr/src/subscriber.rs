@@ -37,6 +37,9 @@ pub struct Subscriber {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authentication {
+    /// How it authenticates.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub method: Method,
     /// Which set of functions.
     #[serde(default)]
     pub algorithm: Algorithm,
@@ -54,6 +57,18 @@ pub struct Authentication {
     /// The sequence number to start behind; twelve hexadecimal digits.
     #[serde(default = "default_sqn")]
     pub sqn: String,
+}
+
+/// Authentication method of primary authentication (TS 33.501 §6.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Method {
+    /// 5G AKA.
+    #[default]
+    #[serde(rename = "5g-aka")]
+    FiveGAka,
+    /// EAP-AKA'.
+    #[serde(rename = "eap-aka-prime")]
+    EapAkaPrime,
 }
 
 /// Authentication and key generation functions.
@@ -240,6 +255,10 @@ impl SubscribedDnn {
 
 fn wrong(field: impl Into<String>, expected: impl Into<String>) -> RecordError {
     RecordError { field: field.into(), expected: expected.into() }
+}
+
+fn is_default(method: &Method) -> bool {
+    *method == Method::default()
 }
 
 fn yes() -> bool {

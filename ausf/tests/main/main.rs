@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod authentication;
+mod eap;
 mod nrf;
 
 use std::sync::{Arc, Mutex};
 
-use tern_crypto::{AMF_5G, AuthenticationFunctions, AuthenticationVector, Sqn};
+use tern_crypto::{AMF_5G, AuthenticationFunctions, EapAkaPrimeVector, Sqn};
 use tern_nf::{Consumer, Env, Routes, SbiConfig, Shutdown, SimNetwork, Target, Transport as _, Trigger};
-use tern_sbi::common::{NfType, Octets, Secret, ServiceName};
+use tern_sbi::common::{NfType, Octets, Secret, SecretText, ServiceName};
 use tern_sbi::nausf_auth::{AuthType, Authenticate, AuthenticationInfo};
 use tern_sbi::nudm_ueau::*;
 use tern_sbi::{Call, Operation, OperationError, ProblemDetails, Response};
@@ -24,6 +25,8 @@ struct Udm {
     requests: Mutex<Vec<AuthenticationInfoRequest>>,
     events: Mutex<Vec<AuthEvent>>,
     removals: Mutex<Vec<String>>,
+    /// Its subscribers authenticate by EAP-AKA'.
+    eap: Mutex<bool>,
     /// Refuses vectors with this status and cause.
     refusal: Mutex<Option<(u16, &'static str)>>,
 }
@@ -121,21 +124,41 @@ impl Udm {
         let sqn = Sqn::new((number << 5) | (number % 32)).unwrap();
         let rand = [number as u8; 16];
         let network = &op.request.serving_network_name;
-        let vector = AuthenticationVector::generate(&functions(), sqn, AMF_5G, rand, network);
-        let av = Av5gHeAka::new(
-            AvType::FiveGHeAka,
-            Octets(vector.rand),
-            Secret::new(*vector.xres_star.as_bytes()),
-            Octets(vector.autn.0),
-            Secret::new(*vector.k_ausf.as_bytes()),
-        );
+        let (method, vector) = if *self.eap.lock().unwrap() {
+            (AuthType::EapAkaPrime, AuthenticationVector::AvEapAkaPrime(eap_vector(sqn, rand, network)))
+        } else {
+            (AuthType::FiveGAka, AuthenticationVector::Av5gHeAka(vector(sqn, rand, network)))
+        };
         requests.push(op.request);
         Ok(Response::ok(AuthenticationInfoResult {
-            authentication_vector: Some(av),
+            authentication_vector: Some(vector),
             supi: Some(supi()),
-            ..AuthenticationInfoResult::new(AuthType::FiveGAka)
+            ..AuthenticationInfoResult::new(method)
         }))
     }
+}
+
+fn vector(sqn: Sqn, rand: [u8; 16], network: &str) -> Av5gHeAka {
+    let vector = tern_crypto::AuthenticationVector::generate(&functions(), sqn, AMF_5G, rand, network);
+    Av5gHeAka::new(
+        AvType::FiveGHeAka,
+        Octets(vector.rand),
+        Secret::new(*vector.xres_star.as_bytes()),
+        Octets(vector.autn.0),
+        Secret::new(*vector.k_ausf.as_bytes()),
+    )
+}
+
+fn eap_vector(sqn: Sqn, rand: [u8; 16], network: &str) -> AvEapAkaPrime {
+    let vector = EapAkaPrimeVector::generate(&functions(), sqn, AMF_5G, rand, network);
+    AvEapAkaPrime::new(
+        AvType::EapAkaPrime,
+        Octets(vector.rand),
+        SecretText::new(vector.xres.iter().map(|octet| format!("{octet:02x}")).collect()),
+        Octets(vector.autn.0),
+        Secret::new(*vector.ck_prime.as_bytes()),
+        Secret::new(*vector.ik_prime.as_bytes()),
+    )
 }
 
 /// Status and cause of a refusal.

@@ -44,6 +44,12 @@ pub trait Model: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Model for T {}
 
+/// Content that may have links to what comes next.
+pub trait Linked {
+    /// Whether it has.
+    fn has_links(&self) -> bool;
+}
+
 /// A way to write a query parameter of type `T`.
 pub trait ParamEncoding<T> {
     /// Writes it.
@@ -60,6 +66,8 @@ pub struct Json;
 pub struct JsonOrEmpty;
 /// `application/3gppHal+json`.
 pub struct Hal;
+/// `application/3gppHal+json` if it has links, else `application/json`.
+pub struct LinkedJson;
 /// `application/merge-patch+json`.
 pub struct MergePatch;
 /// `application/json-patch+json`.
@@ -102,6 +110,16 @@ impl<T: Model> Encoding<Option<T>> for JsonOrEmpty {
 impl<T: Model> Encoding<T> for Hal {
     fn encode(content: T) -> Body {
         Body::Hal(Content::of(content))
+    }
+
+    fn decode(body: &Body) -> Result<T, ProblemDetails> {
+        read_body(body)
+    }
+}
+
+impl<T: Model + Linked> Encoding<T> for LinkedJson {
+    fn encode(content: T) -> Body {
+        if content.has_links() { Body::Hal(Content::of(content)) } else { Body::Json(Content::of(content)) }
     }
 
     fn decode(body: &Body) -> Result<T, ProblemDetails> {

@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 use tern_types::Supi;
 
-use crate::common::{Links, Octets, Secret, SupportedFeatures, Uri};
+use crate::common::{Base64, Links, Octets, Secret, SupportedFeatures, Uri};
 use crate::define::operation;
+use crate::encoding::Linked;
 use crate::model::{model, open_enum};
 pub use crate::nudm_ueau::ResynchronizationInfo;
 
 /// Relation in [`UeAuthenticationCtx`]'s `_links` whose URI confirms a 5G AKA.
 pub const LINK_5G_AKA: &str = "5g-aka";
+/// Relation in `_links` whose URI takes the packets of an EAP session.
+pub const LINK_EAP_SESSION: &str = "eap-session";
 
 operation! {
     /// Starts an authentication; 201 with the context's URI.
@@ -34,6 +37,27 @@ operation! {
     /// Removes the result of a 5G AKA, as when its UE deregisters at once.
     pub struct DeleteAuth("Nausf_UEAuthentication_Delete5gAkaAuthenticationResult"):
         Delete "/nausf-auth/v1/ue-authentications/{authCtxId}/5g-aka-confirmation"
+    {
+        path { auth_ctx_id: String, }
+        answer () as Empty;
+    }
+}
+
+operation! {
+    /// Hands over the UE's packet in an EAP session.
+    pub struct EapAuthMethod("Nausf_UEAuthentication_Authenticate_EapAuthMethod"):
+        Post "/nausf-auth/v1/ue-authentications/{authCtxId}/eap-session"
+    {
+        path { auth_ctx_id: String, }
+        body { session: EapSession as Json }
+        answer EapSession as LinkedJson;
+    }
+}
+
+operation! {
+    /// Removes the result of an EAP session, as when its UE deregisters at once.
+    pub struct DeleteEapAuth("Nausf_UEAuthentication_DeleteEapAuthenticationResult"):
+        Delete "/nausf-auth/v1/ue-authentications/{authCtxId}/eap-session"
     {
         path { auth_ctx_id: String, }
         answer () as Empty;
@@ -65,7 +89,7 @@ model! {
             auth_type: AuthType,
             #[serde(rename = "5gAuthData")]
             auth_data: AuthData,
-            /// [`LINK_5G_AKA`] leads to the confirmation.
+            /// [`LINK_5G_AKA`] leads to the confirmation, [`LINK_EAP_SESSION`] to the EAP session.
             #[serde(rename = "_links")]
             links: Links,
         }
@@ -78,6 +102,11 @@ impl UeAuthenticationCtx {
     pub fn confirmation_uri(&self) -> Option<Uri> {
         self.links.get(LINK_5G_AKA)?.href().map(str::to_owned)
     }
+
+    /// The URI that takes the packets of an EAP session.
+    pub fn eap_session_uri(&self) -> Option<Uri> {
+        self.links.get(LINK_EAP_SESSION)?.href().map(str::to_owned)
+    }
 }
 
 /// `5gAuthData` of TS29509_Nausf_UEAuthentication UEAuthenticationCtx.
@@ -86,8 +115,29 @@ impl UeAuthenticationCtx {
 pub enum AuthData {
     /// 5G AKA.
     Av5gAka(Av5gAka),
-    /// EAP: the packet in base64.
-    EapPayload(String),
+    /// EAP: the packet.
+    EapPayload(Base64),
+}
+
+model! {
+    /// TS29509_Nausf_UEAuthentication EapSession.
+    pub struct EapSession {
+        required { eap_payload: Base64, }
+        optional {
+            k_seaf: Secret<32>,
+            #[serde(rename = "_links")]
+            links: Links,
+            auth_result: AuthResult,
+            supi: Supi,
+            supported_features: SupportedFeatures,
+        }
+    }
+}
+
+impl Linked for EapSession {
+    fn has_links(&self) -> bool {
+        self.links.is_some()
+    }
 }
 
 model! {
@@ -135,9 +185,9 @@ model! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AuthResult {
-    /// RES* was right.
+    /// RES* or RES was right.
     AuthenticationSuccess,
-    /// RES* was wrong.
+    /// RES* or RES was wrong, or the UE refuses.
     AuthenticationFailure,
     /// EAP goes on.
     AuthenticationOngoing,

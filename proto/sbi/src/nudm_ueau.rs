@@ -1,8 +1,9 @@
 //! Nudm_UEAuthentication: TS 29.503 §5.4, §6.3.
 
+use serde::{Deserialize, Serialize};
 use tern_types::Supi;
 
-use crate::common::{DateTime, NfInstanceId, Octets, Secret, SupportedFeatures};
+use crate::common::{DateTime, NfInstanceId, Octets, Secret, SecretText, SupportedFeatures};
 use crate::define::operation;
 use crate::model::{model, open_enum};
 pub use crate::nausf_auth::AuthType;
@@ -70,11 +71,36 @@ model! {
     pub struct AuthenticationInfoResult {
         required { auth_type: AuthType, }
         optional {
-            authentication_vector: Av5gHeAka,
+            authentication_vector: AuthenticationVector,
             supi: Supi,
             akma_ind: bool,
             routing_id: String,
             supported_features: SupportedFeatures,
+        }
+    }
+}
+
+/// TS29503_Nudm_UEAU AuthenticationVector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AuthenticationVector {
+    /// For 5G AKA.
+    Av5gHeAka(Av5gHeAka),
+    /// For EAP-AKA'.
+    AvEapAkaPrime(AvEapAkaPrime),
+}
+
+model! {
+    /// TS29503_Nudm_UEAU AvEapAkaPrime.
+    pub struct AvEapAkaPrime {
+        required {
+            av_type: AvType,
+            rand: Octets<16>,
+            /// 8 to 32 hexadecimal digits.
+            xres: SecretText,
+            autn: Octets<16>,
+            ck_prime: Secret<16>,
+            ik_prime: Secret<16>,
         }
     }
 }

@@ -26,6 +26,14 @@ fn generate(identity: &str) -> GenerateAuthData {
     GenerateAuthData { supi_or_suci: identity.to_owned(), request }
 }
 
+/// The vector for 5G AKA.
+fn vector(result: AuthenticationInfoResult) -> Av5gHeAka {
+    match result.authentication_vector {
+        Some(AuthenticationVector::Av5gHeAka(vector)) => vector,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The sequence number that AUTN conceals.
 fn sqn(vector: &Av5gHeAka) -> Sqn {
     let ak = functions().f2345(&vector.rand.0).ak;
@@ -40,7 +48,7 @@ async fn when_an_ausf_asks_then_a_usim_accepts_the_vector() {
     for identity in ["imsi-001010000000001", "suci-0-001-01-0-0-0-0000000001"] {
         let result = bench.call(&generate(identity)).await.unwrap().body;
         assert_eq!(result.supi, Some(supi()));
-        let vector = result.authentication_vector.unwrap();
+        let vector = vector(result);
         let answer = usim.authenticate(&vector.rand.0, &Autn(vector.autn.0), NETWORK).unwrap();
         assert_eq!(answer.res_star.as_bytes(), vector.xres_star.expose());
         assert_eq!(answer.k_ausf.as_bytes(), vector.kausf.expose());
@@ -59,7 +67,7 @@ async fn when_many_ask_at_once_then_no_sequence_number_is_given_twice() {
         .collect();
     let mut numbers = BTreeSet::new();
     for answer in asking {
-        let vector = answer.await.unwrap().authentication_vector.unwrap();
+        let vector = vector(answer.await.unwrap());
         assert!(numbers.insert(sqn(&vector).seq()), "given twice");
     }
     assert_eq!(numbers.len(), 32);
@@ -80,8 +88,8 @@ async fn when_the_reply_of_the_udr_is_lost_then_its_number_is_skipped() {
     let outcome = bench.call(&generate("imsi-001010000000001")).await;
     assert!(outcome.is_err(), "{outcome:?}");
     assert_eq!(Sqn::new(*bench.udr.sqn.lock().unwrap()).unwrap().seq(), 1);
-    let vector = bench.call(&generate("imsi-001010000000001")).await.unwrap().body.authentication_vector;
-    assert_eq!(sqn(&vector.unwrap()).seq(), 2);
+    let result = bench.call(&generate("imsi-001010000000001")).await.unwrap().body;
+    assert_eq!(sqn(&vector(result)).seq(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,19 +122,17 @@ async fn each_wrong_identity_gets_its_cause() {
 async fn when_the_usim_is_ahead_then_auts_brings_the_udm_behind_it() {
     let bench = Bench::new().await;
     let mut usim = Usim::new(functions(), SqnArray::at(Sqn::new(3000 << 5).unwrap()));
-    let vector =
-        bench.call(&generate("imsi-001010000000001")).await.unwrap().body.authentication_vector.unwrap();
-    let Err(UsimRefusal::SynchFailure(auts)) =
-        usim.authenticate(&vector.rand.0, &Autn(vector.autn.0), NETWORK)
+    let first = vector(bench.call(&generate("imsi-001010000000001")).await.unwrap().body);
+    let Err(UsimRefusal::SynchFailure(auts)) = usim.authenticate(&first.rand.0, &Autn(first.autn.0), NETWORK)
     else {
         panic!("no synch failure");
     };
     let mut again = generate("imsi-001010000000001");
-    let mut info = ResynchronizationInfo::new(vector.rand, Octets(auts.0));
+    let mut info = ResynchronizationInfo::new(first.rand, Octets(auts.0));
     again.request.resynchronization_info = Some(info.clone());
-    let vector = bench.call(&again).await.unwrap().body.authentication_vector.unwrap();
-    assert_eq!(sqn(&vector).seq(), 3001);
-    assert!(usim.authenticate(&vector.rand.0, &Autn(vector.autn.0), NETWORK).is_ok());
+    let second = vector(bench.call(&again).await.unwrap().body);
+    assert_eq!(sqn(&second).seq(), 3001);
+    assert!(usim.authenticate(&second.rand.0, &Autn(second.autn.0), NETWORK).is_ok());
 
     info.auts.0[0] ^= 1;
     again.request.resynchronization_info = Some(info);

@@ -24,7 +24,7 @@ pub use location::{
     Area, GNbId, GlobalRanNodeId, Ncgi, NrCellId, NrLocation, RestrictionType, ServiceAreaRestriction,
     UserLocation,
 };
-pub use octets::{Octets, Secret, SecretText};
+pub use octets::{Base64, Octets, Secret, SecretText};
 pub use patch::{ChangeItem, ChangeType, NotifyItem, PatchItem, PatchOperation, PatchResult, ReportItem};
 
 /// TS29571_CommonData NfInstanceId.

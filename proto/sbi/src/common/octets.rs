@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -102,6 +104,30 @@ impl fmt::Debug for SecretText {
     }
 }
 
+/// Octets in base64, such as an EAP packet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Base64(pub Vec<u8>);
+
+impl fmt::Debug for Base64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tern_types::deserialize_text(deserializer, |text| {
+            STANDARD.decode(text).map(Self).map_err(|_| "expected base64")
+        })
+    }
+}
+
 /// Octets as they are written: hexadecimal digits for readers of text, else themselves.
 struct Form<'a>(&'a [u8]);
 
@@ -161,5 +187,13 @@ mod tests {
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"00ff\"");
         assert_eq!(format!("{secret:?} {:?}", SecretText::new("k".into())), "Secret(..) SecretText(..)");
         assert!(serde_json::from_str::<Secret<2>>("\"00f\"").is_err());
+    }
+
+    #[test]
+    fn base64_travels_both_ways() {
+        let octets: Base64 = serde_json::from_str("\"AwUABA==\"").unwrap();
+        assert_eq!(octets.0, [3, 5, 0, 4]);
+        assert_eq!(serde_json::to_string(&octets).unwrap(), "\"AwUABA==\"");
+        assert!(serde_json::from_str::<Base64>("\"AwUABA\"").is_err());
     }
 }

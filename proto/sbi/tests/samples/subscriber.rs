@@ -1,6 +1,6 @@
 use serde_json::json;
 use tern_sbi::nausf_auth::{
-    AuthenticationInfo, ConfirmationData, ConfirmationDataResponse, UeAuthenticationCtx,
+    AuthenticationInfo, ConfirmationData, ConfirmationDataResponse, EapSession, UeAuthenticationCtx,
 };
 use tern_sbi::nudm_sdm::{
     AccessAndMobilitySubscriptionData, ModificationNotification, Nssai, SdmSubscription, SmSubsData,
@@ -50,6 +50,23 @@ fn authentication() -> Vec<Sample> {
             "5gAuthData": {"rand": O16, "hxresStar": O16, "autn": O16},
             "_links": {"5g-aka": {"href": "http://ausf/x"}}, "servingNetworkName": SNN}),
         ),
+        sample::<UeAuthenticationCtx>(
+            AUSF,
+            "UEAuthenticationCtx",
+            json!({"authType": "EAP_AKA_PRIME", "5gAuthData": "AQUACDIBAAA=",
+            "_links": {"eap-session": {"href": "http://ausf/x"}}, "servingNetworkName": SNN}),
+        ),
+        sample::<EapSession>(
+            AUSF,
+            "EapSession",
+            json!({"eapPayload": "AQUACDIBAAA=", "_links": {"eap-session": {"href": "http://ausf/x"}},
+            "authResult": "AUTHENTICATION_ONGOING", "supportedFeatures": "0"}),
+        ),
+        sample::<EapSession>(
+            AUSF,
+            "EapSession",
+            json!({"eapPayload": "AwUABA==", "kSeaf": key, "authResult": "AUTHENTICATION_SUCCESS", "supi": SUPI}),
+        ),
         sample::<ConfirmationData>(
             AUSF,
             "ConfirmationData",
@@ -73,6 +90,14 @@ fn authentication() -> Vec<Sample> {
             json!({"authType": "5G_AKA",
             "authenticationVector": {"avType": "5G_HE_AKA", "rand": O16, "xresStar": O16, "autn": O16, "kausf": key},
             "supi": SUPI, "akmaInd": false, "routingId": "0000", "supportedFeatures": "0"}),
+        ),
+        sample::<AuthenticationInfoResult>(
+            UEAU,
+            "AuthenticationInfoResult",
+            json!({"authType": "EAP_AKA_PRIME",
+            "authenticationVector": {"avType": "EAP_AKA_PRIME", "rand": O16, "xres": &O16[..16], "autn": O16,
+                "ckPrime": O16, "ikPrime": O16},
+            "supi": SUPI}),
         ),
         sample::<AuthEvent>(
             UEAU,
