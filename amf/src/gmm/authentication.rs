@@ -1,5 +1,9 @@
-//! 5G AKA based primary authentication: TS 24.501 §5.4.1.3, TS 33.501 §6.1.3.2.
+//! Primary authentication: 5G AKA here (TS 24.501 §5.4.1.3, TS 33.501 §6.1.3.2), EAP in [`eap`]. The home
+//! network chooses.
 
+mod eap;
+
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tern_crypto::{HresStar, KAmf, KSeaf, ResStar};
 use tern_nas::nas_5gs::{
@@ -11,7 +15,7 @@ use tern_nf::Target;
 use tern_sbi::common::Octets;
 use tern_sbi::nausf_auth::{
     AuthData, AuthResult, Authenticate, AuthenticationInfo, Confirm5gAka, ConfirmationDataResponse,
-    ResynchronizationInfo, UeAuthenticationCtx,
+    EapAuthMethod, ResynchronizationInfo, UeAuthenticationCtx,
 };
 use tern_sbi::{Location, Operation, OperationError, PathParams};
 use tern_types::{Instant, Supi};
@@ -52,6 +56,10 @@ enum Step {
     Challenging(Challenge, Supervised),
     /// The AUSF checks RES*.
     Confirming(Awaited<Confirm5gAka>),
+    /// AUTHENTICATION REQUEST was sent with an EAP request.
+    PassingOn(eap::Session, Supervised),
+    /// The AUSF judges the UE's EAP response.
+    Judging(eap::Session, Awaited<EapAuthMethod>),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,17 +76,19 @@ pub(crate) struct Authenticated {
     pub supi: Supi,
     pub k_amf: KAmf,
     pub ksi: NgKsi,
+    /// EAP-Success for the UE, where EAP was used.
+    pub eap_success: Option<Bytes>,
 }
 
 /// Why a UE is not authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotAuthenticated {
     /// T3560 expired for the fifth time.
     NoAnswer,
     /// The identity may be wrong: the SUCI is to be asked for, and authentication begun anew.
     AskIdentity,
-    /// AUTHENTICATION REJECT.
-    Rejected,
+    /// AUTHENTICATION REJECT, with EAP-Failure where EAP was used.
+    Rejected { eap_failure: Option<Bytes> },
     /// The procedure is refused.
     Refused(Refusal),
 }
@@ -107,8 +117,8 @@ impl Authentication {
     /// When T3560 expires.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.step {
-            Step::Challenging(_, sent) => Some(sent.deadline()),
-            Step::Requesting(_) | Step::Confirming(_) => None,
+            Step::Challenging(_, sent) | Step::PassingOn(_, sent) => Some(sent.deadline()),
+            Step::Requesting(_) | Step::Confirming(_) | Step::Judging(..) => None,
         }
     }
 
@@ -122,10 +132,11 @@ impl Authentication {
     ) -> Next {
         match &self.step {
             Step::Requesting(awaited) if awaited.is(token) => match awaited.read(reply) {
-                Ok(answer) => match Challenge::of(&answer.body) {
-                    Some(challenge) => self.challenge(ue, amf, challenge),
-                    None => {
-                        warn!(ue = ue.name(), "the AUSF's vector is not of 5G AKA");
+                Ok(answer) => match (Challenge::of(&answer.body), eap::Session::of(&answer.body)) {
+                    (Some(challenge), _) => self.challenge(ue, amf, challenge),
+                    (None, Some(session)) => self.pass_request(ue, amf, session),
+                    (None, None) => {
+                        warn!(ue = ue.name(), "the AUSF's challenge is neither of 5G AKA nor of EAP");
                         Progress::Failed(NotAuthenticated::Refused(Refusal::Congestion))
                     }
                 },
@@ -133,6 +144,13 @@ impl Authentication {
             },
             Step::Confirming(awaited) if awaited.is(token) => match awaited.read(reply) {
                 Ok(answer) => self.confirmed(ue, answer.body),
+                Err(error) => Progress::Failed(not_authenticated(ue, &error)),
+            },
+            Step::Judging(session, awaited) if awaited.is(token) => match awaited.read(reply) {
+                Ok(answer) => {
+                    let session = session.clone();
+                    self.judged(ue, amf, &session, answer.body)
+                }
                 Err(error) => Progress::Failed(not_authenticated(ue, &error)),
             },
             _ => {
@@ -155,14 +173,16 @@ impl Authentication {
         Progress::Running(self)
     }
 
-    /// AUTHENTICATION RESPONSE: RES* is compared here, then by the home network.
+    /// AUTHENTICATION RESPONSE: RES* is compared here, then by the home network, which alone reads EAP.
     pub(crate) fn on_response(
         mut self,
         ue: &mut UeContext,
         amf: &mut Amf,
         response: &NasAuthenticationResponse,
     ) -> Next {
-        let Step::Challenging(challenge, _) = &self.step else { return Progress::Running(self) };
+        let Step::Challenging(challenge, _) = &self.step else {
+            return self.pass_response(ue, amf, response);
+        };
         let parameter = response.authentication_response_parameter.as_ref();
         let Some(&res_star) = parameter.and_then(|ie| ie.res_star()) else {
             return Progress::Failed(self.mistrust(ue, amf, "no RES*"));
@@ -184,7 +204,11 @@ impl Authentication {
     fn mistrust(&self, ue: &UeContext, amf: &mut Amf, why: &'static str) -> NotAuthenticated {
         amf.count("amf.gmm.authentication_failed");
         warn!(ue = ue.name(), identity = self.identity, why, "authentication failed");
-        if self.by_suci { NotAuthenticated::Rejected } else { NotAuthenticated::AskIdentity }
+        if self.by_suci {
+            NotAuthenticated::Rejected { eap_failure: None }
+        } else {
+            NotAuthenticated::AskIdentity
+        }
     }
 
     fn confirmed(self, ue: &UeContext, result: ConfirmationDataResponse) -> Next {
@@ -193,30 +217,43 @@ impl Authentication {
             (Some(supi), Some(k_seaf)) if success => {
                 let k_seaf = KSeaf::from(*k_seaf.expose());
                 let k_amf = tern_crypto::k_amf(&k_seaf, &supi.to_string(), &ABBA);
-                Progress::Done(Authenticated { supi, k_amf, ksi: self.ksi })
+                Progress::Done(Authenticated { supi, k_amf, ksi: self.ksi, eap_success: None })
             }
             _ => {
                 warn!(ue = ue.name(), identity = self.identity, "the home network rejects RES*");
-                Progress::Failed(NotAuthenticated::Rejected)
+                Progress::Failed(NotAuthenticated::Rejected { eap_failure: None })
             }
         }
     }
 
-    /// AUTHENTICATION FAILURE (TS 24.501 §5.4.1.3.7).
+    /// AUTHENTICATION FAILURE (TS 24.501 §5.4.1.3.7). Under EAP it says no more than that the ngKSI is in
+    /// use (TS 24.501 §5.4.1.2); all else is in EAP responses.
     pub(crate) fn on_failure(
         mut self,
         ue: &mut UeContext,
         amf: &mut Amf,
         failure: &NasAuthenticationFailure,
     ) -> Next {
-        let Step::Challenging(challenge, _) = &self.step else { return Progress::Running(self) };
         debug!(ue = ue.name(), cause = %failure.fgmm_cause, "AUTHENTICATION FAILURE");
-        match failure.fgmm_cause.cause() {
+        let cause = failure.fgmm_cause.cause();
+        let challenge = match &self.step {
+            Step::Challenging(challenge, _) => challenge,
+            Step::PassingOn(session, _) => {
+                let session = session.clone();
+                if cause != Some(GmmCause::NgKsiAlreadyInUse) || self.ksi_changes >= KSI_CHANGES_MAX {
+                    return Progress::Failed(self.mistrust(ue, amf, "the UE refuses the EAP request"));
+                }
+                self.change_ksi();
+                return self.pass_request(ue, amf, session);
+            }
+            _ => return Progress::Running(self),
+        };
+        match cause {
             Some(GmmCause::MacFailure) => Progress::Failed(self.mistrust(ue, amf, "MAC failure at the UE")),
             Some(GmmCause::SynchFailure) if !self.resynchronised => {
                 let parameter = failure.authentication_failure_parameter.as_ref();
                 let Some(&auts) = parameter.and_then(|ie| ie.auts()) else {
-                    return Progress::Failed(NotAuthenticated::Rejected);
+                    return Progress::Failed(NotAuthenticated::Rejected { eap_failure: None });
                 };
                 let rand = challenge.rand;
                 self.resynchronised = true;
@@ -225,17 +262,23 @@ impl Authentication {
             }
             Some(GmmCause::NgKsiAlreadyInUse) if self.ksi_changes < KSI_CHANGES_MAX => {
                 let challenge = challenge.clone();
-                self.ksi = self.ksi.next();
-                self.ksi_changes += 1;
+                self.change_ksi();
                 self.challenge(ue, amf, challenge)
             }
             _ => Progress::Failed(self.mistrust(ue, amf, "the UE refuses the challenge")),
         }
     }
 
+    fn change_ksi(&mut self) {
+        self.ksi = self.ksi.next();
+        self.ksi_changes += 1;
+    }
+
     /// T3560 may have expired.
     pub(crate) fn expire(mut self, ue: &mut UeContext, amf: &mut Amf) -> Next {
-        let Step::Challenging(_, sent) = &mut self.step else { return Progress::Running(self) };
+        let (Step::Challenging(_, sent) | Step::PassingOn(_, sent)) = &mut self.step else {
+            return Progress::Running(self);
+        };
         match gmm::resupervise(ue, amf, sent) {
             Expiry::Abort => Progress::Failed(NotAuthenticated::NoAnswer),
             Expiry::NotYet | Expiry::Retransmit => Progress::Running(self),
@@ -280,12 +323,14 @@ fn not_authenticated(ue: &UeContext, error: &OperationError) -> NotAuthenticated
         OperationError::Transport(_) | OperationError::Malformed(_) => (0, None),
     };
     match (status, cause) {
+        // The context is gone, not the subscriber.
+        (404, Some("CONTEXT_NOT_FOUND")) => NotAuthenticated::Refused(Refusal::Congestion),
         (404, _) => NotAuthenticated::Refused(Refusal::IllegalUe),
         (403, Some("SERVING_NETWORK_NOT_AUTHORIZED")) => {
             NotAuthenticated::Refused(Refusal::ServingNetworkNotAuthorized)
         }
         // The SUCI cannot be revealed, and never will be: trying again does not help.
-        (403 | 501, _) => NotAuthenticated::Rejected,
+        (403 | 501, _) => NotAuthenticated::Rejected { eap_failure: None },
         _ => NotAuthenticated::Refused(Refusal::Congestion),
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tern_nas::nas_5gs::{Nas5gmmMessage, NasAuthenticationReject};
+use tern_nas::nas_5gs::{Nas5gmmMessage, NasAuthenticationReject, NasEapMessage};
 use tern_ngap::cause;
 use tern_ngap::ngap::{CauseNas, CauseRadioNetwork};
 use tern_sbi::nnssf_nsselection::GetSliceSelectionInfo;
@@ -247,7 +247,7 @@ impl Registration {
             Progress::Done(proved) => {
                 deregistration::take_over(ue, amf, &proved.supi);
                 ue.previous_security = ue.security.take();
-                match SecurityModeControl::start(ue, amf, proved.k_amf, proved.ksi, !self.whole) {
+                match SecurityModeControl::start(ue, amf, proved, !self.whole) {
                     Ok(child) => {
                         self.step = Step::SecuringNas(child);
                         self.run(ue);
@@ -263,7 +263,9 @@ impl Registration {
                 self.run(ue);
             }
             Progress::Failed(NotAuthenticated::NoAnswer) => no_answer(ue, amf, "AUTHENTICATION REQUEST"),
-            Progress::Failed(NotAuthenticated::Rejected) => authentication_reject(ue, amf),
+            Progress::Failed(NotAuthenticated::Rejected { eap_failure }) => {
+                authentication_reject(ue, amf, eap_failure);
+            }
             Progress::Failed(NotAuthenticated::Refused(refusal)) => reject(ue, amf, refusal, &[]),
         }
     }
@@ -326,11 +328,15 @@ fn no_answer(ue: &mut UeContext, amf: &mut Amf, to: &'static str) {
     gmm::release(ue, amf, cause::nas(CauseNas::unspecified));
 }
 
-/// AUTHENTICATION REJECT (TS 24.501 §5.4.1.3.5): the UE is not who it says.
-fn authentication_reject(ue: &mut UeContext, amf: &mut Amf) {
+/// AUTHENTICATION REJECT (TS 24.501 §5.4.1.2, §5.4.1.3.5): the UE is not who it says.
+fn authentication_reject(ue: &mut UeContext, amf: &mut Amf, eap_failure: Option<Bytes>) {
     amf.count("amf.gmm.authentication_rejected");
     warn!(ue = ue.name(), "AUTHENTICATION REJECT");
-    gmm::send_message(ue, amf, NasAuthenticationReject::new());
+    let mut message = NasAuthenticationReject::new();
+    if let Some(failure) = eap_failure {
+        message = message.with_eap_message(NasEapMessage::new(failure.to_vec()));
+    }
+    gmm::send_message(ue, amf, message);
     gmm::release(ue, amf, cause::nas(CauseNas::authentication_failure));
 }
 

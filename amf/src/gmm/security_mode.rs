@@ -2,19 +2,20 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm, KAmf};
+use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
 use tern_nas::nas_5gs::{
-    NasAdditional5gSecurityInformation, NasImeisvRequest, NasSecurityAlgorithms, NasSecurityModeCommand,
-    NasSecurityModeComplete, NasUeSecurityCapability,
+    NasAbba, NasAdditional5gSecurityInformation, NasEapMessage, NasImeisvRequest, NasSecurityAlgorithms,
+    NasSecurityModeCommand, NasSecurityModeComplete, NasUeSecurityCapability,
 };
 use tern_nas::security::{NasSecurityContext, Side};
-use tern_nas::{MobileIdentity, NgKsi, registration};
+use tern_nas::{MobileIdentity, registration};
 use tern_types::{Imei, Instant};
 use tracing::debug;
 
 use crate::Amf;
 use crate::config::SecurityConfig;
 use crate::error::Refusal;
+use crate::gmm::authentication::{ABBA, Authenticated};
 use crate::gmm::{self, Progress};
 use crate::supervised::{Expiry, Protection, Supervised, T3560};
 use crate::ue::UeContext;
@@ -54,14 +55,14 @@ pub(crate) fn select(
 
 impl SecurityModeControl {
     /// Takes a new security context into use. `whole_message` asks for the initial message again
-    /// (RINMR).
+    /// (RINMR). EAP-Success goes with it (TS 24.501 §5.4.1.2).
     pub(crate) fn start(
         ue: &mut UeContext,
         amf: &mut Amf,
-        k_amf: KAmf,
-        ksi: NgKsi,
+        proved: Authenticated,
         whole_message: bool,
     ) -> Result<Self, Refusal> {
+        let Authenticated { k_amf, ksi, eap_success, .. } = proved;
         let (ciphering, integrity) =
             select(&amf.config.security, &ue.capability).ok_or(Refusal::SecurityCapabilitiesMismatch)?;
         debug!(ue = ue.name(), %ciphering, %integrity, "security mode");
@@ -74,6 +75,11 @@ impl SecurityModeControl {
         if whole_message {
             let information = NasAdditional5gSecurityInformation::from_flags(true, false);
             command = command.with_additional_5g_security_information(information);
+        }
+        if let Some(success) = eap_success {
+            command = command
+                .with_eap_message(NasEapMessage::new(success.to_vec()))
+                .with_abba(NasAbba::new(ABBA.to_vec()));
         }
         let sent = gmm::send_supervised(ue, amf, T3560, command, Protection::NewContext);
         Ok(Self { sent })

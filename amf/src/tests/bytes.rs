@@ -8,6 +8,9 @@ use super::rig::*;
 use crate::Input;
 use crate::n2::message::N2Event;
 
+/// AKA'-Authentication-Reject.
+const EAP_RESPONSE: [u8; 8] = [2, 7, 0, 8, 50, 2, 0, 0];
+
 /// NAS messages worth changing a few octets of.
 fn seeds() -> Vec<Vec<u8>> {
     let ue = Ue::new(1);
@@ -21,6 +24,7 @@ fn seeds() -> Vec<Vec<u8>> {
         plain(NasIdentityResponse::new(Ue::suci())),
         ue.security_mode_complete(&request),
         plain(NasRegistrationComplete::new()),
+        plain(NasAuthenticationResponse::new().with_eap_message(NasEapMessage::new(EAP_RESPONSE.to_vec()))),
     ]
     .iter()
     .map(|octets| octets.to_vec())
@@ -53,8 +57,10 @@ proptest! {
         initial in mutated(),
         steps in prop::collection::vec((mutated(), 0u8..4), 0..12),
         good in any::<bool>(),
+        eap in any::<bool>(),
     ) {
         let mut rig = Rig::new();
+        rig.eap = eap;
         let mut ue = Ue::new(1);
         if good {
             let request = ue.registration_request(RegistrationType::InitialRegistration);

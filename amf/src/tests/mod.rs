@@ -5,6 +5,7 @@ mod authentication;
 mod bytes;
 mod connection;
 mod deregistration;
+mod eap;
 mod paging;
 mod path_switch;
 mod registration;

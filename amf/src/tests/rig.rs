@@ -63,6 +63,9 @@ pub(super) struct Rig {
     pub subscribed: Vec<Snssai>,
     /// Who the AUSF says has authenticated.
     pub authenticated: Supi,
+    /// Whether the home network chooses EAP-AKA'.
+    pub eap: bool,
+    pub eap_server: Option<super::eap::Ausf>,
     /// The network that serves.
     plmn: PlmnId,
     next_answer: u64,
@@ -106,6 +109,8 @@ impl Rig {
             vectors: Vec::new(),
             subscribed: vec![Snssai::new(1, None)],
             authenticated: supi(),
+            eap: false,
+            eap_server: None,
             plmn,
             next_answer: 0,
         };
@@ -198,6 +203,10 @@ impl Rig {
         serve! {
             Authenticate => |op| self.authenticate(&op);
             Confirm5gAka => |op| Ok(Response::ok(self.confirm(&op)));
+            EapAuthMethod => |op| {
+                let name = self.plmn.serving_network_name();
+                Ok(Response::ok(super::eap::Ausf::judge(self, &op, &name)))
+            };
             RegisterAmf3gpp => |op| Ok(Response { body: Some(op.registration), status: 201,
                 location: Some(format!("{ROOT}{}", request.path)), max_age: None });
             GetDataSets => |op| { assert_eq!(op.dataset_names.len(), 2); Ok(Response::ok(self.data_sets())) };
@@ -221,6 +230,9 @@ impl Rig {
     fn authenticate(&mut self, op: &Authenticate) -> Result<Response<UeAuthenticationCtx>, OperationError> {
         let name = &op.info.serving_network_name;
         assert_eq!(*name, self.plmn.serving_network_name());
+        if self.eap {
+            return Ok(Response::created(ROOT.to_owned(), super::eap::Ausf::begin(self, name)));
+        }
         let functions = AuthenticationFunctions::milenage(&K, &OPC);
         if let Some(resync) = &op.info.resynchronization_info {
             let auts = tern_crypto::Auts(resync.auts.0);
