@@ -56,7 +56,7 @@ enum Command {
         supi: Supi,
     },
     /// Add or replace the subscribers of a file: YAML or JSON, a list of records as `show` prints
-    /// them; or CSV with the columns supi,k,opc[,algorithm]
+    /// them; or CSV with the columns supi,k,opc[,algorithm[,method]]
     Import {
         /// The file
         file: PathBuf,
@@ -79,6 +79,9 @@ struct Add {
     /// TUAK instead of MILENAGE
     #[arg(long)]
     tuak: bool,
+    /// Authentication method
+    #[arg(long, default_value = "5g-aka", value_parser = ["5g-aka", "eap-aka-prime"])]
+    method: String,
     /// Authentication management field
     #[arg(long, default_value = "8000")]
     amf: String,
@@ -146,6 +149,7 @@ impl Add {
             .map(|(index, slice)| json!({ "snssai": slice.to_string(), "default": index == 0, "dnns": dnns }))
             .collect();
         let mut authentication = json!({
+            "method": self.method,
             "algorithm": if self.tuak { "tuak" } else { "milenage" }, "k": self.k, "amf": self.amf,
         });
         for (name, value) in [("opc", &self.opc), ("op", &self.op)] {
@@ -321,13 +325,14 @@ fn read_csv(file: &Path) -> Result<Vec<Subscriber>> {
         if line.trim().is_empty() || line.starts_with('#') || fields[0] == "supi" {
             continue;
         }
-        let (supi, k, opc, algorithm) = match fields[..] {
-            [supi, k, opc] => (supi, k, opc, "milenage"),
-            [supi, k, opc, algorithm] => (supi, k, opc, algorithm),
-            _ => bail!("{}:{number}: expected supi,k,opc[,algorithm]", file.display()),
+        let (supi, k, opc, algorithm, method) = match fields[..] {
+            [supi, k, opc] => (supi, k, opc, "milenage", "5g-aka"),
+            [supi, k, opc, algorithm] => (supi, k, opc, algorithm, "5g-aka"),
+            [supi, k, opc, algorithm, method] => (supi, k, opc, algorithm, method),
+            _ => bail!("{}:{number}: expected supi,k,opc[,algorithm[,method]]", file.display()),
         };
-        let record =
-            json!({ "supi": supi, "authentication": { "algorithm": algorithm, "k": k, "opc": opc } });
+        let authentication = json!({ "method": method, "algorithm": algorithm, "k": k, "opc": opc });
+        let record = json!({ "supi": supi, "authentication": authentication });
         subscribers
             .push(serde_json::from_value(record).with_context(|| format!("{}:{number}", file.display()))?);
     }

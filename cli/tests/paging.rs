@@ -23,8 +23,17 @@ const PORT: u16 = 5000;
 /// How long the scenarios may take.
 const SCENARIOS_TIME: Duration = Duration::from_secs(60);
 /// What is played: all of them.
-const SCENARIOS: [&str; 6] =
-    ["register", "idle-wake", "paging", "periodic-update", "handover-xn", "deregister"];
+const SCENARIOS: [&str; 7] = [
+    "register",
+    "register-eap-aka-prime",
+    "idle-wake",
+    "paging",
+    "periodic-update",
+    "handover-xn",
+    "deregister",
+];
+/// The subscriber that authenticates by EAP-AKA'.
+const THIRD: &str = "imsi-001010000000003";
 
 #[test]
 fn when_udp_is_sent_to_an_idle_ue_then_it_is_paged_and_all_of_it_arrives_in_order() {
@@ -97,6 +106,8 @@ fn when_scenarios_are_played_against_a_core_then_they_pass_and_the_report_says_s
 async fn scenarios() -> Result<()> {
     let world = World::start("").await?;
     world.add_subscribers(2).await?;
+    let third = ["subscriber", "add", THIRD, "--k", K, "--opc", OPC, "--method", "eap-aka-prime"];
+    world.tern(&third).await?;
     let config = world.directory.join("sim.yaml");
     std::fs::write(
         &config,

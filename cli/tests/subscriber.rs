@@ -39,6 +39,8 @@ async fn administer(world: &World) -> Result<()> {
     let refused = world.tern_fails(&add).await?;
     ensure!(refused.contains(SUPI) && refused.contains("there already"), "{refused}");
     world.tern(&[&add[..], &["--replace", "--slice", "2-00000a", "--dnn", "ims"]].concat()).await?;
+    let refused = world.tern_fails(&[&add[..], &["--replace", "--method", "eap-tls"]].concat()).await?;
+    ensure!(refused.contains("eap-tls"), "{refused}");
 
     // Keys are shown to those who ask for them alone.
     let text = world.tern(&["subscriber", "show", SUPI]).await?;
@@ -56,8 +58,11 @@ async fn administer(world: &World) -> Result<()> {
     std::fs::write(&file, records)?;
     world.tern(&["subscriber", "import", &file.display().to_string()]).await?;
     let table = world.directory.join("table.csv");
-    std::fs::write(&table, format!("supi,k,opc\nimsi-001010000000501,{K},{OPC}\n"))?;
+    let row = format!("imsi-001010000000501,{K},{OPC},milenage,eap-aka-prime");
+    std::fs::write(&table, format!("supi,k,opc\n{row}\n"))?;
     world.tern(&["subscriber", "import", &table.display().to_string()]).await?;
+    let text = world.tern(&["subscriber", "show", "imsi-001010000000501"]).await?;
+    ensure!(text.contains("eap-aka-prime"), "{text}");
     let list = world.tern(&["subscriber", "list"]).await?;
     ensure!(list.lines().count() == 5, "{list}");
 

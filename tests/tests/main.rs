@@ -5,6 +5,7 @@ mod authentication;
 mod collisions;
 mod congestion;
 mod determinism;
+mod eap;
 mod gnbs;
 mod handover;
 mod identities;

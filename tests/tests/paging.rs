@@ -239,12 +239,20 @@ fn when_the_mobile_reachable_timer_has_expired_then_the_ue_is_not_paged() {
 /// The scenarios of `tern sim run` that need no user plane.
 #[test]
 fn every_scenario_without_user_plane_passes_in_simulation() {
-    let mut setup = Setup::new(1, 2);
+    let mut setup = Setup::new(1, 3);
+    setup.subscribers[2].authentication.method = tern_udr::Method::EapAkaPrime;
     setup.amf.timers.t3512_s = 60;
     setup.ran.inactivity_s = Some(5);
     simulate(setup, async |sim| {
-        let names =
-            ["register", "idle-wake", "periodic-update", "handover-xn", "deregister"].map(String::from);
+        let names = [
+            "register",
+            "register-eap-aka-prime",
+            "idle-wake",
+            "periodic-update",
+            "handover-xn",
+            "deregister",
+        ];
+        let names = names.map(String::from);
         let scenarios = scenario::named(&names).expect("names");
         let reports = sim.play(&scenarios).await;
         assert_eq!(reports.len(), names.len());

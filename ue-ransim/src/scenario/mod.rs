@@ -9,6 +9,7 @@ mod idle_wake;
 mod paging;
 mod periodic_update;
 mod register;
+mod register_eap_aka_prime;
 mod stage;
 
 use std::pin::Pin;
@@ -43,6 +44,7 @@ pub struct Scenario {
 /// All of them, in the order in which `all` plays them.
 pub const ALL: &[Scenario] = &[
     register::SCENARIO,
+    register_eap_aka_prime::SCENARIO,
     idle_wake::SCENARIO,
     paging::SCENARIO,
     periodic_update::SCENARIO,

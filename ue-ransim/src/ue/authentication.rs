@@ -1,9 +1,9 @@
-//! 5G AKA, UE side (TS 24.501 §5.4.1.3, TS 33.501 §6.1.3.2).
+//! Primary authentication, UE side: 5G AKA (TS 24.501 §5.4.1.3, TS 33.501 §6.1.3.2); EAP is in `eap.rs`.
 
 use tern_crypto::{Autn, ResStar, UsimRefusal, k_amf, k_seaf};
 use tern_nas::nas_5gs::{
-    NasAuthenticationFailure, NasAuthenticationFailureParameter, NasAuthenticationRequest,
-    NasAuthenticationResponse, NasAuthenticationResponseParameter, NasFGmmCause,
+    NasAuthenticationFailure, NasAuthenticationFailureParameter, NasAuthenticationReject,
+    NasAuthenticationRequest, NasAuthenticationResponse, NasAuthenticationResponseParameter, NasFGmmCause,
 };
 use tern_nas::registration;
 use tokio::time::Instant;
@@ -25,14 +25,6 @@ impl Ue {
         &mut self,
         request: &NasAuthenticationRequest,
     ) -> Result<(), SimError> {
-        let rand = request.authentication_parameter_rand.as_ref();
-        let rand = rand.and_then(|ie| <[u8; 16]>::try_from(&*ie.value).ok());
-        let autn = request.authentication_parameter_autn.as_ref();
-        let autn = autn.and_then(|ie| <[u8; 16]>::try_from(&*ie.value).ok());
-        let (Some(rand), Some(autn)) = (rand, autn) else {
-            self.failure("TS 24.501 §5.4.1.3.2", "AUTHENTICATION REQUEST of 5G AKA without RAND or AUTN");
-            return Ok(());
-        };
         if *request.abba.value != [0, 0] {
             self.failure(
                 "TS 33.501 §A.7.1",
@@ -47,6 +39,18 @@ impl Ue {
             self.failure("TS 24.501 §5.4.1.3.2", "the ngKSI of AUTHENTICATION REQUEST is the UE's own");
             return self.refuse(NGKSI_IN_USE, None).await;
         }
+        if let Some(eap) = &request.eap_message {
+            return self.on_eap_request(ksi, &request.abba.value, &eap.value).await;
+        }
+        let rand = request.authentication_parameter_rand.as_ref();
+        let rand = rand.and_then(|ie| <[u8; 16]>::try_from(&*ie.value).ok());
+        let autn = request.authentication_parameter_autn.as_ref();
+        let autn = autn.and_then(|ie| <[u8; 16]>::try_from(&*ie.value).ok());
+        let (Some(rand), Some(autn)) = (rand, autn) else {
+            self.failure("TS 24.501 §5.4.1.3.2", "AUTHENTICATION REQUEST of 5G AKA without RAND or AUTN");
+            return Ok(());
+        };
+        self.eap = None;
         if let Some((known, res_star)) = &self.answered
             && *known == rand
         {
@@ -109,7 +113,11 @@ impl Ue {
     }
 
     /// TS 24.501 §5.4.1.3.5: the USIM counts as invalid.
-    pub(super) fn on_authentication_reject(&mut self) -> Result<(), SimError> {
+    pub(super) fn on_authentication_reject(
+        &mut self,
+        reject: &NasAuthenticationReject,
+    ) -> Result<(), SimError> {
+        self.check_eap_failure(reject.eap_message.as_ref());
         self.context = None;
         self.guti = None;
         self.registered = false;

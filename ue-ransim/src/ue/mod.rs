@@ -4,6 +4,7 @@
 mod authentication;
 mod checks;
 mod deregistration;
+mod eap;
 mod handover;
 mod identification;
 mod idle;
@@ -75,6 +76,8 @@ pub struct Ue {
     secure: bool,
     /// The last challenge and its answer (TS 24.501 §5.4.1.3.3).
     answered: Option<([u8; 16], ResStar)>,
+    /// The EAP session of this connection, if there was one.
+    eap: Option<eap::Exchange>,
     /// Until when the network must prove itself again (T3520).
     prove_until: Option<Instant>,
     refusals: u8,
@@ -151,6 +154,7 @@ impl Ue {
             fresh: None,
             secure: false,
             answered: None,
+            eap: None,
             prove_until: None,
             refusals: 0,
             sent_ksi: None,
@@ -266,6 +270,7 @@ impl Ue {
         self.link = None;
         self.secure = false;
         self.fresh = None;
+        self.eap = None;
         self.prove_until = None;
         self.refusals = 0;
         self.context_set_up = None;

@@ -47,6 +47,7 @@ impl Ue {
         {
             self.failure("TS 33.501 §A.7.1", format_args!("ABBA {:02x?} instead of 0000", &*abba.value));
         }
+        self.check_eap_success(&command);
         self.context = Some(context);
         self.secure = true;
         // A retransmission continues with the context's COUNTs.

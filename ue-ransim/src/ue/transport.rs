@@ -192,7 +192,11 @@ impl Ue {
         tracing::debug!(ue = %self, "receives {:?}", message.message_type());
         match message {
             Nas5gmmMessage::AuthenticationRequest(request) => self.on_authentication_request(&request).await,
-            Nas5gmmMessage::AuthenticationReject(_) => self.on_authentication_reject(),
+            Nas5gmmMessage::AuthenticationReject(reject) => self.on_authentication_reject(&reject),
+            Nas5gmmMessage::AuthenticationResult(result) => {
+                self.on_authentication_result(&result);
+                Ok(())
+            }
             Nas5gmmMessage::IdentityRequest(request) => self.on_identity_request(&request).await,
             Nas5gmmMessage::SecurityModeCommand(_) => {
                 self.failure("TS 24.501 §5.4.2.2", "SECURITY MODE COMMAND without its security header type");

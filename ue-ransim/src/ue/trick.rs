@@ -47,9 +47,10 @@ pub enum Misdeed {
     Plain,
     /// Sends octets that are no NAS message instead.
     Garbage,
-    /// Sends a wrong RES*; AUTHENTICATION RESPONSE alone.
+    /// Sends a wrong RES*, or RES in EAP; AUTHENTICATION RESPONSE alone.
     WrongRes,
-    /// Sends AUTHENTICATION FAILURE with "MAC failure" once; AUTHENTICATION RESPONSE alone.
+    /// Sends AUTHENTICATION FAILURE with "MAC failure" once, or AKA'-Authentication-Reject in EAP;
+    /// AUTHENTICATION RESPONSE alone.
     MacFailure,
     /// Sends SECURITY MODE REJECT; SECURITY MODE COMPLETE alone.
     Reject,
