@@ -51,6 +51,15 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let challenge = NasAuthenticationRequest::new(ksi, NasAbba::new(vec![0, 0]))
         .with_authentication_parameter_rand(NasAuthenticationParameterRand::from_rand([1; 16]))
         .with_authentication_parameter_autn(NasAuthenticationParameterAutn::from_autn([2; 16]));
+    // EAP-Request/AKA'-Notification, its response, and how a session ends.
+    let eap = |octets: &[u8]| NasEapMessage::new(octets.to_vec());
+    let eap_request = NasAuthenticationRequest::new(ksi, NasAbba::new(vec![0, 0]))
+        .with_eap_message(eap(&[1, 8, 0, 12, 50, 12, 0, 0, 12, 1, 0x40, 0]));
+    let eap_response = NasAuthenticationResponse::new().with_eap_message(eap(&[2, 8, 0, 8, 50, 12, 0, 0]));
+    let eap_result = NasAuthenticationResult::new(ksi, eap(&[4, 8, 0, 4]));
+    let eap_reject = NasAuthenticationReject::new().with_eap_message(eap(&[4, 8, 0, 4]));
+    let eap_command =
+        command.clone().with_eap_message(eap(&[3, 7, 0, 4])).with_abba(NasAbba::new(vec![0, 0]));
     let qfi = Qfi::new(1).unwrap();
     let rate = BitRate::from_bps(1_000_000_000);
     let established = NasPduSessionEstablishmentAccept::new(
@@ -93,6 +102,11 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("SecurityModeCommand", gmm(command)),
         ("SecurityModeComplete", gmm(complete)),
         ("AuthenticationRequest", gmm(challenge)),
+        ("AuthenticationRequest with EAP", gmm(eap_request)),
+        ("AuthenticationResponse with EAP", gmm(eap_response)),
+        ("AuthenticationResult", gmm(eap_result)),
+        ("AuthenticationReject with EAP", gmm(eap_reject)),
+        ("SecurityModeCommand with EAP", gmm(eap_command)),
         ("UlNasTransport", gmm(transport)),
         ("PduSessionEstablishmentAccept", gsm(established.into())),
         ("PduSessionEstablishmentRequest", gsm(asked.into())),
@@ -196,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn no_changed_message_panics(which in 0usize..8, at in any::<prop::sample::Index>(), with in any::<u8>()) {
+    fn no_changed_message_panics(which in 0usize..13, at in any::<prop::sample::Index>(), with in any::<u8>()) {
         let (_, mut octets) = samples().swap_remove(which);
         let at = at.index(octets.len());
         octets[at] ^= with;
