@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::io::{Awaited, Input, Output, ReplyResult, Token};
 use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope};
 use crate::ngap;
+use crate::ngap::handover_preparation::N2Handover;
 use crate::ue::{Connection, Reachability, UeContext, UeId};
 use crate::{gmm, sbi, session};
 
@@ -27,9 +28,18 @@ const FORGET_SEARCH_MAX: usize = 1024;
 /// A connection whose release the gNB has not yet confirmed.
 #[derive(Debug, Clone)]
 pub(crate) struct Departing {
-    pub gnb: GnbId,
-    pub ran_ue_ngap_id: u32,
+    gnb: GnbId,
+    /// `None` if the gNB has not told it.
+    ran_ue_ngap_id: Option<u32>,
     deadline: Instant,
+}
+
+impl Departing {
+    /// Whether a message of this gNB, with this identity of the UE there if it has one, is of it.
+    pub(crate) fn is(&self, gnb: GnbId, ran_id: Option<u32>) -> bool {
+        let same = self.ran_ue_ngap_id.is_none_or(|own| ran_id.is_none_or(|told| told == own));
+        self.gnb == gnb && same
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +63,8 @@ pub struct Amf {
     pub(crate) by_amf_id: BTreeMap<u64, UeId>,
     pub(crate) by_ran_id: BTreeMap<(GnbId, u32), UeId>,
     pub(crate) departing: BTreeMap<u64, Departing>,
+    /// UEs that are to come to a gNB by N2 handover.
+    pub(crate) incoming: BTreeSet<(GnbId, UeId)>,
     /// UEs that are asked to register once their procedure is over, since sessions of theirs are lost.
     pub(crate) untold: BTreeSet<UeId>,
     /// UEs that are not registered and have a procedure running.
@@ -86,6 +98,7 @@ impl Amf {
             by_amf_id: BTreeMap::new(),
             by_ran_id: BTreeMap::new(),
             departing: BTreeMap::new(),
+            incoming: BTreeSet::new(),
             untold: BTreeSet::new(),
             registering: BTreeSet::new(),
             admission: Admission::default(),
@@ -437,7 +450,7 @@ impl Amf {
     }
 
     /// Remembers a connection whose release was commanded.
-    pub(crate) fn depart(&mut self, amf_ue_ngap_id: u64, gnb: GnbId, ran_ue_ngap_id: u32) {
+    pub(crate) fn depart(&mut self, amf_ue_ngap_id: u64, gnb: GnbId, ran_ue_ngap_id: Option<u32>) {
         if self.departing.len() >= self.config.limits.releasing
             && let Some(&oldest) = self.departing.keys().next()
         {
@@ -461,6 +474,18 @@ impl Amf {
         self.by_ran_id.insert((connection.gnb, connection.ran_ue_ngap_id), ue.id);
         ue.reachability = None;
         ue.n2 = Some(connection);
+    }
+
+    /// What leads to a UE at a gNB to which it does not come.
+    pub(crate) fn forget_target(&mut self, handover: &N2Handover) {
+        let Some(ue) = self.by_amf_id.remove(&handover.number()) else { return };
+        let (gnb, ran_id) = handover.target_ids();
+        self.incoming.remove(&(gnb, ue));
+        if let Some(id) = ran_id.map(|id| (gnb, id))
+            && self.by_ran_id.get(&id) == Some(&ue)
+        {
+            self.by_ran_id.remove(&id);
+        }
     }
 
     /// Takes the connection from a UE, without a word to the gNB.

@@ -35,6 +35,7 @@ pub use gmm::{Paging, Procedure};
 pub use io::{Awaited, Input, Output, Token};
 pub use net::run;
 pub use ngap::handover::Handover;
+pub use ngap::handover_preparation::{ALLOCATION_WITHIN, EXECUTION_WITHIN, N2Handover, SMF_WITHIN};
 pub use ngap::path_switch_request::{PathSwitch, SWITCH_WITHIN, Target};
 pub use sbi::AmfRequest;
 pub use session::Session;

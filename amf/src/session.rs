@@ -17,7 +17,8 @@ use crate::admission::{self, ACCEPT_WITHIN, ACCESS_WITHIN};
 use crate::gmm::nas_transport::{self, NotForwarded};
 use crate::gmm::{activation, configuration_update};
 use crate::io::{Awaited, ReplyResult, Token};
-use crate::ngap::{handover, pdu_session_resource};
+use crate::ngap::handover::{self, HoUpdate};
+use crate::ngap::pdu_session_resource;
 use crate::sbi::smf::{self, Created};
 use crate::ue::{HeldMessage, N2SmKind, UeContext};
 
@@ -71,6 +72,8 @@ pub(crate) enum Work {
     N1(Bytes),
     /// N2 SM information of the gNB.
     N2(N2FromGnb, Bytes),
+    /// What becomes of a handover by N2, of this number.
+    Handover(u64, HoUpdate),
     /// The user plane connection is to be deactivated.
     Deactivate,
     /// The user plane connection is to be activated.
@@ -83,15 +86,10 @@ impl Work {
     /// Whether UE or gNB, or both, take the session for one that is there.
     fn is_of_a_session_in_use(&self) -> bool {
         match self {
-            Self::N1(_) => true,
+            Self::N1(_) | Self::Handover(..) => true,
             Self::N2(kind, _) => *kind != N2FromGnb::ReleaseResponse,
             Self::Deactivate | Self::Activate | Self::Release(_) => false,
         }
-    }
-
-    /// Whether a handover waits for the SMF's answer.
-    fn is_of_a_handover(&self) -> bool {
-        matches!(self, Self::N2(N2FromGnb::PathSwitchRequest, _))
     }
 
     /// Whether it is the gNB's answer to an establishment.
@@ -309,14 +307,9 @@ fn on_updated(
     updated: Result<smf::Updated, smf::SmfRefusal>,
     work: Work,
 ) {
-    if work.is_of_a_handover() {
-        let answer = match &updated {
-            Ok(updated) => updated.transfer.clone().ok_or(None),
-            Err(refusal) => Err(refusal.n2.clone()),
-        };
-        handover::answered(ue, id, answer);
-    }
+    handover::answered(ue, id, &work, &updated);
     match updated {
+        Ok(_) if matches!(work, Work::Handover(..)) => {}
         Ok(updated) => {
             let n2 = updated.n2;
             if n2.is_none() && updated.n1.is_none() {
@@ -348,7 +341,7 @@ fn on_updated(
 }
 
 /// Sends session messages to the UE and the gNB. What needs the gNB's UE context is held until
-/// Initial Context Setup is done. Says whether the message was sent or held.
+/// Initial Context Setup is done, and until a handover is. Says whether the message was sent or held.
 pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) -> bool {
     use crate::ue::ContextSetup;
     let limit = amf.config.limits.pending_per_ue;
@@ -363,6 +356,7 @@ pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) 
         amf.count("amf.session.release_of_nothing");
         return true;
     }
+    let between_gnbs = handover::is_between_gnbs(ue);
     let Some(n2) = &mut ue.n2 else {
         amf.count("amf.session.downlink_lost");
         return false;
@@ -372,7 +366,7 @@ pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) 
     {
         session.setting_up = true;
     }
-    if message.n2.is_some() && n2.context != ContextSetup::Done {
+    if message.n2.is_some() && (n2.context != ContextSetup::Done || between_gnbs) {
         if n2.held.len() >= limit {
             amf.count("amf.session.held_full");
             return false;
@@ -399,7 +393,7 @@ pub(crate) fn downlink(ue: &mut UeContext, amf: &mut Amf, message: HeldMessage) 
     true
 }
 
-/// Initial Context Setup is done: what was held goes out.
+/// Initial Context Setup is done, or a handover over: what was held goes out.
 pub(crate) fn release_held(ue: &mut UeContext, amf: &mut Amf) {
     let held = ue.n2.as_mut().map(|n2| std::mem::take(&mut n2.held)).unwrap_or_default();
     for message in held {

@@ -1,4 +1,4 @@
-//! A UE goes from one gNB's cell to another's while its session is used: TS 23.502 §4.9.1.2, with real
+//! A UE goes from one gNB's cell to another's while its session is used: TS 23.502 §4.9.1, with real
 //! packets, forwarding and End Markers.
 
 use std::io::{Read as _, Write as _};
@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpSocket;
 use ue_ransim::Rig;
 use ue_ransim::env::Tuns;
+use ue_ransim::gnb::Forwarding;
 use ue_ransim::tun::HostTuns;
 use ue_ransim::ue::{Session, Ue};
 
@@ -30,17 +31,56 @@ const FILE: usize = 48 << 20;
 /// Without anything for so long the transfer has stopped.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// By which interface.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Xn,
+    N2(Forwarding),
+}
+
 #[test]
 fn when_a_ue_is_handed_over_by_xn_then_numbered_datagrams_come_once_and_in_order() {
     isolated(
         "handover::when_a_ue_is_handed_over_by_xn_then_numbered_datagrams_come_once_and_in_order",
-        datagrams,
+        || datagrams(Way::Xn),
     );
 }
 
 #[test]
 fn when_a_ue_is_handed_over_by_xn_then_its_tcp_transfer_completes() {
-    isolated("handover::when_a_ue_is_handed_over_by_xn_then_its_tcp_transfer_completes", transfer);
+    isolated("handover::when_a_ue_is_handed_over_by_xn_then_its_tcp_transfer_completes", || {
+        transfer(Way::Xn)
+    });
+}
+
+#[test]
+fn when_a_ue_is_handed_over_by_n2_then_numbered_datagrams_come_once_and_in_order() {
+    isolated(
+        "handover::when_a_ue_is_handed_over_by_n2_then_numbered_datagrams_come_once_and_in_order",
+        || datagrams(Way::N2(Forwarding::Direct)),
+    );
+}
+
+#[test]
+fn when_the_upf_forwards_in_a_handover_then_numbered_datagrams_come_once_and_in_order() {
+    isolated(
+        "handover::when_the_upf_forwards_in_a_handover_then_numbered_datagrams_come_once_and_in_order",
+        || datagrams(Way::N2(Forwarding::Indirect)),
+    );
+}
+
+#[test]
+fn when_a_ue_is_handed_over_by_n2_then_its_tcp_transfer_completes() {
+    isolated("handover::when_a_ue_is_handed_over_by_n2_then_its_tcp_transfer_completes", || {
+        transfer(Way::N2(Forwarding::Direct))
+    });
+}
+
+#[test]
+fn when_the_upf_forwards_in_a_handover_then_the_tcp_transfer_completes() {
+    isolated("handover::when_the_upf_forwards_in_a_handover_then_the_tcp_transfer_completes", || {
+        transfer(Way::N2(Forwarding::Indirect))
+    });
 }
 
 /// A core, two gNBs at addresses of their own, and a UE with a session in the first one's cell.
@@ -63,12 +103,16 @@ async fn start() -> Result<(World, Rig, Ue, Session)> {
 }
 
 /// To and fro; how long the longest procedure took.
-async fn hand_over(ue: &mut Ue, rig: &Rig) -> Result<Duration> {
+async fn hand_over(ue: &mut Ue, rig: &Rig, way: Way) -> Result<Duration> {
     let mut longest = Duration::ZERO;
     for turn in 1..=HANDOVERS {
         ue.idle(BETWEEN).await?;
         let began = Instant::now();
-        let moved = ue.handover_xn(&rig.gnbs[turn % 2]).await?;
+        let target = &rig.gnbs[turn % 2];
+        let moved = match way {
+            Way::Xn => ue.handover_xn(target).await?,
+            Way::N2(forwarding) => ue.handover_n2(target, forwarding).await?,
+        };
         longest = longest.max(began.elapsed());
         ensure!(moved.released.is_empty() && moved.moved.len() == 1, "{moved:?}");
     }
@@ -88,7 +132,7 @@ async fn finish(world: World, rig: Rig, mut ue: Ue) -> Result<()> {
     world.finish().await
 }
 
-async fn datagrams() -> Result<()> {
+async fn datagrams(way: Way) -> Result<()> {
     let (world, rig, mut ue, mut session) = start().await?;
     let to = SocketAddr::from((session.address, PORT));
     let socket = world.topology.dn.within(|| Ok(UdpSocket::bind((DN_ADDRESS, PORT))?)).await?;
@@ -114,11 +158,11 @@ async fn datagrams() -> Result<()> {
         }
         (numbers, gap)
     };
-    let ((numbers, gap), longest) = tokio::join!(receive, hand_over(&mut ue, &rig));
+    let ((numbers, gap), longest) = tokio::join!(receive, hand_over(&mut ue, &rig, way));
     let longest = longest?;
     sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
     println!(
-        "MEASURED Xn handover, {HANDOVERS} times, {DATAGRAMS} datagrams: {} came, longest gap {gap:?}, \
+        "MEASURED handover by {way:?}, {HANDOVERS} times, {DATAGRAMS} datagrams: {} came, longest gap {gap:?}, \
          longest procedure {longest:?}",
         numbers.len()
     );
@@ -128,7 +172,7 @@ async fn datagrams() -> Result<()> {
     finish(world, rig, ue).await
 }
 
-async fn transfer() -> Result<()> {
+async fn transfer(way: Way) -> Result<()> {
     let (world, rig, mut ue, session) = start().await?;
     let address = session.address;
     let listener = world.topology.dn.within(|| Ok(TcpListener::bind((DN_ADDRESS, PORT))?)).await?;
@@ -146,7 +190,7 @@ async fn transfer() -> Result<()> {
     let tuns: Arc<dyn Tuns> = Arc::new(HostTuns);
     let tun = session.into_tun(&tuns, "uetun0")?;
     let fetch = fetch(address, &tun.name);
-    let (fetched, longest) = tokio::join!(fetch, hand_over(&mut ue, &rig));
+    let (fetched, longest) = tokio::join!(fetch, hand_over(&mut ue, &rig, way));
     let (octets, took, gap) = fetched?;
     let longest = longest?;
     // It waits for the UE's end, which the session's tasks on this thread still carry.
@@ -154,7 +198,7 @@ async fn transfer() -> Result<()> {
         .await?
         .map_err(|_| anyhow::anyhow!("the server panicked"))??;
     println!(
-        "MEASURED Xn handover, {HANDOVERS} times, TCP: {octets} octets in {took:?}, longest gap {gap:?}, \
+        "MEASURED handover by {way:?}, {HANDOVERS} times, TCP: {octets} octets in {took:?}, longest gap {gap:?}, \
          longest procedure {longest:?}"
     );
     ensure!(octets == FILE, "{octets} of {FILE} octets came");

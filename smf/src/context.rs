@@ -11,7 +11,7 @@ use tern_types::{
     Ambr, Arp, Dnn, Duration, Guami, Imei, Instant, PduSessionId, PlmnId, Qfi, Snssai, Supi, Timer,
 };
 
-use crate::gsm::{Establishment, Modification, Release, Unfinished};
+use crate::gsm::{Establishment, Handover, Modification, Release, Unfinished};
 use crate::io::Token;
 use crate::qos::QosFlow;
 
@@ -125,6 +125,9 @@ pub struct Connection {
     /// What is to be done about a UE that was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub later: Option<Later>,
+    /// A handover by N2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
 }
 
 /// What is done later about a UE that was not reached.
@@ -164,6 +167,8 @@ pub enum Confirm {
     Modified(Bytes),
     /// Path Switch Request Acknowledge Transfer.
     Switched(Bytes),
+    /// Nothing: the handover that it has notified is completed.
+    HandedOver,
 }
 
 /// UpCnxState of TS 29.502.

@@ -1,9 +1,10 @@
 //! Which procedure of a session an input belongs to: state by event.
 
+use bytes::Bytes;
 use tern_nas::DecodeError;
 use tern_pfcp::{Message, PfcpSrReqFlags, ReportType};
 use tern_sbi::nsmf_pdusession::{
-    Cause as AmfCause, N2SmInfoType, UpCnxState as UpCnxStateText, UpdateSmContext,
+    Cause as AmfCause, HoState, N2SmInfoType, UpCnxState as UpCnxStateText, UpdateSmContext,
 };
 
 use crate::cause::GsmCause;
@@ -36,6 +37,10 @@ pub fn on_update(
     }
     if let Some(octets) = operation.n1_sm_msg {
         return on_n1(core, session, state, answer, &octets);
+    }
+    if let Some(ho_state) = data.ho_state {
+        let n2 = (data.n2_sm_info_type, operation.n2_sm_info.unwrap_or_default());
+        return on_handover(core, session, state, answer, &ho_state, n2);
     }
     if let Some(kind) = data.n2_sm_info_type {
         let octets = operation.n2_sm_info.unwrap_or_default();
@@ -281,6 +286,47 @@ fn on_n2(
             Next::State(state)
         }
     }
+}
+
+/// A handover by N2 (TS 29.502 §5.2.2.3.4).
+fn on_handover(
+    core: &mut Core<'_>,
+    session: &mut PduSession,
+    state: State,
+    answer: Token,
+    ho_state: &HoState,
+    (kind, octets): (Option<N2SmInfoType>, Bytes),
+) -> Next {
+    let (modification, mut connection) = match state {
+        State::Active(connection) => (None, connection),
+        State::ModificationPending(modification, connection) => (Some(modification), connection),
+        state => {
+            // It is not there yet, or not any more.
+            match ho_state {
+                HoState::Cancelled => pdu_session::update_answered(core, answer, Updated::default()),
+                _ => pdu_session::handover_refused(core, answer, 403, "N2_SM_ERROR"),
+            }
+            return Next::State(state);
+        }
+    };
+    match (ho_state, kind) {
+        (HoState::Preparing, Some(N2SmInfoType::HandoverRequired)) => {
+            connection.on_handover_required(core, session, answer, &octets);
+        }
+        (HoState::Prepared, Some(N2SmInfoType::HandoverReqAck)) => {
+            connection.on_handover_acknowledged(core, session, answer, &octets);
+        }
+        (HoState::Prepared, Some(N2SmInfoType::HandoverResAllocFail)) => {
+            connection.on_handover_not_allocated(core, session, answer, &octets);
+        }
+        (HoState::Completed, _) => connection.on_handover_completed(core, session, answer),
+        (HoState::Cancelled, _) => connection.on_handover_cancelled(core, session, answer),
+        _ => pdu_session::handover_refused(core, answer, 403, "N2_SM_ERROR"),
+    }
+    Next::State(match modification {
+        Some(modification) => State::ModificationPending(modification, connection),
+        None => State::Active(connection),
+    })
 }
 
 fn on_deactivated(core: &mut Core<'_>, session: &mut PduSession, state: State, answer: Token) -> Next {

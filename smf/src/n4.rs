@@ -2,18 +2,19 @@
 //!
 //! Rule 0 is the default rule, which matches everything; rule *n* the *n*-th service rule. Rule
 //! *n* has PDR 2n+1 for uplink, PDR 2n+2 for downlink and QER n+2. All uplink PDRs share one
-//! F-TEID, which the UPF allocates.
+//! F-TEID, which the UPF allocates. The last PDR there can be and FAR 3 are for packets that the UPF forwards from one
+//! gNB to another.
 
 use std::net::IpAddr;
 
 use tern_ngap::transfer::GtpTunnel;
 use tern_pfcp::{
-    ApplyAction, BitRate, CreateFar, CreatePdr, CreateQer, CreateUrr, FSeid, FTeid, FarId,
-    ForwardingParameters, GateStatus, Interface, MeasurementMethod, Name, NodeId, OuterHeaderCreation,
-    OuterHeaderRemoval, Pdi, PdnType, PdrId, PfcpSeReqFlags, PfcpSmReqFlags, Precedence, QerId,
-    ReportingTriggers, SdfFilter, Seconds, SessionEstablishmentRequest, SessionEstablishmentResponse,
-    SessionModificationRequest, UeIpAddress, UpdateFar, UpdateForwardingParameters, UpdateQer, UrrId, UserId,
-    Volume,
+    ApplyAction, BitRate, CreateFar, CreatePdr, CreateQer, CreateUrr, CreatedPdr, FSeid, FTeid, FarId,
+    ForwardingParameters, GateStatus, Interface, MeasurementMethod, Message, Name, NodeId,
+    OuterHeaderCreation, OuterHeaderRemoval, Pdi, PdnType, PdrId, PfcpSeReqFlags, PfcpSmReqFlags, Precedence,
+    QerId, RemoveFar, RemovePdr, ReportingTriggers, SdfFilter, Seconds, SessionEstablishmentRequest,
+    SessionEstablishmentResponse, SessionModificationRequest, UeIpAddress, UpdateFar,
+    UpdateForwardingParameters, UpdateQer, UrrId, UserId, Volume,
 };
 use tern_types::{Ambr, Qfi};
 
@@ -23,6 +24,9 @@ use crate::qos::ServiceRule;
 
 const UPLINK_FAR: FarId = FarId(1);
 const DOWNLINK_FAR: FarId = FarId(2);
+/// From the source gNB of a handover to the target.
+const FORWARDING_FAR: FarId = FarId(3);
+const FORWARDING_PDR: PdrId = PdrId(u16::MAX);
 const SESSION_QER: QerId = QerId(1);
 const USAGE_URR: UrrId = UrrId(1);
 /// The F-TEID that all uplink PDRs share (TS 29.244 §5.5.3).
@@ -113,7 +117,11 @@ fn request(
 
 /// The F-TEID that the UPF allocated for uplink packets, with its address of IPv4, of IPv6, or both.
 pub fn allocated(response: &SessionEstablishmentResponse) -> Option<GtpTunnel> {
-    response.created_pdr.iter().find_map(|created| match created.f_teid {
+    created(&response.created_pdr)
+}
+
+fn created(all: &[CreatedPdr]) -> Option<GtpTunnel> {
+    all.iter().find_map(|created| match created.f_teid {
         Some(FTeid::Assigned { teid, ipv4, ipv6 }) => Some(GtpTunnel { teid, ipv4, ipv6 }),
         _ => None,
     })
@@ -148,6 +156,52 @@ pub fn path_switch(downlink: &GtpTunnel, uplink: Option<GtpTunnel>) -> Option<Se
         request.update_far.iter_mut().filter_map(|far| far.update_forwarding_parameters.as_mut());
     parameters.for_each(|parameters| parameters.flags = Some(PfcpSmReqFlags::SNDEM));
     Some(request)
+}
+
+/// The change that has the UPF forward packets of the source gNB to the target (TS 23.502 §4.9.1.3.2): a tunnel
+/// with the access on both sides (TS 29.244 §8.2.2); `None` if the target has no address of a version of IP that
+/// the UPF has.
+pub fn forwarding(target: &GtpTunnel, uplink: Option<GtpTunnel>) -> Option<SessionModificationRequest> {
+    let parameters = ForwardingParameters {
+        destination_interface: Interface::Access,
+        outer_header_creation: Some(header(target, uplink)?),
+        ..Default::default()
+    };
+    let far = CreateFar {
+        far_id: FORWARDING_FAR,
+        apply_action: ApplyAction::FORW,
+        forwarding_parameters: Some(parameters),
+        ..Default::default()
+    };
+    let pdi = Pdi {
+        source_interface: Interface::Access,
+        f_teid: Some(FTeid::Choose { ipv4: true, ipv6: true, choose_id: None }),
+        ..Default::default()
+    };
+    let pdr = CreatePdr {
+        pdr_id: FORWARDING_PDR,
+        precedence: Precedence(DEFAULT_PRECEDENCE),
+        pdi,
+        outer_header_removal: Some(OuterHeaderRemoval::new(OuterHeaderRemoval::GTPU_UDP_IP)),
+        far_id: Some(FORWARDING_FAR),
+        ..Default::default()
+    };
+    Some(SessionModificationRequest { create_pdr: vec![pdr], create_far: vec![far], ..Default::default() })
+}
+
+/// The UPF's end of the tunnel that [`forwarding`] asks for.
+pub fn forwarding_tunnel(answer: &Message) -> Option<GtpTunnel> {
+    let Message::SessionModificationResponse(response) = answer else { return None };
+    created(&response.created_pdr)
+}
+
+/// The end of that.
+pub fn forwarding_end() -> SessionModificationRequest {
+    SessionModificationRequest {
+        remove_pdr: vec![RemovePdr { pdr_id: FORWARDING_PDR, ..Default::default() }],
+        remove_far: vec![RemoveFar { far_id: FORWARDING_FAR, ..Default::default() }],
+        ..Default::default()
+    }
 }
 
 /// The change that has downlink packets buffered, and the first one told (TS 23.502 §4.2.6).

@@ -24,11 +24,11 @@ pub fn lost(core: &mut Core<'_>, session: &mut PduSession, state: State) -> Next
     Next::State(match state {
         State::Inactive(establishment) => return establishment.on_lost(),
         State::Active(mut connection) => {
-            connection.on_lost();
+            connection.on_lost(core);
             State::Active(connection)
         }
         State::ModificationPending(modification, mut connection) => {
-            connection.on_lost();
+            connection.on_lost(core);
             State::ModificationPending(modification, connection)
         }
         State::InactivePending(release) => return release.on_user_plane_lost(core, session),

@@ -11,6 +11,7 @@ mod bench;
 mod connection;
 mod edge;
 mod establishment;
+mod handover;
 mod modification;
 mod n3;
 mod n4;

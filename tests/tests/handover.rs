@@ -9,10 +9,10 @@ use ue_ransim::ue::{Session, SessionRequest, Ue};
 use crate::simulation::{AMF_ADDRESS, Nf, Setup, Simulation, simulate};
 
 /// More than NCC has values.
-const HANDOVERS: usize = 11;
+pub const HANDOVERS: usize = 11;
 
 /// A registered UE with two sessions, in the first of two gNBs' cells.
-async fn with_sessions(sim: &mut Simulation) -> (Ue, [Session; 2]) {
+pub async fn with_sessions(sim: &mut Simulation) -> (Ue, [Session; 2]) {
     let mut ue = sim.ue(0);
     ue.register().await.expect("registered");
     let internet = ue.establish_session(SessionRequest::default()).await.expect("internet");
@@ -23,11 +23,11 @@ async fn with_sessions(sim: &mut Simulation) -> (Ue, [Session; 2]) {
 }
 
 /// The gNB through which the AMF takes the only UE to be connected.
-fn gnb_of_ue(sim: &Simulation) -> String {
+pub fn gnb_of_ue(sim: &Simulation) -> String {
     sim.status(Nf::Amf)["ueList"][0]["gnb"].as_str().unwrap_or_default().to_owned()
 }
 
-async fn leave(sim: &mut Simulation, mut ue: Ue) {
+pub async fn leave(sim: &mut Simulation, mut ue: Ue) {
     ue.deregister(false).await.expect("deregistered");
     sim.assert_nothing_held().await;
 }
@@ -70,7 +70,7 @@ fn when_the_target_refuses_a_session_then_it_stays_without_resources_until_it_is
 }
 
 /// Updates of SM contexts fail from the `first` to the `last` that is sent from now on.
-fn refuse_updates(sim: &Simulation, first: u32, last: u32) {
+pub fn refuse_updates(sim: &Simulation, first: u32, last: u32) {
     let mut updates = 0;
     sim.on_sbi(move |request| {
         let update = request.path.starts_with("/nsmf-pdusession") && request.path.ends_with("/modify");

@@ -8,6 +8,7 @@ mod determinism;
 mod eap;
 mod gnbs;
 mod handover;
+mod handover_n2;
 mod identities;
 mod n4;
 mod outcome;

@@ -250,9 +250,13 @@ fn every_scenario_without_user_plane_passes_in_simulation() {
             "idle-wake",
             "periodic-update",
             "handover-xn",
+            "handover-n2",
+            "handover-n2-indirect",
+            "handover-n2-failure",
+            "handover-n2-cancel",
             "deregister",
-        ];
-        let names = names.map(String::from);
+        ]
+        .map(String::from);
         let scenarios = scenario::named(&names).expect("names");
         let reports = sim.play(&scenarios).await;
         assert_eq!(reports.len(), names.len());

@@ -8,10 +8,10 @@ use tern_ngap::ngap::{
 use tern_ngap::{Message as _, build_ngap_ie, extract_ngap_ies};
 use tracing::warn;
 
-use super::{Handled, ue_ids};
+use super::{Handled, handover, reset, ue_ids};
+use crate::Amf;
 use crate::n2::message::GnbId;
 use crate::ue::UeContext;
-use crate::{Amf, gmm};
 
 /// Tells a gNB of an error.
 pub(crate) fn send(
@@ -102,9 +102,10 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, pdu: &NGAP_PDU) -> Handled {
     amf.departed(amf_id);
     let ue = amf.by_amf_id.get(&amf_id).copied();
     let lost = |ue: &mut UeContext, amf: &mut Amf| {
-        if ue.n2.as_ref().is_some_and(|n2| n2.gnb == gnb) {
-            amf.disconnect(ue);
-            gmm::connection_lost(ue, amf);
+        if handover::is_target(ue, gnb, Some(amf_id), ran_id) {
+            handover::target_lost(ue, amf);
+        } else if !handover::has_left(ue, gnb, amf_id) {
+            reset::lose(ue, amf, gnb);
         }
     };
     if let Some(ue) = ue {

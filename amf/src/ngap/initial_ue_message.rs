@@ -214,5 +214,5 @@ fn turn_away(amf: &mut Amf, gnb: GnbId, stream: u16, ran_id: u32, nas: &Bytes) {
         amf.send_ngap(gnb, stream, pdu);
     }
     let why = cause::misc(CauseMisc::control_processing_overload);
-    ue_context_release::command_connection(amf, gnb, stream, (amf_id, ran_id), why);
+    ue_context_release::command_connection(amf, gnb, stream, (amf_id, Some(ran_id)), why);
 }

@@ -3,12 +3,17 @@
 
 pub(crate) mod error_indication;
 pub(crate) mod handover;
+pub(crate) mod handover_cancellation;
+pub(crate) mod handover_notification;
+pub(crate) mod handover_preparation;
+pub(crate) mod handover_resource_allocation;
 pub(crate) mod initial_context_setup;
 pub(crate) mod initial_ue_message;
 pub(crate) mod nas_transport;
 pub(crate) mod paging;
 pub(crate) mod path_switch_request;
 pub(crate) mod pdu_session_resource;
+pub(crate) mod ran_status_transfer;
 pub(crate) mod reset;
 pub(crate) mod ue_context_release;
 pub(crate) mod ue_radio_capability;
@@ -74,6 +79,9 @@ fn dispatch(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
         K::Unsuccessful_InitialContextSetup => {
             with_ue(amf, gnb, stream, pdu, initial_context_setup::on_failure)
         }
+        K::Initiating_UEContextReleaseRequest if is_of_target(amf, gnb, pdu) => {
+            handover::with_target(amf, gnb, stream, pdu, handover_resource_allocation::on_release_request)
+        }
         K::Initiating_UEContextReleaseRequest => {
             with_ue(amf, gnb, stream, pdu, ue_context_release::on_request)
         }
@@ -96,6 +104,22 @@ fn dispatch(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
         K::Initiating_PDUSessionResourceModifyIndication => {
             with_ue(amf, gnb, stream, pdu, pdu_session_resource::on_modify_indication)
         }
+        K::Initiating_HandoverPreparation => {
+            with_ue(amf, gnb, stream, pdu, handover_preparation::on_required)
+        }
+        K::Successful_HandoverResourceAllocation => {
+            handover::with_target(amf, gnb, stream, pdu, handover_resource_allocation::on_acknowledge)
+        }
+        K::Unsuccessful_HandoverResourceAllocation => {
+            handover::with_target(amf, gnb, stream, pdu, handover_resource_allocation::on_failure)
+        }
+        K::Initiating_HandoverNotification => {
+            handover::with_target(amf, gnb, stream, pdu, handover_notification::on_notify)
+        }
+        K::Initiating_HandoverCancel => with_ue(amf, gnb, stream, pdu, handover_cancellation::on_cancel),
+        K::Initiating_UplinkRANStatusTransfer => {
+            with_ue(amf, gnb, stream, pdu, ran_status_transfer::on_uplink)
+        }
         K::Initiating_PathSwitchRequest => path_switch_request::on_request(amf, gnb, stream, pdu),
         K::Initiating_ErrorIndication => error_indication::on_message(amf, gnb, pdu),
         kind => {
@@ -117,13 +141,19 @@ fn with_ue(
 ) -> Handled {
     let (amf_id, ran_id) = ue_ids(pdu);
     let (Some(amf_id), Some(ran_id)) = (amf_id, ran_id) else { return Ok(()) };
-    if amf.departing.get(&amf_id).is_some_and(|d| d.gnb == gnb && d.ran_ue_ngap_id == ran_id) {
+    if amf.departing.get(&amf_id).is_some_and(|d| d.is(gnb, Some(ran_id))) {
         // It crossed our UE CONTEXT RELEASE COMMAND.
         amf.count("amf.ngap.crossed_release");
         return Ok(());
     }
     let ue = amf.by_amf_id.get(&amf_id).copied();
-    let connection = ue.and_then(|id| amf.ues.get(&id)).and_then(|ue| ue.n2.as_ref());
+    let context = ue.and_then(|id| amf.ues.get(&id));
+    if context.is_some_and(|ue| handover::has_left(ue, gnb, amf_id)) {
+        // It crossed the handover: the release follows.
+        amf.count("amf.ngap.crossed_release");
+        return Ok(());
+    }
+    let connection = context.and_then(|ue| ue.n2.as_ref()).filter(|n2| n2.amf_ue_ngap_id == amf_id);
     let fault = match connection {
         None => Some(CauseRadioNetwork::unknown_local_UE_NGAP_ID),
         Some(n2) if n2.gnb != gnb => Some(CauseRadioNetwork::unknown_local_UE_NGAP_ID),
@@ -144,6 +174,15 @@ fn with_ue(
             Ok(())
         }
     }
+}
+
+/// Whether a message is of a gNB to which its UE has still to come.
+fn is_of_target(amf: &Amf, gnb: GnbId, pdu: &NGAP_PDU) -> bool {
+    let (amf_id, ran_id) = ue_ids(pdu);
+    let ue = amf_id.and_then(|id| amf.by_amf_id.get(&id)).and_then(|ue| amf.ues.get(ue));
+    ue.is_some_and(|ue| {
+        ue.n2.as_ref().map(|n2| n2.amf_ue_ngap_id) != amf_id && handover::is_target(ue, gnb, amf_id, ran_id)
+    })
 }
 
 /// The UE's identities in a message, where they are there.

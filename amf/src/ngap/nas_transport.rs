@@ -43,8 +43,9 @@ pub(crate) fn on_non_delivery(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU)
     Ok(())
 }
 
-/// DOWNLINK NAS TRANSPORT of octets that are protected already.
+/// DOWNLINK NAS TRANSPORT of octets that are protected already; a UE between two cells has it later.
 pub(crate) fn send_downlink(ue: &mut UeContext, amf: &mut Amf, octets: Bytes) {
+    let Some(octets) = handover::hold(ue, amf, octets) else { return };
     let Some(n2) = &ue.n2 else {
         amf.count("amf.nas.downlink_lost");
         return;

@@ -34,20 +34,23 @@ pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> H
 /// Commands the release of the UE's connection, which is no longer the UE's from here on.
 pub(crate) fn command(ue: &mut UeContext, amf: &mut Amf, cause: Cause) {
     let Some(n2) = amf.disconnect(ue) else { return };
-    let ids = (n2.amf_ue_ngap_id, n2.ran_ue_ngap_id);
+    let ids = (n2.amf_ue_ngap_id, Some(n2.ran_ue_ngap_id));
     command_connection(amf, n2.gnb, n2.stream, ids, cause);
 }
 
-/// Commands the release of a connection that belongs to no UE.
+/// Commands the release of a connection that belongs to no UE; the gNB may not have told its identity.
 pub(crate) fn command_connection(
     amf: &mut Amf,
     gnb: GnbId,
     stream: u16,
-    (amf_id, ran_id): (u64, u32),
+    (amf_id, ran_id): (u64, Option<u32>),
     cause: Cause,
 ) {
     debug!(amf_id, ran_id, cause = cause::describe(&cause), "UE CONTEXT RELEASE COMMAND");
-    let ids = UENGAPIDs::uE_NGAP_ID_pair(UENGAPIDPair::new(AMFUENGAPID(amf_id), RANUENGAPID(ran_id), None));
+    let ids = match ran_id {
+        Some(id) => UENGAPIDs::uE_NGAP_ID_pair(UENGAPIDPair::new(AMFUENGAPID(amf_id), RANUENGAPID(id), None)),
+        None => UENGAPIDs::aMF_UE_NGAP_ID(AMFUENGAPID(amf_id)),
+    };
     let pdu = build_ngap!(
         InitiatingMessage,
         UEContextRelease,

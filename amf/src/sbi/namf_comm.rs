@@ -12,6 +12,7 @@ use crate::Amf;
 use crate::gmm::Procedure;
 use crate::gmm::paging::{self, NotPaged, Pending};
 use crate::io::Token;
+use crate::ngap::handover;
 use crate::session;
 use crate::ue::{HeldMessage, N2SmKind, UeContext};
 
@@ -84,6 +85,10 @@ fn transfer(ue: &mut UeContext, amf: &mut Amf, request: N1N2MessageTransfer) -> 
     let registering = matches!(&ue.procedure, Some(Procedure::Registration(r)) if !r.is_accepted());
     if registering {
         return Err(Refused(409, "TEMPORARY_REJECT_REGISTRATION_ONGOING"));
+    }
+    if n2_sm_info.is_some() && handover::is_between_gnbs(ue) {
+        // TS 23.502 §4.9.1.3.1
+        return Err(Refused(409, "TEMPORARY_REJECT_HANDOVER_ONGOING"));
     }
     let message = HeldMessage { session: id, n1: n1_sm_msg, n2: kind.zip(n2_sm_info) };
     if ue.n2.is_none() {

@@ -2,18 +2,22 @@
 
 use bytes::Bytes;
 use tern_nf::{Selection, Target};
-use tern_sbi::common::{AccessType, NfType, PlmnIdNid, RatType, ServiceName};
+use tern_sbi::common::{
+    AccessType, GNbId, GlobalRanNodeId, NfType, NgRanTargetId, PlmnIdNid, RatType, ServiceName,
+};
 use tern_sbi::nsmf_pdusession::{
-    Cause, DnnSelectionMode, N2SmInfoType, PostSmContexts, ReleaseSmContext, RequestType,
+    Cause, DnnSelectionMode, HoState, N2SmInfoType, PostSmContexts, ReleaseSmContext, RequestType,
     SmContextCreateData, SmContextCreateError, SmContextCreatedData, SmContextReleaseData,
     SmContextStatusNotify, SmContextUpdateData, SmContextUpdateError, SmContextUpdatedData, UpCnxState,
     UpdateSmContext,
 };
 use tern_sbi::{Location, OperationError, ProblemDetails, Related, Response};
+use tern_types::GlobalGnbId;
 
 use crate::Amf;
 use crate::gmm::nas_transport::NotForwarded;
 use crate::io::Awaited;
+use crate::ngap::handover::{Abandoned, HoUpdate};
 use crate::session::{N2FromGnb, NewSession, Work};
 use crate::ue::{N2SmKind, UeContext};
 
@@ -88,6 +92,7 @@ pub(crate) fn update(
             data.failed_to_be_switched = (*kind == N2FromGnb::PathSwitchSetupFailed).then_some(true);
             n2_sm_info = Some(transfer.clone());
         }
+        Work::Handover(_, update) => n2_sm_info = handover(&mut data, update),
         Work::Deactivate => data.up_cnx_state = Some(UpCnxState::Deactivated),
         Work::Activate => {
             data.up_cnx_state = Some(UpCnxState::Activating);
@@ -98,6 +103,38 @@ pub(crate) fn update(
     let sm_context_ref = context.last_segment()?;
     let operation = UpdateSmContext { sm_context_ref, data, n1_sm_msg, n2_sm_info };
     Some(amf.request(ue.id, Target::ApiRoot(context.api_root.clone()), &operation))
+}
+
+/// What the SMF is told of a handover by N2 (TS 29.502 §5.2.2.3.4), and the gNB's part of it.
+fn handover(data: &mut SmContextUpdateData, update: &HoUpdate) -> Option<Bytes> {
+    let (state, transfer) = match update {
+        HoUpdate::Preparing { target, tai, transfer } => {
+            data.target_id = Some(NgRanTargetId::new(ran_node(*target), *tai));
+            (HoState::Preparing, Some((N2SmInfoType::HandoverRequired, transfer)))
+        }
+        HoUpdate::Prepared(transfer) => (HoState::Prepared, Some((N2SmInfoType::HandoverReqAck, transfer))),
+        HoUpdate::NotAllocated(transfer) => {
+            (HoState::Prepared, Some((N2SmInfoType::HandoverResAllocFail, transfer)))
+        }
+        HoUpdate::Completed => (HoState::Completed, None),
+        HoUpdate::Cancelled(why) => {
+            data.cause = Some(match why {
+                Abandoned::Cancelled => Cause::HoCancel,
+                Abandoned::Failed => Cause::HoFailure,
+            });
+            (HoState::Cancelled, None)
+        }
+    };
+    data.ho_state = Some(state);
+    let (kind, transfer) = transfer?;
+    data.n2_sm_info_type = Some(kind);
+    Some(transfer.clone())
+}
+
+fn ran_node(id: GlobalGnbId) -> GlobalRanNodeId {
+    let digits = usize::from(id.gnb_id.bits()).div_ceil(4);
+    let gnb = GNbId::new(id.gnb_id.bits(), format!("{:0digits$x}", id.gnb_id.value()));
+    GlobalRanNodeId { g_nb_id: Some(gnb), ..GlobalRanNodeId::new(id.plmn_id) }
 }
 
 /// Releases an SM context; `None` if its URI makes no sense. `for_good` insists: no other session

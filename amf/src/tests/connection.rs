@@ -243,11 +243,10 @@ fn when_a_procedure_is_not_served_then_error_indication() {
     ue.register(&mut rig);
     let pdu = build_ngap!(
         InitiatingMessage,
-        HandoverCancel,
-        HandoverCancel,
+        UEContextSuspend,
+        UEContextSuspendRequest,
         AMF_UE_NGAP_ID(ue.amf_id),
         RAN_UE_NGAP_ID(ue.ran_id),
-        Cause(Cause::radioNetwork(CauseRadioNetwork::unspecified)),
     );
     rig.gnb(ue.stream, &pdu.unwrap());
     let why = Cause::protocol(CauseProtocol::abstract_syntax_error_reject);

@@ -2,88 +2,19 @@
 
 use bytes::Bytes;
 use tern_crypto::{KGnb, next_hop};
-use tern_nas::nas_5gs::{
-    Nas5gmmMessage, NasPayloadContainer, NasPayloadContainerType, NasPduSessionIdentity2,
-    NasRegistrationComplete, NasRequestType, NasServiceRequest, NasServiceType, NasUlNasTransport,
-    PayloadContainerKind, RequestTypeValue, ServiceType,
-};
+use tern_nas::nas_5gs::NasRegistrationComplete;
 use tern_ngap::capability::SecurityCapability;
 use tern_ngap::ngap::*;
 use tern_ngap::{CodecError, NgapPduKind, build_ngap, extract_ngap_ies};
-use tern_sbi::namf_comm::{N1N2MessageTransfer, N1N2MessageTransferReqData, N2InfoContainer, NgapIeType};
-use tern_sbi::nsmf_pdusession::{
-    N2SmInfoType, SmContextUpdateData, SmContextUpdateError, SmContextUpdatedData, UpCnxState,
-    UpdateSmContext,
-};
-use tern_sbi::{Operation, OperationError, PathParams, ProblemDetails, Related, Reply, Response};
-use tern_types::{GlobalGnbId, PduSessionId};
+use tern_sbi::Reply;
+use tern_sbi::nsmf_pdusession::{HoState, N2SmInfoType, UpCnxState};
 
 use super::rig::*;
-use crate::n2::message::{GnbInfo, N2Event};
-use crate::{AmfRequest, Input, SWITCH_WITHIN};
+use super::two_gnbs::*;
+use crate::n2::message::N2Event;
+use crate::{Input, SWITCH_WITHIN};
 
-/// The UE's identity at the target gNB, and the stream of its messages there.
-const RAN_ID: u32 = 77;
-const STREAM: u16 = 5;
 const TRANSFER: &[u8] = &[1, 2, 3];
-
-fn session(id: u8) -> PduSessionId {
-    PduSessionId::new(id).unwrap()
-}
-
-/// Another gNB with the same tracking area.
-fn add_gnb(rig: &mut Rig) {
-    let gnb = rig.amf.gnbs[&GNB].clone();
-    let global = GlobalGnbId { gnb_id: tern_types::GnbId::new(2, 22).unwrap(), ..gnb.global };
-    rig.input(Input::N2(N2Event::GnbUp(GnbInfo { id: OTHER_GNB, global, ..gnb })));
-}
-
-fn from_target(rig: &mut Rig, pdu: &NGAP_PDU) {
-    let pdu = tern_ngap::encode(pdu).unwrap();
-    rig.input(Input::N2(N2Event::Ngap { gnb: OTHER_GNB, stream: STREAM, pdu }));
-}
-
-/// A UE with these sessions in use, and a second gNB.
-fn connected(ids: &[u8]) -> (Rig, Ue) {
-    let (mut rig, mut ue) = (Rig::new(), Ue::new(1));
-    ue.register(&mut rig);
-    add_gnb(&mut rig);
-    for &id in ids {
-        let kind = NasPayloadContainerType::from_kind(PayloadContainerKind::N1SmInformation);
-        let n1 = vec![0x2e, id, 1, 0xc1, 0xff, 0xff];
-        let request = NasUlNasTransport::new(kind, NasPayloadContainer::new(n1))
-            .with_pdu_session_id(NasPduSessionIdentity2::from_pdu_session_id(id))
-            .with_request_type(NasRequestType::from_request_type(RequestTypeValue::InitialRequest));
-        ue.say(&mut rig, request);
-        rig.serve();
-        let data = N1N2MessageTransferReqData {
-            n2_info_container: Some(N2InfoContainer::sm(session(id), NgapIeType::PduResSetupReq, None)),
-            pdu_session_id: Some(session(id)),
-            ..Default::default()
-        };
-        let operation = N1N2MessageTransfer {
-            ue_context_id: supi().to_string(),
-            data,
-            n1_sm_msg: None,
-            n2_sm_info: Some(Bytes::from_static(&[0, 0, 1])),
-        };
-        assert_eq!(rig.ask(AmfRequest::N1N2MessageTransfer(Box::new(operation))).status, 200);
-        rig.next();
-        let item = PDUSessionResourceSetupItemSURes::new(PDUSessionID(id), vec![0, 3].into(), None);
-        let response = build_ngap!(
-            SuccessfulOutcome,
-            PDUSessionResourceSetup,
-            PDUSessionResourceSetupResponse,
-            AMF_UE_NGAP_ID(ue.amf_id),
-            RAN_UE_NGAP_ID(ue.ran_id),
-            PDUSessionResourceSetupListSURes(PDUSessionResourceSetupListSURes(vec![item])),
-        );
-        rig.gnb(ue.stream, &response.unwrap());
-        rig.serve();
-    }
-    assert!(rig.downlink.is_empty());
-    (rig, ue)
-}
 
 fn request(amf_id: u64, ids: &[u8], failed: &[u8], capability: [u8; 4]) -> NGAP_PDU {
     let item = |&id: &u8| PDUSessionResourceToBeSwitchedDLItem::new(PDUSessionID(id), vec![id].into(), None);
@@ -118,40 +49,12 @@ fn switch(rig: &mut Rig, ue: &Ue, ids: &[u8], failed: &[u8]) {
     from_target(rig, &request(ue.amf_id, ids, failed, CAPABILITY));
 }
 
-/// The update that waits longest for its SMF, and its answer.
-fn update(rig: &mut Rig) -> (crate::Token, SmContextUpdateData, Option<Bytes>) {
-    let (token, _, request) = rig.requests.pop_front().expect("a request");
-    let params = PathParams::matching(UpdateSmContext::PATH, &request.path).expect("an update");
-    let update = UpdateSmContext::from_request(&params, &request).unwrap();
-    (token, update.data, update.n2_sm_info)
-}
-
 fn switched() -> Reply {
-    let data = SmContextUpdatedData {
-        n2_sm_info_type: Some(N2SmInfoType::PathSwitchReqAck),
-        ..SmContextUpdatedData::default()
-    };
-    let body = Related { n2_sm_info: Some(Bytes::from_static(TRANSFER)), ..Related::from(data) };
-    UpdateSmContext::to_reply(Ok(Response::ok(body)))
-}
-
-fn done() -> Reply {
-    UpdateSmContext::to_reply(Ok(Response { status: 204, ..Response::ok(Related::default()) }))
+    updated(N2SmInfoType::PathSwitchReqAck, HoState::None, TRANSFER)
 }
 
 fn not_switched() -> Reply {
-    let error = SmContextUpdateError {
-        n2_sm_info_type: Some(N2SmInfoType::PathSwitchReqFail),
-        ..SmContextUpdateError::new(ProblemDetails::new(403, "N2_SM_ERROR"))
-    };
-    let body = Related { n2_sm_info: Some(Bytes::from_static(&[9])), ..Related::from(error) };
-    UpdateSmContext::to_reply(Err(OperationError::Refused { status: 403, body }))
-}
-
-fn answer(rig: &mut Rig, reply: Reply) -> SmContextUpdateData {
-    let (token, data, _) = update(rig);
-    rig.input(Input::Reply(token, Ok(reply)));
-    data
+    refused(N2SmInfoType::PathSwitchReqFail)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -204,20 +107,6 @@ fn failed(rig: &mut Rig) -> Vec<u8> {
         Ok(released)
     };
     read().unwrap()
-}
-
-/// The AMF says something to the UE: which gNB carries it.
-fn speaks(rig: &mut Rig, ue: &mut Ue) -> crate::n2::message::GnbId {
-    ue.say(
-        rig,
-        NasServiceRequest::new(
-            tern_nas::registration::ngksi(ue.ksi),
-            NasServiceType::from_service_type(ServiceType::Signalling),
-            tern_nas::MobileIdentity::STmsi(ue.guti.unwrap().into()).to_ie().unwrap(),
-        ),
-    );
-    assert!(matches!(ue.hear(rig), Nas5gmmMessage::ServiceAccept(_)));
-    rig.told
 }
 
 /// TS 38.413 §8.4.4.2, TS 33.501 §6.9.2.3.2: a fresh {NH, NCC} pair, the next one each time.
@@ -288,7 +177,7 @@ fn when_no_session_is_switched_then_failure_and_the_connection_stays() {
     switch(&mut rig, &ue, &[5], &[]);
     answer(&mut rig, not_switched());
     assert_eq!(failed(&mut rig), [5]);
-    assert_eq!(speaks(&mut rig, &mut ue), GNB);
+    assert_eq!(speaks_at(&mut rig, &mut ue), GNB);
 }
 
 /// The SMF has not answered in time.
@@ -304,7 +193,7 @@ fn when_an_smf_does_not_answer_then_its_session_counts_as_not_switched() {
     rig.input(Input::Reply(late, Ok(switched())));
     // What it switched too late is undone.
     assert_eq!(answer(&mut rig, done()).up_cnx_state, Some(UpCnxState::Deactivated));
-    assert_eq!(speaks(&mut rig, &mut ue), GNB);
+    assert_eq!(speaks_at(&mut rig, &mut ue), GNB);
 }
 
 /// TS 38.413 §8.4.4.4: a session named twice; §10.6: an unknown AMF UE NGAP ID.

@@ -43,6 +43,8 @@ pub(super) struct Rig {
     pub now: Instant,
     /// NGAP messages to the gNB that no test has looked at.
     pub downlink: VecDeque<NGAP_PDU>,
+    /// Where they went, in the same order.
+    pub destinations: VecDeque<crate::n2::message::GnbId>,
     /// The SCTP streams they went on.
     pub streams: Vec<u16>,
     /// The gNB to which the last one went.
@@ -97,6 +99,7 @@ impl Rig {
             amf,
             now: Instant::from_micros(1_000_000),
             downlink: VecDeque::new(),
+            destinations: VecDeque::new(),
             streams: Vec::new(),
             told: GNB,
             requests: VecDeque::new(),
@@ -141,6 +144,7 @@ impl Rig {
                     let deviations = pdu.check().unwrap();
                     assert!(deviations.is_empty(), "{pdu}: {deviations:?}");
                     self.downlink.push_back(pdu);
+                    self.destinations.push_back(gnb);
                     self.streams.push(stream);
                 }
                 Output::N2(_) => {}
@@ -287,7 +291,14 @@ impl Rig {
     }
 
     pub(super) fn next(&mut self) -> NGAP_PDU {
+        self.destinations.pop_front();
         self.downlink.pop_front().expect("an NGAP message")
+    }
+
+    /// The same, to this gNB.
+    pub(super) fn next_at(&mut self, gnb: crate::n2::message::GnbId) -> NGAP_PDU {
+        assert_eq!(self.destinations.front(), Some(&gnb), "{:?}", self.downlink.front());
+        self.next()
     }
 
     /// The cause of the release command that comes next; the gNB completes it.

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use tern_ngap::transfer::{GtpTunnel, PathSwitchRequest, SetupResponse, encode_path_switch_acknowledge};
 use tern_pfcp::{Message, SessionModificationRequest};
-use tern_sbi::nsmf_pdusession::N2SmInfoType;
+use tern_sbi::nsmf_pdusession::{HoState, N2SmInfoType};
 use tern_sbi::{Reply, TransportError};
 use tern_types::{Duration, Instant};
 
 use crate::context::{Change, Confirm, Connection, Granted, Later, PduSession, UpCnxState, UserPlane};
 use crate::core::Core;
+use crate::gsm::Handover;
 use crate::io::Token;
 use crate::sbi::pdu_session::{self, Updated};
 use crate::sbi::transfer;
@@ -39,6 +40,7 @@ impl Connection {
     /// upCnxState DEACTIVATED: the access network has released its resources (TS 23.502 §4.2.6).
     pub fn deactivate(&mut self, core: &mut Core<'_>, session: &mut PduSession, answer: Option<Token>) {
         self.later = None;
+        self.end_handover(core, session);
         if self.data_waits {
             // The connection went before the packets that it was set up for had left: the UPF has told of
             // them already.
@@ -173,6 +175,9 @@ impl Connection {
         token: Token,
         answer: Option<&Message>,
     ) -> bool {
+        if self.on_forwarding(core, token, answer) {
+            return false;
+        }
         let Some(change) = self.changing.take_if(|change| change.n4 == Some(token)) else { return false };
         if !accepted(answer) {
             tracing::warn!(supi = %session.supi, session = %session.id, "UPF did not take a change");
@@ -191,18 +196,23 @@ impl Connection {
             user_plane.connection = change.to;
         }
         if let Some(waiting) = change.answer {
-            let n2 = change.confirm.map(|confirm| match confirm {
-                Confirm::Modified(transfer) => (N2SmInfoType::PduResModCfm, transfer),
-                Confirm::Switched(transfer) => (N2SmInfoType::PathSwitchReqAck, transfer),
-            });
-            let up_cnx_state = n2.is_none().then_some(change.to);
-            pdu_session::update_answered(core, waiting, Updated { n1: None, n2, up_cnx_state });
+            let n2 = |kind, transfer| Updated { n2: Some((kind, transfer)), ..Default::default() };
+            let updated = match change.confirm {
+                Some(Confirm::Modified(transfer)) => n2(N2SmInfoType::PduResModCfm, transfer),
+                Some(Confirm::Switched(transfer)) => n2(N2SmInfoType::PathSwitchReqAck, transfer),
+                Some(Confirm::HandedOver) => {
+                    Updated { ho_state: Some(HoState::Completed), ..Default::default() }
+                }
+                None => Updated { up_cnx_state: Some(change.to), ..Default::default() },
+            };
+            pdu_session::update_answered(core, waiting, updated);
         }
         false
     }
 
     /// The UPF has lost the session: a change waits until it is restored.
-    pub fn on_lost(&mut self) {
+    pub fn on_lost(&mut self, core: &mut Core<'_>) {
+        self.forget_forwarding(core);
         if let Some(change) = &mut self.changing {
             change.n4 = None;
         }
@@ -283,13 +293,17 @@ impl Connection {
         self.change(core, session, n4::discarding(), UpCnxState::Deactivated, None);
     }
 
-    /// When something is to be done about a UE that was not reached.
+    /// When something is to be done about a UE that was not reached, or about a handover.
     pub fn deadline(&self) -> Option<Instant> {
-        self.later.map(Later::at)
+        let handover = self.handover.as_ref().map(Handover::deadline);
+        self.later.map(Later::at).into_iter().chain(handover).min()
     }
 
     /// Time has passed.
     pub fn expire(&mut self, core: &mut Core<'_>, session: &mut PduSession) {
+        if self.handover.as_ref().is_some_and(|handover| handover.deadline() <= core.now) {
+            self.end_handover(core, session);
+        }
         let Some(later) = self.later.take_if(|later| later.at() <= core.now) else { return };
         let deactivated =
             session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Deactivated);
@@ -302,14 +316,15 @@ impl Connection {
         }
     }
 
-    /// The request of the AMF that waits, when the session is released.
+    /// The requests of the AMF that wait, when the session is released.
     pub fn abandon(self, core: &mut Core<'_>) {
-        if let Some(waiting) = self.changing.and_then(|change| change.answer) {
+        let of_handover = self.handover.as_ref().and_then(Handover::waiting);
+        for waiting in self.changing.and_then(|change| change.answer).into_iter().chain(of_handover) {
             pdu_session::update_refused(core, waiting, 404, "CONTEXT_NOT_FOUND", None);
         }
     }
 
-    fn change(
+    pub(super) fn change(
         &mut self,
         core: &mut Core<'_>,
         session: &PduSession,

@@ -2,11 +2,13 @@
 
 mod connection;
 mod establishment;
+mod handover;
 pub mod message;
 mod modification;
 pub mod options;
 pub mod release;
 
 pub use establishment::{Establishment, Unfinished, Waiting, start as establish};
+pub use handover::Handover;
 pub use modification::{Modification, NewPolicy, by_policy, requested as modify};
 pub use release::{Cause, Release};

@@ -89,7 +89,8 @@ fn with_answer(
     };
     let access = n2.is_some().then(|| access_deadline(core));
     let n2 = n2.map(|n2| (N2SmInfoType::PduResRelCmd, n2));
-    pdu_session::update_answered(core, answer, Updated { n1: Some(command.clone()), n2, up_cnx_state: None });
+    let updated = Updated { n1: Some(command.clone()), n2, ..Updated::default() };
+    pdu_session::update_answered(core, answer, updated);
     let command = Some(Supervised::start(core.now, T3592, command));
     let deletion = delete(core, session);
     tracing::info!(supi = %session.supi, session = %session.id, cause = cause.value(), "PDU session release begins");

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use tern_ngap::cause::NgapCause;
 use tern_ngap::ngap::CauseRadioNetwork;
-use tern_ngap::transfer::encode_path_switch_unsuccessful;
+use tern_ngap::transfer::{encode_handover_preparation_unsuccessful, encode_path_switch_unsuccessful};
 use tern_sbi::nsmf_pdusession::{
-    N2SmInfoType, PostSmContexts, SmContextCreateError, SmContextCreatedData, SmContextUpdateError,
+    HoState, N2SmInfoType, PostSmContexts, SmContextCreateError, SmContextCreatedData, SmContextUpdateError,
     SmContextUpdatedData, UpCnxState as UpCnxStateText, UpdateSmContext,
 };
 use tern_sbi::{OperationError, ProblemDetails, Related, Response};
@@ -24,6 +24,8 @@ pub struct Updated {
     pub n2: Option<(N2SmInfoType, Bytes)>,
     /// What the user-plane connection is now.
     pub up_cnx_state: Option<UpCnxState>,
+    /// Where a handover stands.
+    pub ho_state: Option<HoState>,
 }
 
 impl UpCnxState {
@@ -62,14 +64,16 @@ pub fn create_failed(core: &mut Core<'_>, token: Token, problem: ProblemDetails,
 
 /// 200 with what there is to tell, or 204.
 pub fn update_answered(core: &mut Core<'_>, token: Token, updated: Updated) {
-    let nothing = updated.n1.is_none() && updated.n2.is_none() && updated.up_cnx_state.is_none();
+    let Updated { n1, n2, up_cnx_state, ho_state } = updated;
+    let nothing = n1.is_none() && n2.is_none() && up_cnx_state.is_none() && ho_state.is_none();
     let data = SmContextUpdatedData {
-        up_cnx_state: updated.up_cnx_state.map(UpCnxState::text),
-        n2_sm_info_type: updated.n2.as_ref().map(|(kind, _)| kind.clone()),
+        up_cnx_state: up_cnx_state.map(UpCnxState::text),
+        ho_state,
+        n2_sm_info_type: n2.as_ref().map(|(kind, _)| kind.clone()),
         ..SmContextUpdatedData::default()
     };
-    let n2_sm_info = updated.n2.map(|(_, octets)| octets);
-    let body = Related { data, n1_sm_msg: updated.n1, n2_sm_info };
+    let n2_sm_info = n2.map(|(_, octets)| octets);
+    let body = Related { data, n1_sm_msg: n1, n2_sm_info };
     let status = if nothing { 204 } else { 200 };
     core.out.answer::<UpdateSmContext>(token, Ok(Response { status, ..Response::ok(body) }));
 }
@@ -84,9 +88,26 @@ pub fn update_refused(core: &mut Core<'_>, token: Token, status: u16, cause: &st
 /// The path is not switched; the target access network is told why.
 pub fn path_switch_refused(core: &mut Core<'_>, token: Token, status: u16, cause: &str) {
     let why = NgapCause::of(&tern_ngap::cause::radio_network(CauseRadioNetwork::unspecified));
-    let n2_sm_info = encode_path_switch_unsuccessful(why).ok();
+    let n2 = encode_path_switch_unsuccessful(why).ok();
+    refused_with(core, token, status, cause, (N2SmInfoType::PathSwitchReqFail, n2));
+}
+
+/// The session is not handed over; the source access network is told why.
+pub fn handover_refused(core: &mut Core<'_>, token: Token, status: u16, cause: &str) {
+    let why = NgapCause::of(&tern_ngap::cause::radio_network(CauseRadioNetwork::unspecified));
+    let n2 = encode_handover_preparation_unsuccessful(why).ok();
+    refused_with(core, token, status, cause, (N2SmInfoType::HandoverPrepFail, n2));
+}
+
+fn refused_with(
+    core: &mut Core<'_>,
+    token: Token,
+    status: u16,
+    cause: &str,
+    (kind, n2_sm_info): (N2SmInfoType, Option<Bytes>),
+) {
     let error = SmContextUpdateError {
-        n2_sm_info_type: Some(N2SmInfoType::PathSwitchReqFail),
+        n2_sm_info_type: Some(kind),
         ..SmContextUpdateError::new(ProblemDetails::new(status, cause))
     };
     let body = Related { n2_sm_info, ..Related::from(error) };

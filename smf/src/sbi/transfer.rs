@@ -72,18 +72,19 @@ fn failure_uri(core: &Core<'_>, session: &PduSession) -> String {
 #[error("{why}")]
 pub struct NotDelivered {
     why: String,
-    /// The UE is registering: it may be asked again soon (TS 23.502 §4.2.3.3 step 3b).
+    /// The UE is registering, or on its way to another gNB: it may be asked again soon (TS 23.502 §4.2.3.3
+    /// step 3b, §4.9.1.3.1).
     pub for_now: bool,
 }
 
 /// Whether the AMF took the message, for a page at least; else why not.
 pub fn delivered(reply: Result<Reply, TransportError>) -> Result<(), NotDelivered> {
-    const REGISTERING: &str = "TEMPORARY_REJECT_REGISTRATION_ONGOING";
+    const FOR_NOW: [&str; 2] = ["TEMPORARY_REJECT_REGISTRATION_ONGOING", "TEMPORARY_REJECT_HANDOVER_ONGOING"];
     match reply.map_err(OperationError::from).and_then(N1N2MessageTransfer::from_reply) {
         Ok(_) => Ok(()),
         Err(error) => {
             let cause = error.problem().and_then(|problem| problem.cause.as_deref());
-            let for_now = cause == Some(REGISTERING);
+            let for_now = cause.is_some_and(|cause| FOR_NOW.contains(&cause));
             let why = error.problem().map_or_else(|| error.to_string(), ToString::to_string);
             Err(NotDelivered { why, for_now })
         }

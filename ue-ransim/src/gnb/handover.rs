@@ -102,7 +102,7 @@ impl Gnb {
     }
 
     /// Packets that an earlier handover forwards come first.
-    async fn await_earlier(&self, ran_id: u32) {
+    pub(super) async fn await_earlier(&self, ran_id: u32) {
         let until = Instant::now() + EARLIER_TIME;
         let teids = self.with_ue(ran_id, |ue| ue.sessions.values().map(|s| s.teid).collect::<Vec<_>>());
         let teids = teids.unwrap_or_default();
@@ -148,17 +148,15 @@ impl Gnb {
         self.forget_quietly(admitted.ran_id);
     }
 
-    fn forget_quietly(&self, ran_id: u32) {
+    pub(super) fn forget_quietly(&self, ran_id: u32) {
         let gone = self.state().ues.remove(&ran_id);
-        for session in gone.into_iter().flat_map(|ue| ue.sessions.into_values()) {
-            self.n3().close(session.teid);
-        }
+        gone.iter().for_each(|ue| self.close_tunnels(ue));
     }
 
     /// The UE has left this gNB for the target: packets for it are forwarded from now on.
     pub(crate) fn send_away(&self, ran_id: u32, admitted: &Admitted) {
         let sessions = self.with_ue(ran_id, |ue| {
-            ue.leaving = true;
+            ue.leaving = Some(CauseRadioNetwork::xn_handover_triggered);
             std::mem::take(&mut ue.sessions)
         });
         for (psi, session) in sessions.unwrap_or_default() {

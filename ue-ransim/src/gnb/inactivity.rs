@@ -66,7 +66,7 @@ impl Gnb {
     /// When the UE counts as inactive; `None` once it is gone, or on its way to another gNB.
     fn idle_at(&self, ran_id: u32, limit: Duration) -> Option<Instant> {
         let mut state = self.state();
-        let ue = state.ues.get_mut(&ran_id).filter(|ue| !ue.leaving)?;
+        let ue = state.ues.get_mut(&ran_id).filter(|ue| ue.leaving.is_none())?;
         let teids: Vec<u32> = ue.sessions.values().map(|session| session.teid).collect();
         let data = self.0.n3.last_packet(&teids);
         ue.active_at = data.map_or(ue.active_at, |at| at.max(ue.active_at));

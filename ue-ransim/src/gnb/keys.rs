@@ -21,6 +21,11 @@ impl AsKeys {
         Self { k_gnb, ncc, fresh: None }
     }
 
+    /// Whether this is the key in use.
+    pub(super) fn is(&self, k_gnb: &KGnb) -> bool {
+        self.k_gnb == *k_gnb
+    }
+
     /// The AMF has given a fresh {NH, NCC} pair, for the next handover.
     pub(super) fn refresh(&mut self, ncc: u8, nh: Nh) {
         self.fresh = Some((ncc, nh));

@@ -4,10 +4,12 @@ mod handover;
 mod inactivity;
 mod keys;
 mod link;
+mod n2_handover;
 mod n3;
 mod paging;
 mod procedures;
 mod resources;
+mod rrc;
 mod setup;
 mod tunnel;
 
@@ -35,13 +37,15 @@ use crate::report::Journal;
 
 pub use handover::SessionsMoved;
 pub use link::Link;
+pub use n2_handover::{Commanded, Forwarding};
 pub use n3::N3;
 pub use paging::{Page, Pager};
 pub use setup::ServedAmf;
 pub use tunnel::UplinkTunnel;
 
-use handover::Answer;
+use handover::{Answer, Refused};
 use keys::AsKeys;
+use n2_handover::Incoming;
 use tunnel::WeakUplink;
 
 /// Messages that may wait for a UE.
@@ -204,10 +208,16 @@ struct UeSlot {
     /// AS security, once it is on.
     keys: Option<AsKeys>,
     capability: SecurityCapability,
-    /// The UE has been told to go to another gNB.
-    leaving: bool,
+    /// The UE has been told to go to another gNB: by what.
+    leaving: Option<CauseRadioNetwork>,
     /// Who waits for the AMF's answer about a handover.
     answer: Option<oneshot::Sender<Answer>>,
+    /// Who waits for HANDOVER COMMAND.
+    commanded: Option<oneshot::Sender<Result<Commanded, Refused>>>,
+    /// Who waits for HANDOVER CANCEL ACKNOWLEDGE.
+    cancelled: Option<oneshot::Sender<()>>,
+    /// The UE is not here yet.
+    incoming: Option<Incoming>,
 }
 
 /// A session's resources, as the gNB keeps them.
@@ -325,8 +335,11 @@ impl Gnb {
             active_at: Instant::now(),
             keys: None,
             capability: SecurityCapability::default(),
-            leaving: false,
+            leaving: None,
             answer: None,
+            commanded: None,
+            cancelled: None,
+            incoming: None,
         };
         state.ues.insert(ran_id, slot);
         Ok((ran_id, stream))
@@ -441,9 +454,20 @@ impl Gnb {
         }
     }
 
+    fn close_tunnels(&self, ue: &UeSlot) {
+        let forwarding = ue.incoming.iter().flat_map(Incoming::forwarding).map(|tunnel| tunnel.teid);
+        ue.sessions
+            .values()
+            .map(|session| session.teid)
+            .chain(forwarding)
+            .for_each(|teid| self.0.n3.close(teid));
+    }
+
     fn drop_ue(&self, ue: &UeSlot, cause: &str) {
-        for session in ue.sessions.values() {
-            self.0.n3.close(session.teid);
+        self.close_tunnels(ue);
+        // It is not here any more, or not yet.
+        if ue.leaving.is_some() || ue.incoming.is_some() {
+            return;
         }
         if ue.events.try_send(FromGnb::Released { cause: cause.to_owned() }).is_err() {
             self.0.journal.count("gnb.event_dropped");

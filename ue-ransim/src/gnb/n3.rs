@@ -48,6 +48,8 @@ struct Downlink {
     towards: Towards,
     /// When a packet went either way last.
     last_packet: Option<Instant>,
+    /// Packets that the UE has had of it, and before of another gNB.
+    delivered: u32,
 }
 
 /// What becomes of the packets of a tunnel.
@@ -60,6 +62,14 @@ enum Towards {
     Forwarded { sink: mpsc::Sender<Bytes>, before: u32 },
     /// The UE is in another gNB's cell.
     Away(GtpTunnel),
+    /// The same, and nobody has said where to forward to.
+    Gone,
+}
+
+/// How a UE's session is reached: what leaves, and who reads what comes.
+pub(crate) struct Bearer {
+    pub uplink: UplinkTunnel,
+    pub sink: mpsc::Sender<Bytes>,
 }
 
 /// The tunnels of a session at the gNB to which its UE comes.
@@ -152,9 +162,8 @@ impl N3 {
                 break tunnels.next;
             }
         };
-        tunnels
-            .open
-            .insert(teid, Downlink { flows: flows.iter().copied().collect(), towards, last_packet: None });
+        let flows = flows.iter().copied().collect();
+        tunnels.open.insert(teid, Downlink { flows, towards, last_packet: None, delivered: 0 });
         teid
     }
 
@@ -179,13 +188,54 @@ impl N3 {
         Some(Prepared { path, downlink: GtpTunnel::new(before, self.address()), forwarding })
     }
 
+    /// Where packets wait for a UE that is not there yet.
+    pub(crate) fn buffer(&self) -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
+        mpsc::channel(DOWNLINK_QUEUE)
+    }
+
+    /// The UE has come: it has what waits, and from now on what comes by these tunnels.
+    pub(crate) fn attach(
+        &self,
+        teid: u32,
+        forwarding: Option<u32>,
+        mut buffer: mpsc::Receiver<Bytes>,
+        reader: &mpsc::Sender<Bytes>,
+    ) {
+        let mut tunnels = self.tunnels();
+        while let Ok(packet) = buffer.try_recv() {
+            if reader.try_send(packet).is_err() {
+                self.0.journal.count("n3.downlink_dropped");
+            }
+        }
+        for teid in std::iter::once(teid).chain(forwarding) {
+            let towards = tunnels.open.get_mut(&teid).map(|tunnel| &mut tunnel.towards);
+            if let Some(Towards::Ue(sink) | Towards::Held { sink, .. } | Towards::Forwarded { sink, .. }) =
+                towards
+            {
+                *sink = reader.clone();
+            }
+        }
+    }
+
+    /// How many packets the UE has had of a tunnel.
+    pub(crate) fn delivered(&self, teid: u32) -> u32 {
+        self.tunnels().open.get(&teid).map_or(0, |tunnel| tunnel.delivered)
+    }
+
+    /// How many the UE has had before it came.
+    pub(crate) fn count_from(&self, teid: u32, delivered: u32) {
+        if let Some(tunnel) = self.tunnels().open.get_mut(&teid) {
+            tunnel.delivered = tunnel.delivered.wrapping_add(delivered);
+        }
+    }
+
     /// Who reads what comes for the UE by a tunnel.
     pub(crate) fn sink(&self, teid: u32) -> Option<mpsc::Sender<Bytes>> {
         match &self.tunnels().open.get(&teid)?.towards {
             Towards::Ue(sink) | Towards::Held { sink, .. } | Towards::Forwarded { sink, .. } => {
                 Some(sink.clone())
             }
-            Towards::Away(_) => None,
+            Towards::Away(_) | Towards::Gone => None,
         }
     }
 
@@ -207,6 +257,20 @@ impl N3 {
                 && Self(Arc::clone(&inner)).tunnels().open.remove(&teid).is_some()
             {
                 inner.journal.count("n3.forwarding_without_end");
+            }
+        });
+    }
+
+    /// From now on a tunnel's packets are lost, until the UPF sends no more.
+    pub(crate) fn discard(&self, teid: u32) {
+        if let Some(tunnel) = self.tunnels().open.get_mut(&teid) {
+            tunnel.towards = Towards::Gone;
+        }
+        let inner = self.downgrade();
+        tokio::spawn(async move {
+            tokio::time::sleep(FORWARDING_TIME).await;
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).close(teid);
             }
         });
     }
@@ -239,6 +303,7 @@ impl N3 {
         {
             let (sink, waiting) = (sink.clone(), std::mem::take(waiting));
             self.0.journal.add("n3.held", waiting.len() as u64);
+            tunnel.delivered = tunnel.delivered.wrapping_add(waiting.len() as u32);
             waiting.into_iter().for_each(|packet| self.deliver(&sink, packet));
             tunnel.towards = Towards::Ue(sink);
         }
@@ -273,7 +338,10 @@ impl N3 {
     /// The UE uses a tunnel no longer: it closes unless it forwards.
     pub(super) fn unused(&self, teid: u32) {
         let mut tunnels = self.tunnels();
-        let away = tunnels.open.get(&teid).is_some_and(|tunnel| matches!(tunnel.towards, Towards::Away(_)));
+        let away = tunnels
+            .open
+            .get(&teid)
+            .is_some_and(|tunnel| matches!(tunnel.towards, Towards::Away(_) | Towards::Gone));
         if !away {
             tunnels.open.remove(&teid);
         }
@@ -400,10 +468,21 @@ impl N3 {
         tunnel.last_packet = Some(Instant::now());
         let octets = || Bytes::copy_from_slice(packet.payload);
         match &mut tunnel.towards {
-            Towards::Ue(sink) | Towards::Forwarded { sink, .. } => self.deliver(sink, octets()),
+            Towards::Ue(sink) => {
+                tunnel.delivered = tunnel.delivered.wrapping_add(1);
+                self.deliver(sink, octets());
+            }
+            Towards::Forwarded { sink, before } => {
+                self.deliver(sink, octets());
+                let before = *before;
+                if let Some(tunnel) = tunnels.open.get_mut(&before) {
+                    tunnel.delivered = tunnel.delivered.wrapping_add(1);
+                }
+            }
             Towards::Held { waiting, .. } if waiting.len() < DOWNLINK_QUEUE => waiting.push(octets()),
             Towards::Held { .. } => self.0.journal.count("n3.downlink_dropped"),
             Towards::Away(to) => return Onward::Packet(*to),
+            Towards::Gone => self.0.journal.count("n3.downlink_lost"),
         }
         Onward::Nothing
     }

@@ -31,9 +31,7 @@ pub(super) async fn receive(gnb: Gnb, mut receiver: AssociationReceiver) {
                     std::mem::take(&mut state.ues)
                 };
                 for ue in ues.into_values() {
-                    for session in ue.sessions.values() {
-                        gnb.0.n3.close(session.teid);
-                    }
+                    gnb.close_tunnels(&ue);
                     let _ = ue.events.try_send(FromGnb::Lost(why.clone()));
                 }
                 return;
@@ -103,6 +101,11 @@ impl Gnb {
             NgapPduKind::Initiating_UEContextModification => self.on_context_modify(pdu, stream).await,
             NgapPduKind::Successful_PathSwitchRequest => self.on_path_switched(pdu, stream).await,
             NgapPduKind::Unsuccessful_PathSwitchRequest => self.on_path_switch_failure(pdu, stream).await,
+            NgapPduKind::Successful_HandoverPreparation => self.on_handover_command(pdu, stream).await,
+            NgapPduKind::Unsuccessful_HandoverPreparation => self.on_preparation_failure(pdu, stream).await,
+            NgapPduKind::Initiating_HandoverResourceAllocation => self.on_handover_request(pdu, stream).await,
+            NgapPduKind::Initiating_DownlinkRANStatusTransfer => self.on_status(pdu, stream).await,
+            NgapPduKind::Successful_HandoverCancel => self.on_cancelled(pdu, stream).await,
             NgapPduKind::Initiating_NGReset => self.on_reset(pdu, stream).await,
             NgapPduKind::Successful_NGReset => {
                 if let Some(done) = self.state().reset_done.take() {
@@ -208,13 +211,13 @@ impl Gnb {
         let back = self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             ue.ue_ambr = ambr.or(ue.ue_ambr);
             ue.touch();
-            if ue.leaving {
-                return Some((nas, ue.stream));
+            if let Some(why) = ue.leaving {
+                return Some((nas, ue.stream, why));
             }
             self.tell(ue, FromGnb::Nas(nas));
             None
         });
-        if let Some(Some((nas, stream))) = back.await {
+        if let Some(Some((nas, stream, why))) = back.await {
             // It comes too late here (TS 38.413 §8.6.4).
             let pdu = build_ngap!(
                 InitiatingMessage,
@@ -223,7 +226,7 @@ impl Gnb {
                 AMF_UE_NGAP_ID(amf_id),
                 RAN_UE_NGAP_ID(ran_id),
                 NAS_PDU(nas.to_vec()),
-                Cause(cause::radio_network(CauseRadioNetwork::xn_handover_triggered)),
+                Cause(cause::radio_network(why)),
             );
             self.answer(pdu, stream).await;
         }
@@ -309,7 +312,7 @@ impl Gnb {
     }
 
     /// The GUAMI of a UE's context, which must be one of NG Setup.
-    fn served_guami(&self, guami: &GUAMI) -> Option<Guami> {
+    pub(super) fn served_guami(&self, guami: &GUAMI) -> Option<Guami> {
         let guami =
             convert::guami_of(guami).map_err(|error| self.failure("TS 38.413 §9.3.3.3", error)).ok()?;
         if !self.0.amf.guamis.contains(&guami) {

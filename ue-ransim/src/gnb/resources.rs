@@ -135,7 +135,7 @@ impl Gnb {
         Some(transfer)
     }
 
-    fn read_setup(&self, psi: u8, octets: &[u8]) -> Option<SetupRequest> {
+    pub(super) fn read_setup(&self, psi: u8, octets: &[u8]) -> Option<SetupRequest> {
         const CLAUSE: &str = "TS 38.413 §9.3.4.1";
         match SetupRequest::check(octets) {
             Ok(deviations) => deviations.iter().for_each(|what| self.failure(CLAUSE, what)),

@@ -35,7 +35,7 @@ pub(super) struct LocalTeid {
 }
 
 /// A session's uplink, for who must not keep it open.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct WeakUplink(Weak<Mutex<Path>>);
 
 impl WeakUplink {

@@ -4,6 +4,9 @@
 //! the first that fails ends it. What the core did that a specification does not allow fails it as well.
 
 mod deregister;
+mod handover_n2;
+mod handover_n2_cancel;
+mod handover_n2_failure;
 mod handover_xn;
 mod idle_wake;
 mod paging;
@@ -49,6 +52,10 @@ pub const ALL: &[Scenario] = &[
     paging::SCENARIO,
     periodic_update::SCENARIO,
     handover_xn::SCENARIO,
+    handover_n2::DIRECT,
+    handover_n2::INDIRECT,
+    handover_n2_failure::SCENARIO,
+    handover_n2_cancel::SCENARIO,
     deregister::SCENARIO,
 ];
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Ue;
 use crate::error::SimError;
-use crate::gnb::{Gnb, SessionsMoved};
+use crate::gnb::{Commanded, Forwarding, Gnb, SessionsMoved};
 
 /// AS keys of a UE.
 #[derive(Debug, Clone)]
@@ -40,8 +40,7 @@ impl Ue {
     /// no session's path, which leaves the UE without a connection.
     pub async fn handover_xn(&mut self, target: &Gnb) -> Result<SessionsMoved, SimError> {
         let began = Instant::now();
-        let link = self.link.as_ref().ok_or_else(|| SimError::State("the UE is not connected".into()))?;
-        let (source, ran_id) = (link.gnb().clone(), link.ran_id());
+        let (source, ran_id) = self.source()?;
         let request = source.request_handover(ran_id, target).await?;
         let admitted = target.admit(request)?;
         let keys = match self.keys_for(admitted.ncc, &admitted.key, target) {
@@ -72,6 +71,74 @@ impl Ue {
         }
     }
 
+    /// Goes to another gNB's cell by N2 handover (TS 23.502 §4.9.1.3), with its sessions in use. Fails if the
+    /// preparation does, or if the target gNB has another key than the UE, which then stays where it is.
+    pub async fn handover_n2(
+        &mut self,
+        target: &Gnb,
+        forwarding: Forwarding,
+    ) -> Result<SessionsMoved, SimError> {
+        let began = Instant::now();
+        let prepared = self.prepare_handover_n2(target, forwarding).await?;
+        let moved = self.execute_handover_n2(target, prepared).await?;
+        self.journal.step(&*self, "N2 handover", began, began.elapsed());
+        Ok(moved)
+    }
+
+    /// The first half of it: the source gNB has HANDOVER COMMAND, and the UE is still there.
+    pub async fn prepare_handover_n2(
+        &mut self,
+        target: &Gnb,
+        forwarding: Forwarding,
+    ) -> Result<Commanded, SimError> {
+        let (source, ran_id) = self.source()?;
+        source.require_handover(ran_id, target, forwarding).await?.map_err(SimError::Handover)
+    }
+
+    /// The second half: the UE goes.
+    pub async fn execute_handover_n2(
+        &mut self,
+        target: &Gnb,
+        prepared: Commanded,
+    ) -> Result<SessionsMoved, SimError> {
+        let (source, ran_id) = self.source()?;
+        let keys = self.as_keys.as_ref().ok_or_else(|| SimError::State("no AS security".into()))?;
+        let keys = keys.for_cell(prepared.ncc, target.config().cell());
+        if !target.expects(&keys.k_gnb) {
+            self.not_the_key(prepared.ncc, target);
+            source.cancel_handover(ran_id).await?;
+            return Err(SimError::Handover(format!("{target} has another key than the UE")));
+        }
+        let bearers = source.bearers(ran_id);
+        source.leave(ran_id, &prepared).await?;
+        self.hear_what_was_said().await?;
+        let (link, moved) = target.welcome(&keys.k_gnb, bearers).await?;
+        self.as_keys = Some(keys);
+        self.gnb = target.clone();
+        self.link = Some(link);
+        source.await_leave(ran_id).await?;
+        Ok(SessionsMoved { moved, released: prepared.released })
+    }
+
+    /// The source gNB cancels a handover that it has prepared (TS 38.413 §8.4.5): the UE stays.
+    pub async fn cancel_handover_n2(&mut self, prepared: Option<Commanded>) -> Result<(), SimError> {
+        drop(prepared);
+        let (source, ran_id) = self.source()?;
+        source.cancel_handover(ran_id).await
+    }
+
+    fn source(&self) -> Result<(Gnb, u32), SimError> {
+        let link = self.link.as_ref().ok_or_else(|| SimError::State("the UE is not connected".into()))?;
+        Ok((link.gnb().clone(), link.ran_id()))
+    }
+
+    fn not_the_key(&self, ncc: u8, target: &Gnb) {
+        self.failure(
+            "TS 33.501 §6.9.2.3",
+            format_args!("the key of {target} is not the UE's own, of NCC {ncc}"),
+        );
+    }
+
     /// The keys that a handover command leads to; the target gNB must have the same.
     fn keys_for(&self, ncc: u8, theirs: &KGnb, target: &Gnb) -> Result<AsKeys, SimError> {
         let keys = self.as_keys.as_ref().ok_or_else(|| SimError::State("no AS security".into()))?;
@@ -79,10 +146,7 @@ impl Ue {
         if keys.k_gnb == *theirs {
             return Ok(keys);
         }
-        self.failure(
-            "TS 33.501 §6.9.2.3",
-            format_args!("the key of {target} is not the UE's own, of NCC {ncc}"),
-        );
+        self.not_the_key(ncc, target);
         Err(SimError::Handover(format!("{target} has another key than the UE")))
     }
 

@@ -24,6 +24,9 @@ pub(crate) enum Origin {
     Core,
     /// The CP function.
     Control,
+    /// The gNB where a UE was, for the one where it is: a tunnel with the access on both sides, which says
+    /// nothing of the direction (TS 29.244 §8.2.2).
+    Forwarded,
 }
 
 impl Origin {
@@ -34,6 +37,8 @@ impl Origin {
             Self::Access => SourceInterface::Access,
             Self::Core => SourceInterface::Core,
             Self::Control => SourceInterface::CpFunction,
+            // None of PFCP's has a tunnel here: it tells these rules from all others.
+            Self::Forwarded => SourceInterface::FiveGVnInternal,
         }
     }
 }

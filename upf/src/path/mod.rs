@@ -12,6 +12,8 @@ mod drops;
 mod filter;
 mod flow;
 mod forward;
+#[cfg(test)]
+mod forwarding_tests;
 mod ipv6;
 #[cfg(test)]
 mod ipv6_tests;

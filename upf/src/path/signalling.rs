@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use pdr_classifier::{Key, Lane};
 use tern_gtpu::{DecodeError, Elements, element, message_type};
 
 use super::forward::{Context, Verdict};
+use super::lookup::{Origin, show_tunnel};
 use super::{DropReason, Event, Packet, Peer};
 use crate::config::TunnelEnds;
 
@@ -96,11 +98,29 @@ pub(crate) fn on_other(context: &Context<'_>, packet: &mut Packet) -> Result<Ver
             }
             Ok(Verdict::Consumed)
         }
-        message_type::ECHO_RESPONSE
-        | message_type::END_MARKER
-        | message_type::SUPPORTED_EXTENSION_HEADERS_NOTIFICATION => Ok(Verdict::Consumed),
+        message_type::END_MARKER => Ok(on_end_marker(context, packet).unwrap_or(Verdict::Consumed)),
+        message_type::ECHO_RESPONSE | message_type::SUPPORTED_EXTENSION_HEADERS_NOTIFICATION => {
+            Ok(Verdict::Consumed)
+        }
         _ => Err(DropReason::UnknownMessage),
     }
+}
+
+/// The end of a tunnel. If its packets are forwarded to another gNB, it follows them (TS 23.502 §4.9.1.3.3).
+fn on_end_marker(context: &Context<'_>, packet: &mut Packet) -> Option<Verdict> {
+    let teid = tern_gtpu::Packet::parse(packet.bytes()).ok()?.teid;
+    let session = context.tables.session(context.tables.by_teid(teid)?)?;
+    let origin = session.origin(teid);
+    if origin != Origin::Forwarded {
+        return None;
+    }
+    let mut key = Key::new().with(Lane::SourceInterface, origin.interface() as u32);
+    show_tunnel(&mut key, teid, None);
+    let tunnel = session.action(session.rules.downlink.find(&key)?).tunnel()?;
+    let mut marker = [0; 20];
+    let length = tern_gtpu::end_marker(tunnel.teid, None, &mut marker);
+    packet.set(&marker[..length]);
+    Some(Verdict::ToAccess(tunnel.end()))
 }
 
 /// A GTP-U Peer Address (TS 29.281 §8.4).

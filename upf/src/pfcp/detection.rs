@@ -122,7 +122,7 @@ impl<'a> Detection<'a> {
         for pdr in rules.pdrs.iter() {
             let (network, parts) = look_up(pdr)?;
             for part in parts {
-                all.push(Detected::new(pdr, ends, &defined, network, &part)?);
+                all.push(Detected::new((pdr, origin(pdr, rules)), ends, &defined, network, &part)?);
             }
         }
         Ok(Self(all))
@@ -164,14 +164,14 @@ impl<'a> Detection<'a> {
 
 impl<'a> Detected<'a> {
     fn new(
-        pdr: &'a CreatePdr,
+        (pdr, origin): (&'a CreatePdr, Origin),
         ends: &Ends,
         defined: &BTreeMap<u32, &'a SdfFilter>,
         network: Option<u16>,
         part: &Part<'a>,
     ) -> Result<Self, Refusal> {
         let refuse = |ie, why| Refusal::rule(FailedRuleId::Pdr(pdr.pdr_id), ie, why);
-        let uplink = pdr.pdi.source_interface == Interface::Access;
+        let uplink = origin == Origin::Access;
         let teid = match pdr.pdi.f_teid {
             Some(FTeid::Assigned { teid, .. }) => Some(teid),
             _ => None,
@@ -202,7 +202,11 @@ impl<'a> Detected<'a> {
             id: pdr.pdr_id.0,
             precedence: pdr.precedence.0,
             uplink,
-            from: source_interface(pdr.pdi.source_interface, teid.is_some()),
+            from: if teid.is_some() {
+                origin.interface()
+            } else {
+                source_interface(pdr.pdi.source_interface)
+            },
             mixed: !uplink && ends.rare.as_ref().is_some_and(|rare| !rare.origins.is_empty()),
             teid: teid.filter(|teid| !uplink || !ends.is_only_teid(*teid)),
             ue: if only.is_some_and(|only| ue.is_only(only)) { UeAddresses::default() } else { ue },
@@ -320,24 +324,34 @@ fn assigned_is_at_ue(description: &str) -> bool {
     words.find(|word| matches!(*word, "assigned" | "to")) != Some("assigned")
 }
 
-/// The core is N9 where there is a tunnel. N6 is one interface here, by either name.
-fn source_interface(interface: Interface, tunnelled: bool) -> SourceInterface {
-    match (interface, tunnelled) {
-        (_, true) => origin(interface).interface(),
-        (Interface::Access, _) => SourceInterface::Access,
-        (Interface::Core | Interface::N6Lan, _) => SourceInterface::SgiLanN6Lan,
-        (Interface::CpFunction, _) => SourceInterface::CpFunction,
-        (Interface::Four | Interface::Five, _) => SourceInterface::FiveGVnInternal,
+/// Without a tunnel. N6 is one interface here, by either name; with one, the core is N9.
+fn source_interface(interface: Interface) -> SourceInterface {
+    match interface {
+        Interface::Access => SourceInterface::Access,
+        Interface::Core | Interface::N6Lan => SourceInterface::SgiLanN6Lan,
+        Interface::CpFunction => SourceInterface::CpFunction,
+        Interface::Four | Interface::Five => SourceInterface::FiveGVnInternal,
     }
 }
 
 /// Where the packets of a tunnel come from.
-fn origin(interface: Interface) -> Origin {
-    match interface {
+fn origin(pdr: &CreatePdr, rules: &RuleSet) -> Origin {
+    match pdr.pdi.source_interface {
+        Interface::Access if is_forwarded(pdr, rules) => Origin::Forwarded,
         Interface::Access => Origin::Access,
         Interface::CpFunction => Origin::Control,
         Interface::Core | Interface::N6Lan | Interface::Four | Interface::Five => Origin::Core,
     }
+}
+
+/// Whether what comes from the access goes there: indirect data forwarding (TS 29.244 §8.2.2).
+fn is_forwarded(pdr: &CreatePdr, rules: &RuleSet) -> bool {
+    let far = pdr.far_id.and_then(|id| rules.fars.find(id)).map(|(_, far)| far);
+    let to = far.and_then(|far| far.forwarding_parameters.as_ref());
+    let to_access = to.is_some_and(|to| {
+        to.destination_interface == Interface::Access && to.outer_header_creation.is_some()
+    });
+    to_access && pdr.pdi.f_teid.is_some()
 }
 
 /// TEIDs of other sides than the access, in their order. A tunnel has one side, which decides by which rules its
@@ -346,7 +360,7 @@ fn origins(rules: &RuleSet) -> Result<Box<[(u32, Origin)]>, Refusal> {
     let mut all: SmallVec<[(u32, Origin, PdrId); 4]> = SmallVec::new();
     for pdr in rules.pdrs.iter() {
         let Some(FTeid::Assigned { teid, .. }) = pdr.pdi.f_teid else { continue };
-        all.push((teid, origin(pdr.pdi.source_interface), pdr.pdr_id));
+        all.push((teid, origin(pdr, rules), pdr.pdr_id));
     }
     all.sort_by_key(|(teid, ..)| *teid);
     let differ = all.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1);

@@ -116,6 +116,16 @@ model! {
 }
 
 model! {
+    /// TS29518_Namf_Communication NgRanTargetId.
+    pub struct NgRanTargetId {
+        required {
+            ran_node_id: GlobalRanNodeId,
+            tai: Tai,
+        }
+    }
+}
+
+model! {
     /// TS29571_CommonData ServiceAreaRestriction.
     pub struct ServiceAreaRestriction {
         optional {

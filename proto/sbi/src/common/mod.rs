@@ -21,8 +21,8 @@ pub use enums::{
     UriScheme,
 };
 pub use location::{
-    Area, GNbId, GlobalRanNodeId, Ncgi, NrCellId, NrLocation, RestrictionType, ServiceAreaRestriction,
-    UserLocation,
+    Area, GNbId, GlobalRanNodeId, Ncgi, NgRanTargetId, NrCellId, NrLocation, RestrictionType,
+    ServiceAreaRestriction, UserLocation,
 };
 pub use octets::{Base64, Octets, Secret, SecretText};
 pub use patch::{ChangeItem, ChangeType, NotifyItem, PatchItem, PatchOperation, PatchResult, ReportItem};

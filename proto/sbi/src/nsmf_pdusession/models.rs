@@ -8,8 +8,8 @@ use super::{
     UpCnxState,
 };
 use crate::common::{
-    AccessType, BackupAmfInfo, DateTime, NfInstanceId, NgApCause, PduSessionType, PlmnIdNid, PresenceState,
-    RatType, ServiceName, SupportedFeatures, UpSecurity, Uri, UserLocation,
+    AccessType, BackupAmfInfo, DateTime, NfInstanceId, NgApCause, NgRanTargetId, PduSessionType, PlmnIdNid,
+    PresenceState, RatType, ServiceName, SupportedFeatures, UpSecurity, Uri, UserLocation,
 };
 use crate::model::model;
 use crate::{ErrorModel, ProblemDetails, RefToBinaryData, RefersToParts};
@@ -127,6 +127,7 @@ model! {
             n1_sm_msg: RefToBinaryData,
             n2_sm_info: RefToBinaryData,
             n2_sm_info_type: N2SmInfoType,
+            target_id: NgRanTargetId,
             target_serving_nf_id: NfInstanceId,
             sm_context_status_uri: Uri,
             data_forwarding: bool,
