@@ -102,7 +102,10 @@ pub(crate) fn update(
     }
     let sm_context_ref = context.last_segment()?;
     let operation = UpdateSmContext { sm_context_ref, data, n1_sm_msg, n2_sm_info };
-    Some(amf.request(ue.id, Target::ApiRoot(context.api_root.clone()), &operation))
+    let target = Target::ApiRoot(context.api_root.clone());
+    // An SMF that does not hear of the end would have packets go where the UE is not.
+    let ends = matches!(work, Work::Handover(_, HoUpdate::Completed | HoUpdate::Cancelled(_)));
+    Some(if ends { amf.insist(ue.id, target, &operation) } else { amf.request(ue.id, target, &operation) })
 }
 
 /// What the SMF is told of a handover by N2 (TS 29.502 §5.2.2.3.4), and the gNB's part of it.

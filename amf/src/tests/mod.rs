@@ -7,6 +7,7 @@ mod connection;
 mod deregistration;
 mod eap;
 mod n2_handover;
+mod n2_steps;
 mod paging;
 mod path_switch;
 mod registration;

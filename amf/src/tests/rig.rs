@@ -295,12 +295,6 @@ impl Rig {
         self.downlink.pop_front().expect("an NGAP message")
     }
 
-    /// The same, to this gNB.
-    pub(super) fn next_at(&mut self, gnb: crate::n2::message::GnbId) -> NGAP_PDU {
-        assert_eq!(self.destinations.front(), Some(&gnb), "{:?}", self.downlink.front());
-        self.next()
-    }
-
     /// The cause of the release command that comes next; the gNB completes it.
     pub(super) fn released(&mut self) -> Cause {
         let pdu = self.next();

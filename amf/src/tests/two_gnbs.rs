@@ -23,6 +23,14 @@ use crate::{AmfRequest, Input};
 pub(super) const RAN_ID: u32 = 77;
 pub(super) const STREAM: u16 = 5;
 
+impl Rig {
+    /// The NGAP message that comes next, to this gNB.
+    pub(super) fn next_at(&mut self, gnb: GnbId) -> NGAP_PDU {
+        assert_eq!(self.destinations.front(), Some(&gnb), "{:?}", self.downlink.front());
+        self.next()
+    }
+}
+
 pub(super) fn session(id: u8) -> PduSessionId {
     PduSessionId::new(id).unwrap()
 }
