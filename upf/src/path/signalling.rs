@@ -120,7 +120,7 @@ fn on_end_marker(context: &Context<'_>, packet: &mut Packet) -> Option<Verdict> 
     let mut marker = [0; 20];
     let length = tern_gtpu::end_marker(tunnel.teid, None, &mut marker);
     packet.set(&marker[..length]);
-    Some(Verdict::ToAccess(tunnel.end()))
+    Some(Verdict::ToAccess(tunnel.remote.end))
 }
 
 /// A GTP-U Peer Address (TS 29.281 §8.4).
