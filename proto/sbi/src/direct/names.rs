@@ -5,7 +5,7 @@
 /// A name that is missing travels as text: nothing depends on completeness but the length of a
 /// message, and a test asks for what the samples have.
 #[rustfmt::skip]
-pub const NAMES: [&str; 502] = [
+pub const NAMES: [&str; 504] = [
     "mcc", "mnc", "plmnId", "sst", "sd", "tai", "tac", "supi", "dnn", "sNssai", "pduSessionId", "contentId",
     "nrLocation", "ncgi", "nrCellId", "uplink", "downlink", "status", "cause", "error", "guami", "amfId",
     "arp", "5qi", "3gppChargingCharacteristics", "3gppPsDataOffStatus", "5gAuthData", "5gMmCauseValue",
@@ -86,7 +86,7 @@ pub const NAMES: [&str; 502] = [
     "uecSmfData", "unauthenticatedSupi", "uniqueSubscription", "upCnxState", "upConfid", "upIntegr",
     "upSecurity", "upfInfo", "upfInfoList", "urrpIndicator", "userLoc", "userLocationInfo",
     "userLocationInfoTime", "validityPeriod", "validityTime", "value", "versions", "vsmfReleaseOnly",
-    "xresStar", "customInfo", "eapPayload", "kSeaf", "xres", "ckPrime", "ikPrime",
+    "xresStar", "customInfo", "eapPayload", "kSeaf", "xres", "ckPrime", "ikPrime", "targetId", "ranNodeId",
 ];
 
 /// Places of [`SLOTS`]: a power of two, about twice the names.
