@@ -112,25 +112,30 @@ fn when_no_path_is_switched_then_the_ue_is_idle_and_comes_again() {
     });
 }
 
+/// The AMF's messages to gNBs have another NH than the UE's.
+pub fn give_another_nh(sim: &Simulation) {
+    sim.on_n2(|from, _, message| {
+        // Security Context: NCC and the octets of NH.
+        let context = [0x00, 0x5d, 0x00, 0x21];
+        let at = message.data.windows(context.len()).position(|window| window == context);
+        match at {
+            Some(at) if from.ip() == AMF_ADDRESS => {
+                let mut data = message.data.to_vec();
+                data[at + context.len() + 8] ^= 1;
+                MemVerdict::Replace(data.into())
+            }
+            _ => MemVerdict::Pass,
+        }
+    });
+}
+
 /// TS 33.501 §6.9.2.3.2: an NH that is not the UE's is noticed at the handover after the one with which
 /// the AMF gave it.
 #[test]
 fn when_the_amf_gives_another_nh_then_the_next_handover_fails_on_the_key() {
     simulate(Setup::new(5, 1).gnbs(2), async |sim| {
         let (mut ue, _sessions) = with_sessions(sim).await;
-        sim.on_n2(|from, _, message| {
-            // Security Context in PATH SWITCH REQUEST ACKNOWLEDGE: NCC and the octets of NH.
-            let context = [0x00, 0x5d, 0x00, 0x21];
-            let at = message.data.windows(context.len()).position(|window| window == context);
-            match at {
-                Some(at) if from.ip() == AMF_ADDRESS => {
-                    let mut data = message.data.to_vec();
-                    data[at + context.len() + 8] ^= 1;
-                    MemVerdict::Replace(data.into())
-                }
-                _ => MemVerdict::Pass,
-            }
-        });
+        give_another_nh(sim);
         let (first, second) = (sim.rig.gnbs[0].clone(), sim.rig.gnbs[1].clone());
         ue.handover_xn(&second).await.expect("by the key of before");
         let failed = ue.handover_xn(&first).await;

@@ -1,12 +1,11 @@
 //! UEs that go from one gNB's cell to another's by N2: TS 23.502 §4.9.1.3, TS 38.413 §8.4.
 
-use tern_sctp::mem::MemVerdict;
 use ue_ransim::SimError;
 use ue_ransim::gnb::Forwarding;
 use ue_ransim::ue::Session;
 
-use crate::handover::{HANDOVERS, gnb_of_ue, leave, refuse_updates, with_sessions};
-use crate::simulation::{AMF_ADDRESS, Nf, Setup, Simulation, simulate};
+use crate::handover::{HANDOVERS, give_another_nh, gnb_of_ue, leave, refuse_updates, with_sessions};
+use crate::simulation::{Nf, Setup, Simulation, simulate};
 
 fn ids(sessions: &[Session; 2]) -> [u8; 2] {
     [sessions[0].psi, sessions[1].psi]
@@ -176,19 +175,7 @@ fn when_the_target_is_silent_or_gone_then_the_ue_stays() {
 fn when_the_amf_gives_another_nh_then_the_handover_fails_on_the_key() {
     simulate(Setup::new(7, 1).gnbs(2), async |sim| {
         let (mut ue, _sessions) = with_sessions(sim).await;
-        sim.on_n2(|from, _, message| {
-            // Security Context in HANDOVER REQUEST: NCC and the octets of NH.
-            let context = [0x00, 0x5d, 0x00, 0x21];
-            let at = message.data.windows(context.len()).position(|window| window == context);
-            match at {
-                Some(at) if from.ip() == AMF_ADDRESS => {
-                    let mut data = message.data.to_vec();
-                    data[at + context.len() + 8] ^= 1;
-                    MemVerdict::Replace(data.into())
-                }
-                _ => MemVerdict::Pass,
-            }
-        });
+        give_another_nh(sim);
         let target = sim.rig.gnbs[1].clone();
         let failed = ue.handover_n2(&target, Forwarding::Direct).await;
         assert!(matches!(failed, Err(SimError::Handover(_))), "{failed:?}");

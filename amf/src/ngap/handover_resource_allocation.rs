@@ -170,6 +170,18 @@ pub(crate) fn on_acknowledge(
     }
 }
 
+/// The cause that a message has, however wrong the rest of it is.
+macro_rules! cause_in {
+    ($pdu:expr, $message:ident) => {{
+        let read = || -> Result<_, tern_ngap::DecodeError> {
+            extract_ngap_ies!($pdu, $message, lax why: Cause = Cause(cause) => cause);
+            Ok(why)
+        };
+        let unspecified = || cause::radio_network(CauseRadioNetwork::unspecified);
+        read().ok().flatten().unwrap_or_else(unspecified)
+    }};
+}
+
 /// HANDOVER FAILURE: its cause goes to the source gNB.
 pub(crate) fn on_failure(
     handover: Box<N2Handover>,
@@ -177,16 +189,12 @@ pub(crate) fn on_failure(
     amf: &mut Amf,
     pdu: &NGAP_PDU,
 ) -> Handled {
-    let read = || -> Result<_, tern_ngap::DecodeError> {
-        extract_ngap_ies!(pdu, HandoverFailure, lax why: Cause = Cause(cause) => cause);
-        Ok(why)
-    };
     if !matches!(handover.step, Step::Allocating { .. }) {
         amf.count("amf.ngap.unexpected_response");
         ue.handover = Some(Handover::N2(handover));
         return Ok(());
     }
-    let why = read().ok().flatten().unwrap_or(cause::radio_network(CauseRadioNetwork::unspecified));
+    let why = cause_in!(pdu, HandoverFailure);
     debug!(ue = ue.name(), cause = cause::describe(&why), "HANDOVER FAILURE");
     handover.refused(ue, amf, why);
     Ok(())
@@ -207,11 +215,7 @@ pub(crate) fn on_release_request(
     amf: &mut Amf,
     pdu: &NGAP_PDU,
 ) -> Handled {
-    let read = || -> Result<_, tern_ngap::DecodeError> {
-        extract_ngap_ies!(pdu, UEContextReleaseRequest, lax why: Cause = Cause(cause) => cause);
-        Ok(why)
-    };
-    let why = read().ok().flatten().unwrap_or(cause::radio_network(CauseRadioNetwork::unspecified));
+    let why = cause_in!(pdu, UEContextReleaseRequest);
     amf.count("amf.ngap.release_requested");
     handover.target_gives_up(ue, amf, why);
     Ok(())
