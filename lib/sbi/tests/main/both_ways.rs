@@ -31,6 +31,8 @@ macro_rules! for_each_operation {
             nausf_auth::Authenticate, nausf_auth::AuthenticationInfo;
             nausf_auth::Confirm5gAka, nausf_auth::ConfirmationData;
             nausf_auth::DeleteAuth, ();
+            nausf_auth::EapAuthMethod, nausf_auth::EapSession;
+            nausf_auth::DeleteEapAuth, ();
             nnrf_disc::SearchNfInstances, ();
             nnrf_nfm::RegisterNfInstance, nnrf_nfm::NfProfile;
             nnrf_nfm::UpdateNfInstance, Vec<common::PatchItem>;
