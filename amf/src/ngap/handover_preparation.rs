@@ -283,23 +283,14 @@ impl N2Handover {
         answer: Result<Bytes, Option<Bytes>>,
     ) {
         let not_handed_over = match (&mut self.step, update) {
-            (Step::Preparing { waiting, requests, .. }, HoUpdate::Preparing { .. })
+            (Step::Preparing { waiting, requests: transfers, .. }, HoUpdate::Preparing { .. })
+            | (Step::Forwarding { waiting, commands: transfers, .. }, HoUpdate::Prepared(_))
                 if waiting.contains(&id) =>
             {
                 waiting.remove(&id);
                 match answer {
                     Ok(transfer) => {
-                        requests.insert(id, transfer);
-                        return;
-                    }
-                    Err(why) => why,
-                }
-            }
-            (Step::Forwarding { waiting, commands, .. }, HoUpdate::Prepared(_)) if waiting.contains(&id) => {
-                waiting.remove(&id);
-                match answer {
-                    Ok(transfer) => {
-                        commands.insert(id, transfer);
+                        transfers.insert(id, transfer);
                         return;
                     }
                     Err(why) => why,

@@ -78,6 +78,13 @@ impl Packet {
         self.buffer[self.start..self.end].copy_from_slice(&bytes[..length]);
     }
 
+    /// The packet becomes the End Marker of a tunnel that the other end knows by this TEID.
+    pub(crate) fn set_end_marker(&mut self, teid: u32) {
+        let mut marker = [0; 20];
+        let length = tern_gtpu::end_marker(teid, None, &mut marker);
+        self.set(&marker[..length]);
+    }
+
     /// What is sent, or what was received.
     #[inline]
     pub fn bytes(&self) -> &[u8] {

@@ -401,9 +401,10 @@ impl Session {
         self.besides()?.redirections.as_ref()
     }
 
-    /// Whether some downlink rule still buffers.
+    /// Whether some rule still buffers, of whichever direction: what waits would only be put back.
     pub(crate) fn buffers(&self) -> bool {
-        self.rules.downlink.all().iter().any(|rule| matches!(self.action(rule), Action::Buffer { .. }))
+        let mut rules = self.rules.uplink.all().iter().chain(self.rules.downlink.all());
+        rules.any(|rule| matches!(self.action(rule), Action::Buffer { .. }))
     }
 
     /// Remote tunnels: by these an error indication finds the session.

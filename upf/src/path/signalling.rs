@@ -117,9 +117,7 @@ fn on_end_marker(context: &Context<'_>, packet: &mut Packet) -> Option<Verdict> 
     let mut key = Key::new().with(Lane::SourceInterface, origin.interface() as u32);
     show_tunnel(&mut key, teid, None);
     let tunnel = session.action(session.rules.downlink.find(&key)?).tunnel()?;
-    let mut marker = [0; 20];
-    let length = tern_gtpu::end_marker(tunnel.teid, None, &mut marker);
-    packet.set(&marker[..length]);
+    packet.set_end_marker(tunnel.teid);
     Some(Verdict::ToAccess(tunnel.remote.end))
 }
 

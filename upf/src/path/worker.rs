@@ -294,10 +294,8 @@ impl<I: PacketIo> Worker<I> {
     }
 
     fn end_marker(&mut self, tunnel: &Tunnel) {
-        let mut bytes = [0; 20];
-        let length = tern_gtpu::end_marker(tunnel.teid, None, &mut bytes);
         let mut packet = Packet::new();
-        packet.set(&bytes[..length]);
+        packet.set_end_marker(tunnel.teid);
         self.io.send_access(&packet, tunnel.remote.end);
     }
 }
@@ -314,7 +312,7 @@ mod tests {
 
     use super::super::{DropReason, Peer, Side};
     use super::*;
-    use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, udp};
+    use crate::testing::{Bench, GNB, SERVER, UE, establishment, forward_update, gtpu, udp};
 
     #[derive(Default)]
     struct Sent(Vec<Peer>);
@@ -333,15 +331,7 @@ mod tests {
         fn flush(&mut self, _: &mut dyn FnMut(DropReason, usize)) {}
     }
 
-    #[test]
-    fn when_a_worker_finds_rules_of_before_then_what_waits_goes_by_the_newest() {
-        let mut bench = Bench::new();
-        let mut request = establishment();
-        request.create_pdr[1].pdi.network_instance = Some(Name::from("ims"));
-        let (seid, _) = bench.session_of(request);
-        bench.modify(seid, forward_update(ApplyAction::BUFF));
-        bench.modify(seid, forward_update(ApplyAction::FORW));
-        let [before, buffering, after] = &bench.published[..] else { panic!("three publications") };
+    fn worker() -> (std::sync::mpsc::Sender<Command>, Worker<Sent>) {
         let (commands, receiver) = std::sync::mpsc::channel();
         let config = WorkerConfig {
             index: 0,
@@ -354,7 +344,38 @@ mod tests {
             counters: Arc::default(),
             stop: Arc::default(),
         };
-        let mut worker = Worker::new(config, Sent::default());
+        (commands, Worker::new(config, Sent::default()))
+    }
+
+    /// What it put back would wait again, and be sent again, for ever.
+    #[test]
+    fn when_a_rule_of_the_uplink_buffers_then_what_waits_stays_and_the_worker_goes_on() {
+        let mut bench = Bench::new();
+        let mut request = establishment();
+        request.create_far[0].apply_action = ApplyAction::BUFF;
+        let (seid, teid) = bench.session_of(request);
+        bench.modify(seid, forward_update(ApplyAction::FORW));
+        let [before, after] = &bench.published[..] else { panic!("two publications") };
+        let waiting = gtpu(teid, None, &udp(UE, SERVER, (4000, 53), 60));
+        assert!(before.state.push(before.generation, Side::Access, &waiting));
+        let (commands, mut worker) = worker();
+        for (session, before) in [(before, None), (after, Some(before.clone()))] {
+            commands.send(Command::Publish { session: session.clone(), before }).unwrap();
+        }
+        worker.obey();
+        assert!(after.state.has_waiting() && worker.io.0.is_empty());
+    }
+
+    #[test]
+    fn when_a_worker_finds_rules_of_before_then_what_waits_goes_by_the_newest() {
+        let mut bench = Bench::new();
+        let mut request = establishment();
+        request.create_pdr[1].pdi.network_instance = Some(Name::from("ims"));
+        let (seid, _) = bench.session_of(request);
+        bench.modify(seid, forward_update(ApplyAction::BUFF));
+        bench.modify(seid, forward_update(ApplyAction::FORW));
+        let [before, buffering, after] = &bench.published[..] else { panic!("three publications") };
+        let (commands, mut worker) = worker();
         let publish = |session: &Arc<Session>, before: Option<&Arc<Session>>| {
             let command = Command::Publish { session: session.clone(), before: before.cloned() };
             commands.send(command).unwrap();
