@@ -13,6 +13,7 @@ mod identities;
 mod n4;
 mod outcome;
 mod paging;
+mod procedures;
 mod registration;
 mod restarts;
 mod restoration;

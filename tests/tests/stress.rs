@@ -1,19 +1,23 @@
-//! Many seeds, each with other faults: UEs that do what comes to their mind while messages are lost,
-//! gNBs vanish and network functions restart. Whatever happens: no panic, every UE gets away with
-//! what the specification allows, and afterwards each is served and nothing of it stays.
+//! Many seeds, each with other faults: UEs that do what comes to their mind (they move, sleep, are called)
+//! while messages are lost, repeated and overtaken, gNBs vanish and network functions restart. Whatever
+//! happens: no panic, every UE gets away with what the specification allows, and afterwards each is served
+//! and nothing of it stays.
 //!
-//! `TERN_SIM_SEEDS` says how many seeds (20 by default), `TERN_SIM_SEED` the first.
+//! `TERN_SIM_SEEDS` says how many seeds (100 by default), `TERN_SIM_SEED` the first. A seed that fails is run
+//! once more for its capture.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tern_types::{PduSessionId, Random};
 use tokio::task::JoinSet;
 use ue_ransim::SimError;
-use ue_ransim::gnb::Gnb;
+use ue_ransim::gnb::{Forwarding, Gnb};
 use ue_ransim::ue::{Fate, SessionRequest, Ue};
 
-use crate::simulation::{Nf, Setup, Simulation, simulate};
+use crate::simulation::{Downlink, Nf, Recording, Setup, Simulation, Witness, simulate};
 
 const UES: u32 = 6;
 const GNBS: u32 = 2;
@@ -42,27 +46,30 @@ fn when_everything_goes_wrong_then_all_are_served_afterwards_odd_seeds() {
 }
 
 fn seeds(remainder: u64) {
-    let (first, count) = (number("TERN_SIM_SEED", 1), number("TERN_SIM_SEEDS", 20));
+    let (first, count) = (number("TERN_SIM_SEED", 1), number("TERN_SIM_SEEDS", 100));
     for seed in (first..first + count).filter(|seed| seed % 2 == remainder) {
-        let named = SeedNamed(seed);
-        one_seed(seed);
-        drop(named);
-    }
-}
-
-/// Names the seed if a panic passes by.
-struct SeedNamed(u64);
-
-impl Drop for SeedNamed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the seed is {0}: TERN_SIM_SEED={0} TERN_SIM_SEEDS=1", self.0);
+        if let Err(panic) = catch_unwind(|| one_seed(seed, None)) {
+            eprintln!("the seed is {seed}: TERN_SIM_SEED={seed} TERN_SIM_SEEDS=1");
+            record(seed);
+            resume_unwind(panic);
         }
     }
 }
 
-fn one_seed(seed: u64) {
-    simulate(Setup::new(seed, UES).gnbs(GNBS), async |sim| {
+/// The same once more: whatever went wrong goes wrong again, and is seen.
+fn record(seed: u64) {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("seed-{seed}.pcap"));
+    let recording = Arc::new(Recording::create(&file).expect("a writable directory"));
+    let again = catch_unwind(AssertUnwindSafe(|| one_seed(seed, Some(recording.clone()))));
+    match recording.finish() {
+        Ok(file) => eprintln!("what was said is in {} (it failed again: {})", file.display(), again.is_err()),
+        Err(error) => eprintln!("there is no capture: {error:#}"),
+    }
+}
+
+fn one_seed(seed: u64, witness: Option<Arc<dyn Witness>>) {
+    simulate(Setup { witness, ..Setup::new(seed, UES).gnbs(GNBS) }, async |sim| {
+        let mut downlink = Downlink::watch(sim).await;
         sim.make_unreliable();
         let gnbs: Gnbs = Arc::new(Mutex::new(sim.rig.gnbs.clone()));
         let mut lives = JoinSet::new();
@@ -80,7 +87,7 @@ fn one_seed(seed: u64) {
             let pause = Duration::from_millis(500 + sim.random.u64() % 5000);
             match tokio::time::timeout(pause, lives.join_next()).await {
                 Ok(ended) => survivors.push(ended.expect("a life").expect("no panic")),
-                Err(_) => havoc(sim, &gnbs).await,
+                Err(_) => havoc(sim, &gnbs, &mut downlink).await,
             }
         }
         sim.make_reliable();
@@ -94,9 +101,13 @@ fn one_seed(seed: u64) {
     });
 }
 
-/// One message in a hundred is lost on the radio.
+/// One message in a hundred is lost on the radio, one arrives twice.
 fn radio(mut random: Random) -> impl FnMut(ue_ransim::ue::Way, &[u8]) -> Fate + Send + 'static {
-    move |_, _| if random.u32().is_multiple_of(100) { Fate::Lost } else { Fate::Arrives }
+    move |_, _| match random.u32() % 100 {
+        0 => Fate::Lost,
+        1 => Fate::Twice,
+        _ => Fate::Arrives,
+    }
 }
 
 async fn live(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) {
@@ -104,7 +115,12 @@ async fn live(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) {
         let done = deed(ue, random, gnbs).await;
         match done {
             Ok(())
-            | Err(SimError::Timeout { .. } | SimError::Rejected { .. } | SimError::Released { .. }) => {}
+            | Err(
+                SimError::Timeout { .. }
+                | SimError::Rejected { .. }
+                | SimError::Released { .. }
+                | SimError::Handover(_),
+            ) => {}
             // It is not connected, or not registered: it did what it should not.
             Err(SimError::State(_) | SimError::NotAuthentic) => {}
             Err(SimError::GnbLost(_) | SimError::Send(_)) => {
@@ -119,9 +135,32 @@ async fn live(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) {
 }
 
 fn move_on(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) {
+    ue.move_to(&any(gnbs, random));
+}
+
+fn any(gnbs: &Gnbs, random: &mut Random) -> Gnb {
     let gnbs = gnbs.lock().expect("unpoisoned");
-    let gnb = &gnbs[random.u32() as usize % gnbs.len()];
-    ue.move_to(gnb);
+    gnbs[random.u32() as usize % gnbs.len()].clone()
+}
+
+/// To the other gNB, which may have vanished.
+async fn hand_over(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) -> Result<(), SimError> {
+    let target = any(gnbs, random);
+    if ue.link().is_none_or(|link| link.gnb().to_string() == target.to_string()) {
+        return Ok(());
+    }
+    match random.u32() % 4 {
+        0 | 1 => ue.handover_xn(&target).await.map(drop),
+        2 => {
+            let forwarding =
+                if random.u32().is_multiple_of(2) { Forwarding::Direct } else { Forwarding::Indirect };
+            ue.handover_n2(&target, forwarding).await.map(drop)
+        }
+        _ => {
+            let prepared = ue.prepare_handover_n2(&target, Forwarding::Direct).await?;
+            ue.cancel_handover_n2(Some(prepared)).await
+        }
+    }
 }
 
 async fn deed(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) -> Result<(), SimError> {
@@ -130,7 +169,7 @@ async fn deed(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) -> Result<(), SimEr
     }
     let sessions: Vec<u8> = ue.sessions().map(|(psi, _)| psi).collect();
     let any = sessions.get(random.u32() as usize % sessions.len().max(1)).copied();
-    match random.u32() % 10 {
+    match random.u32() % 13 {
         0 | 1 => ue.establish_session(SessionRequest::default()).await.map(drop),
         2 => {
             let psi = any.and_then(PduSessionId::new);
@@ -149,13 +188,14 @@ async fn deed(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) -> Result<(), SimEr
             Ok(())
         }
         9 => ue.register().await.map(drop),
+        10..=12 if ue.is_connected() => hand_over(ue, random, gnbs).await,
         _ => Ok(()),
     }
 }
 
-/// Something dies, or was dead and returns.
-async fn havoc(sim: &mut Simulation, gnbs: &Gnbs) {
-    match sim.random.u32() % 8 {
+/// Something dies, or was dead and returns; or somebody calls.
+async fn havoc(sim: &mut Simulation, gnbs: &Gnbs, downlink: &mut Downlink) {
+    match sim.random.u32() % 16 {
         0 => gnbs.lock().expect("unpoisoned")[0].abort(),
         1 => {
             let gnb = gnbs.lock().expect("unpoisoned")[1].clone();
@@ -166,6 +206,13 @@ async fn havoc(sim: &mut Simulation, gnbs: &Gnbs) {
         4 => sim.restart(Nf::Udr).await,
         5 => sim.restart(Nf::Pcf).await,
         6 => sim.restart(Nf::Upf).await,
+        7 => sim.restart(Nf::Nrf).await,
+        8 => sim.restart(Nf::Nssf).await,
+        9 => sim.restart(Nf::Smf).await,
+        10..=14 if downlink.sessions() > 0 => {
+            let called = sim.random.u32() as usize % downlink.sessions();
+            downlink.packet_waits(called).await;
+        }
         _ => {}
     }
     restore_gnbs(sim, gnbs).await;

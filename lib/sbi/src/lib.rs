@@ -19,7 +19,7 @@ mod transport;
 
 pub use http::{Http, HttpLimits};
 pub use hybrid::{Codec, Connections, Hybrid, HybridOptions, TransportChoice};
-pub use memory::{Fault, Faults, MemoryTransport, Observed};
+pub use memory::{Fault, Faults, MemoryTransport, Observed, What};
 pub use multipart::{MultipartError, PART_HEADER_MAX, PARTS_MAX};
 pub use routes::{REQUESTS_IN_PROGRESS_MAX, Routes};
 pub use sbi_shm::{Stack, Waiting, harden};

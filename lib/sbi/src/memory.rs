@@ -73,11 +73,24 @@ impl Faults {
 
 /// What an observer sees: each request as it is sent, each reply as it arrives.
 #[derive(Debug)]
-pub enum Observed<'a> {
-    /// A request for the producer at this apiRoot.
-    Request(&'a str, &'a Request),
-    /// The reply of the producer at this apiRoot, or why there is none.
-    Reply(&'a str, Result<&'a Reply, &'a TransportError>),
+pub struct Observed<'a> {
+    /// Which request of the network it is about, counted from 0.
+    pub number: u64,
+    /// Who sends it, as [`MemoryTransport::of`] names it.
+    pub consumer: &'static str,
+    /// The producer.
+    pub api_root: &'a str,
+    /// What is seen of it.
+    pub what: What<'a>,
+}
+
+/// One half of an exchange.
+#[derive(Debug)]
+pub enum What<'a> {
+    /// It is sent.
+    Request(&'a Request),
+    /// The reply, or why there is none.
+    Reply(Result<&'a Reply, &'a TransportError>),
 }
 
 type Observer = Arc<dyn Fn(Observed<'_>) + Send + Sync>;
@@ -90,6 +103,7 @@ type FaultHook = Box<dyn FnMut(&str, &Request) -> Option<Fault> + Send>;
 #[derive(Clone, Default)]
 pub struct MemoryTransport {
     network: Arc<Mutex<Network>>,
+    consumer: &'static str,
 }
 
 #[derive(Default)]
@@ -98,6 +112,8 @@ struct Network {
     faults: Option<Faults>,
     hook: Option<FaultHook>,
     observer: Option<Observer>,
+    /// Requests so far.
+    requests: u64,
 }
 
 #[derive(Clone)]
@@ -110,6 +126,11 @@ impl MemoryTransport {
     /// A network without faults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same network for a consumer that observers know by this name.
+    pub fn of(&self, consumer: &'static str) -> Self {
+        Self { consumer, ..self.clone() }
     }
 
     /// From now on, these faults; `None` for none.
@@ -127,6 +148,12 @@ impl MemoryTransport {
         self.lock().observer = Some(Arc::new(observer));
     }
 
+    fn next_number(&self) -> u64 {
+        let mut network = self.lock();
+        network.requests += 1;
+        network.requests - 1
+    }
+
     fn lock(&self) -> MutexGuard<'_, Network> {
         // A panic ends the process; a poisoned lock is only seen while it does.
         self.network.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,7 +161,12 @@ impl MemoryTransport {
 
     /// What is carried is JSON text, as between processes: faults and observers see it so, and no
     /// model gets past its encoding.
-    async fn carry(&self, api_root: &str, mut request: Request) -> Result<Reply, TransportError> {
+    async fn carry(
+        &self,
+        number: u64,
+        api_root: &str,
+        mut request: Request,
+    ) -> Result<Reply, TransportError> {
         request.body = request.body.into_written();
         let (faults, observer) = {
             let mut network = self.lock();
@@ -144,7 +176,8 @@ impl MemoryTransport {
             (faults, network.observer.clone())
         };
         if let Some(observer) = &observer {
-            observer(Observed::Request(api_root, &request));
+            let what = What::Request(&request);
+            observer(Observed { number, consumer: self.consumer, api_root, what });
         }
         for fault in &faults {
             match fault {
@@ -221,11 +254,13 @@ impl Transport for MemoryTransport {
         request.headers.priority = request.headers.priority.or(call.priority);
         Box::pin(async move {
             let timeout = call.timeout.unwrap_or(TIMEOUT_DEFAULT);
-            let result = tokio::time::timeout(timeout, self.carry(&api_root, request)).await;
+            let number = self.next_number();
+            let result = tokio::time::timeout(timeout, self.carry(number, &api_root, request)).await;
             let result = result.unwrap_or(Err(TransportError::TimedOut));
             let observer = self.lock().observer.clone();
             if let Some(observer) = observer {
-                observer(Observed::Reply(&api_root, result.as_ref()));
+                let what = What::Reply(result.as_ref());
+                observer(Observed { number, consumer: self.consumer, api_root: &api_root, what });
             }
             result
         })

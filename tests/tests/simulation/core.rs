@@ -27,6 +27,21 @@ pub enum Nf {
 }
 
 impl Nf {
+    /// What the specifications call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nrf => "NRF",
+            Self::Udr => "UDR",
+            Self::Udm => "UDM",
+            Self::Ausf => "AUSF",
+            Self::Pcf => "PCF",
+            Self::Nssf => "NSSF",
+            Self::Upf => "UPF",
+            Self::Smf => "SMF",
+            Self::Amf => "AMF",
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 9] =
         [Self::Nrf, Self::Udr, Self::Udm, Self::Ausf, Self::Pcf, Self::Nssf, Self::Upf, Self::Smf, Self::Amf];
@@ -34,7 +49,7 @@ impl Nf {
 
 impl fmt::Display for Nf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
 
@@ -58,6 +73,7 @@ pub fn start(
 ) -> Running {
     let seed = setup.seed.wrapping_mul(1_000_003) + nf as u64 * 100 + incarnation;
     let mut env = Env::simulated(seed, network);
+    env.sbi = Arc::new(network.sbi.of(nf.name()));
     if let Some(store) = store {
         env.store = store;
     }

@@ -58,6 +58,11 @@ impl Downlink {
         Self { seen, endpoint, smf, sequence: 1 }
     }
 
+    /// Sessions that were established so far.
+    pub fn sessions(&self) -> usize {
+        lock(&self.seen).sessions.len()
+    }
+
     /// The UPF's half of the session that was established as this one.
     pub fn half(&self, number: usize) -> Half {
         let seen = lock(&self.seen);
@@ -96,8 +101,9 @@ impl Seen {
                 }
             }
             Message::SessionModificationRequest(request) => {
-                let smf = frame.seid.and_then(|ours| self.by_seid.get(&ours)).copied();
-                let half = self.halves.entry(smf.expect("a known session")).or_default();
+                // An answer that was lost has told nobody which session it is.
+                let Some(smf) = frame.seid.and_then(|ours| self.by_seid.get(&ours)).copied() else { return };
+                let half = self.halves.entry(smf).or_default();
                 if let Some(action) = request.update_far.first().and_then(|far| far.apply_action) {
                     half.action = Some(action);
                 }

@@ -5,6 +5,7 @@
 mod core;
 mod downlink;
 mod panics;
+mod recording;
 mod setup;
 mod trace;
 mod watchdog;
@@ -30,8 +31,9 @@ use ue_ransim::{Rig, SimEnv, gnb_config};
 pub use core::Nf;
 use core::Running;
 pub use downlink::Downlink;
+pub use recording::Recording;
 pub use setup::Setup;
-pub use trace::Trace;
+pub use trace::{Trace, Witness};
 
 /// Bounds the whole scenario, in virtual time.
 const VIRTUAL_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -97,7 +99,7 @@ pub fn simulate<T>(setup: Setup, scenario: impl AsyncFnOnce(&mut Simulation) -> 
 impl Simulation {
     async fn start(setup: Setup) -> Self {
         let network = SimNetwork::new(setup.seed);
-        let trace = Trace::new(setup.keep_trace);
+        let trace = Trace::new(setup.keep_trace, setup.witness.clone());
         trace.follow(&network);
         let mut nfs = BTreeMap::new();
         for nf in Nf::ALL {

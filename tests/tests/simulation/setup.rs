@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::json;
 use tern_nf::SbiConfig;
@@ -10,6 +11,8 @@ use tern_sctp::SctpMode;
 use tern_smf::UpfConfig;
 use tern_types::Supi;
 use ue_ransim::config::UeGroup;
+
+use super::Witness;
 
 /// K and OPc of TS 35.208 test set 1, for all subscribers.
 pub const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
@@ -23,6 +26,8 @@ pub struct Setup {
     pub seed: u64,
     /// Whether all that is said is kept as text.
     pub keep_trace: bool,
+    /// Who is shown all that is said.
+    pub witness: Option<Arc<dyn Witness>>,
     /// Network functions.
     pub nrf: tern_nrf::Config,
     pub udr: tern_udr::Config,
@@ -50,6 +55,7 @@ impl Setup {
         Self {
             seed,
             keep_trace: false,
+            witness: None,
             nrf: tern_nrf::Config::default(),
             udr: tern_udr::Config {
                 sbi: SbiConfig::loopback(11),

@@ -1,5 +1,5 @@
-//! All that network functions, gNBs and UEs say to one another, in its order: as a hash, and as
-//! text where two runs are to be compared.
+//! All that network functions, gNBs and UEs say to one another, in its order: as a hash, as text
+//! where two runs are to be compared.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tern_nf::SimNetwork;
-use tern_sbi_transport::Observed;
+use tern_sbi_transport::{Observed, What};
 use tern_sctp::Message;
 use tern_sctp::mem::MemVerdict;
 use tokio::time::Instant;
@@ -15,9 +15,22 @@ use tokio::time::Instant;
 /// Messages of one run; more are a livelock.
 const MESSAGES_MAX: u64 = 20_000_000;
 
+/// Is shown all that is said, as it is sent.
+pub trait Witness: Send + Sync {
+    /// An N2 message.
+    fn n2(&self, from: SocketAddr, to: SocketAddr, message: &Message);
+    /// A datagram of N3 or N4.
+    fn datagram(&self, from: SocketAddr, to: SocketAddr, data: &[u8]);
+    /// A service request, or its reply.
+    fn sbi(&self, observed: &Observed<'_>);
+}
+
 /// What was said. Clones are one.
 #[derive(Clone)]
-pub struct Trace(Arc<Mutex<Messages>>);
+pub struct Trace {
+    messages: Arc<Mutex<Messages>>,
+    witness: Option<Arc<dyn Witness>>,
+}
 
 struct Messages {
     hasher: DefaultHasher,
@@ -28,14 +41,14 @@ struct Messages {
 
 impl Trace {
     /// Nothing yet.
-    pub fn new(keep_lines: bool) -> Self {
+    pub fn new(keep_lines: bool, witness: Option<Arc<dyn Witness>>) -> Self {
         let messages = Messages {
             hasher: DefaultHasher::new(),
             count: 0,
             started: Instant::now(),
             lines: keep_lines.then(Vec::new),
         };
-        Self(Arc::new(Mutex::new(messages)))
+        Self { messages: Arc::new(Mutex::new(messages)), witness }
     }
 
     /// Takes in all that a network carries.
@@ -43,9 +56,14 @@ impl Trace {
         self.follow_n2(network, |_, _, _| MemVerdict::Pass);
         self.follow_datagrams(network, |_, _, _| true);
         let sbi = self.clone();
-        network.sbi.set_observer(move |observed| match observed {
-            Observed::Request(to, request) => sbi.add(format_args!("request {to} {request:?}")),
-            Observed::Reply(from, reply) => sbi.add(format_args!("reply {from} {reply:?}")),
+        network.sbi.set_observer(move |observed| {
+            if let Some(witness) = &sbi.witness {
+                witness.sbi(&observed);
+            }
+            match observed.what {
+                What::Request(request) => sbi.add(format_args!("request {} {request:?}", observed.api_root)),
+                What::Reply(reply) => sbi.add(format_args!("reply {} {reply:?}", observed.api_root)),
+            }
         });
     }
 
@@ -58,6 +76,9 @@ impl Trace {
         let trace = self.clone();
         network.sctp.set_tap(move |from, to, message| {
             let verdict = tap(from, to, message);
+            if let Some(witness) = &trace.witness {
+                witness.n2(from, to, message);
+            }
             trace.add(format_args!("N2 {from} {to} {message:?} {verdict:?}"));
             verdict
         });
@@ -72,6 +93,9 @@ impl Trace {
         let trace = self.clone();
         network.datagrams.set_hook(move |from, to, data| {
             let passes = hook(from, to, data);
+            if let Some(witness) = &trace.witness {
+                witness.datagram(from, to, data);
+            }
             trace.add(format_args!("datagram {from} {to} {data:02x?} {passes}"));
             passes
         });
@@ -101,6 +125,6 @@ impl Trace {
     }
 
     fn lock(&self) -> MutexGuard<'_, Messages> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

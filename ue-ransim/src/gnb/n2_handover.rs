@@ -81,10 +81,16 @@ impl Gnb {
             ue.commanded = Some(sender);
             ue.sessions.keys().copied().collect::<Vec<u8>>()
         });
+        let sessions = sessions.unwrap_or_default();
+        if sessions.is_empty() {
+            return Err(SimError::State(
+                "a UE without resources of a session is not handed over by N2".into(),
+            ));
+        }
         let direct = forwarding == Forwarding::Direct;
         let octets = transfer::HandoverRequired { direct_forwarding: direct }.encode()?.to_vec();
         let item = |psi| PDUSessionResourceItemHORqd::new(PDUSessionID(psi), octets.clone().into(), None);
-        let sessions = sessions.unwrap_or_default().into_iter().map(item).collect();
+        let sessions = sessions.into_iter().map(item).collect();
         let node = convert::global_gnb_id(target.config().global_id());
         let target_id = TargetRANNodeID::new(node, convert::tai(target.config().tai()), None);
         macro_rules! ie {

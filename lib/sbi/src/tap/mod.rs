@@ -26,6 +26,7 @@ use std::time::SystemTime;
 use tern_sbi::{Method, Reply, Request};
 
 pub use merge::{Summary, TapError, files_in, to_pcap};
+pub use pcap::Pcap;
 
 use crate::http::written::Written;
 use record::{Half, Record};

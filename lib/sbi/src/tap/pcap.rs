@@ -12,13 +12,13 @@ const SNAP_LENGTH: u32 = 262_144;
 const NANOS: u64 = 1_000_000_000;
 
 /// A capture that is being written.
-pub(super) struct Pcap<W> {
+pub struct Pcap<W> {
     out: W,
 }
 
 impl<W: Write> Pcap<W> {
     /// Writes the file's header.
-    pub(super) fn new(mut out: W) -> io::Result<Self> {
+    pub fn new(mut out: W) -> io::Result<Self> {
         out.write_all(&MAGIC.to_le_bytes())?;
         for part in VERSION {
             out.write_all(&part.to_le_bytes())?;
@@ -30,8 +30,8 @@ impl<W: Write> Pcap<W> {
         Ok(Self { out })
     }
 
-    /// A packet that passed at this time, in nanoseconds since the Unix epoch.
-    pub(super) fn packet(&mut self, at: u64, packet: &[u8]) -> io::Result<()> {
+    /// A packet, from its IP header on, that passed at this time, in nanoseconds since the Unix epoch.
+    pub fn packet(&mut self, at: u64, packet: &[u8]) -> io::Result<()> {
         let seconds = u32::try_from(at / NANOS).unwrap_or(u32::MAX);
         let nanos = u32::try_from(at % NANOS).expect("invariant: less than a second");
         let length = u32::try_from(packet.len()).map_err(io::Error::other)?;
@@ -42,7 +42,7 @@ impl<W: Write> Pcap<W> {
     }
 
     /// What was written to, with all of it.
-    pub(super) fn finish(mut self) -> io::Result<W> {
+    pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)
     }
