@@ -6,7 +6,7 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf check-upf stress fuzz mutations fmt
+.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf bench-core check-upf stress fuzz mutations fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,6 +41,10 @@ bench-classifier: ## classifiers of packets against their goals; FILTERS=path ad
 bench-upf: ## the user plane against its goals: in process, between processes, between namespaces
 	@scripts/setup build dpdk
 	@scripts/bench-upf
+
+bench-core: ## what the core does for UEs (registration, session, paging, handover, rate) and what one costs; some 12 minutes
+	@scripts/setup build run
+	@scripts/bench-core
 
 check-upf: ## rates, buffering and usage of the UPF with real packets, on both packet backends; some 15 minutes
 	@scripts/setup build run dpdk iperf

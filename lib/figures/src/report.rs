@@ -23,7 +23,7 @@ struct Took {
 pub struct Report<Series> {
     machine: String,
     load_before: String,
-    core: usize,
+    core: Option<usize>,
     cores: Vec<usize>,
     rows: Vec<Row>,
     took: Vec<Took>,
@@ -54,12 +54,10 @@ pub struct Page<'a> {
 }
 
 impl<Series: Serialize> Report<Series> {
-    /// Of nothing yet. The measuring thread is pinned to one of the processors.
-    pub fn new(core: usize, cores: &[usize]) -> Result<Self> {
+    /// Of nothing yet. The measuring thread is pinned to one of the processors, or nothing is.
+    pub fn new(core: Option<usize>, cores: &[usize]) -> Result<Self> {
         let (machine, load_before) = (machine::describe()?, machine::load()?);
-        println!(
-            "{machine}; load over the last minute {load_before}; pinned to processor {core} of {cores:?}"
-        );
+        println!("{machine}; load over the last minute {load_before}; {}", placed(core, cores));
         Ok(Self {
             machine,
             load_before,
@@ -130,13 +128,12 @@ impl<Series: Serialize> Report<Series> {
         let path = page.directory.join(format!("{}.json", page.name));
         fs::write(&path, serde_json::to_vec_pretty(&json)?)?;
         let text = format!(
-            "# {}\n\n{}. Load over the last minute {} before, {load_after} after. The measuring thread is pinned \
-             to processor {} of {:?}. {} {took_s:.0} s in all.\n\n{tables}\n{}\n{}",
+            "# {}\n\n{}. Load over the last minute {} before, {load_after} after; {}. \
+             {} {took_s:.0} s in all.\n\n{tables}\n{}\n{}",
             page.title,
             self.machine,
             self.load_before,
-            self.core,
-            self.cores,
+            placed(self.core, &self.cores),
             page.how,
             page.remarks,
             self.broken.markdown(),
@@ -146,5 +143,12 @@ impl<Series: Serialize> Report<Series> {
         println!("{}; {took_s:.0} s in all", sections.collect::<Vec<_>>().join(", "));
         println!("written: {}, and {}.md beside it", path.display(), page.name);
         Ok(())
+    }
+}
+
+fn placed(core: Option<usize>, cores: &[usize]) -> String {
+    match core {
+        Some(core) => format!("the measuring thread is pinned to processor {core} of {cores:?}"),
+        None => format!("nothing is pinned, on processors {cores:?}"),
     }
 }

@@ -99,7 +99,7 @@ fn bench(arguments: Arguments) -> Result<bool> {
         cores,
     };
     std::fs::create_dir_all(&bench.output)?;
-    let mut report = Report::new(bench.core, &bench.cores)?;
+    let mut report = Report::new(Some(bench.core), &bench.cores)?;
     let _pinned = Pinned::to(bench.core)?;
     let sections = if arguments.only.is_empty() { Section::value_variants() } else { &arguments.only };
     report.measure(sections, |section, report| section.measure(&bench, report));

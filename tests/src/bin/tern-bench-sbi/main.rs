@@ -11,7 +11,6 @@ mod place;
 mod report;
 mod rows;
 mod serve;
-mod stop;
 mod turns;
 
 use std::path::PathBuf;
@@ -20,10 +19,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
+use tern_tests::bench::stop::Stop;
 use tern_tests::netns;
 
 use report::Report;
-use stop::Stop;
 
 /// That of the `tern` binary.
 #[global_allocator]

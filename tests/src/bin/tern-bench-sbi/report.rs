@@ -15,7 +15,7 @@ use crate::rows::idle::Busy;
 use crate::turns::Figures;
 
 /// What other commands show of the goals.
-const ELSEWHERE: &str = "Not measured here: paging (the simulator's UEs do not become idle); forged \
+const ELSEWHERE: &str = "Not measured here: paging (`make bench-core`); forged \
     descriptors, model checking of ring and wake-up, and the stress of 10⁸ messages are tests (`make test`, \
     `make stress`).";
 
