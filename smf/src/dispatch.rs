@@ -88,8 +88,13 @@ fn on_n1(core: &mut Core<'_>, session: &mut PduSession, state: State, answer: To
         Content::ModificationRequest(request) => match state {
             State::Active(connection) => modify(core, session, connection, pti, &request, answer),
             State::ModificationPending(modification, connection) => {
-                modification.on_request(core, session, pti, answer);
+                modification.on_request(core, pti, answer);
                 Next::State(State::ModificationPending(modification, connection))
+            }
+            // The release goes on (TS 24.501 §6.3.3.5 b).
+            State::InactivePending(release) => {
+                pdu_session::update_answered(core, answer, Updated::default());
+                Next::State(State::InactivePending(release))
             }
             state => {
                 let n1 = message::modification_reject(session.id, pti, GsmCause::MessageNotCompatible).ok();
@@ -232,6 +237,11 @@ fn on_n2(
         (N2SmInfoType::PduResModInd, State::Active(mut connection)) => {
             connection.on_modify_indication(core, session, answer, octets);
             Next::State(State::Active(connection))
+        }
+        // The gNB passes the command on only with resources that it modifies (TS 38.413 §8.2.3.2).
+        (N2SmInfoType::PduResModFail, State::ModificationPending(modification, connection)) => {
+            pdu_session::update_answered(core, answer, Updated::default());
+            modification.on_not_delivered(core, session, connection)
         }
         (N2SmInfoType::PduResSetupFail, State::Active(mut connection)) => {
             connection.on_setup_failure(core, session, answer);

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod abnormal;
 mod bench;
 mod connection;
 mod edge;

@@ -18,7 +18,7 @@ const NEW: Ambr = Ambr {
     downlink: tern_types::BitRate::from_bps(2_000_000),
 };
 
-fn policy_update(bench: &mut Bench, reference: &str) -> tern_smf::Token {
+pub fn policy_update(bench: &mut Bench, reference: &str) -> tern_smf::Token {
     let rule = SessionRule { auth_sess_ambr: Some(NEW), ..SessionRule::new("s".to_owned()) };
     let mut decision = SmPolicyDecision::default();
     decision.sess_rules.insert("s".to_owned(), Some(rule));

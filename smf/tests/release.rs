@@ -14,18 +14,18 @@ use tern_types::Duration;
 
 use crate::bench::*;
 
-fn command(octets: &[u8]) -> (u8, u8) {
+pub fn command(octets: &[u8]) -> (u8, u8) {
     let (_, pti, message) = read_n1(octets);
     let Nas5gsmMessage::PduSessionReleaseCommand(command) = message else { panic!("{message:?}") };
     (pti, command.fgsm_cause.cause_raw())
 }
 
-fn complete(bench: &mut Bench, reference: &str, pti: u8) {
+pub fn complete(bench: &mut Bench, reference: &str, pti: u8) {
     let answer = bench.send_n1(reference, n1(NasPduSessionReleaseComplete::new(), 1, pti));
     assert_eq!(bench.updated(answer).unwrap().status, 204);
 }
 
-fn access_released(bench: &mut Bench, reference: &str) {
+pub fn access_released(bench: &mut Bench, reference: &str) {
     let octets = tern_ngap::transfer::encode_release_response().unwrap();
     let answer = bench.send_n2(reference, N2SmInfoType::PduResRelRsp, octets);
     assert_eq!(bench.updated(answer).unwrap().status, 204);

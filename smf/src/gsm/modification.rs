@@ -146,13 +146,9 @@ impl Modification {
     }
 
     /// PDU SESSION MODIFICATION REQUEST while a modification is under way: with the same PTI a
-    /// repetition, which gets the same answer.
-    pub fn on_request(&self, core: &mut Core<'_>, session: &PduSession, pti: u8, answer: Token) {
-        let n1 = if pti == self.pti {
-            Some(self.command.message.clone())
-        } else {
-            message::modification_reject(session.id, pti, GsmCause::RequestRejected).ok()
-        };
+    /// repetition, which gets the same answer; another one is ignored (TS 24.501 §6.3.2.5 d).
+    pub fn on_request(&self, core: &mut Core<'_>, pti: u8, answer: Token) {
+        let n1 = (pti == self.pti).then(|| self.command.message.clone());
         pdu_session::update_answered(core, answer, Updated { n1, ..Default::default() });
     }
 
@@ -191,14 +187,15 @@ impl Modification {
         Next::State(State::ModificationPending(self, connection))
     }
 
-    /// The UE has not answered its page: what was before holds again.
+    /// The UE has not answered its page, or the gNB has not passed the command on: what was before holds
+    /// again (TS 24.501 §6.3.2.5 e, f).
     pub fn on_not_delivered(
         self,
         core: &mut Core<'_>,
         session: &mut PduSession,
         connection: Connection,
     ) -> Next {
-        tracing::warn!(supi = %session.supi, session = %session.id, "modification command: the UE is not reached");
+        tracing::warn!(supi = %session.supi, session = %session.id, "modification command: it does not reach the UE");
         self.undo(core, session);
         Next::State(State::Active(connection))
     }
