@@ -129,7 +129,9 @@ pub(crate) fn dispatch(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         M::DeregistrationRequestUeOriginating(request) => {
             deregistration::on_request(ue, amf, &request, verified);
         }
-        M::ServiceRequest(request) => service_request::on_request(ue, amf, *request, verified, uplink.count),
+        M::ServiceRequest(request) => {
+            service_request::on_request(ue, amf, *request, verified, uplink.count, uplink.octets);
+        }
         M::UlNasTransport(transport) if verified => nas_transport::on_uplink(ue, amf, *transport),
         M::RegistrationComplete(_)
         | M::SecurityModeComplete(_)

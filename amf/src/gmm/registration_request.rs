@@ -21,6 +21,19 @@ pub enum RegistrationKind {
     Periodic,
 }
 
+impl RegistrationKind {
+    /// What a message says; `None` for emergency, onboarding and disaster roaming, which are not served.
+    pub(crate) fn of(message: &NasRegistrationRequest) -> Option<Self> {
+        match message.fgs_registration_type.registration_type() {
+            Some(RegistrationType::MobilityRegistrationUpdating) => Some(Self::Mobility),
+            Some(RegistrationType::PeriodicRegistrationUpdating) => Some(Self::Periodic),
+            // TS 24.501 §9.11.3.7: reserved values are read as initial registration.
+            Some(RegistrationType::InitialRegistration) | None => Some(Self::Initial),
+            Some(_) => None,
+        }
+    }
+}
+
 /// Who the UE says it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClaimedIdentity {
@@ -61,15 +74,7 @@ pub struct RegistrationRequest {
 impl RegistrationRequest {
     /// Reads the message.
     pub(crate) fn of(message: &NasRegistrationRequest, octets: Bytes) -> Result<Self, Refusal> {
-        let kind = match message.fgs_registration_type.registration_type() {
-            Some(RegistrationType::InitialRegistration) => RegistrationKind::Initial,
-            Some(RegistrationType::MobilityRegistrationUpdating) => RegistrationKind::Mobility,
-            Some(RegistrationType::PeriodicRegistrationUpdating) => RegistrationKind::Periodic,
-            // Emergency, onboarding and disaster roaming are not served.
-            Some(_) => return Err(Refusal::ProtocolError),
-            // TS 24.501 §9.11.3.7: reserved values are read as initial registration.
-            None => RegistrationKind::Initial,
-        };
+        let kind = RegistrationKind::of(message).ok_or(Refusal::ProtocolError)?;
         let identity = match MobileIdentity::of(&message.fgs_mobile_identity) {
             Ok(MobileIdentity::Suci(suci)) => ClaimedIdentity::Suci(suci.to_string()),
             Ok(MobileIdentity::Guti(guti)) => ClaimedIdentity::Guti(guti),

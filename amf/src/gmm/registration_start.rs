@@ -33,7 +33,14 @@ pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         }
         return;
     }
-    // A different request aborts what was running (TS 24.501 §5.5.1.2.8, §5.5.2.3.5, §5.6.1.8).
+    if let Some(Procedure::Deregistration(_)) = &ue.procedure
+        && RegistrationKind::of(message) != Some(RegistrationKind::Initial)
+    {
+        // TS 24.501 §5.5.2.3.5 e: our DEREGISTRATION REQUEST has none of the causes that an update survives.
+        amf.count("amf.nas.unexpected");
+        return;
+    }
+    // A different request aborts what was running (TS 24.501 §5.5.1.2.8, §5.5.2.3.5 d, §5.6.1.8).
     abort_running(ue, amf);
     // On a connection that is secured already the COUNT of K_gNB stays: that of the latest SECURITY
     // MODE COMPLETE, or of the message that began the connection (TS 33.501 §6.8.1.1.2).

@@ -1,5 +1,6 @@
 //! Service request: TS 24.501 §5.6.1, TS 23.502 §4.2.3.2.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tern_nas::nas_5gs::{
     Nas5gmmMessage, NasFGmmCause, NasPduSessionStatus, NasServiceAccept, NasServiceReject, NasServiceRequest,
@@ -20,6 +21,9 @@ use crate::ue::UeContext;
 /// A service request that waits for SMFs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServiceRequest {
+    /// The plain message: two requests differ if their octets do.
+    #[serde(default, skip_serializing_if = "Bytes::is_empty")]
+    first: Bytes,
     /// Sessions to reactivate.
     pub(crate) activation: Activation,
     /// Whether the UE sent its PDU session status.
@@ -43,6 +47,7 @@ pub(crate) fn on_request(
     request: NasServiceRequest,
     verified: bool,
     count: Option<u32>,
+    first: Bytes,
 ) {
     amf.count("amf.gmm.service_request");
     if !verified || !ue.registered {
@@ -56,6 +61,14 @@ pub(crate) fn on_request(
         amf.count("amf.nas.unexpected");
         return;
     }
+    if let Some(Procedure::Service(running)) = &ue.procedure {
+        if running.first == first {
+            // TS 24.501 §5.6.1.8 c: the same request again.
+            amf.count("amf.gmm.service_request_repeated");
+            return;
+        }
+        amf.count("amf.gmm.procedure_aborted");
+    }
     let request = whole(ue, &request, count).unwrap_or(request);
     let mobile_terminated =
         request.service_type.service_type() == Some(ServiceType::MobileTerminatedServices);
@@ -66,7 +79,7 @@ pub(crate) fn on_request(
     let wanted = request.uplink_data_status.as_ref().map(|ie| ie.sessions_with_data()).unwrap_or_default();
     let status = request.pdu_session_status.is_some();
     let activation = Activation::start(ue, amf, &wanted);
-    ue.procedure = Some(Procedure::Service(ServiceRequest { activation, status, paged }));
+    ue.procedure = Some(Procedure::Service(ServiceRequest { first, activation, status, paged }));
     activation::proceed(ue, amf);
 }
 

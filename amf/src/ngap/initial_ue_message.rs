@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use super::{Handled, ue_context_release};
 use crate::Amf;
 use crate::gmm::security::{self, NotReceived};
-use crate::gmm::{self, RECEIVED, registration_reject};
+use crate::gmm::{self, RECEIVED, registration_reject, service_request};
 use crate::n2::message::GnbId;
 use crate::ue::{Connection, ContextSetup, UeContext, UeId};
 
@@ -162,20 +162,27 @@ fn on_initial_nas(ue: &mut UeContext, amf: &mut Amf, nas: &Bytes) {
         }
         Err(NotReceived::Answer(answer)) => {
             amf.count("amf.nas.decode_error");
-            if is_registration_request(nas) {
-                // TS 24.501 §5.5.1.2.8: protocol error.
-                let refusal = crate::error::Refusal::InvalidMandatoryInformation;
-                registration_reject::reject(ue, amf, refusal, &[]);
-            } else if let Some(answer) = answer {
-                gmm::send(ue, amf, &answer, crate::supervised::Protection::Current);
+            // TS 24.501 §5.5.1.2.8 b, §5.6.1.8 b: protocol error.
+            let refusal = crate::error::Refusal::InvalidMandatoryInformation;
+            match message_type(nas) {
+                Some(REGISTRATION_REQUEST) => registration_reject::reject(ue, amf, refusal, &[]),
+                Some(SERVICE_REQUEST) => service_request::reject(ue, amf, refusal),
+                _ => {
+                    if let Some(answer) = answer {
+                        gmm::send(ue, amf, &answer, crate::supervised::Protection::Current);
+                    }
+                }
             }
         }
     }
 }
 
-fn is_registration_request(nas: &Bytes) -> bool {
-    const REGISTRATION_REQUEST: u8 = 0x41;
-    payload_unverified(nas).and_then(|plain| plain.get(2)) == Some(&REGISTRATION_REQUEST)
+/// TS 24.501 Table 9.7.1.
+const REGISTRATION_REQUEST: u8 = 0x41;
+const SERVICE_REQUEST: u8 = 0x4c;
+
+fn message_type(nas: &Bytes) -> Option<u8> {
+    payload_unverified(nas).and_then(|plain| plain.get(2)).copied()
 }
 
 fn overloaded(amf: &mut Amf) -> bool {
@@ -192,7 +199,7 @@ fn turn_away(amf: &mut Amf, gnb: GnbId, stream: u16, ran_id: u32, nas: &Bytes) {
     warn!(?gnb, ran_id, registering = amf.registering.len(), "congestion: UE turned away");
     let congestion = NasFGmmCause::from_cause(GmmCause::Congestion);
     let timer = registration_reject::back_off(amf);
-    let message = if is_registration_request(nas) {
+    let message = if message_type(nas) == Some(REGISTRATION_REQUEST) {
         let mut reject = NasRegistrationReject::new(congestion);
         reject.t3346_value = timer;
         Nas5gsMessage::new_5gmm(reject)

@@ -46,26 +46,33 @@ fn when_the_key_is_wrong_then_mac_failure_leads_to_a_reject() {
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationReject(_)));
 }
 
-/// TS 24.501 §5.4.1.3.7: with a 5G-GUTI the identity may be to blame.
+/// TS 24.501 §5.4.1.3.5, §5.4.1.3.7 c, TS 33.512 §4.2.2.1.2: with a 5G-GUTI the identity may be to blame.
 #[test]
-fn when_mac_failure_follows_a_guti_then_the_suci_is_asked_for() {
-    let mut config = crate::Config::default();
-    config.security.reauthentication = crate::Reauthentication::Always;
-    let mut rig = Rig::with(config);
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    ue.go_idle(&mut rig);
-    ue.ran_id = 2;
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    let octets = ue.protect(&request, HeaderType::Integrity);
-    ue.initial(&mut rig, &octets);
-    rig.serve();
-    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationRequest(_)));
-    ue.say(&mut rig, failure(GmmCause::MacFailure));
-    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::IdentityRequest(_)));
-    ue.say(&mut rig, NasIdentityResponse::new(Ue::suci()));
-    rig.serve();
-    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationRequest(_)));
+fn when_mac_failure_or_a_wrong_res_star_follows_a_guti_then_the_suci_is_asked_for() {
+    let wrong = NasAuthenticationResponseParameter::from_res_star([0; 16]);
+    let answers: [Nas5gmmMessage; 2] = [
+        failure(GmmCause::MacFailure).into(),
+        NasAuthenticationResponse::new().with_authentication_response_parameter(wrong).into(),
+    ];
+    for answer in answers {
+        let mut config = crate::Config::default();
+        config.security.reauthentication = crate::Reauthentication::Always;
+        let mut rig = Rig::with(config);
+        let mut ue = Ue::new(1);
+        ue.register(&mut rig);
+        ue.go_idle(&mut rig);
+        ue.ran_id = 2;
+        let request = ue.registration_request(RegistrationType::InitialRegistration);
+        let octets = ue.protect(&request, HeaderType::Integrity);
+        ue.initial(&mut rig, &octets);
+        rig.serve();
+        assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationRequest(_)));
+        ue.say(&mut rig, answer);
+        assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::IdentityRequest(_)));
+        ue.say(&mut rig, NasIdentityResponse::new(Ue::suci()));
+        rig.serve();
+        assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationRequest(_)));
+    }
 }
 
 #[test]

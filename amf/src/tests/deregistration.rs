@@ -8,7 +8,10 @@ use tern_sbi::nudm_uecm::{DeregistrationData, DeregistrationNotify, Deregistrati
 use super::rig::*;
 use crate::{AmfRequest, GmmState};
 
-fn deregistration(ue: &Ue, switch_off: bool) -> tern_nas::nas_5gs::NasDeregistrationRequestUeOriginating {
+pub(super) fn deregistration(
+    ue: &Ue,
+    switch_off: bool,
+) -> tern_nas::nas_5gs::NasDeregistrationRequestUeOriginating {
     let kind = NasDeRegistrationType::new(1).with_switch_off(switch_off);
     let identity = tern_nas::MobileIdentity::Guti(ue.guti.unwrap()).to_ie().unwrap();
     NasDeregistrationRequestUeOriginating::new(kind, nas::ngksi(ue.ksi), identity)
@@ -96,7 +99,7 @@ fn when_a_ue_deregisters_before_its_registration_is_complete_then_the_registrati
 }
 
 /// The UDM ends the registration.
-fn withdrawn(rig: &mut Rig, reason: DeregistrationReason) {
+pub(super) fn withdrawn(rig: &mut Rig, reason: DeregistrationReason) {
     let data = DeregistrationData::new(reason);
     let path = DeregistrationNotify::callback_path(&supi().to_string());
     let reply = rig.ask(AmfRequest::DeregistrationNotify(DeregistrationNotify { path, data }));

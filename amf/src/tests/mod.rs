@@ -1,5 +1,7 @@
 //! The core driven by hand: a fake UE with real NAS security, a fake gNB, fake peers.
 
+mod abnormal;
+mod abnormal_registration;
 mod admission;
 mod authentication;
 mod bytes;

@@ -116,7 +116,7 @@ fn paged() -> (Rig, Ue) {
 }
 
 /// A UE that has answered the page for its data; nothing of what it gets for it has been looked at.
-fn answered() -> (Rig, Ue) {
+pub(super) fn answered() -> (Rig, Ue) {
     let (mut rig, mut ue) = paged();
     let request = answer(&ue);
     come(&mut rig, &mut ue, &request);

@@ -8,7 +8,7 @@ use tern_types::{PlmnId, Snssai, Tac, Tai};
 use super::rig::*;
 use crate::{Config, Reauthentication, ServedPlmn};
 
-fn returning(rig: &mut Rig, ue: &mut Ue, kind: RegistrationType) {
+pub(super) fn returning(rig: &mut Rig, ue: &mut Ue, kind: RegistrationType) {
     ue.go_idle(rig);
     ue.ran_id += 1;
     let request = ue.registration_request(kind);

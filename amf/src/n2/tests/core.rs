@@ -243,6 +243,34 @@ fn when_a_gnb_resets_then_it_is_acknowledged_and_the_amf_is_told() {
     assert_eq!(echoed.expect("present").expect("decodes"), list);
 }
 
+/// TS 38.413 §8.7.4.4.1: neither identity is there; the item may come back as it is.
+#[test]
+fn when_a_reset_has_an_empty_item_then_it_is_ignored_and_the_others_are_reset() {
+    let mut bench = Bench::new(Limits::default());
+    bench.set_up(GNB, &Setup::new(1, 32));
+    let items =
+        [None, Some(8)].map(|ran| UEAssociatedLogicalNGConnectionItem::new(None, ran.map(RANUENGAPID), None));
+    let list = UEAssociatedLogicalNGConnectionList(items.to_vec());
+    let outputs = bench.receive(GNB, reset(ResetType::partOfNG_Interface(list)));
+    let ues = ResetScope::Some(vec![(None, None), (None, Some(8))]);
+    assert_eq!(outputs[0], Output::Event(N2Event::Reset { gnb: GNB, ues }));
+    assert_eq!(sent(&outputs[1], GNB).kind(), K::Successful_NGReset);
+}
+
+/// TS 38.413 §8.7.4.4.3: the gNB resets what the AMF is resetting.
+#[test]
+fn when_resets_cross_then_the_gnbs_is_acknowledged() {
+    let mut bench = Bench::new(Limits::default());
+    bench.set_up(GNB, &Setup::new(1, 32));
+    let ours = N2Command::Reset { gnb: GNB, ues: ResetScope::All };
+    assert_eq!(sent(&bench.put(Input::Command(ours))[0], GNB).kind(), K::Initiating_NGReset);
+    let outputs = bench.receive(GNB, reset(ResetType::nG_Interface(ResetAll::reset_all)));
+    assert_eq!(outputs[0], Output::Event(N2Event::Reset { gnb: GNB, ues: ResetScope::All }));
+    assert_eq!(sent(&outputs[1], GNB).kind(), K::Successful_NGReset);
+    let acknowledge = build_ngap!(SuccessfulOutcome, NGReset, NGResetAcknowledge,).expect("builds");
+    assert!(bench.receive(GNB, encode(&acknowledge)).is_empty());
+}
+
 /// TS 38.413 §8.7.4.2.2.
 #[test]
 fn when_the_amf_resets_then_the_gnb_is_told() {
