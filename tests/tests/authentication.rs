@@ -12,7 +12,7 @@ fn with_trick(at: Moment, what: Misdeed) -> Setup {
     setup
 }
 
-/// TS 24.501 §5.4.1.3.7 a: the USIM does not accept the network's MAC, and a SUCI leaves no
+/// TS 24.501 §5.4.1.3.7 c: the USIM does not accept the network's MAC, and a SUCI leaves no
 /// better identity to ask for.
 #[test]
 fn when_the_keys_differ_then_the_ue_finds_a_wrong_mac_and_is_rejected() {
@@ -41,7 +41,7 @@ fn when_res_star_is_wrong_then_authentication_reject() {
     });
 }
 
-/// TS 33.102 §6.3.5, TS 24.501 §5.4.1.3.7 c: the USIM is ahead of the home network.
+/// TS 33.102 §6.3.5, TS 24.501 §5.4.1.3.7 f: the USIM is ahead of the home network.
 #[test]
 fn when_the_sequence_number_is_out_of_range_then_it_is_resynchronised() {
     let mut setup = Setup::new(1, 1);

@@ -122,7 +122,7 @@ fn when_a_connected_ue_comes_on_a_new_connection_then_the_older_is_released() {
     }
 }
 
-/// TS 24.501 §5.5.1.2.8 f: a DEREGISTRATION REQUEST in a registration. Before security it proves
+/// TS 24.501 §5.5.1.2.8 h: a DEREGISTRATION REQUEST in a registration. Before security it proves
 /// nothing and ends nothing but the connection (TS 24.501 §4.4.4.3).
 #[test]
 fn when_a_ue_deregisters_during_registration_then_nothing_stays() {

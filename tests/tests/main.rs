@@ -3,6 +3,7 @@
 mod admission;
 mod authentication;
 mod collisions;
+mod compliance;
 mod congestion;
 mod determinism;
 mod eap;

@@ -63,7 +63,7 @@ fn silent(at: Moment) -> Setup {
     setup
 }
 
-/// TS 24.501 §5.4.1.3.7 b, §5.4.2.7 a: four retransmissions, and the fifth expiry, after 30 s, ends
+/// TS 24.501 §5.4.1.3.7 b, §5.4.2.7 b: four retransmissions, and the fifth expiry, after 30 s, ends
 /// the procedure and the connection.
 #[test]
 fn when_the_ue_is_silent_in_a_common_procedure_then_the_fifth_expiry_ends_it() {
@@ -83,7 +83,7 @@ fn when_the_ue_is_silent_in_a_common_procedure_then_the_fifth_expiry_ends_it() {
     }
 }
 
-/// TS 24.501 §5.4.3.5 a: the same for IDENTITY REQUEST under T3570.
+/// TS 24.501 §5.4.3.6 b: the same for IDENTITY REQUEST under T3570.
 #[test]
 fn when_the_ue_does_not_say_who_it_is_then_the_fifth_expiry_ends_it() {
     simulate(silent(Moment::IdentityResponse), async |sim| {
