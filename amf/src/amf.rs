@@ -17,7 +17,7 @@ use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope};
 use crate::ngap;
 use crate::ngap::handover_preparation::N2Handover;
 use crate::ue::{Connection, Reachability, UeContext, UeId};
-use crate::{gmm, sbi, session};
+use crate::{gmm, overload, sbi, session};
 
 /// How long a gNB has to confirm the release of a UE's connection.
 pub const RELEASE_COMPLETE_WITHIN: Duration = Duration::from_secs(10);
@@ -69,6 +69,8 @@ pub struct Amf {
     pub(crate) untold: BTreeSet<UeId>,
     /// UEs that are not registered and have a procedure running.
     pub(crate) registering: BTreeSet<UeId>,
+    /// Whether gNBs have been asked for less.
+    pub(crate) overloaded: bool,
     /// PDU session establishments in progress, and those that wait.
     pub(crate) admission: Admission,
     tokens: BTreeMap<Token, UeId>,
@@ -101,6 +103,7 @@ impl Amf {
             incoming: BTreeSet::new(),
             untold: BTreeSet::new(),
             registering: BTreeSet::new(),
+            overloaded: false,
             admission: Admission::default(),
             tokens: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -126,6 +129,7 @@ impl Amf {
         }
         self.expire();
         self.admit_waiting();
+        overload::watch(self);
         let next = self.deadlines.first().map(|&(at, _)| at);
         if next != self.asked {
             self.asked = next;
@@ -155,7 +159,9 @@ impl Amf {
             N2Event::GnbUp(gnb) => {
                 debug!(gnb = %gnb.global, "gNB up");
                 self.gnb_down(gnb.id);
-                self.gnbs.insert(gnb.id, gnb);
+                let id = gnb.id;
+                self.gnbs.insert(id, gnb);
+                overload::tell_new(self, id);
             }
             N2Event::GnbUpdated(gnb) => {
                 debug!(gnb = %gnb.global, "gNB configuration updated");
@@ -249,6 +255,12 @@ impl Amf {
         work(&mut ue, self);
         if ue.procedure.is_none() && self.untold.contains(&id) {
             gmm::configuration_update::start(&mut ue, self);
+        }
+        if ue.procedure.is_none()
+            && ue.n2.is_some()
+            && let Some(reason) = ue.deregistering
+        {
+            gmm::deregistration::start(&mut ue, self, reason);
         }
         self.settle(ue);
     }

@@ -39,6 +39,9 @@ pub struct Config {
     /// How UEs in CM-IDLE are paged.
     #[serde(default)]
     pub paging: PagingConfig,
+    /// When gNBs are asked for less.
+    #[serde(default)]
+    pub overload: OverloadConfig,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -113,6 +116,8 @@ pub enum Reauthentication {
     WhenNeeded,
     /// At each initial registration.
     Always,
+    /// At each registration of any kind: a UE that is connected gets new AS keys as well.
+    EachRegistration,
 }
 
 /// NAS security.
@@ -205,6 +210,33 @@ impl PagingConfig {
     }
 }
 
+/// Overload Start and Overload Stop (TS 38.413 §8.7.7, §8.7.8).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OverloadConfig {
+    /// It begins with this share of `limits.registrations`.
+    pub start_percent: u8,
+    /// It ends with this one.
+    pub stop_percent: u8,
+    /// AMF Traffic Load Reduction Indication, 1 to 99: how much of the signalling gNBs turn away.
+    pub reduction_percent: u8,
+}
+
+impl Default for OverloadConfig {
+    fn default() -> Self {
+        Self { start_percent: 80, stop_percent: 50, reduction_percent: 50 }
+    }
+}
+
+impl OverloadConfig {
+    fn check(&self) -> Result<(), String> {
+        if self.stop_percent >= self.start_percent || !(1..=99).contains(&self.reduction_percent) {
+            return Err("overload: stop_percent below start_percent, and reduction_percent 1 to 99".into());
+        }
+        Ok(())
+    }
+}
+
 /// Bounds: what a peer can make the AMF hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -262,6 +294,7 @@ impl Config {
             security: SecurityConfig::default(),
             timers: TimerConfig::default(),
             paging: PagingConfig::default(),
+            overload: OverloadConfig::default(),
             limits: Limits::default(),
             shard: 0,
         }
@@ -352,6 +385,7 @@ impl Config {
             return Err("limits.sessions_establishing: at least 1, or no session is ever established".into());
         }
         self.paging.check()?;
+        self.overload.check()?;
         if self.n2.addresses.is_empty() {
             return Err("n2.addresses: at least one address is needed".into());
         }

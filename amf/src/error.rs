@@ -24,6 +24,9 @@ pub enum Refusal {
     /// The tracking area is not served.
     #[error("tracking area not served")]
     NoSuitableCells,
+    /// The UE has no service where it is.
+    #[error("restricted service area")]
+    RestrictedServiceArea,
     /// Too much to do, or a function that is needed does not answer.
     #[error("congestion")]
     Congestion,
@@ -59,6 +62,7 @@ impl Refusal {
             Self::NoSuitableCells => GmmCause::NoSuitableCellsInTrackingArea, // #15
             Self::Congestion => GmmCause::Congestion,                       // #22
             Self::SecurityCapabilitiesMismatch => GmmCause::UeSecurityCapabilitiesMismatch, // #23
+            Self::RestrictedServiceArea => GmmCause::RestrictedServiceArea, // #28
             Self::SecurityModeRejected => GmmCause::SecurityModeRejectedUnspecified, // #24
             Self::NoNetworkSlicesAvailable => GmmCause::NoNetworkSlicesAvailable, // #62
             Self::ServingNetworkNotAuthorized => GmmCause::ServingNetworkNotAuthorized, // #73

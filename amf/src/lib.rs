@@ -16,6 +16,7 @@ mod io;
 pub mod n2;
 mod net;
 mod ngap;
+mod overload;
 mod sbi;
 mod session;
 mod status;
@@ -27,8 +28,8 @@ mod ue;
 pub use admission::{ACCEPT_WITHIN, ACCESS_WITHIN, WAITING_WITHIN, Waiting};
 pub use amf::{Amf, RELEASE_COMPLETE_WITHIN};
 pub use config::{
-    AmfIdConfig, Config, Limits, PagingConfig, PagingPriorityConfig, Reauthentication, SecurityConfig,
-    ServedPlmn, TimerConfig,
+    AmfIdConfig, Config, Limits, OverloadConfig, PagingConfig, PagingPriorityConfig, Reauthentication,
+    SecurityConfig, ServedPlmn, TimerConfig,
 };
 pub use error::Refusal;
 pub use gmm::{Paging, Procedure};
@@ -37,6 +38,7 @@ pub use net::run;
 pub use ngap::handover::Handover;
 pub use ngap::handover_preparation::{ALLOCATION_WITHIN, EXECUTION_WITHIN, N2Handover, SMF_WITHIN};
 pub use ngap::path_switch_request::{PathSwitch, SWITCH_WITHIN, Target};
+pub use ngap::ue_context_modification::{REKEYING_WITHIN, Rekeying};
 pub use sbi::AmfRequest;
 pub use session::Session;
 pub use supervised::{Expiry, Protection, Supervised, T3522, T3550, T3560, T3570};

@@ -150,6 +150,19 @@ impl Session {
     }
 }
 
+/// Releases the sessions of slices that the UE may not use any more.
+pub(crate) fn release_slices(ue: &mut UeContext, amf: &mut Amf) {
+    let gone = ue.sessions.values().filter(|s| !ue.allowed.contains(&s.snssai) && !s.is_leaving());
+    for id in gone.map(|session| session.id).collect::<Vec<_>>() {
+        info!(ue = ue.name(), session = %id, "session of a slice that is no longer allowed is released");
+        amf.count("amf.session.slice_not_allowed");
+        if ue.sessions.get_mut(&id).is_some_and(|session| std::mem::take(&mut session.resources)) {
+            pdu_session_resource::release(ue, amf, id);
+        }
+        push(ue, amf, id, Work::Release(None));
+    }
+}
+
 /// The session whose step awaits this reply.
 pub(crate) fn awaiting(ue: &UeContext, token: Token) -> Option<PduSessionId> {
     let awaits = |session: &&Session| match &session.step {

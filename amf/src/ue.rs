@@ -9,12 +9,14 @@ use tern_crypto::NextHopChain;
 use tern_nas::security::NasSecurityContext;
 use tern_ngap::convert::NrLocation;
 use tern_sbi::Location;
-use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, Snssai, Supi, Tai};
+use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, ServiceArea, Snssai, Supi, Tai};
 
 use crate::admission::{self, Waiting};
+use crate::gmm::deregistration::Reason;
 use crate::gmm::{Paging, Procedure};
 use crate::n2::message::GnbId;
 use crate::ngap::handover::Handover;
+use crate::ngap::ue_context_modification::Rekeying;
 use crate::session::Session;
 
 /// Version of the serialised form of [`UeContext`].
@@ -77,6 +79,9 @@ pub struct UeContext {
     pub waiting: BTreeMap<PduSessionId, Waiting>,
     /// Individual AM policy association.
     pub am_policy: Option<Location>,
+    /// Where there is service, as the PCF has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_area: Option<ServiceArea>,
     /// Subscription to changes at the UDM.
     pub sdm_subscription: Option<Location>,
     /// Whether the UDM holds this AMF's registration.
@@ -93,6 +98,9 @@ pub struct UeContext {
     /// What it is paged for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paging: Option<Paging>,
+    /// Why the network is to deregister it once it has answered a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deregistering: Option<Reason>,
     /// The DRX cycle that it asked for, in radio frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paging_drx: Option<u16>,
@@ -156,6 +164,12 @@ pub struct Connection {
     /// The newest NH, from the first K_gNB on (TS 33.501 §6.9.2.1.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<NextHopChain>,
+    /// The gNB has an allowed NSSAI or a service area of before: the next message for the UE brings others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
+    /// The gNB has the AS keys of an older K_AMF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rekeying: Option<Rekeying>,
     /// NAS messages that the gNB has not delivered because it hands the UE over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undelivered: Vec<Bytes>,
@@ -199,6 +213,9 @@ pub struct Subscription {
     pub slices: Vec<Snssai>,
     /// DNNs by slice.
     pub dnns: Vec<(Snssai, Vec<SubscribedDnn>)>,
+    /// Where there is service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_area: Option<ServiceArea>,
 }
 
 /// A DNN of a slice's subscription.
@@ -256,6 +273,7 @@ impl UeContext {
             sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
             am_policy: None,
+            policy_area: None,
             sdm_subscription: None,
             at_udm: false,
             radio_capability: None,
@@ -263,6 +281,7 @@ impl UeContext {
             location: None,
             reachability: None,
             paging: None,
+            deregistering: None,
             paging_drx: None,
             radio_capability_for_paging: None,
             armed: None,
@@ -294,7 +313,8 @@ impl UeContext {
         let reachability = self.reachability.map(Reachability::deadline);
         let paging = self.paging.as_ref().and_then(Paging::deadline);
         let handover = self.handover.as_ref().map(Handover::deadline);
-        let deadlines = [procedure, reachability, paging, handover, admission::deadline(self)];
+        let rekeying = self.n2.as_ref().and_then(|n2| n2.rekeying).map(Rekeying::deadline);
+        let deadlines = [procedure, reachability, paging, handover, rekeying, admission::deadline(self)];
         deadlines.into_iter().flatten().min()
     }
 

@@ -67,7 +67,8 @@ fn when_a_ue_floods_registrations_then_what_is_held_is_bounded() {
         let gnb = sim.rig.gnbs[0].clone();
         let mut links = Vec::new();
         for _ in 0..2000 {
-            let link = gnb.open(request.clone().into(), None, RRCEstablishmentCause::mo_Signalling).await;
+            // As an answer to a page, which no gNB turns away for the AMF.
+            let link = gnb.open(request.clone().into(), None, RRCEstablishmentCause::mt_Access).await;
             links.push(link.expect("opened"));
             sim.pass(Duration::from_millis(1)).await;
         }
@@ -101,5 +102,67 @@ fn when_the_ausf_is_full_then_the_ue_backs_off() {
         other.deregister(false).await.expect("deregistered");
         sim.assert_nothing_held().await;
         sim.assert_conforming();
+    });
+}
+
+/// TS 38.413 §8.7.7, §8.7.8: a gNB turns half of the UEs away that want to signal, and takes all of them
+/// again once the AMF says so; UEs that are let in do not notice.
+#[test]
+fn when_the_amf_is_overloaded_then_gnbs_turn_ues_away_until_it_is_not() {
+    let mut setup = Setup::new(4, 60).gnbs(2);
+    setup.amf.limits.registrations = 30;
+    simulate(setup, async |sim| {
+        sim.network.sctp.set_faults(tern_sctp::mem::MemFaults::delayed(Duration::from_millis(5)));
+        let mut tasks = JoinSet::new();
+        for index in 0..60 {
+            let mut ue = sim.ue(index);
+            tasks.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(2 * u64::from(index))).await;
+                ue.register_persistently(20).await
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.expect("no panic").expect("registered in the end");
+        }
+        sim.settle().await;
+        let counted = |name| sim.rig.journal.counted(name);
+        assert!(counted("gnb.rrc_reject") >= 5, "{}", counted("gnb.rrc_reject"));
+        assert!(counted("gnb.overload_start") >= 2 && counted("gnb.overload_stop") >= 2);
+        assert_eq!(sim.counted(Nf::Amf, "amf.gmm.congestion"), 0, "what the gNBs let through had room");
+        assert_eq!(sim.held().await["AMF registered"], 60);
+        sim.assert_conforming();
+    });
+}
+
+/// TS 24.501 §5.3.9: who comes with priority is not turned away with the others.
+#[test]
+fn when_a_ue_has_priority_then_congestion_does_not_concern_it() {
+    let mut setup = Setup::new(5, 1);
+    setup.amf.limits.registrations = 1;
+    simulate(setup, async |sim| {
+        let gnb = sim.rig.gnbs[0].clone();
+        let request = Arc::new(Mutex::new(None));
+        let keep = Arc::clone(&request);
+        let mut ue = sim.ue(0);
+        ue.set_radio(move |way, octets| {
+            if way == Way::Up {
+                keep.lock().expect("unpoisoned").get_or_insert(octets.to_vec());
+            }
+            Fate::Lost
+        });
+        assert!(ue.register().await.is_err());
+        let request = request.lock().expect("unpoisoned").clone().expect("a request");
+        let mut links = Vec::new();
+        for why in [RRCEstablishmentCause::mt_Access, RRCEstablishmentCause::mt_Access] {
+            links.push(gnb.open(request.clone().into(), None, why).await.expect("opened"));
+            sim.pass(Duration::from_millis(50)).await;
+        }
+        assert_eq!(sim.counted(Nf::Amf, "amf.gmm.congestion"), 1);
+        links.push(
+            gnb.open(request.into(), None, RRCEstablishmentCause::highPriorityAccess).await.expect("opened"),
+        );
+        sim.pass(Duration::from_millis(50)).await;
+        assert_eq!(sim.counted(Nf::Amf, "amf.gmm.congestion"), 1);
+        assert_eq!(sim.counted(Nf::Ausf, "ausf.challenges"), 2);
     });
 }

@@ -1,6 +1,7 @@
 //! The whole core, in simulation.
 
 mod admission;
+mod areas;
 mod authentication;
 mod collisions;
 mod compliance;
@@ -16,6 +17,7 @@ mod outcome;
 mod paging;
 mod procedures;
 mod registration;
+mod rekeying;
 mod restarts;
 mod restoration;
 mod sbi_faults;

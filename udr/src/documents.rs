@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tern_crypto::{Milenage, SubscriberKey, Tuak, TuakParameters};
 use tern_sbi::common::{
-    DnnOrWildcard, IpAddr, Octets, PduSessionType, SecretText, SscMode, SubscribedDefaultQos,
+    Area, DnnOrWildcard, IpAddr, Octets, PduSessionType, SecretText, ServiceAreaRestriction, SscMode,
+    SubscribedDefaultQos,
 };
 use tern_sbi::nausf_auth::AuthType;
 use tern_sbi::nudm_sdm::{
@@ -88,6 +89,11 @@ impl Subscriber {
             gpsis: self.msisdn.iter().map(|msisdn| format!("msisdn-{msisdn}")).collect(),
             subscribed_ue_ambr: Some(self.ue_ambr),
             nssai: Some(nssai),
+            service_area_restriction: self.service_area.as_ref().map(|area| ServiceAreaRestriction {
+                restriction_type: Some(area.restriction.clone()),
+                areas: vec![Area { tacs: area.tacs.clone(), area_code: None }],
+                max_num_of_tas: None,
+            }),
             ..AccessAndMobilitySubscriptionData::default()
         }
     }

@@ -5,13 +5,16 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
-use tern_types::{Ambr, Arp, BitRate, Dnn, PreemptionCapability, PreemptionVulnerability, Snssai, Supi};
+use tern_sbi::common::RestrictionType;
+use tern_types::{Ambr, Arp, BitRate, Dnn, PreemptionCapability, PreemptionVulnerability, Snssai, Supi, Tac};
 use zeroize::Zeroizing;
 
 /// Most slices of one subscriber: the default configured NSSAI's bound of TS 24.501 §9.11.3.37.
 pub const SLICES_MAX: usize = 16;
 /// Most data networks of one slice.
 pub const DNNS_MAX: usize = 16;
+/// Most tracking areas of a service area restriction.
+pub const TACS_MAX: usize = 256;
 
 /// One subscriber.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,19 @@ pub struct Subscriber {
     /// others say so.
     #[serde(default = "default_slices")]
     pub slices: Vec<Slice>,
+    /// Where there is service, if not everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_area: Option<ServiceArea>,
+}
+
+/// A service area restriction (TS 23.501 §5.3.4.1.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceArea {
+    /// `ALLOWED_AREAS` or `NOT_ALLOWED_AREAS`.
+    pub restriction: RestrictionType,
+    /// Tracking area codes.
+    pub tacs: Vec<Tac>,
 }
 
 /// Long-term keys and the authentication function that uses them.
@@ -184,6 +200,14 @@ impl Subscriber {
         }
         if !self.slices.iter().any(|slice| slice.default) {
             return Err(wrong("slices", "at least one default slice"));
+        }
+        if let Some(area) = &self.service_area {
+            let known =
+                matches!(area.restriction, RestrictionType::AllowedAreas | RestrictionType::NotAllowedAreas);
+            if !known || area.tacs.len() > TACS_MAX {
+                let what = format!("ALLOWED_AREAS or NOT_ALLOWED_AREAS, and at most {TACS_MAX} tacs");
+                return Err(wrong("service_area", what));
+            }
         }
         for (index, slice) in self.slices.iter().enumerate() {
             let at = format!("slices[{index}]");

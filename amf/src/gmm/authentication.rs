@@ -71,7 +71,7 @@ struct Challenge {
 }
 
 /// What authentication proved.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Authenticated {
     pub supi: Supi,
     pub k_amf: KAmf,
@@ -143,7 +143,7 @@ impl Authentication {
                 Err(error) => Progress::Failed(not_authenticated(ue, &error)),
             },
             Step::Confirming(awaited) if awaited.is(token) => match awaited.read(reply) {
-                Ok(answer) => self.confirmed(ue, answer.body),
+                Ok(answer) => self.confirmed(ue, amf, answer.body),
                 Err(error) => Progress::Failed(not_authenticated(ue, &error)),
             },
             Step::Judging(session, awaited) if awaited.is(token) => match awaited.read(reply) {
@@ -211,7 +211,7 @@ impl Authentication {
         }
     }
 
-    fn confirmed(self, ue: &UeContext, result: ConfirmationDataResponse) -> Next {
+    fn confirmed(self, ue: &UeContext, amf: &mut Amf, result: ConfirmationDataResponse) -> Next {
         let success = result.auth_result == AuthResult::AuthenticationSuccess;
         match (result.supi, result.kseaf) {
             (Some(supi), Some(k_seaf)) if success => {
@@ -219,10 +219,8 @@ impl Authentication {
                 let k_amf = tern_crypto::k_amf(&k_seaf, &supi.to_string(), &ABBA);
                 Progress::Done(Authenticated { supi, k_amf, ksi: self.ksi, eap_success: None })
             }
-            _ => {
-                warn!(ue = ue.name(), identity = self.identity, "the home network rejects RES*");
-                Progress::Failed(NotAuthenticated::Rejected { eap_failure: None })
-            }
+            // As where RES* is wrong here: TS 33.501 §6.1.3.2.2 makes no difference.
+            _ => Progress::Failed(self.mistrust(ue, amf, "the home network rejects RES*")),
         }
     }
 

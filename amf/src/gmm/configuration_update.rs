@@ -2,7 +2,8 @@
 //!
 //! It has a UE register that has PDU sessions of which the network knows nothing any more: the PDU
 //! session status in REGISTRATION ACCEPT tells (TS 24.501 §5.5.1.3.4). And it gives a new 5G-GUTI to a
-//! UE that has answered a page: its 5G-S-TMSI was on the air (TS 33.501 §6.12.3).
+//! UE that has answered a page: its 5G-S-TMSI was on the air (TS 33.501 §6.12.3). And it tells a UE where
+//! it has service, once the PCF changes that.
 
 use serde::{Deserialize, Serialize};
 use tern_nas::MobileIdentity;
@@ -13,10 +14,10 @@ use tern_types::Instant;
 use tracing::{info, warn};
 
 use crate::Amf;
-use crate::gmm::{self, Procedure};
+use crate::gmm::{self, Procedure, service_area};
 use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised, T3555};
-use crate::ue::UeContext;
+use crate::ue::{ContextSetup, UeContext};
 
 /// A CONFIGURATION UPDATE COMMAND that awaits its answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ enum Purpose {
     Registration,
     /// The UE has a new 5G-GUTI.
     Guti,
+    /// The UE has another service area.
+    ServiceArea,
 }
 
 /// Has the UE register, now or once its procedure is over. One that is idle learns what it has to when
@@ -59,7 +62,7 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf) {
 /// Gives a UE that has answered a page a new 5G-GUTI, before its connection is released
 /// (TS 24.501 §5.4.4.1, §5.4.4.2).
 pub(crate) fn reallocate_guti(ue: &mut UeContext, amf: &mut Amf) {
-    if ue.n2.is_none() || ue.procedure.is_some() {
+    if ue.n2.is_none() || ue.procedure.is_some() || ue.deregistering.is_some() {
         return;
     }
     let guti = amf.assign_guti(ue);
@@ -74,6 +77,25 @@ pub(crate) fn reallocate_guti(ue: &mut UeContext, amf: &mut Amf) {
     ue.procedure = Some(Procedure::ConfigurationUpdate(update));
 }
 
+/// Tells a connected UE and its gNB where there is service (TS 23.502 §4.2.4.2). One that is idle, or in
+/// another procedure, learns of it at its next registration.
+pub(crate) fn tell_service_area(ue: &mut UeContext, amf: &mut Amf) {
+    if !ue.registered || ue.procedure.is_some() {
+        return;
+    }
+    let Some(list) = service_area::list(ue) else { return };
+    let Some(n2) = &mut ue.n2 else { return };
+    n2.outdated = n2.context == ContextSetup::Done;
+    amf.count("amf.gmm.service_area_told");
+    let indication = NasConfigurationUpdateIndication::from_flags(true, false);
+    let command = NasConfigurationUpdateCommand::new()
+        .with_configuration_update_indication(indication)
+        .with_service_area_list(list);
+    let sent = gmm::send_supervised(ue, amf, T3555, command, Protection::Current);
+    let update = ConfigurationUpdate { sent, purpose: Purpose::ServiceArea };
+    ue.procedure = Some(Procedure::ConfigurationUpdate(update));
+}
+
 impl ConfigurationUpdate {
     /// When T3555 expires.
     pub fn deadline(&self) -> Instant {
@@ -85,6 +107,7 @@ impl ConfigurationUpdate {
     pub(crate) fn on_complete(self, ue: &mut UeContext, amf: &mut Amf) {
         match self.purpose {
             Purpose::Registration => end(ue, amf),
+            Purpose::ServiceArea => {}
             Purpose::Guti => {
                 if let Some(old) = ue.old_guti.take() {
                     amf.release_tmsi(old, ue.id);

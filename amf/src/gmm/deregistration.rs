@@ -27,8 +27,8 @@ pub struct Deregistration {
 }
 
 /// Why the network deregisters a UE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
     /// The subscription is gone.
     SubscriptionWithdrawn,
     /// The UE is to register again.
@@ -65,6 +65,12 @@ pub(crate) fn on_request(
 
 /// Starts the network-initiated procedure (TS 24.501 §5.5.2.3.1).
 pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
+    if ue.registered && ue.n2.is_none() && paging::call(ue, amf).is_ok() {
+        // TS 23.502 §4.2.2.3.3 step 2: it hears of it once it has answered the page.
+        ue.deregistering = Some(reason);
+        return;
+    }
+    ue.deregistering = None;
     let secured = ue.n2.as_ref().is_some_and(|n2| n2.secured);
     if !ue.registered || !secured {
         // Not reachable: the network alone forgets (TS 24.501 §5.5.2.3.1).
@@ -117,9 +123,11 @@ impl Deregistration {
 /// security context and the 5G-GUTI stay for a while, for the UE's next registration.
 pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
     ue.registered = false;
+    ue.deregistering = None;
     // Its sessions go: nobody waits for what it is paged for.
     ue.paging = None;
     session::release_all(ue, amf);
+    ue.policy_area = None;
     if let Some(policy) = ue.am_policy.take() {
         pcf::delete(ue, amf, &policy);
     }
@@ -177,6 +185,7 @@ pub(crate) fn take_over(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) {
     amf.readdress(other.id, ue.id);
     ue.sessions = std::mem::take(&mut other.sessions);
     ue.am_policy = other.am_policy.take();
+    ue.policy_area = other.policy_area.take();
     ue.sdm_subscription = other.sdm_subscription.take();
     ue.subscription = other.subscription.take();
     ue.radio_capability = ue.radio_capability.take().or(other.radio_capability.take());

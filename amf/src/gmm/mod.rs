@@ -15,6 +15,7 @@ pub(crate) mod registration_request;
 pub(crate) mod registration_start;
 pub(crate) mod security;
 pub(crate) mod security_mode;
+pub(crate) mod service_area;
 pub(crate) mod service_request;
 pub(crate) mod slices;
 
@@ -27,7 +28,7 @@ use tracing::{debug, error, info, warn};
 use crate::Amf;
 use crate::admission;
 use crate::io::{ReplyResult, Token};
-use crate::ngap::{handover, nas_transport as ngap_nas, ue_context_release};
+use crate::ngap::{handover, nas_transport as ngap_nas, ue_context_modification, ue_context_release};
 use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised};
 use crate::ue::{Reachability, UeContext};
@@ -190,6 +191,14 @@ pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, token: Token, reply: R
     }
 }
 
+/// The gNB has the AS keys that it is to have: NAS keys may be changed again (TS 33.501 §6.9.5).
+pub(crate) fn keys_given(ue: &mut UeContext, amf: &mut Amf) {
+    match ue.procedure.take() {
+        Some(Procedure::Registration(machine)) => machine.keys_given(ue, amf),
+        other => ue.procedure = other,
+    }
+}
+
 /// Time has passed.
 pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     match ue.procedure.take() {
@@ -199,6 +208,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
         other => ue.procedure = other,
     }
     handover::proceed(ue, amf);
+    ue_context_modification::expire(ue, amf);
     activation::proceed(ue, amf);
     admission::expire(ue, amf);
     paging::expire(ue, amf);

@@ -10,7 +10,7 @@ use tern_types::{Dnn, PduSessionId, Snssai};
 use tracing::{debug, warn};
 
 use crate::Amf;
-use crate::gmm;
+use crate::gmm::{self, service_area};
 use crate::session::{self, NewSession, Work};
 use crate::ue::UeContext;
 
@@ -19,6 +19,8 @@ use crate::ue::UeContext;
 pub(crate) enum NotForwarded {
     /// #22, with a back-off timer.
     Congestion,
+    /// #28.
+    RestrictedServiceArea,
     /// #65.
     TooManySessions,
     /// #67.
@@ -35,6 +37,7 @@ impl NotForwarded {
     fn cause(self) -> GmmCause {
         match self {
             Self::Congestion => GmmCause::Congestion,
+            Self::RestrictedServiceArea => GmmCause::RestrictedServiceArea,
             Self::TooManySessions => GmmCause::MaximumNumberOfPduSessionsReached,
             Self::SliceAndDnnResources => GmmCause::InsufficientResourcesForSpecificSliceAndDnn,
             Self::SliceResources => GmmCause::InsufficientResourcesForSpecificSlice,
@@ -69,7 +72,16 @@ pub(crate) fn on_uplink(ue: &mut UeContext, amf: &mut Amf, transport: NasUlNasTr
     };
     let request = transport.request_type.as_ref().and_then(|ie| ie.request_type());
     let known = ue.sessions.contains_key(&id);
+    let begins = matches!(
+        request,
+        Some(
+            RequestTypeValue::InitialRequest
+                | RequestTypeValue::ExistingPduSession
+                | RequestTypeValue::MaPduRequest
+        )
+    );
     let outcome = match request {
+        _ if begins && service_area::forbids(ue) => Err(NotForwarded::RestrictedServiceArea),
         Some(RequestTypeValue::InitialRequest | RequestTypeValue::MaPduRequest) => {
             select(ue, amf, id, &transport, false, &n1)
         }

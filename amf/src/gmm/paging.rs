@@ -13,6 +13,7 @@ use tern_types::{Duration, Instant};
 use tracing::{info, warn};
 
 use crate::Amf;
+use crate::gmm::deregistration;
 use crate::ngap::paging as ngap;
 use crate::ue::{HeldMessage, Reachability, UeContext};
 
@@ -77,12 +78,7 @@ pub(crate) fn start(
     pending: Pending,
     priority: Option<u8>,
 ) -> Result<(), NotPaged> {
-    // Once the mobile reachable timer has expired the UE is not paged (TS 23.501 §5.4.1.1).
-    let silent = matches!(ue.reachability, Some(Reachability::ImplicitDeregistration(_)));
-    if !ue.registered || silent || !ngap::can_reach(ue, amf) {
-        amf.count("amf.paging.not_reachable");
-        return Err(NotPaged::NotReachable);
-    }
+    check_reachable(ue, amf)?;
     let limit = amf.config.limits.pending_per_ue;
     if let Some(paging) = &mut ue.paging {
         if !paging.add(pending, limit) {
@@ -101,6 +97,28 @@ pub(crate) fn start(
     amf.count("amf.paging.started");
     ue.paging = Some(Paging { pending: vec![pending], priority, deadline: None, attempts: 0 });
     page(ue, amf);
+    Ok(())
+}
+
+/// Pages a UE for what the AMF itself has to say.
+pub(crate) fn call(ue: &mut UeContext, amf: &mut Amf) -> Result<(), NotPaged> {
+    check_reachable(ue, amf)?;
+    if ue.paging.is_none() {
+        info!(ue = ue.name(), "UE is paged");
+        amf.count("amf.paging.started");
+        ue.paging = Some(Paging { pending: Vec::new(), priority: None, deadline: None, attempts: 0 });
+        page(ue, amf);
+    }
+    Ok(())
+}
+
+fn check_reachable(ue: &UeContext, amf: &mut Amf) -> Result<(), NotPaged> {
+    // Once the mobile reachable timer has expired the UE is not paged (TS 23.501 §5.4.1.1).
+    let silent = matches!(ue.reachability, Some(Reachability::ImplicitDeregistration(_)));
+    if !ue.registered || silent || !ngap::can_reach(ue, amf) {
+        amf.count("amf.paging.not_reachable");
+        return Err(NotPaged::NotReachable);
+    }
     Ok(())
 }
 
@@ -132,6 +150,10 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     warn!(ue = ue.name(), attempts = paging.attempts, "T3513: the UE does not answer the page");
     amf.count("amf.paging.unanswered");
     fail(ue, amf);
+    if ue.deregistering.is_some() {
+        // TS 24.501 §5.5.2.3.1: the network alone forgets.
+        deregistration::leave(ue, amf);
+    }
 }
 
 /// What comes is proved to be of the UE: T3513 stops (TS 24.501 §5.6.2.2.1). What the UE was paged for

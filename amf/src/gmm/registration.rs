@@ -22,7 +22,8 @@ use crate::gmm::{
     deregistration, registration_accept, registration_reject::reject,
 };
 use crate::io::{Awaited, ReplyResult, Token};
-use crate::supervised::{Expiry, Supervised};
+use crate::ngap::ue_context_modification::{self, is_giving_keys};
+use crate::supervised::{Expiry, Supervised, T3560};
 use crate::ue::UeContext;
 use crate::{Amf, ngap};
 
@@ -48,6 +49,8 @@ pub(super) enum Step {
     Identifying(Identification),
     /// TS 24.501 §5.4.1.
     Authenticating(Authentication),
+    /// TS 33.501 §6.9.5: the gNB is being given AS keys, and NAS keys wait for it.
+    AwaitingAccess { proved: Box<Authenticated>, until: Instant },
     /// TS 24.501 §5.4.2.
     SecuringNas(SecurityModeControl),
     /// TS 23.502 §4.2.2.2.2 step 14: registration and data of the UDM.
@@ -79,6 +82,7 @@ impl Registration {
         match &self.step {
             Step::Identifying(child) => Some(child.deadline()),
             Step::Authenticating(child) => child.deadline(),
+            Step::AwaitingAccess { until, .. } => Some(*until),
             Step::SecuringNas(child) => Some(child.deadline()),
             Step::Activating(activation) => Some(activation.deadline()),
             Step::Accepting(sent) => Some(sent.deadline()),
@@ -156,7 +160,11 @@ impl Registration {
             Step::Subscribing { .. } => self.on_subscription(ue, amf, token, reply),
             Step::SelectingSlices(_) => self.on_selection(ue, amf, token, reply),
             Step::Preparing { .. } => self.on_preparation(ue, amf, token, reply),
-            Step::Identifying(_) | Step::SecuringNas(_) | Step::Activating(_) | Step::Accepting(_) => {
+            Step::Identifying(_)
+            | Step::AwaitingAccess { .. }
+            | Step::SecuringNas(_)
+            | Step::Activating(_)
+            | Step::Accepting(_) => {
                 amf.count("amf.sbi.told");
                 self.run(ue);
             }
@@ -176,6 +184,8 @@ impl Registration {
                 let progress = child.expire(ue, amf);
                 self.authenticated(ue, amf, progress);
             }
+            Step::AwaitingAccess { until, .. } if amf.now < until => self.run(ue),
+            Step::AwaitingAccess { .. } => no_answer(ue, amf, "what gives the gNB its keys"),
             Step::SecuringNas(child) => {
                 self.step = Step::none();
                 match child.expire(ue, amf) {
@@ -246,17 +256,12 @@ impl Registration {
             }
             Progress::Done(proved) => {
                 deregistration::take_over(ue, amf, &proved.supi);
-                ue.previous_security = ue.security.take();
-                match SecurityModeControl::start(ue, amf, proved, !self.whole) {
-                    Ok(child) => {
-                        self.step = Step::SecuringNas(child);
-                        self.run(ue);
-                    }
-                    Err(refusal) => {
-                        restore_security(ue);
-                        reject(ue, amf, refusal, &[]);
-                    }
+                if ue.n2.as_ref().is_some_and(is_giving_keys) {
+                    let until = amf.now + T3560.duration;
+                    self.step = Step::AwaitingAccess { proved: Box::new(proved), until };
+                    return self.run(ue);
                 }
+                self.secure(ue, amf, proved);
             }
             Progress::Failed(NotAuthenticated::AskIdentity) => {
                 self.step = Step::Identifying(Identification::start(ue, amf));
@@ -270,9 +275,31 @@ impl Registration {
         }
     }
 
+    fn secure(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf, proved: Authenticated) {
+        match SecurityModeControl::start(ue, amf, proved, !self.whole) {
+            Ok(child) => {
+                self.step = Step::SecuringNas(child);
+                self.run(ue);
+            }
+            Err(refusal) => reject(ue, amf, refusal, &[]),
+        }
+    }
+
+    /// The gNB has its keys: those of NAS may be changed.
+    pub(crate) fn keys_given(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf) {
+        match std::mem::replace(&mut self.step, Step::none()) {
+            Step::AwaitingAccess { proved, .. } => self.secure(ue, amf, *proved),
+            step => {
+                self.step = step;
+                self.run(ue);
+            }
+        }
+    }
+
     /// The request in SECURITY MODE COMPLETE replaces the first one (TS 24.501 §5.4.2.4).
     fn secured(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf, container: Option<Bytes>) {
-        ue.previous_security = None;
+        let before = ue.previous_security.take().map(|context| context.ksi());
+        let new_k_amf = before != ue.security.as_ref().map(|context| context.ksi());
         match container.map(RegistrationRequest::of_container) {
             None => {}
             Some(Some(Ok(request))) => {
@@ -285,6 +312,9 @@ impl Registration {
             }
             Some(Some(Err(refusal))) => return reject(ue, amf, refusal, &[]),
             Some(None) => return reject(ue, amf, Refusal::InvalidMandatoryInformation, &[]),
+        }
+        if new_k_amf {
+            ue_context_modification::start(ue, amf);
         }
         self.subscribe(ue, amf);
     }
@@ -313,7 +343,11 @@ impl Registration {
 
 /// Security mode control came to nothing: the context before it holds again.
 pub(super) fn restore_security(ue: &mut UeContext) {
-    ue.security = ue.previous_security.take();
+    let before = ue.previous_security.take();
+    ue.security = match (before, ue.security.take()) {
+        (Some(before), Some(changed)) if before.ksi() == changed.ksi() => Some(before.continuing(&changed)),
+        (before, _) => before,
+    };
     if ue.security.is_none()
         && let Some(n2) = &mut ue.n2
     {

@@ -11,10 +11,10 @@ use tracing::error;
 
 use crate::Amf;
 use crate::gmm::activation::{self, Activation};
-use crate::gmm::{self, Registration, slices::SliceRejection};
+use crate::gmm::{self, Registration, service_area, slices::SliceRejection};
 use crate::session;
 use crate::supervised::{Protection, Supervised, T3550};
-use crate::ue::UeContext;
+use crate::ue::{ContextSetup, UeContext};
 
 /// Sends the ACCEPT: inside INITIAL CONTEXT SETUP REQUEST unless the gNB has the context already.
 /// With it go the sessions that come back.
@@ -54,6 +54,13 @@ fn build(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> NasR
     }
     if let Some(ie) = ours(nas::nssai(&ue.allowed)) {
         accept = accept.with_allowed_nssai(ie);
+    }
+    if let Some(ie) = service_area::list(ue) {
+        accept = accept.with_service_area_list(ie);
+    }
+    // A gNB that has the UE's context hears of it with the ACCEPT.
+    if let Some(n2) = ue.n2.as_mut().filter(|n2| n2.context == ContextSetup::Done) {
+        n2.outdated = true;
     }
     // What the UE asks for it gets (TS 23.501 §5.4.5).
     ue.paging_drx = registration.request.paging_drx;

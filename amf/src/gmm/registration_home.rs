@@ -1,10 +1,11 @@
 //! Registration, the home network's part: TS 23.502 §4.2.2.2.2 steps 14 to 16.
 
 use tern_sbi::Operation;
+use tern_sbi::common::ServiceAreaRestriction;
 use tern_sbi::nnssf_nsselection::GetSliceSelectionInfo;
 use tern_sbi::npcf_am::CreateAmPolicy;
 use tern_sbi::nudm_sdm::Subscribe;
-use tern_types::Snssai;
+use tern_types::{ServiceArea, Snssai};
 use tracing::warn;
 
 use crate::Amf;
@@ -14,6 +15,7 @@ use crate::gmm::registration::{Registration, Step};
 use crate::gmm::registration_accept;
 use crate::gmm::registration_reject::reject;
 use crate::gmm::registration_request::RegistrationKind;
+use crate::gmm::service_area;
 use crate::gmm::slices::{self, SliceRejection, Slices};
 use crate::io::{ReplyResult, Token};
 use crate::sbi::{nssf, pcf, udm};
@@ -55,7 +57,8 @@ impl Registration {
             awaited.read(reply).map(|_| ue.at_udm = true).map_err(|error| udm::refusal(ue, &error))
         } else if let Some(awaited) = data.take_if(|awaited| awaited.is(token)) {
             let read = awaited.read(reply).map_err(|error| udm::refusal(ue, &error));
-            read.map(|answer| ue.subscription = Some(udm::subscription(&answer.body)))
+            let serving = udm::serving(ue, amf);
+            read.map(|answer| ue.subscription = Some(udm::subscription(&answer.body, serving)))
         } else {
             amf.count("amf.sbi.told");
             Ok(())
@@ -70,7 +73,7 @@ impl Registration {
     fn select_slices(mut self, ue: &mut UeContext, amf: &mut Amf) {
         let slices = self.served_slices(ue, amf);
         let elsewhere = slices.rejected.iter().any(|(why, _)| *why == SliceRejection::RegistrationArea);
-        self.keep_slices(ue, slices);
+        self.keep_slices(ue, amf, slices);
         if elsewhere {
             self.step = Step::SelectingSlices(nssf::select(ue, amf, self.request.requested.as_deref()));
             return self.run(ue);
@@ -94,8 +97,10 @@ impl Registration {
         slices::select(subscription, self.request.requested.as_deref().or(kept), served)
     }
 
-    fn keep_slices(&mut self, ue: &mut UeContext, slices: Slices) {
+    fn keep_slices(&mut self, ue: &mut UeContext, amf: &mut Amf, slices: Slices) {
         ue.allowed = slices.allowed;
+        // TS 23.501 §5.15.5.2.2: the sessions of slices that the UE may not use here end.
+        session::release_slices(ue, amf);
         let plmn = |&(why, slice): &(SliceRejection, _)| (why == SliceRejection::Plmn, slice);
         self.rejected = slices.rejected.iter().map(plmn).collect();
     }
@@ -163,7 +168,10 @@ impl Registration {
             }
         } else if let Some(awaited) = policy.take_if(|awaited| awaited.is(token)) {
             match awaited.read(reply) {
-                Ok(answer) => ue.am_policy = udm::location(answer.location.as_deref()),
+                Ok(answer) => {
+                    ue.am_policy = udm::location(answer.location.as_deref());
+                    ue.policy_area = policy_area(ue, amf, answer.body.serv_area_res.as_ref());
+                }
                 Err(error) => optional_failed(ue, amf, CreateAmPolicy::NAME, &error),
             }
         } else {
@@ -174,7 +182,9 @@ impl Registration {
 
     /// The UE may be served: sessions that it wants back come first.
     fn accept(mut self, ue: &mut UeContext, amf: &mut Amf) {
-        let wanted = self.request.uplink_data.clone().unwrap_or_default();
+        // Without service there is no user plane (TS 24.501 §5.3.5.2).
+        let wanted = self.request.uplink_data.clone().filter(|_| !service_area::forbids(ue));
+        let wanted = wanted.unwrap_or_default();
         self.step = Step::Activating(Activation::start(ue, amf, &wanted));
         self.run(ue);
         activation::proceed(ue, amf);
@@ -190,6 +200,15 @@ impl Registration {
         self.step = Step::Accepting(sent);
         self.run(ue);
     }
+}
+
+/// What the PCF has of the UE's service area.
+pub(crate) fn policy_area(
+    ue: &UeContext,
+    amf: &Amf,
+    restriction: Option<&ServiceAreaRestriction>,
+) -> Option<ServiceArea> {
+    service_area::of(restriction?, udm::serving(ue, amf))
 }
 
 fn optional_failed<E>(ue: &UeContext, amf: &mut Amf, operation: &str, error: &tern_sbi::OperationError<E>)

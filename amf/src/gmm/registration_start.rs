@@ -10,7 +10,9 @@ use crate::error::Refusal;
 use crate::gmm::registration::{Registration, Step, restore_security};
 use crate::gmm::registration_reject::reject;
 use crate::gmm::registration_request::{ClaimedIdentity, RegistrationKind, RegistrationRequest};
-use crate::gmm::{Identification, Procedure, Uplink, paging, registration_accept};
+use crate::gmm::{
+    Identification, Procedure, SecurityModeControl, Uplink, paging, registration_accept, security_mode,
+};
 use crate::ue::UeContext;
 
 /// A REGISTRATION REQUEST came on the UE's connection.
@@ -101,9 +103,17 @@ fn start(ue: &mut UeContext, amf: &mut Amf, request: RegistrationRequest, first:
     let mut machine =
         Registration { first, whole: verified, rejected: Vec::new(), step: Step::none(), request };
     let fresh = ue.security.as_ref().is_some_and(|context| !context.nearly_exhausted());
-    let wanted = amf.config.security.reauthentication == Reauthentication::WhenNeeded
-        || machine.request.kind != RegistrationKind::Initial;
+    let wanted = match amf.config.security.reauthentication {
+        Reauthentication::WhenNeeded => true,
+        Reauthentication::Always => machine.request.kind != RegistrationKind::Initial,
+        Reauthentication::EachRegistration => false,
+    };
     if verified && fresh && same_capability && wanted && ue.supi.is_some() {
+        if let Some((context, algorithms)) = security_mode::other_algorithms(ue, amf) {
+            let child = SecurityModeControl::change_algorithms(ue, amf, context, algorithms);
+            machine.step = Step::SecuringNas(child);
+            return machine.run(ue);
+        }
         return machine.subscribe(ue, amf);
     }
     if !machine.request.capability.is_empty() {

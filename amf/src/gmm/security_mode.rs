@@ -8,7 +8,7 @@ use tern_nas::nas_5gs::{
     NasSecurityModeCommand, NasSecurityModeComplete, NasUeSecurityCapability,
 };
 use tern_nas::security::{NasSecurityContext, Side};
-use tern_nas::{MobileIdentity, registration};
+use tern_nas::{MobileIdentity, NgKsi, registration};
 use tern_types::{Imei, Instant};
 use tracing::debug;
 
@@ -17,6 +17,7 @@ use crate::config::SecurityConfig;
 use crate::error::Refusal;
 use crate::gmm::authentication::{ABBA, Authenticated};
 use crate::gmm::{self, Progress};
+use crate::ngap::ue_context_modification::is_giving_keys;
 use crate::supervised::{Expiry, Protection, Supervised, T3560};
 use crate::ue::UeContext;
 
@@ -53,6 +54,18 @@ pub(crate) fn select(
     Some((*ciphering?, *integrity?))
 }
 
+/// What is selected now, where the UE's context has something else (TS 24.501 §5.4.2.1).
+pub(crate) fn other_algorithms(
+    ue: &UeContext,
+    amf: &Amf,
+) -> Option<(NasSecurityContext, (CipheringAlgorithm, IntegrityAlgorithm))> {
+    let context = ue.security.as_ref()?;
+    let selected = select(&amf.config.security, &ue.capability)?;
+    let giving_keys = ue.n2.as_ref().is_some_and(is_giving_keys);
+    (selected != (context.ciphering(), context.integrity()) && !giving_keys)
+        .then(|| (context.clone(), selected))
+}
+
 impl SecurityModeControl {
     /// Takes a new security context into use. `whole_message` asks for the initial message again
     /// (RINMR). EAP-Success goes with it (TS 24.501 §5.4.1.2).
@@ -65,8 +78,33 @@ impl SecurityModeControl {
         let Authenticated { k_amf, ksi, eap_success, .. } = proved;
         let (ciphering, integrity) =
             select(&amf.config.security, &ue.capability).ok_or(Refusal::SecurityCapabilitiesMismatch)?;
+        ue.previous_security =
+            ue.security.replace(NasSecurityContext::new(Side::Amf, ksi, k_amf, ciphering, integrity));
+        Ok(Self::command(ue, amf, ksi, (ciphering, integrity), whole_message, eap_success))
+    }
+
+    /// Takes other algorithms into use under the K_AMF that both sides have (TS 24.501 §5.4.2.1).
+    pub(crate) fn change_algorithms(
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        context: NasSecurityContext,
+        (ciphering, integrity): (CipheringAlgorithm, IntegrityAlgorithm),
+    ) -> Self {
+        amf.count("amf.gmm.algorithms_changed");
+        let ksi = context.ksi();
+        ue.previous_security = ue.security.replace(context.with_algorithms(ciphering, integrity));
+        Self::command(ue, amf, ksi, (ciphering, integrity), false, None)
+    }
+
+    fn command(
+        ue: &mut UeContext,
+        amf: &mut Amf,
+        ksi: NgKsi,
+        (ciphering, integrity): (CipheringAlgorithm, IntegrityAlgorithm),
+        whole_message: bool,
+        eap_success: Option<Bytes>,
+    ) -> Self {
         debug!(ue = ue.name(), %ciphering, %integrity, "security mode");
-        ue.security = Some(NasSecurityContext::new(Side::Amf, ksi, k_amf, ciphering, integrity));
         let algorithms = NasSecurityAlgorithms::new(ciphering.code() << 4 | integrity.code());
         // Replayed octet for octet (TS 24.501 §5.4.2.2).
         let replayed = NasUeSecurityCapability::new(ue.capability.to_vec());
@@ -82,7 +120,7 @@ impl SecurityModeControl {
                 .with_abba(NasAbba::new(ABBA.to_vec()));
         }
         let sent = gmm::send_supervised(ue, amf, T3560, command, Protection::NewContext);
-        Ok(Self { sent })
+        Self { sent }
     }
 
     /// When T3560 expires.

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::Amf;
 use crate::error::Refusal;
 use crate::gmm::activation::{self, Activation};
-use crate::gmm::{self, Procedure, RECEIVED, configuration_update, paging};
+use crate::gmm::{self, Procedure, RECEIVED, configuration_update, paging, service_area};
 use crate::session;
 use crate::ue::UeContext;
 
@@ -70,8 +70,11 @@ pub(crate) fn on_request(
         amf.count("amf.gmm.procedure_aborted");
     }
     let request = whole(ue, &request, count).unwrap_or(request);
-    let mobile_terminated =
-        request.service_type.service_type() == Some(ServiceType::MobileTerminatedServices);
+    let kind = request.service_type.service_type();
+    let mobile_terminated = kind == Some(ServiceType::MobileTerminatedServices);
+    if !is_unrestricted(kind) && service_area::forbids(ue) {
+        return reject(ue, amf, Refusal::RestrictedServiceArea);
+    }
     let paged = paging::stop(ue, amf) || mobile_terminated;
     if let Some(status) = &request.pdu_session_status {
         session::release_inactive(ue, amf, |id| status.is_active(id.get()));
@@ -81,6 +84,20 @@ pub(crate) fn on_request(
     let activation = Activation::start(ue, amf, &wanted);
     ue.procedure = Some(Procedure::Service(ServiceRequest { first, activation, status, paged }));
     activation::proceed(ue, amf);
+}
+
+/// What a UE may ask for where it has no service (TS 24.501 §5.3.5.2).
+fn is_unrestricted(kind: Option<ServiceType>) -> bool {
+    use ServiceType as Type;
+    matches!(
+        kind,
+        Some(
+            Type::MobileTerminatedServices
+                | Type::EmergencyServices
+                | Type::EmergencyServicesFallback
+                | Type::HighPriorityAccess
+        )
+    )
 }
 
 /// The request in the ciphered NAS message container (TS 24.501 §4.4.6).

@@ -11,7 +11,7 @@ use super::handover_preparation::N2Handover;
 use super::path_switch_request::{PathSwitch, Target};
 use super::{Handled, error_indication, ue_ids};
 use crate::n2::message::GnbId;
-use crate::ngap::nas_transport;
+use crate::ngap::{nas_transport, ue_context_modification};
 use crate::sbi::smf::{SmfRefusal, Updated};
 use crate::session::{self, N2FromGnb, Work};
 use crate::ue::{UeContext, UeId};
@@ -148,6 +148,12 @@ pub(crate) fn hold(ue: &mut UeContext, amf: &mut Amf, nas: Bytes) -> Option<Byte
     }
 }
 
+/// Whether the UE has a gNB of its own: no handover is under way, or all that is left of it is to be done by
+/// SMFs.
+pub(crate) fn is_in_one_cell(ue: &UeContext) -> bool {
+    ue.handover.is_none() || matches!(&ue.handover, Some(Handover::N2(handover)) if handover.is_completing())
+}
+
 /// Whether a handover by N2 is under way, from HANDOVER REQUIRED until the UE is known to be somewhere:
 /// what is to be done to sessions' resources waits for it.
 pub(crate) fn is_between_gnbs(ue: &UeContext) -> bool {
@@ -161,6 +167,7 @@ pub(crate) fn over(ue: &mut UeContext, amf: &mut Amf) {
         amf.count("amf.nas.sent_after_handover");
         nas_transport::send_downlink(ue, amf, nas);
     }
+    ue_context_modification::proceed(ue, amf);
 }
 
 /// The same by N2, and then what was held meanwhile.

@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::handover::{self, Handover, HoUpdate};
 use super::handover_preparation::{N2Handover, SMF_WITHIN, Source, Step};
-use super::{Handled, error_indication, pdu_session_resource, ue_context_release};
+use super::{Handled, error_indication, pdu_session_resource, ue_context_modification, ue_context_release};
 use crate::Amf;
 use crate::session::{self, Work};
 use crate::ue::UeContext;
@@ -54,6 +54,7 @@ impl N2Handover {
             "UE handed over: N2 handover"
         );
         let (number, held) = (self.number(), std::mem::take(&mut self.held));
+        let new_context = self.new_context;
         self.step = Step::Completing { waiting: admitted.clone(), source };
         self.deadline = amf.now + SMF_WITHIN;
         ue.handover = Some(Handover::N2(self));
@@ -70,6 +71,9 @@ impl N2Handover {
                 // It ended while the UE was on its way.
                 pdu_session_resource::release(ue, amf, id);
             }
+        }
+        if new_context {
+            ue_context_modification::given(ue, amf);
         }
         handover::resume(ue, amf, held);
         handover::proceed(ue, amf);

@@ -103,6 +103,9 @@ pub struct N2Handover {
     pub(super) held: Vec<Bytes>,
     /// The source gNB is gone: the connection is the target's already.
     pub(super) source_gone: bool,
+    /// The target gNB has the AS keys of a new K_AMF, which the source gNB has not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) new_context: bool,
 }
 
 /// HANDOVER REQUIRED.
@@ -176,6 +179,7 @@ fn start(ue: &mut UeContext, amf: &mut Amf, required: Required) -> Result<(), Ca
         released,
         held: Vec::new(),
         source_gone: false,
+        new_context: false,
     };
     amf.by_amf_id.insert(amf_ue_ngap_id, ue.id);
     amf.incoming.insert((gnb, ue.id));

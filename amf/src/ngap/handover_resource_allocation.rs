@@ -14,7 +14,9 @@ use super::Handled;
 use super::handover::{self, Abandoned, Handover, HoUpdate};
 use super::handover_preparation::{ALLOCATION_WITHIN, N2Handover, SMF_WITHIN, Step};
 use super::path_switch_request::Target;
+use super::ue_context_modification::{self, Fresh};
 use crate::Amf;
+use crate::gmm::service_area;
 use crate::session::{self, Work};
 use crate::ue::UeContext;
 
@@ -27,15 +29,17 @@ impl N2Handover {
         requests: BTreeMap<PduSessionId, Bytes>,
         container: &Bytes,
     ) {
-        let fresh = ue.n2.as_mut().and_then(|n2| n2.next_hop.as_mut()).map(|chain| {
-            chain.advance();
-            (chain.ncc(), *chain.nh().as_bytes())
-        });
+        let fresh = ue.n2.as_ref().and_then(|n2| ue_context_modification::fresh(ue, n2));
         let Some(fresh) = fresh else {
             amf.count("amf.ngap.no_key");
             return self.fail(ue, amf, cause::protocol(CauseProtocol::unspecified));
         };
-        let pdu = self.build_request(ue, amf, fresh, &requests, container);
+        let pdu = self.build_request(ue, amf, &fresh, &requests, container);
+        self.new_context = fresh.new_context;
+        // The source gNB goes on with the chain of its own keys should the UE stay.
+        if let Some(n2) = ue.n2.as_mut().filter(|_| !fresh.new_context) {
+            n2.next_hop = Some(fresh.chain);
+        }
         self.step = Step::Allocating { asked: requests.into_keys().collect() };
         self.deadline = amf.now + ALLOCATION_WITHIN;
         amf.send_ngap(self.gnb, self.stream, pdu);
@@ -46,7 +50,7 @@ impl N2Handover {
         &self,
         ue: &UeContext,
         amf: &Amf,
-        (ncc, nh): (u8, [u8; 32]),
+        fresh: &Fresh,
         requests: &BTreeMap<PduSessionId, Bytes>,
         container: &Bytes,
     ) -> Result<NGAP_PDU, CodecError> {
@@ -62,21 +66,26 @@ impl N2Handover {
             let transfer = (&transfer[..]).into();
             Some(PDUSessionResourceSetupItemHOReq::new(PDUSessionID(id.get()), slice, transfer, None))
         });
-        let serving = convert::plmn(self.tai.plmn_id);
-        let restrictions = MobilityRestrictionList::new(serving, None, None, None, None, None);
-        let ies = vec![
+        let restrictions = service_area::mobility_restrictions(ue, self.tai.plmn_id);
+        let (ncc, nh) = (NextHopChainingCount(fresh.ncc), fresh.nh.into());
+        let mut ies = vec![
             ie!(AMF_UE_NGAP_ID(self.amf_ue_ngap_id)),
             ie!(HandoverType(HandoverType::intra5gs)),
             ie!(Cause(why)),
             ie!(UEAggregateMaximumBitRate(convert::ue_ambr(ambr))),
             ie!(UESecurityCapabilities(SecurityCapability::from_nas(&ue.capability).to_ngap())),
-            ie!(SecurityContext(SecurityContext::new(NextHopChainingCount(ncc), nh.into(), None))),
+            ie!(SecurityContext(SecurityContext::new(ncc, nh, None))),
+        ];
+        if fresh.new_context {
+            ies.push(ie!(NewSecurityContextInd(NewSecurityContextInd::R_true)));
+        }
+        ies.extend([
             ie!(PDUSessionResourceSetupListHOReq(PDUSessionResourceSetupListHOReq(setup.collect()))),
             ie!(AllowedNSSAI(convert::allowed_nssai(&ue.allowed))),
             ie!(SourceToTarget_TransparentContainer(&container[..])),
             ie!(MobilityRestrictionList(restrictions)),
             ie!(GUAMI(convert::guami(amf.config.guami()))),
-        ];
+        ]);
         let message = HandoverRequest::new(ProtocolIEContainer(ies));
         NGAP_PDU::of_message(&message, HandoverRequest::CRITICALITY)
     }

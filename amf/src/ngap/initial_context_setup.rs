@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use super::Handled;
 use crate::Amf;
-use crate::gmm::registration;
+use crate::gmm::{self, registration, service_area};
 use crate::session::{self, N2FromGnb, Work};
 use crate::ue::{Connection, ContextSetup, UeContext};
 
@@ -53,7 +53,7 @@ fn build(
         ($($ie:tt)*) => { build_ngap_ie!(InitialContextSetupRequest, $($ie)*)? };
     }
     let serving = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
-    let restrictions = MobilityRestrictionList::new(convert::plmn(serving), None, None, None, None, None);
+    let restrictions = service_area::mobility_restrictions(ue, serving);
     let capability = SecurityCapability::from_nas(&ue.capability);
     let mut ies = vec![ie!(AMF_UE_NGAP_ID(n2.amf_ue_ngap_id)), ie!(RAN_UE_NGAP_ID(n2.ran_ue_ngap_id))];
     let ambr = ue.subscription.as_ref().and_then(|subscription| subscription.ambr);
@@ -125,6 +125,7 @@ pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> 
         }
     }
     session::release_held(ue, amf);
+    gmm::keys_given(ue, amf);
     Ok(())
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
         amf.with_ue(id, |ue, amf| take_connection(ue, amf, origin, &nas));
         return Ok(());
     }
-    if overloaded(amf) {
+    if overloaded(amf, priority) {
         turn_away(amf, gnb, stream, ran_id, &nas);
         return Ok(());
     }
@@ -123,6 +123,8 @@ fn take_connection(ue: &mut UeContext, amf: &mut Amf, origin: Origin, nas: &Byte
         context: ContextSetup::None,
         held: Vec::new(),
         next_hop: None,
+        rekeying: None,
+        outdated: false,
         undelivered: Vec::new(),
     };
     amf.connect(ue, connection);
@@ -185,12 +187,14 @@ fn message_type(nas: &Bytes) -> Option<u8> {
     payload_unverified(nas).and_then(|plain| plain.get(2)).copied()
 }
 
-fn overloaded(amf: &mut Amf) -> bool {
+/// Who comes with priority has as much room again (TS 24.501 §5.3.9).
+fn overloaded(amf: &mut Amf, priority: bool) -> bool {
     if amf.ues.len() >= amf.config.limits.ues {
         amf.forget_one_deregistered();
     }
     let limits = &amf.config.limits;
-    amf.ues.len() >= limits.ues || amf.registering.len() >= limits.registrations
+    let registrations = limits.registrations.saturating_mul(if priority { 2 } else { 1 });
+    amf.ues.len() >= limits.ues || amf.registering.len() >= registrations
 }
 
 /// Says no before any work: cause #22 with T3346 (TS 24.501 §5.5.1.2.5, §5.6.1.5).

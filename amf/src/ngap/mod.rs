@@ -15,6 +15,7 @@ pub(crate) mod path_switch_request;
 pub(crate) mod pdu_session_resource;
 pub(crate) mod ran_status_transfer;
 pub(crate) mod reset;
+pub(crate) mod ue_context_modification;
 pub(crate) mod ue_context_release;
 pub(crate) mod ue_radio_capability;
 
@@ -84,6 +85,12 @@ fn dispatch(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
         }
         K::Initiating_UEContextReleaseRequest => {
             with_ue(amf, gnb, stream, pdu, ue_context_release::on_request)
+        }
+        K::Successful_UEContextModification => {
+            with_ue(amf, gnb, stream, pdu, ue_context_modification::on_response)
+        }
+        K::Unsuccessful_UEContextModification => {
+            with_ue(amf, gnb, stream, pdu, ue_context_modification::on_failure)
         }
         K::Successful_UEContextRelease => ue_context_release::on_complete(amf, pdu),
         K::Initiating_UERadioCapabilityInfoIndication => {

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use tern_ngap::ngap::*;
-use tern_ngap::{build_ngap, extract_ngap_ies};
+use tern_ngap::{build_ngap, convert, extract_ngap_ies};
 use tracing::debug;
 
 use super::{Handled, handover};
+use crate::gmm::service_area;
 use crate::ue::UeContext;
 use crate::{Amf, gmm};
 
@@ -46,17 +47,34 @@ pub(crate) fn on_non_delivery(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU)
 /// DOWNLINK NAS TRANSPORT of octets that are protected already; a UE between two cells has it later.
 pub(crate) fn send_downlink(ue: &mut UeContext, amf: &mut Amf, octets: Bytes) {
     let Some(octets) = handover::hold(ue, amf, octets) else { return };
-    let Some(n2) = &ue.n2 else {
+    let Some(n2) = &mut ue.n2 else {
         amf.count("amf.nas.downlink_lost");
         return;
     };
-    let pdu = build_ngap!(
-        InitiatingMessage,
-        DownlinkNASTransport,
-        DownlinkNASTransport,
-        AMF_UE_NGAP_ID(n2.amf_ue_ngap_id),
-        RAN_UE_NGAP_ID(n2.ran_ue_ngap_id),
-        NAS_PDU(&octets[..]),
-    );
+    let outdated = std::mem::take(&mut n2.outdated);
+    let Some(n2) = &ue.n2 else { return };
+    let (amf_id, ran_id) = (n2.amf_ue_ngap_id, n2.ran_ue_ngap_id);
+    let pdu = if outdated {
+        let serving = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
+        build_ngap!(
+            InitiatingMessage,
+            DownlinkNASTransport,
+            DownlinkNASTransport,
+            AMF_UE_NGAP_ID(amf_id),
+            RAN_UE_NGAP_ID(ran_id),
+            NAS_PDU(&octets[..]),
+            MobilityRestrictionList(service_area::mobility_restrictions(ue, serving)),
+            AllowedNSSAI(convert::allowed_nssai(&ue.allowed)),
+        )
+    } else {
+        build_ngap!(
+            InitiatingMessage,
+            DownlinkNASTransport,
+            DownlinkNASTransport,
+            AMF_UE_NGAP_ID(amf_id),
+            RAN_UE_NGAP_ID(ran_id),
+            NAS_PDU(&octets[..]),
+        )
+    };
     amf.send_on(n2, pdu);
 }

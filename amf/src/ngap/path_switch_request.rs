@@ -16,6 +16,7 @@ use super::{Handled, error_indication};
 use crate::Amf;
 use crate::gmm;
 use crate::n2::message::GnbId;
+use crate::ngap::ue_context_modification::{self, Fresh};
 use crate::ngap::{handover, ue_context_release};
 use crate::session::{self, N2FromGnb, Session, Work};
 use crate::ue::{ContextSetup, UeContext};
@@ -234,18 +235,19 @@ impl PathSwitch {
             "path switched: Xn handover"
         );
         let Some(mut n2) = ue.n2.take() else { return };
-        let fresh = n2.next_hop.as_mut().map(|chain| {
-            chain.advance();
-            (chain.ncc(), *chain.nh().as_bytes())
-        });
-        match fresh {
+        let fresh = ue_context_modification::fresh(ue, &n2);
+        match &fresh {
             Some(fresh) => {
                 let pdu = self.acknowledge(ue, n2.amf_ue_ngap_id, fresh);
                 amf.send_on(&n2, pdu);
+                n2.next_hop = Some(fresh.chain.clone());
             }
             None => amf.count("amf.ngap.no_key"),
         }
         ue.n2 = Some(n2);
+        if fresh.is_some_and(|fresh| fresh.new_context) {
+            ue_context_modification::given(ue, amf);
+        }
         handover::over(ue, amf);
     }
 
@@ -268,12 +270,7 @@ impl PathSwitch {
         send_failure(amf, amf_id, self.to, &released);
     }
 
-    fn acknowledge(
-        &self,
-        ue: &UeContext,
-        amf_id: u64,
-        (ncc, nh): (u8, [u8; 32]),
-    ) -> Result<NGAP_PDU, CodecError> {
+    fn acknowledge(&self, ue: &UeContext, amf_id: u64, fresh: &Fresh) -> Result<NGAP_PDU, CodecError> {
         macro_rules! ie {
             ($($ie:tt)*) => { build_ngap_ie!(PathSwitchRequestAcknowledge, $($ie)*)? };
         }
@@ -282,7 +279,11 @@ impl PathSwitch {
             let own = SecurityCapability::from_nas(&ue.capability);
             ies.push(ie!(UESecurityCapabilities(own.to_ngap())));
         }
-        ies.push(ie!(SecurityContext(SecurityContext::new(NextHopChainingCount(ncc), nh.into(), None))));
+        let (ncc, nh) = (NextHopChainingCount(fresh.ncc), fresh.nh.into());
+        ies.push(ie!(SecurityContext(SecurityContext::new(ncc, nh, None))));
+        if fresh.new_context {
+            ies.push(ie!(NewSecurityContextInd(NewSecurityContextInd::R_true)));
+        }
         let switched = self.switched.iter().map(|(id, transfer)| {
             PDUSessionResourceSwitchedItem::new(PDUSessionID(id.get()), (&transfer[..]).into(), None)
         });

@@ -10,6 +10,7 @@ use tracing::info;
 
 use crate::Amf;
 use crate::gmm::deregistration::{self, Reason};
+use crate::gmm::{configuration_update, registration_home};
 use crate::io::Token;
 use crate::session;
 use crate::ue::UeContext;
@@ -84,7 +85,12 @@ pub(crate) fn on_data_change(amf: &mut Amf, token: Token, request: &DataChangeNo
 /// AM policy update (TS 29.507 §4.2.4.2).
 pub(crate) fn on_am_policy_update(amf: &mut Amf, token: Token, request: &AmPolicyUpdateNotify) {
     let ambr: Option<Ambr> = request.update.ue_ambr;
-    on_ue::<AmPolicyUpdateNotify>(amf, token, supi_of(request.key()), |ue, _| {
+    let area = request.update.serv_area_res.clone();
+    on_ue::<AmPolicyUpdateNotify>(amf, token, supi_of(request.key()), |ue, amf| {
+        if area.is_some() {
+            ue.policy_area = registration_home::policy_area(ue, amf, area.as_ref());
+            configuration_update::tell_service_area(ue, amf);
+        }
         if let (Some(subscription), Some(ambr)) = (&mut ue.subscription, ambr) {
             subscription.ambr = Some(ambr);
         }

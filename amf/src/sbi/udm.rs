@@ -10,11 +10,12 @@ use tern_sbi::nudm_uecm::{
     UpdateAmf3gpp,
 };
 use tern_sbi::{Location, OperationError};
-use tern_types::{Snssai, Supi};
+use tern_types::{PlmnId, Snssai, Supi};
 use tracing::warn;
 
 use crate::Amf;
 use crate::error::Refusal;
+use crate::gmm::service_area;
 use crate::io::Awaited;
 use crate::ue::{SubscribedDnn, Subscription, UeContext};
 
@@ -51,7 +52,7 @@ pub(crate) fn get_data(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) -> Awaite
     amf.request(ue.id, target(ServiceName::NudmSdm, supi), &operation)
 }
 
-fn serving(ue: &UeContext, amf: &Amf) -> tern_types::PlmnId {
+pub(crate) fn serving(ue: &UeContext, amf: &Amf) -> PlmnId {
     ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id)
 }
 
@@ -86,7 +87,7 @@ pub(crate) fn purge(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) {
 }
 
 /// What the AMF keeps of the subscription.
-pub(crate) fn subscription(sets: &SubscriptionDataSets) -> Subscription {
+pub(crate) fn subscription(sets: &SubscriptionDataSets, serving: PlmnId) -> Subscription {
     let am = sets.am_data.as_ref();
     let nssai = am.and_then(|am| am.nssai.as_ref());
     let mut subscription = Subscription {
@@ -94,6 +95,9 @@ pub(crate) fn subscription(sets: &SubscriptionDataSets) -> Subscription {
         default_slices: nssai.map(|n| n.default_single_nssais.clone()).unwrap_or_default(),
         slices: nssai.map(|n| n.single_nssais.clone()).unwrap_or_default(),
         dnns: Vec::new(),
+        service_area: am
+            .and_then(|am| am.service_area_restriction.as_ref())
+            .and_then(|restriction| service_area::of(restriction, serving)),
     };
     let slices = sets.smf_sel_data.iter().flat_map(|data| &data.subscribed_snssai_infos);
     for (slice, info) in slices {

@@ -247,3 +247,31 @@ fn when_security_mode_is_rejected_under_the_context_before_then_that_context_sta
     ue.say(&mut rig, NasSecurityModeReject::new(cause));
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::RegistrationReject(_)));
 }
+
+/// TS 33.501 §6.1.3.2.2, TS 33.512 §4.2.2.1.2: the AUSF does not accept what the AMF has let through.
+#[test]
+fn when_the_home_network_rejects_res_star_of_a_guti_then_the_suci_is_asked_for() {
+    use tern_sbi::nausf_auth::{AuthResult, Confirm5gAka, ConfirmationDataResponse};
+    use tern_sbi::{Operation, Response};
+    let mut config = crate::Config::default();
+    config.security.reauthentication = crate::Reauthentication::Always;
+    let mut rig = Rig::with(config);
+    let mut ue = Ue::new(1);
+    ue.register(&mut rig);
+    ue.go_idle(&mut rig);
+    ue.ran_id = 2;
+    let failure = ConfirmationDataResponse::new(AuthResult::AuthenticationFailure);
+    rig.refusals.insert("Confirm5gAka", Confirm5gAka::to_reply(Ok(Response::ok(failure))));
+    let request = ue.registration_request(RegistrationType::InitialRegistration);
+    let octets = ue.protect(&request, HeaderType::Integrity);
+    ue.initial(&mut rig, &octets);
+    rig.serve();
+    let Nas5gmmMessage::AuthenticationRequest(challenge) = ue.hear(&mut rig) else { panic!() };
+    ue.respond(&mut rig, &challenge);
+    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::IdentityRequest(_)));
+    ue.say(&mut rig, NasIdentityResponse::new(Ue::suci()));
+    rig.serve();
+    let Nas5gmmMessage::AuthenticationRequest(challenge) = ue.hear(&mut rig) else { panic!() };
+    ue.respond(&mut rig, &challenge);
+    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationReject(_)));
+}

@@ -153,3 +153,45 @@ fn when_both_deregister_then_the_ue_is_answered() {
     assert_eq!(rig.released(), Cause::nas(CauseNas::deregister));
     assert!(!rig.amf.ue(&supi()).unwrap().registered);
 }
+
+/// TS 23.502 §4.2.2.3.3 step 2: a UE in CM-IDLE is paged, and hears of it.
+#[test]
+fn when_the_subscription_of_an_idle_ue_is_withdrawn_then_it_is_paged_and_told() {
+    let mut rig = Rig::new();
+    let mut ue = Ue::new(1);
+    ue.register(&mut rig);
+    ue.go_idle(&mut rig);
+    withdrawn(&mut rig, DeregistrationReason::SubscriptionWithdrawn);
+    assert_eq!(rig.next().kind(), tern_ngap::NgapPduKind::Initiating_Paging);
+    assert!(rig.amf.ue(&supi()).unwrap().registered);
+    ue.ran_id = 2;
+    let request = NasServiceRequest::new(
+        nas::ngksi(ue.ksi),
+        NasServiceType::from_service_type(ServiceType::MobileTerminatedServices),
+        tern_nas::MobileIdentity::STmsi(ue.guti.unwrap().into()).to_ie().unwrap(),
+    );
+    let octets = ue.protect(&plain(request), tern_nas::security::HeaderType::Integrity);
+    ue.initial(&mut rig, &octets);
+    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::ServiceAccept(_)));
+    let Nas5gmmMessage::DeregistrationRequestUeTerminated(request) = ue.hear(&mut rig) else { panic!() };
+    assert_eq!(request.fgmm_cause.unwrap().cause(), Some(GmmCause::IllegalUe));
+    ue.say(&mut rig, NasDeregistrationAcceptUeTerminated::new());
+    assert_eq!(rig.released(), Cause::nas(CauseNas::deregister));
+    assert!(!rig.amf.ue(&supi()).unwrap().registered);
+}
+
+#[test]
+fn when_an_idle_ue_does_not_hear_that_it_is_deregistered_then_the_network_forgets_it() {
+    let mut rig = Rig::new();
+    let mut ue = Ue::new(1);
+    ue.register(&mut rig);
+    ue.go_idle(&mut rig);
+    withdrawn(&mut rig, DeregistrationReason::SubscriptionWithdrawn);
+    for _ in 0..rig.amf.config.paging.attempts {
+        assert!(rig.amf.ue(&supi()).unwrap().registered);
+        assert_eq!(rig.next().kind(), tern_ngap::NgapPduKind::Initiating_Paging);
+        rig.expire();
+    }
+    assert!(rig.downlink.is_empty());
+    assert!(!rig.amf.ue(&supi()).unwrap().registered);
+}

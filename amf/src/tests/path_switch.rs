@@ -45,11 +45,11 @@ fn request(amf_id: u64, ids: &[u8], failed: &[u8], capability: [u8; 4]) -> NGAP_
     pdu
 }
 
-fn switch(rig: &mut Rig, ue: &Ue, ids: &[u8], failed: &[u8]) {
+pub(super) fn switch(rig: &mut Rig, ue: &Ue, ids: &[u8], failed: &[u8]) {
     from_target(rig, &request(ue.amf_id, ids, failed, CAPABILITY));
 }
 
-fn switched() -> Reply {
+pub(super) fn switched() -> Reply {
     updated(N2SmInfoType::PathSwitchReqAck, HoState::None, TRANSFER)
 }
 
@@ -58,15 +58,15 @@ fn not_switched() -> Reply {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Acknowledge {
-    ncc: u8,
-    nh: [u8; 32],
+pub(super) struct Acknowledge {
+    pub(super) ncc: u8,
+    pub(super) nh: [u8; 32],
     switched: Vec<(u8, Vec<u8>)>,
     released: Vec<(u8, Vec<u8>)>,
     capability: Option<SecurityCapability>,
 }
 
-fn acknowledged(rig: &mut Rig, ue: &Ue) -> Acknowledge {
+pub(super) fn acknowledged(rig: &mut Rig, ue: &Ue) -> Acknowledge {
     let pdu = rig.next();
     assert_eq!((rig.told, rig.streams.last()), (OTHER_GNB, Some(&STREAM)));
     assert_eq!(pdu.kind(), NgapPduKind::Successful_PathSwitchRequest, "{pdu}");

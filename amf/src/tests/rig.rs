@@ -63,6 +63,8 @@ pub(super) struct Rig {
     pub sqn: Sqn,
     vectors: Vec<AuthenticationVector>,
     pub subscribed: Vec<Snssai>,
+    /// Where the subscription has service, if not everywhere.
+    pub service_area: Option<tern_sbi::common::ServiceAreaRestriction>,
     /// Who the AUSF says has authenticated.
     pub authenticated: Supi,
     /// Whether the home network chooses EAP-AKA'.
@@ -111,6 +113,7 @@ impl Rig {
             sqn: Sqn::default().next().unwrap(),
             vectors: Vec::new(),
             subscribed: vec![Snssai::new(1, None)],
+            service_area: None,
             authenticated: supi(),
             eap: false,
             eap_server: None,
@@ -280,6 +283,7 @@ impl Rig {
             am_data: Some(AccessAndMobilitySubscriptionData {
                 subscribed_ue_ambr: Some(Ambr { uplink: rate("1 Gbps"), downlink: rate("2 Gbps") }),
                 nssai: Some(Nssai::new(self.subscribed.clone())),
+                service_area_restriction: self.service_area.clone(),
                 ..Default::default()
             }),
             smf_sel_data: Some(SmfSelectionSubscriptionData {

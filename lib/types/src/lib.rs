@@ -18,7 +18,7 @@ pub use guti::{AmfId, Guami, Guti5g, STmsi5g};
 pub use identity::{Dnn, Imei, PduSessionId, Supi};
 pub use ipv4::{Ipv4Network, Ipv4Prefix};
 pub use nssai::Snssai;
-pub use plmn::{PlmnId, Tac, Tai};
+pub use plmn::{PlmnId, ServiceArea, Tac, Tai};
 pub use qos::{Ambr, Arp, BitRate, PreemptionCapability, PreemptionVulnerability, Qfi};
 pub use random::Random;
 pub use time::{Duration, Instant, Timer};

@@ -196,6 +196,22 @@ pub struct Tai {
     pub tac: Tac,
 }
 
+/// Tracking areas in which a UE has service, or has none (TS 23.501 §5.3.4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceArea {
+    /// Whether the UE has service in these areas alone, else in all others.
+    pub allowed: bool,
+    /// Which areas.
+    pub tais: Vec<Tai>,
+}
+
+impl ServiceArea {
+    /// Whether the UE has service in this tracking area.
+    pub fn serves(&self, tai: Tai) -> bool {
+        self.tais.contains(&tai) == self.allowed
+    }
+}
+
 impl fmt::Display for Tai {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.plmn_id, self.tac)

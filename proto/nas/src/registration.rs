@@ -2,43 +2,68 @@
 
 use oxirush_nas::nas_5gs::{
     DrxValue, KeySetIdentifier, NasFGsDrxParameters, NasFGsTrackingAreaIdentityList, NasKeySetIdentifier,
-    NasNssai, NasRejectedNssai, NasSNssai, NasT3512Value, RejectedNssaiCause, SNssaiContents,
+    NasNssai, NasRejectedNssai, NasSNssai, NasServiceAreaList, NasT3512Value, RejectedNssaiCause,
+    SNssaiContents,
 };
-use tern_types::{Duration, PlmnId, Snssai, Tac, Tai};
+use tern_types::{Duration, PlmnId, ServiceArea, Snssai, Tac, Tai};
 
 use crate::identity::NgKsi;
 use crate::{DecodeError, EncodeError};
 
 /// TAIs in one TAI list (TS 24.501 §9.11.3.9).
 pub const TAIS_MAX: usize = 16;
+/// Allowed type of a partial service area list (TS 24.501 §9.11.3.49).
+const NOT_ALLOWED: u8 = 0x80;
 
 /// Writes a TAI list of 1 to 16 TAIs (TS 24.501 §9.11.3.9): one partial list of type "00" for
 /// each run of TAIs of one PLMN.
 pub fn tai_list(tais: &[Tai]) -> Result<NasFGsTrackingAreaIdentityList, EncodeError> {
+    Ok(NasFGsTrackingAreaIdentityList::new(write_partial_lists(tais, 0)?))
+}
+
+fn write_partial_lists(tais: &[Tai], first_bit: u8) -> Result<Vec<u8>, EncodeError> {
     if tais.is_empty() || tais.len() > TAIS_MAX {
         return Err(EncodeError(format!("a TAI list of {} TAIs", tais.len())));
     }
     let mut octets = Vec::with_capacity(4 + 3 * tais.len());
     for run in tais.chunk_by(|a, b| a.plmn_id == b.plmn_id) {
-        octets.push(run.len() as u8 - 1);
+        octets.push(first_bit | (run.len() as u8 - 1));
         octets.extend(run[0].plmn_id.to_octets());
         octets.extend(run.iter().flat_map(|tai| tai.tac.to_octets()));
     }
-    Ok(NasFGsTrackingAreaIdentityList::new(octets))
+    Ok(octets)
 }
 
 /// Reads a TAI list (TS 24.501 §9.11.3.9): partial lists of types 00, 01 and 10. At most 16 TAIs
 /// count.
 pub fn tais(list: &NasFGsTrackingAreaIdentityList) -> Result<Vec<Tai>, DecodeError> {
-    const WHAT: &str = "5GS tracking area identity list";
-    let short = || DecodeError::value(WHAT, "a partial list is cut short");
-    let mut rest: &[u8] = &list.value;
+    Ok(partial_lists("5GS tracking area identity list", &list.value)?.1)
+}
+
+/// Writes a service area list of 1 to 16 TAIs (TS 24.501 §9.11.3.49).
+pub fn service_area_list(area: &ServiceArea) -> Result<NasServiceAreaList, EncodeError> {
+    let allowed_type = if area.allowed { 0 } else { NOT_ALLOWED };
+    Ok(NasServiceAreaList::new(write_partial_lists(&area.tais, allowed_type)?))
+}
+
+/// Reads a service area list (TS 24.501 §9.11.3.49) whose partial lists are of types 00, 01 and 10. The
+/// allowed type of the first one counts for all.
+pub fn service_area_of(list: &NasServiceAreaList) -> Result<ServiceArea, DecodeError> {
+    let (allowed_type, tais) = partial_lists("Service area list", &list.value)?;
+    Ok(ServiceArea { allowed: allowed_type == 0, tais })
+}
+
+/// The TAIs of a sequence of partial lists, and the first bit of the first one.
+fn partial_lists(what: &'static str, octets: &[u8]) -> Result<(u8, Vec<Tai>), DecodeError> {
+    let short = || DecodeError::value(what, "a partial list is cut short");
+    let mut rest: &[u8] = octets;
+    let first = octets.first().map_or(0, |head| head & NOT_ALLOWED);
     let mut tais = Vec::new();
     while let Some((&head, tail)) = rest.split_first() {
         let count = usize::from(head & 0x1f) + 1;
         let plmn_at = |octets: &[u8]| -> Result<PlmnId, DecodeError> {
             let octets = octets.first_chunk::<3>().ok_or_else(short)?;
-            PlmnId::from_octets(*octets).map_err(|error| DecodeError::value(WHAT, error))
+            PlmnId::from_octets(*octets).map_err(|error| DecodeError::value(what, error))
         };
         let tac_at = |octets: &[u8], at: usize| -> Result<Tac, DecodeError> {
             let octets = octets.get(at..).and_then(|o| o.first_chunk::<3>()).ok_or_else(short)?;
@@ -66,7 +91,7 @@ pub fn tais(list: &NasFGsTrackingAreaIdentityList) -> Result<Vec<Tai>, DecodeErr
                 6 * count
             }
             // Type 11: all TAIs of a PLMN.
-            _ => return Err(DecodeError::value(WHAT, "a partial list of type 11")),
+            _ => return Err(DecodeError::value(what, "a partial list of type 11")),
         };
         rest = tail.get(used..).ok_or_else(short)?;
         if tais.len() > TAIS_MAX {
@@ -74,7 +99,7 @@ pub fn tais(list: &NasFGsTrackingAreaIdentityList) -> Result<Vec<Tai>, DecodeErr
             break;
         }
     }
-    if tais.is_empty() { Err(DecodeError::value(WHAT, "empty")) } else { Ok(tais) }
+    if tais.is_empty() { Err(DecodeError::value(what, "empty")) } else { Ok((first, tais)) }
 }
 
 /// Writes an S-NSSAI (TS 24.501 §9.11.2.8).
@@ -193,6 +218,17 @@ mod tests {
         assert_eq!(tais(&list("4100f11000000100f110000005")).unwrap(), [tai("01", 1), tai("01", 5)]);
         assert!(tais(&list("4100f110000001")).is_err());
         assert!(tais(&list("")).is_err());
+    }
+
+    #[test]
+    fn service_area_lists_round_trip() {
+        for allowed in [true, false] {
+            let area = ServiceArea { allowed, tais: vec![tai("01", 1), tai("01", 9)] };
+            let list = service_area_list(&area).unwrap();
+            assert_eq!(list.value[0], if allowed { 0x01 } else { 0x81 });
+            assert_eq!(service_area_of(&list).unwrap(), area);
+        }
+        assert!(service_area_list(&ServiceArea { allowed: true, tais: vec![] }).is_err());
     }
 
     #[test]

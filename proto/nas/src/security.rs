@@ -185,6 +185,13 @@ impl NasSecurityContext {
         Self { ciphering, integrity, ..self }
     }
 
+    /// The same keys as before a change that came to nothing, after what was sent and received meanwhile with
+    /// `other`, of the same K_AMF.
+    pub fn continuing(self, other: &Self) -> Self {
+        let (next, reserved) = (self.next.max(other.next), self.reserved.max(other.reserved));
+        Self { next, reserved, expected: self.expected.max(other.expected), ..self }
+    }
+
     /// Continues after a restart: the rest of the reserved block is left unused.
     pub fn resumed(self) -> Self {
         Self { next: self.reserved, ..self }

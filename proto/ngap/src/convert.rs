@@ -5,12 +5,14 @@
 
 use oxirush_ngap::helpers;
 use oxirush_ngap::ngap::{
-    AllowedNSSAI, AllowedNSSAIItem, FiveGSTMSI, GNBID, GUAMI, GlobalRANNodeID, NRCGI, NRCellIdentity,
-    PLMNIdentity, SNSSAI, TAC, TAI, UEAggregateMaximumBitRate, UserLocationInformation,
-    UserLocationInformationNR,
+    AllowedNSSAI, AllowedNSSAIItem, AllowedTACs, FiveGSTMSI, GNBID, GUAMI, GlobalRANNodeID, NRCGI,
+    NRCellIdentity, NotAllowedTACs, PLMNIdentity, SNSSAI, ServiceAreaInformation, ServiceAreaInformationItem,
+    TAC, TAI, UEAggregateMaximumBitRate, UserLocationInformation, UserLocationInformationNR,
 };
 use oxirush_ngap::{Bits, ngap};
-use tern_types::{Ambr, AmfId, BitRate, GlobalGnbId, GnbId, Guami, PlmnId, STmsi5g, Snssai, Tac, Tai};
+use tern_types::{
+    Ambr, AmfId, BitRate, GlobalGnbId, GnbId, Guami, PlmnId, STmsi5g, ServiceArea, Snssai, Tac, Tai,
+};
 
 use crate::DecodeError;
 
@@ -37,6 +39,28 @@ pub fn tai(tai: Tai) -> TAI {
 /// Reads a TAI (§9.3.3.11).
 pub fn tai_of(ie: &TAI) -> Result<Tai, DecodeError> {
     Ok(Tai { plmn_id: plmn_id(&ie.plmn_identity)?, tac: Tac::from_octets(ie.tac.0) })
+}
+
+/// Writes the Service Area Information of one network (§9.3.1.85): the caller keeps it to 16 areas of it.
+pub fn service_area(plmn_id: PlmnId, area: &ServiceArea) -> ServiceAreaInformation {
+    let tacs = || area.tais.iter().map(|tai| TAC(tai.tac.to_octets())).collect();
+    let (allowed, not_allowed) =
+        if area.allowed { (Some(AllowedTACs(tacs())), None) } else { (None, Some(NotAllowedTACs(tacs()))) };
+    ServiceAreaInformation(vec![ServiceAreaInformationItem::new(plmn(plmn_id), allowed, not_allowed, None)])
+}
+
+/// Reads the Service Area Information of the first network (§9.3.1.85).
+pub fn service_area_of(ie: &ServiceAreaInformation) -> Result<ServiceArea, DecodeError> {
+    let wrong = |what| DecodeError::value("Service Area Information", what);
+    let item = ie.0.first().ok_or_else(|| wrong("empty"))?;
+    let plmn_id = plmn_id(&item.plmn_identity)?;
+    let (allowed, tacs) = match (&item.allowed_tacs, &item.not_allowed_tacs) {
+        (Some(tacs), None) => (true, &tacs.0),
+        (None, Some(tacs)) => (false, &tacs.0),
+        _ => return Err(wrong("neither allowed nor not allowed areas, or both")),
+    };
+    let tais = tacs.iter().map(|tac| Tai { plmn_id, tac: Tac::from_octets(tac.0) }).collect();
+    Ok(ServiceArea { allowed, tais })
 }
 
 /// Writes an S-NSSAI (§9.3.1.24).

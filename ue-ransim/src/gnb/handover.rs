@@ -20,7 +20,7 @@ use super::keys::AsKeys;
 use super::n3::Prepared;
 use super::procedures::Ids;
 use super::tunnel::UplinkTunnel;
-use super::{ANSWER_TIME, FromGnb, Gnb, Link, SlotSession, UE_QUEUE};
+use super::{ANSWER_TIME, FromGnb, Gnb, Link, SlotSession, UE_QUEUE, UeSlot};
 use crate::error::SimError;
 
 /// How long a gNB waits until no packets of an earlier handover are on their way.
@@ -268,6 +268,7 @@ impl Gnb {
                 context.next_hop_chaining_count.0,
                 Nh::from_slice(context.next_hop_nh.0.as_octets()),
             ),
+            opt new_context: NewSecurityContextInd = NewSecurityContextInd(indicator) => indicator,
             req switched: Vec<(u8, Bytes)> = PDUSessionResourceSwitchedList(list) => list.0.iter().map(|item| (
                 item.pdu_session_id.0,
                 Bytes::copy_from_slice(&item.path_switch_request_acknowledge_transfer),
@@ -280,6 +281,12 @@ impl Gnb {
         self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             let (ncc, nh) = security;
             match (nh, &mut ue.keys) {
+                (Some(nh), Some(_)) if new_context.is_some() => {
+                    if ncc != 0 {
+                        self.failure("TS 33.501 §6.9.2.3.2", format_args!("NCC {ncc} with a new context"));
+                    }
+                    self.rekey(ue, nh.as_bytes());
+                }
                 (Some(nh), Some(keys)) => keys.refresh(ncc, nh),
                 _ => self.failure(CLAUSE, "a Security Context that is none"),
             }
@@ -320,6 +327,13 @@ impl Gnb {
         })
         .await;
         Ok(())
+    }
+
+    /// Takes the K_gNB of a new K_AMF into use, and hands the UE over within its cell.
+    pub(super) fn rekey(&self, ue: &mut UeSlot, k_gnb: &[u8; 32]) {
+        let keys = AsKeys::renewed(k_gnb, self.config().cell());
+        self.tell(ue, FromGnb::Rekeyed(keys.key().clone()));
+        ue.keys = Some(keys);
     }
 
     /// TS 38.413 §8.4.4.3.

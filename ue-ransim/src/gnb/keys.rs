@@ -21,6 +21,17 @@ impl AsKeys {
         Self { k_gnb, ncc, fresh: None }
     }
 
+    /// Those of a new K_AMF, whose K_gNB the AMF has given: NCC is 0, and the key is derived as at a handover
+    /// within the cell (TS 33.501 §6.9.4.4).
+    pub(super) fn renewed(k_gnb: &[u8; 32], cell: ServingCell) -> Self {
+        Self::handed_over(ng_ran_star(k_gnb, cell), 0)
+    }
+
+    /// The key in use.
+    pub(super) fn key(&self) -> &KGnb {
+        &self.k_gnb
+    }
+
     /// Whether this is the key in use.
     pub(super) fn is(&self, k_gnb: &KGnb) -> bool {
         self.k_gnb == *k_gnb

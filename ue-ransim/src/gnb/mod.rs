@@ -6,6 +6,7 @@ mod keys;
 mod link;
 mod n2_handover;
 mod n3;
+mod overload;
 mod paging;
 mod procedures;
 mod resources;
@@ -20,14 +21,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tern_crypto::ServingCell;
+use tern_crypto::{KGnb, ServingCell};
 use tern_ngap::capability::SecurityCapability;
 use tern_ngap::convert::{self, NrLocation};
 use tern_ngap::ngap::*;
 use tern_ngap::transfer::SetupRequest;
 use tern_ngap::{build_ngap, cause};
 use tern_sctp::{AssociationSender, ConnectOptions, SendError};
-use tern_types::{Ambr, GlobalGnbId, GnbId, Guami, PlmnId, STmsi5g, Snssai, Tac, Tai};
+use tern_types::{Ambr, GlobalGnbId, GnbId, Guami, PlmnId, STmsi5g, ServiceArea, Snssai, Tac, Tai};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -40,6 +41,7 @@ pub use link::Link;
 pub use n2_handover::{Commanded, Forwarding};
 pub use n3::N3;
 pub use paging::{Page, Pager};
+pub(crate) use rrc::MasterKeyUpdate;
 pub use setup::ServedAmf;
 pub use tunnel::UplinkTunnel;
 
@@ -118,6 +120,13 @@ pub enum FromGnb {
     Nas(Bytes),
     /// INITIAL CONTEXT SETUP: what AS security starts from.
     ContextSetUp(Box<ContextSetup>),
+    /// The gNB hears of other slices or another service area of the UE.
+    ContextUpdated {
+        /// Allowed NSSAI.
+        allowed_nssai: Vec<Snssai>,
+        /// Of the Mobility Restriction List.
+        service_area: Option<ServiceArea>,
+    },
     /// The resources of a session are there.
     SessionSetUp(Box<SessionResources>),
     /// The resources of a session are gone.
@@ -125,6 +134,8 @@ pub enum FromGnb {
         /// PDU session identity.
         psi: u8,
     },
+    /// The gNB has given the UE a new key by a handover within its cell (keySetChangeIndicator).
+    Rekeyed(KGnb),
     /// The connection is released.
     Released {
         /// The gNB's cause.
@@ -147,6 +158,8 @@ pub struct ContextSetup {
     pub guami: Option<Guami>,
     /// UE Radio Capability.
     pub radio_capability: Option<Bytes>,
+    /// Service area of the Mobility Restriction List.
+    pub service_area: Option<ServiceArea>,
 }
 
 /// A session's resources at the gNB.
@@ -192,6 +205,10 @@ struct State {
     reset_done: Option<oneshot::Sender<()>>,
     /// PDU sessions that the gNB admits of no UE that comes to it.
     refused: BTreeSet<u8>,
+    /// Why it takes no new keys.
+    keys_refused: Option<CauseRadioNetwork>,
+    /// The AMF wants less.
+    overload: Option<overload::Overload>,
 }
 
 /// A UE's context at the gNB.
@@ -279,6 +296,7 @@ impl Gnb {
         s_tmsi: Option<STmsi5g>,
         cause: RRCEstablishmentCause,
     ) -> Result<Link, SimError> {
+        self.admit_connection(cause)?;
         let (sink, events) = mpsc::channel(UE_QUEUE);
         let (ran_id, stream) = self.add_ue(sink)?;
         let location = convert::user_location(self.0.config.location());
@@ -393,6 +411,11 @@ impl Gnb {
     /// Admits these PDU sessions of no UE that is handed over to it.
     pub fn refuse_sessions(&self, sessions: &[u8]) {
         self.state().refused = sessions.iter().copied().collect();
+    }
+
+    /// Takes no new keys for its UEs, with this cause.
+    pub fn refuse_keys(&self, why: Option<CauseRadioNetwork>) {
+        self.state().keys_refused = why;
     }
 
     /// Answers nothing from now on, while the association stays.

@@ -20,6 +20,7 @@ use super::handover::Refused;
 use super::keys::AsKeys;
 use super::n3::{Bearer, Prepared};
 use super::procedures::Ids;
+use super::rrc::MasterKeyUpdate;
 use super::tunnel::{UplinkTunnel, WeakUplink};
 use super::{ANSWER_TIME, FromGnb, Gnb, Link, SlotSession, UE_QUEUE, UeSlot, rrc};
 use crate::error::SimError;
@@ -56,8 +57,8 @@ impl Incoming {
 /// HANDOVER COMMAND.
 #[derive(Debug)]
 pub struct Commanded {
-    /// Next hop chaining counter that the target gNB tells the UE.
-    pub(crate) ncc: u8,
+    /// What the target gNB tells the UE of its keys.
+    pub(crate) keys: MasterKeyUpdate,
     sessions: BTreeMap<u8, transfer::HandoverCommand>,
     /// They have no resources any more.
     pub(crate) released: Vec<u8>,
@@ -155,8 +156,8 @@ impl Gnb {
             }
             gone.push(psi);
         }
-        let ncc = rrc::told_count(&container);
-        if ncc.is_none() {
+        let keys = rrc::told(&container);
+        if keys.is_none() {
             self.failure(CLAUSE, "the container is not the one that the target gNB has sent");
         }
         self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
@@ -164,7 +165,7 @@ impl Gnb {
             if let Some(psi) = ue.sessions.keys().find(|psi| !told(psi)) {
                 self.failure(CLAUSE, format_args!("no word on PDU session {psi}"));
             }
-            let commanded = Commanded { ncc: ncc.unwrap_or(0), sessions: all, released: gone };
+            let commanded = Commanded { keys: keys.unwrap_or_default(), sessions: all, released: gone };
             match ue.commanded.take() {
                 Some(waiting) => drop(waiting.send(Ok(commanded))),
                 None => self.failure(CLAUSE, "HANDOVER COMMAND, which nobody waits for"),
@@ -298,6 +299,7 @@ impl Gnb {
                 context.next_hop_chaining_count.0,
                 Nh::from_slice(context.next_hop_nh.0.as_octets()),
             ),
+            opt new_context: NewSecurityContextInd = NewSecurityContextInd(indicator) => indicator,
             req sessions: PDUSessionResourceSetupListHOReq<'_> = PDUSessionResourceSetupListHOReq(list) => list,
             req _allowed: AllowedNSSAI = AllowedNSSAI(list) => list,
             req container: Bytes = SourceToTarget_TransparentContainer(container) =>
@@ -357,7 +359,8 @@ impl Gnb {
             (ue.context, ue.capability, ue.ue_ambr, ue.sessions) = (true, capability, Some(ambr), slots);
             ue.incoming = Some(Incoming { events, sessions: incoming, counted: false });
         });
-        let container = rrc::to_source(ncc).unwrap_or_default();
+        let update = MasterKeyUpdate { key_set_change: new_context.is_some(), ncc };
+        let container = rrc::to_source(update).unwrap_or_default();
         let answer = || {
             macro_rules! ie {
                 ($($ie:tt)*) => { build_ngap_ie!(HandoverRequestAcknowledge, $($ie)*)? };

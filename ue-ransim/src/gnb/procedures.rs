@@ -7,7 +7,7 @@ use tern_ngap::capability::SecurityCapability;
 use tern_ngap::ngap::*;
 use tern_ngap::{DecodeError, Deviation, NgapPduKind, build_ngap, cause, convert, extract_ngap_ies};
 use tern_sctp::{AssociationReceiver, Event, Message};
-use tern_types::{Ambr, Guami};
+use tern_types::{Ambr, Guami, ServiceArea};
 
 use super::keys::AsKeys;
 use super::{ContextSetup, FromGnb, Gnb, UeSlot};
@@ -124,8 +124,8 @@ impl Gnb {
                 Ok(())
             }
             NgapPduKind::Initiating_Paging => self.on_paging(pdu, stream),
-            NgapPduKind::Initiating_OverloadStart => self.count("gnb.overload_start"),
-            NgapPduKind::Initiating_OverloadStop => self.count("gnb.overload_stop"),
+            NgapPduKind::Initiating_OverloadStart => self.on_overload_start(pdu),
+            NgapPduKind::Initiating_OverloadStop => self.on_overload_stop(),
             NgapPduKind::Successful_RANConfigurationUpdate => self.count("gnb.configuration_updated"),
             NgapPduKind::Unsuccessful_RANConfigurationUpdate => self.count("gnb.configuration_refused"),
             kind => {
@@ -206,6 +206,8 @@ impl Gnb {
             req amf_id: u64 = AMF_UE_NGAP_ID(id),
             req ran_id: u32 = RAN_UE_NGAP_ID(id),
             req nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
+            opt restrictions: MobilityRestrictionList<'_> = MobilityRestrictionList(list) => list,
+            opt allowed: AllowedNSSAI = AllowedNSSAI(list) => list,
             opt ambr: Ambr = UEAggregateMaximumBitRate(ambr) => convert::ue_ambr_of(&ambr),
         );
         let back = self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
@@ -213,6 +215,11 @@ impl Gnb {
             ue.touch();
             if let Some(why) = ue.leaving {
                 return Some((nas, ue.stream, why));
+            }
+            if let Some((restrictions, allowed)) = restrictions.zip(allowed) {
+                let service_area = self.service_area(&restrictions);
+                let allowed_nssai = convert::allowed_nssai_of(&allowed);
+                self.tell(ue, FromGnb::ContextUpdated { allowed_nssai, service_area });
             }
             self.tell(ue, FromGnb::Nas(nas));
             None
@@ -244,6 +251,7 @@ impl Gnb {
             req k_gnb: Vec<u8> = SecurityKey(key) => key.0.as_octets().to_vec(),
             opt ambr: Ambr = UEAggregateMaximumBitRate(ambr) => convert::ue_ambr_of(&ambr),
             opt radio_capability: Bytes = UERadioCapability(c) => Bytes::copy_from_slice(&c.0),
+            opt restrictions: MobilityRestrictionList<'_> = MobilityRestrictionList(list) => list,
             opt nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
             opt sessions: PDUSessionResourceSetupListCxtReq<'_> = PDUSessionResourceSetupListCxtReq(list) => list,
         );
@@ -252,7 +260,8 @@ impl Gnb {
         let guami = self.served_guami(&guami);
         let allowed_nssai = convert::allowed_nssai_of(&allowed_nssai);
         let keys = AsKeys::initial(&k_gnb);
-        let event = ContextSetup { k_gnb, capability, allowed_nssai, guami, radio_capability };
+        let service_area = restrictions.and_then(|list| self.service_area(&list));
+        let event = ContextSetup { k_gnb, capability, allowed_nssai, guami, radio_capability, service_area };
         let known = self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             if std::mem::replace(&mut ue.context, true) {
                 self.failure("TS 38.413 §8.3.1", "a second INITIAL CONTEXT SETUP REQUEST on one connection");
@@ -300,6 +309,11 @@ impl Gnb {
         };
         self.answer(answer, stream).await;
         Ok(())
+    }
+
+    fn service_area(&self, restrictions: &MobilityRestrictionList<'_>) -> Option<ServiceArea> {
+        let area = convert::service_area_of(restrictions.service_area_information.as_ref()?);
+        area.map_err(|error| self.failure("TS 38.413 §9.3.1.85", error)).ok()
     }
 
     fn check_ambr(&self, has_ambr: bool, has_sessions: bool) {
@@ -401,11 +415,34 @@ impl Gnb {
         extract_ngap_ies!(pdu, UEContextModificationRequest,
             req amf_id: u64 = AMF_UE_NGAP_ID(id),
             req ran_id: u32 = RAN_UE_NGAP_ID(id),
+            opt key: Vec<u8> = SecurityKey(key) => key.0.as_octets().to_vec(),
             opt ambr: Ambr = UEAggregateMaximumBitRate(ambr) => convert::ue_ambr_of(&ambr),
         );
         let what = "UE CONTEXT MODIFICATION REQUEST";
         let Some(stream) = self.in_context(amf_id, ran_id, stream, what).await else { return Ok(()) };
-        self.with_ue(ran_id, |ue| ue.ue_ambr = ambr.or(ue.ue_ambr));
+        let refused = self.state().keys_refused;
+        let refused = self.with_ue(ran_id, |ue| {
+            let refused = ue.leaving.or(refused).filter(|_| key.is_some());
+            if refused.is_none() {
+                ue.ue_ambr = ambr.or(ue.ue_ambr);
+                if let Some(key) = key.as_deref().and_then(|key| key.try_into().ok()) {
+                    self.rekey(ue, key);
+                }
+            }
+            refused
+        });
+        if let Some(why) = refused.flatten() {
+            let failure = build_ngap!(
+                UnsuccessfulOutcome,
+                UEContextModification,
+                UEContextModificationFailure,
+                AMF_UE_NGAP_ID(amf_id),
+                RAN_UE_NGAP_ID(ran_id),
+                Cause(cause::radio_network(why)),
+            );
+            self.answer(failure, stream).await;
+            return Ok(());
+        }
         let answer = build_ngap!(
             SuccessfulOutcome,
             UEContextModification,

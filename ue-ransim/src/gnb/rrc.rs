@@ -9,19 +9,30 @@ use super::GnbConfig;
 
 /// HandoverPreparationInformation with an empty list of capabilities, in unaligned PER.
 const PREPARATION_INFORMATION: [u8; 2] = [0, 0];
-/// HandoverCommand around an RRCReconfiguration with a MasterKeyUpdate alone, up to nextHopChainingCount.
+/// HandoverCommand around an RRCReconfiguration with a MasterKeyUpdate alone, up to that.
 const COMMAND: [u8; 3] = [0x00, 0x30, 0x11];
 
-/// HandoverCommand: the UE is told the next hop chaining counter, of three bits.
-fn handover_command(ncc: u8) -> [u8; 5] {
-    let [a, b, c] = COMMAND;
-    [a, b, c, ncc >> 2 & 1, ncc << 6]
+/// What a handover tells the UE of its keys (TS 38.331 §6.3.2, MasterKeyUpdate).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MasterKeyUpdate {
+    /// keySetChangeIndicator: the key is of the newest K_AMF.
+    pub(crate) key_set_change: bool,
+    /// nextHopChainingCount, of three bits.
+    pub(crate) ncc: u8,
 }
 
-/// The counter in one that [`handover_command`] has made.
-fn chaining_count(octets: &[u8]) -> Option<u8> {
+/// HandoverCommand for the UE.
+fn handover_command(update: MasterKeyUpdate) -> [u8; 5] {
+    let [a, b, c] = COMMAND;
+    [a, b, c, u8::from(update.key_set_change) << 1 | update.ncc >> 2 & 1, update.ncc << 6]
+}
+
+/// What one says that [`handover_command`] has made.
+fn master_key_update(octets: &[u8]) -> Option<MasterKeyUpdate> {
     match octets {
-        [a, b, c, high, low] if [*a, *b, *c] == COMMAND => Some((high & 1) << 2 | low >> 6),
+        [a, b, c, high, low] if [*a, *b, *c] == COMMAND => {
+            Some(MasterKeyUpdate { key_set_change: high & 2 != 0, ncc: (high & 1) << 2 | low >> 6 })
+        }
         _ => None,
     }
 }
@@ -61,18 +72,18 @@ pub(super) fn is_for(octets: &[u8], gnb: &GnbConfig) -> Result<bool, DecodeError
 }
 
 /// Target NG-RAN Node to Source NG-RAN Node Transparent Container.
-pub(super) fn to_source(ncc: u8) -> Result<Bytes, EncodeError> {
-    let rrc = RRCContainer(handover_command(ncc).to_vec().into());
+pub(super) fn to_source(update: MasterKeyUpdate) -> Result<Bytes, EncodeError> {
+    let rrc = RRCContainer(handover_command(update).to_vec().into());
     let container = TargetNGRANNodeToSourceNGRANNodeTransparentContainer::new(rrc, None);
     let octets = encode_open_type(&container).map_err(EncodeError::from)?;
     Ok(Bytes::from(octets.to_vec()))
 }
 
-/// What such a container tells the UE: the next hop chaining counter.
-pub(super) fn told_count(octets: &[u8]) -> Option<u8> {
+/// What such a container tells the UE.
+pub(super) fn told(octets: &[u8]) -> Option<MasterKeyUpdate> {
     let container: TargetNGRANNodeToSourceNGRANNodeTransparentContainer<'_> =
         decode_open_type(octets).ok()?;
-    chaining_count(&container.rrc_container.0)
+    master_key_update(&container.rrc_container.0)
 }
 
 #[cfg(test)]
@@ -82,10 +93,19 @@ mod tests {
     /// Encoded by pycrate 0.8.1.
     #[test]
     fn handover_commands_are_those_of_another_encoder() {
-        for (ncc, octets) in [(0, "0030110000"), (3, "00301100c0"), (4, "0030110100"), (7, "00301101c0")] {
-            assert_eq!(hex::encode(handover_command(ncc)), octets);
-            assert_eq!(chaining_count(&handover_command(ncc)), Some(ncc));
+        let commands = [
+            (false, 0, "0030110000"),
+            (false, 3, "00301100c0"),
+            (false, 4, "0030110100"),
+            (false, 7, "00301101c0"),
+            (true, 0, "0030110200"),
+        ];
+        for (key_set_change, ncc, octets) in commands {
+            let update = MasterKeyUpdate { key_set_change, ncc };
+            assert_eq!(hex::encode(handover_command(update)), octets);
+            assert_eq!(master_key_update(&handover_command(update)), Some(update));
         }
-        assert_eq!(told_count(&to_source(5).expect("a container")), Some(5));
+        let update = MasterKeyUpdate { key_set_change: false, ncc: 5 };
+        assert_eq!(told(&to_source(update).expect("a container")), Some(update));
     }
 }

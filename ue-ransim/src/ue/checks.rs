@@ -2,7 +2,7 @@
 
 use tern_nas::nas_5gs::{
     NasFGsMobileIdentity, NasFGsTrackingAreaIdentityList, NasPduSessionEstablishmentAccept,
-    NasRegistrationAccept, PduSessionTypeValue, RegistrationResult,
+    NasRegistrationAccept, NasServiceAreaList, PduSessionTypeValue, RegistrationResult,
 };
 use tern_nas::session::{self, PcoAnswer, UsableQos};
 use tern_nas::{MobileIdentity, registration};
@@ -123,6 +123,26 @@ impl Ue {
                 self.tais = tais;
             }
             Err(error) => self.failure(clause, error),
+        }
+    }
+
+    /// Takes the service area that the UE is told, which its gNB must have been told as well.
+    pub(super) fn take_service_area(&mut self, list: Option<&NasServiceAreaList>) {
+        self.service_area = match list.map(registration::service_area_of) {
+            None => None,
+            Some(Ok(area)) => Some(area),
+            Some(Err(error)) => {
+                self.failure("TS 24.501 §9.11.3.49", error);
+                None
+            }
+        };
+        if let Some(theirs) = self.area_of_gnb.take()
+            && theirs != self.service_area
+        {
+            self.failure(
+                "TS 23.501 §5.3.4.1.2",
+                format_args!("service area {theirs:?} for the gNB, {:?} for the UE", self.service_area),
+            );
         }
     }
 

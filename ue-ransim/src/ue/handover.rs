@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Ue;
 use crate::error::SimError;
-use crate::gnb::{Commanded, Forwarding, Gnb, SessionsMoved};
+use crate::gnb::{Commanded, Forwarding, Gnb, MasterKeyUpdate, SessionsMoved};
 
 /// AS keys of a UE.
 #[derive(Debug, Clone)]
@@ -17,11 +17,6 @@ pub(super) struct AsKeys {
 }
 
 impl AsKeys {
-    /// As AS security begins: NCC is 0 (TS 33.501 §6.9.2.1.1).
-    pub(super) fn initial(chain: NextHopChain, k_gnb: KGnb) -> Self {
-        Self { chain, k_gnb, ncc: 0 }
-    }
-
     /// The key of the cell to which a handover command leads: of the NCC in use it comes from the key in
     /// use, of another one from the NH of that NCC (TS 33.501 §6.9.2.3.4).
     fn for_cell(&self, ncc: u8, target: ServingCell) -> Self {
@@ -35,6 +30,24 @@ impl AsKeys {
 }
 
 impl Ue {
+    /// The keys that AS security begins with, and begins anew with after a change of K_AMF: NCC is 0
+    /// (TS 33.501 §6.9.2.1.1).
+    pub(super) fn initial_as_keys(&self) -> Option<AsKeys> {
+        let (context, k_gnb) = (self.context.as_ref()?, self.context.as_ref()?.k_gnb(self.k_gnb_count?));
+        Some(AsKeys { chain: NextHopChain::new(context.k_amf(), &k_gnb), k_gnb, ncc: 0 })
+    }
+
+    /// The key set has changed (keySetChangeIndicator): the key comes from the newest K_AMF, by way of the
+    /// cell that the UE is in (TS 33.501 §6.9.4.4).
+    pub(super) fn on_rekeyed(&mut self, theirs: &KGnb) {
+        self.journal.count("ue.rekeyed");
+        let keys = self.initial_as_keys().map(|keys| keys.for_cell(0, self.gnb.config().cell()));
+        if keys.as_ref().is_none_or(|keys| keys.k_gnb != *theirs) {
+            self.failure("TS 33.501 §6.9.4.4", "the gNB's new key is not that of the UE's K_AMF");
+        }
+        self.as_keys = keys;
+    }
+
     /// Goes to another gNB's cell by Xn handover (TS 23.502 §4.9.1.2), with its sessions in use. Fails if
     /// the target gNB has another key than the UE, which then stays where it is; and if the AMF switches
     /// no session's path, which leaves the UE without a connection.
@@ -102,10 +115,12 @@ impl Ue {
         prepared: Commanded,
     ) -> Result<SessionsMoved, SimError> {
         let (source, ran_id) = self.source()?;
-        let keys = self.as_keys.as_ref().ok_or_else(|| SimError::State("no AS security".into()))?;
-        let keys = keys.for_cell(prepared.ncc, target.config().cell());
+        let MasterKeyUpdate { key_set_change, ncc } = prepared.keys;
+        let current = if key_set_change { self.initial_as_keys() } else { self.as_keys.clone() };
+        let keys = current.ok_or_else(|| SimError::State("no AS security".into()))?;
+        let keys = keys.for_cell(ncc, target.config().cell());
         if !target.expects(&keys.k_gnb) {
-            self.not_the_key(prepared.ncc, target);
+            self.not_the_key(ncc, target);
             source.cancel_handover(ran_id).await?;
             return Err(SimError::Handover(format!("{target} has another key than the UE")));
         }

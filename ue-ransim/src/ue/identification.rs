@@ -36,6 +36,9 @@ impl Ue {
         if let Some(list) = &command.tai_list {
             self.take_tais(list, "TS 24.501 §5.4.4.2");
         }
+        if let Some(list) = &command.service_area_list {
+            self.take_service_area(Some(list));
+        }
         if let Some(nssai) = &command.allowed_nssai {
             self.allowed_nssai = tern_nas::registration::nssai_of(nssai);
         }

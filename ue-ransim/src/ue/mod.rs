@@ -26,7 +26,7 @@ use tern_crypto::{KAmf, ResStar};
 use tern_nas::nas_5gs::{Nas5gmmMessage, Nas5gsmHeader, Nas5gsmMessage};
 use tern_nas::security::NasSecurityContext;
 use tern_nas::{HeaderType, NgKsi};
-use tern_types::{Dnn, Guti5g, Random, Snssai, Supi, Tai};
+use tern_types::{Dnn, Guti5g, Random, ServiceArea, Snssai, Supi, Tai};
 use tokio::time::Instant;
 
 use crate::error::SimError;
@@ -94,6 +94,10 @@ pub struct Ue {
     radio_capability_known: bool,
     guti: Option<Guti5g>,
     tais: Vec<Tai>,
+    /// Where there is service, if not everywhere.
+    service_area: Option<ServiceArea>,
+    /// The same as the gNB was told, until the UE is.
+    area_of_gnb: Option<Option<ServiceArea>>,
     allowed_nssai: Vec<Snssai>,
     registered: bool,
     /// REGISTRATION ACCEPT is awaited.
@@ -166,6 +170,8 @@ impl Ue {
             radio_capability_known: false,
             guti: None,
             tais: Vec::new(),
+            service_area: None,
+            area_of_gnb: None,
             allowed_nssai: Vec::new(),
             registered: false,
             registering: false,
@@ -201,6 +207,11 @@ impl Ue {
         self.context.as_ref()
     }
 
+    /// From now on it does these things wrong.
+    pub fn set_tricks(&mut self, tricks: Vec<Trick>) {
+        self.subscriber.tricks = tricks;
+    }
+
     /// Loses its security context, as a UE whose battery was taken out.
     pub fn forget_security_context(&mut self) {
         self.context = None;
@@ -219,6 +230,16 @@ impl Ue {
     /// Slices that it may use.
     pub fn allowed_nssai(&self) -> &[Snssai] {
         &self.allowed_nssai
+    }
+
+    /// Tracking areas of its registration area.
+    pub fn registration_area(&self) -> &[Tai] {
+        &self.tais
+    }
+
+    /// Where it has service, if not everywhere (TS 24.501 §5.3.5.2).
+    pub fn service_area(&self) -> Option<&ServiceArea> {
+        self.service_area.as_ref()
     }
 
     /// Its connection, for what only a gNB can say.
@@ -274,6 +295,7 @@ impl Ue {
         self.prove_until = None;
         self.refusals = 0;
         self.context_set_up = None;
+        self.area_of_gnb = None;
         self.as_keys = None;
         self.k_gnb_count = None;
         self.registering = false;
@@ -327,6 +349,11 @@ impl Ue {
                 }
             }
             FromGnb::ContextSetUp(setup) => self.on_context_set_up(&setup).await?,
+            FromGnb::ContextUpdated { allowed_nssai, service_area } => {
+                self.context_set_up = Some(allowed_nssai);
+                self.area_of_gnb = Some(service_area);
+            }
+            FromGnb::Rekeyed(key) => self.on_rekeyed(&key),
             FromGnb::SessionSetUp(resources) => return Ok(Some(Heard::SessionSetUp(resources))),
             FromGnb::SessionReleased { psi } => return Ok(Some(Heard::SessionReleased { psi })),
             FromGnb::Released { cause } => {

@@ -69,6 +69,29 @@ impl Ue {
         }
         self.open(nas, RRCEstablishmentCause::mo_Signalling).await?;
         self.k_gnb_count = count;
+        self.await_acceptance(began).await
+    }
+
+    /// Registers if the cell is of no tracking area of its registration area (TS 24.501 §5.5.1.3.2 a).
+    pub async fn update_area(&mut self) -> Result<Option<Duration>, SimError> {
+        if self.tais.contains(&self.gnb.config().tai()) {
+            return Ok(None);
+        }
+        self.register_as(RegistrationKind::Mobility).await.map(Some)
+    }
+
+    /// Registers on the connection that it has (TS 24.501 §5.5.1.3.2).
+    pub async fn register_connected(&mut self, kind: RegistrationKind) -> Result<Duration, SimError> {
+        let began = Instant::now();
+        let (_, complete) = self.registration_messages(kind)?;
+        let octets = Nas5gsMessage::new_5gmm(complete.clone()).encode();
+        self.initial = octets.map_err(tern_nas::EncodeError::from)?;
+        self.initial_incomplete = false;
+        self.send(complete).await?;
+        self.await_acceptance(began).await
+    }
+
+    async fn await_acceptance(&mut self, began: Instant) -> Result<Duration, SimError> {
         self.registering = true;
         let until = began + T3510;
         loop {
@@ -102,6 +125,7 @@ impl Ue {
         if let Some(list) = &accept.tai_list {
             self.take_tais(list, "TS 24.501 §5.5.1.2.4");
         }
+        self.take_service_area(accept.service_area_list.as_ref());
         if let Some(nssai) = &accept.allowed_nssai {
             self.allowed_nssai = registration::nssai_of(nssai);
         }
@@ -158,6 +182,20 @@ impl Ue {
 
     /// The initial message, protected where there are keys, and its COUNT.
     fn registration_request(&mut self, kind: RegistrationKind) -> Result<(Bytes, Option<u32>), SimError> {
+        let (clear, complete) = self.registration_messages(kind)?;
+        self.initial_message(clear.into(), complete.into(), |message, container| match message {
+            Nas5gmmMessage::RegistrationRequest(request) => {
+                request.set_nas_message_container(container);
+            }
+            _ => unreachable!("invariant: the message is the one above"),
+        })
+    }
+
+    /// What may go in clear of a REGISTRATION REQUEST, and the whole of it (TS 24.501 §4.4.6).
+    fn registration_messages(
+        &mut self,
+        kind: RegistrationKind,
+    ) -> Result<(NasRegistrationRequest, NasRegistrationRequest), SimError> {
         let kind = match kind {
             RegistrationKind::Initial => RegistrationType::InitialRegistration,
             RegistrationKind::Mobility => RegistrationType::MobilityRegistrationUpdating,
@@ -186,12 +224,7 @@ impl Ue {
         if !self.subscriber.requested_nssai.is_empty() {
             complete.set_requested_nssai(registration::nssai(&self.subscriber.requested_nssai)?);
         }
-        self.initial_message(clear.into(), complete.into(), |message, container| match message {
-            Nas5gmmMessage::RegistrationRequest(request) => {
-                request.set_nas_message_container(container);
-            }
-            _ => unreachable!("invariant: the message is the one above"),
-        })
+        Ok((clear, complete))
     }
 
     /// An initial message as TS 24.501 §4.4.6 has it: what may go in clear, and with keys the

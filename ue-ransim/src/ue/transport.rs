@@ -1,7 +1,6 @@
 //! NAS messages out and in: security headers, and who takes what.
 
 use bytes::Bytes;
-use tern_crypto::NextHopChain;
 use tern_nas::nas_5gs::{
     Direction, Nas5gmmMessage, Nas5gsMessage, NasDlNasTransport, PayloadContainerKind, Severity, Validate,
 };
@@ -9,7 +8,6 @@ use tern_nas::security::payload_unverified;
 use tern_nas::{DecodeError, HeaderType};
 use tern_ngap::ngap::RRCEstablishmentCause;
 
-use super::handover::AsKeys;
 use super::{Heard, Misdeed, Moment, Trick, Ue, Way};
 use crate::error::SimError;
 use crate::gnb::ContextSetup;
@@ -268,12 +266,9 @@ impl Ue {
     /// The gNB has the context: AS security starts (TS 33.501 §6.7.4), with the UE's own K_gNB.
     pub(super) async fn on_context_set_up(&mut self, setup: &ContextSetup) -> Result<(), SimError> {
         self.check_context_setup(setup);
-        if let (Some(context), Some(count)) = (&self.context, self.k_gnb_count) {
-            let k_gnb = context.k_gnb(count);
-            let chain = NextHopChain::new(context.k_amf(), &k_gnb);
-            self.as_keys = Some(AsKeys::initial(chain, k_gnb));
-        }
+        self.as_keys = self.initial_as_keys();
         self.context_set_up = Some(setup.allowed_nssai.clone());
+        self.area_of_gnb = Some(setup.service_area.clone());
         if setup.radio_capability.is_none() {
             if self.radio_capability_known {
                 self.failure(
