@@ -21,6 +21,7 @@ mod rekeying;
 mod restarts;
 mod restoration;
 mod sbi_faults;
+mod scas;
 mod sessions;
 mod simulation;
 mod stress;
