@@ -1,5 +1,8 @@
 //! `tern sim`: gNBs and UEs, from a file or from flags.
 
+mod load;
+mod memory;
+mod progress;
 mod scenarios;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,7 +27,9 @@ use ue_ransim::report::Report;
     tern sim … --tun --netns --hold         the same:  ip netns exec uetun0 ping 1.1.1.1\n  \
     tern sim --config sim.yaml              all from a file: `tern config print sim`\n  \
     tern sim list                           named scenarios\n  \
-    tern sim run paging --ues 2 …           play them; `all` plays all\n\n\
+    tern sim run paging --ues 2 …           play them; `all` plays all\n  \
+    tern sim run commute.yaml …             play the steps of a file\n  \
+    tern sim load --ues 1000 --rate 50 …    UEs in numbers that come, live and leave\n\n\
     Exit status 0 only if every step worked and every answer of the core was allowed by the \
     specifications. It runs against any core."
 )]
@@ -40,9 +45,11 @@ pub struct Arguments {
 enum Scenarios {
     /// List the scenarios
     List,
+    /// Have UEs in numbers arrive at a rate, live and leave: latencies by procedure, failures by cause
+    Load(load::Arguments),
     /// Play scenarios: a table of their steps, with times
     Run {
-        /// Their names; `all` stands for all
+        /// Their names, or files with the steps of one (docs/simulator.md); `all` stands for all names
         #[arg(required = true)]
         names: Vec<String>,
         /// Where to write the report as JSON
@@ -141,6 +148,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
     match scenarios {
         None => simulate(&flags),
         Some(Scenarios::List) => crate::tool(async { crate::print(&scenarios::list()) }),
+        Some(Scenarios::Load(arguments)) => load::run(&arguments),
         Some(Scenarios::Run { names, json, flags }) => scenarios::run(&names, json.as_deref(), &flags),
     }
 }
@@ -150,16 +158,8 @@ fn simulate(arguments: &Flags) -> ExitCode {
     crate::tool(async {
         let config = configured(arguments)?;
         let sctp = tern_sctp::choose(arguments.sctp)?.backend;
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                stop.send_replace(true);
-            }
-            // Kept: without its sender nobody could be told to stop.
-            std::future::pending::<()>().await
-        });
         let random = tern_nf::Entropy::real()?.random();
-        let mut env = SimEnv::real(sctp, random, stopped);
+        let mut env = SimEnv::real(sctp, random, stopped_by_signal());
         if config.tun_netns {
             env = env.with_tun_namespaces();
         }
@@ -172,6 +172,19 @@ fn simulate(arguments: &Flags) -> ExitCode {
         ensure!(report.ok, "not all went well");
         Ok(())
     })
+}
+
+/// Becomes true with Ctrl-C.
+fn stopped_by_signal() -> tokio::sync::watch::Receiver<bool> {
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.send_replace(true);
+        }
+        // Kept: without its sender nobody could be told to stop.
+        std::future::pending::<()>().await
+    });
+    stopped
 }
 
 fn configured(arguments: &Flags) -> Result<Config> {

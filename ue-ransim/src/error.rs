@@ -75,6 +75,16 @@ pub enum SimError {
 }
 
 impl SimError {
+    /// The message with its cause, or what did not come: the same for all that failed in the same way.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Timeout { waiting_for, timer } => format!("no {waiting_for} ({timer})"),
+            Self::Rejected { message, cause, text, .. } => format!("{message}: #{cause} {text}"),
+            Self::Released { cause, waiting_for } => format!("released before {waiting_for}: {cause}"),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { what, source }
     }

@@ -8,6 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::error::SimError;
+use crate::histogram::Histogram;
+use crate::statistics::{FailedProcedure, Procedure, Statistics};
+
 /// Distinct failures kept; the others are only counted.
 const FAILURES_MAX: usize = 1000;
 /// Steps told one by one; of the others [`Journal::progress`] tells.
@@ -67,19 +71,21 @@ pub struct Spread {
     pub p50_us: u64,
     /// 99th percentile (nearest rank).
     pub p99_us: u64,
+    /// 99.9th percentile.
+    pub p999_us: u64,
     /// Largest.
     pub max_us: u64,
 }
 
 impl Spread {
-    fn of(durations: &[u64]) -> Self {
-        let mut sorted = durations.to_vec();
-        sorted.sort_unstable();
-        let rank = |percent: usize| {
-            let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-            sorted.get(at).copied().unwrap_or(0)
-        };
-        Self { count: sorted.len(), p50_us: rank(50), p99_us: rank(99), max_us: rank(100) }
+    fn of(durations: &Histogram) -> Self {
+        Self {
+            count: usize::try_from(durations.count()).unwrap_or(usize::MAX),
+            p50_us: durations.quantile(500_000),
+            p99_us: durations.quantile(990_000),
+            p999_us: durations.quantile(999_000),
+            max_us: durations.max(),
+        }
     }
 }
 
@@ -153,7 +159,8 @@ struct Notes {
     failures: Vec<Failure>,
     failures_unlisted: u64,
     steps: Vec<Step>,
-    durations: BTreeMap<&'static str, Vec<u64>>,
+    statistics: Statistics,
+    round_trips: Histogram,
     exec: Vec<Exec>,
     errors: Vec<String>,
     counters: BTreeMap<&'static str, u64>,
@@ -162,7 +169,15 @@ struct Notes {
 /// Step names whose durations the report spreads.
 pub(crate) const REGISTRATION: &str = "registration";
 pub(crate) const SESSION: &str = "PDU session establishment";
-pub(crate) const PING: &str = "ping";
+/// Others that the load tells of.
+pub(crate) const MOBILITY_UPDATE: &str = "mobility registration update";
+pub(crate) const PERIODIC_UPDATE: &str = "periodic registration update";
+pub(crate) const DEREGISTRATION: &str = "deregistration";
+pub(crate) const SERVICE: &str = "service request";
+pub(crate) const PAGE: &str = "answer to a page";
+pub(crate) const AN_RELEASE: &str = "AN release";
+pub(crate) const HANDOVER_XN: &str = "Xn handover";
+pub(crate) const HANDOVER_N2: &str = "N2 handover";
 
 impl Journal {
     /// An empty journal that starts now, on tokio's clock.
@@ -190,15 +205,15 @@ impl Journal {
     /// Keeps a step that succeeded.
     pub fn step(&self, who: impl fmt::Display, name: &'static str, began: Instant, duration: Duration) {
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let step =
-            Step { name: name.into(), who: who.to_string(), start_us: self.micros(began), duration_us };
+        let start_us = self.micros(began);
+        let step = Step { name: name.into(), who: who.to_string(), start_us, duration_us };
         let mut notes = self.notes();
         if notes.steps.len() < STEPS_TOLD_MAX {
             tracing::info!(who = %step.who, duration_us, "{name}");
         } else {
             tracing::debug!(who = %step.who, duration_us, "{name}");
         }
-        notes.durations.entry(name).or_default().push(duration_us);
+        notes.statistics.done(name, start_us.saturating_add(duration_us), duration_us);
         if notes.steps.len() < STEPS_MAX {
             notes.steps.push(step);
         }
@@ -207,7 +222,39 @@ impl Journal {
     /// Keeps a round trip.
     pub fn round_trip(&self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.notes().durations.entry(PING).or_default().push(micros);
+        self.notes().round_trips.record(micros);
+    }
+
+    /// Keeps a procedure that did not succeed, by its cause; it is told as an error as well.
+    pub fn failed(&self, who: impl fmt::Display, procedure: &'static str, error: &SimError) {
+        let at_us = self.micros(Instant::now());
+        self.error(&who, format_args!("{procedure}: {error}"));
+        self.notes().statistics.failed(procedure, error.kind(), who.to_string(), at_us);
+    }
+
+    /// Each procedure that was done so far, with its durations.
+    pub fn procedures(&self) -> Vec<Procedure> {
+        self.notes().statistics.procedures()
+    }
+
+    /// The ways in which procedures have failed so far.
+    pub fn failed_procedures(&self) -> Vec<FailedProcedure> {
+        self.notes().statistics.failures()
+    }
+
+    /// How many procedures succeeded and failed so far.
+    pub fn procedure_counts(&self) -> (u64, u64) {
+        self.notes().statistics.counts()
+    }
+
+    /// How long it is ago that the journal was started, in µs.
+    pub fn elapsed_us(&self) -> u64 {
+        self.micros(Instant::now())
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+        self.notes().counters.clone()
     }
 
     /// Keeps a step that did not succeed.
@@ -239,7 +286,7 @@ impl Journal {
     /// How many registrations and sessions succeeded so far, and how many steps did not.
     pub fn progress(&self) -> Progress {
         let notes = self.notes();
-        let done = |name| notes.durations.get(name).map_or(0, Vec::len);
+        let done = |name| notes.statistics.durations(name).map_or(0, |done| done.count() as usize);
         Progress {
             registrations: done(REGISTRATION),
             sessions: done(SESSION),
@@ -260,11 +307,11 @@ impl Journal {
     /// The report of a run of these gNBs and UEs.
     pub fn report(&self, gnbs: usize, ues: usize, ues_ok: usize) -> Report {
         let notes = self.notes();
-        let spread = |name| Spread::of(notes.durations.get(name).map_or(&[], Vec::as_slice));
+        let spread = |name| notes.statistics.durations(name).map(Spread::of).unwrap_or_default();
         let counted = |name| notes.counters.get(name).copied().unwrap_or(0);
         let programs_ok = notes.exec.iter().all(|exec| exec.status == Some(0));
         let clean = notes.failures.is_empty() && notes.errors.is_empty() && programs_ok;
-        let rtt = spread(PING);
+        let rtt = Spread::of(&notes.round_trips);
         Report {
             ok: clean && ues_ok == ues && gnbs > 0,
             duration_us: self.micros(Instant::now()),
@@ -304,10 +351,11 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_the_nearest_rank() {
-        let durations: Vec<u64> = (1..=200).rev().collect();
-        assert_eq!(Spread::of(&durations), Spread { count: 200, p50_us: 100, p99_us: 198, max_us: 200 });
-        assert_eq!(Spread::of(&[]), Spread::default());
-        assert_eq!(Spread::of(&[7]).p99_us, 7);
+        let mut durations = Histogram::default();
+        assert_eq!(Spread::of(&durations), Spread::default());
+        (1..=200).rev().for_each(|duration| durations.record(duration));
+        let spread = Spread { count: 200, p50_us: 100, p99_us: 198, p999_us: 200, max_us: 200 };
+        assert_eq!(Spread::of(&durations), spread);
     }
 
     #[tokio::test(start_paused = true)]

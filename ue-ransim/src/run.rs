@@ -300,7 +300,8 @@ fn belongs(group: &crate::config::UeGroup, ue: &Ue) -> bool {
     }
 }
 
-fn request(wanted: &SessionConfig) -> SessionRequest {
+/// What a UE asks for, to have such a session.
+pub(crate) fn request(wanted: &SessionConfig) -> SessionRequest {
     SessionRequest {
         dnn: wanted.dnn.clone(),
         slice: wanted.slice,

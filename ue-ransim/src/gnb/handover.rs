@@ -102,7 +102,7 @@ impl Gnb {
     }
 
     /// Packets that an earlier handover forwards come first.
-    pub(super) async fn await_earlier(&self, ran_id: u32) {
+    pub(crate) async fn await_earlier(&self, ran_id: u32) {
         let until = Instant::now() + EARLIER_TIME;
         let teids = self.with_ue(ran_id, |ue| ue.sessions.values().map(|s| s.teid).collect::<Vec<_>>());
         let teids = teids.unwrap_or_default();

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{EXPIRIES_MAX, Heard, Moment, T3521, Ue};
 use crate::error::SimError;
+use crate::report::DEREGISTRATION;
 
 impl Ue {
     /// Deregisters; a UE that is switched off awaits no answer, but the release of its connection.
@@ -51,7 +52,7 @@ impl Ue {
         }
         self.registered = false;
         self.sessions.clear();
-        self.journal.step(&*self, "deregistration", began, began.elapsed());
+        self.journal.step(&*self, DEREGISTRATION, began, began.elapsed());
         self.await_release("TS 23.502 §4.2.2.3.2").await
     }
 

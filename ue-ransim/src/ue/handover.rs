@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Ue;
 use crate::error::SimError;
 use crate::gnb::{Commanded, Forwarding, Gnb, MasterKeyUpdate, SessionsMoved};
+use crate::report::{HANDOVER_N2, HANDOVER_XN};
 
 /// AS keys of a UE.
 #[derive(Debug, Clone)]
@@ -52,8 +53,10 @@ impl Ue {
     /// the target gNB has another key than the UE, which then stays where it is; and if the AMF switches
     /// no session's path, which leaves the UE without a connection.
     pub async fn handover_xn(&mut self, target: &Gnb) -> Result<SessionsMoved, SimError> {
-        let began = Instant::now();
         let (source, ran_id) = self.source()?;
+        // That is no part of this one.
+        source.await_earlier(ran_id).await;
+        let began = Instant::now();
         let request = source.request_handover(ran_id, target).await?;
         let admitted = target.admit(request)?;
         let keys = match self.keys_for(admitted.ncc, &admitted.key, target) {
@@ -72,7 +75,7 @@ impl Ue {
         match answer {
             Ok(moved) => {
                 source.release_context(ran_id);
-                self.journal.step(&*self, "Xn handover", began, began.elapsed());
+                self.journal.step(&*self, HANDOVER_XN, began, began.elapsed());
                 Ok(moved)
             }
             Err(why) => {
@@ -91,10 +94,12 @@ impl Ue {
         target: &Gnb,
         forwarding: Forwarding,
     ) -> Result<SessionsMoved, SimError> {
+        let (source, ran_id) = self.source()?;
+        source.await_earlier(ran_id).await;
         let began = Instant::now();
         let prepared = self.prepare_handover_n2(target, forwarding).await?;
         let moved = self.execute_handover_n2(target, prepared).await?;
-        self.journal.step(&*self, "N2 handover", began, began.elapsed());
+        self.journal.step(&*self, HANDOVER_N2, began, began.elapsed());
         Ok(moved)
     }
 

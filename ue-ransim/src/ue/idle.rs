@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Heard, RELEASE_TIME, RegistrationKind, Session, T3517, Ue};
 use crate::error::SimError;
 use crate::gnb::{Page, SessionResources};
+use crate::report::PAGE;
 
 /// What ends a wait in CM-IDLE.
 enum Woken {
@@ -109,7 +110,7 @@ impl Ue {
         for session in resources {
             self.resumed.insert(session.psi, session);
         }
-        self.journal.step(&*self, "answer to a page", page.at, page.at.elapsed());
+        self.journal.step(&*self, PAGE, page.at, page.at.elapsed());
         Ok(())
     }
 
@@ -120,6 +121,11 @@ impl Ue {
         let mine = mine.ok_or_else(|| SimError::State("the session did not come back".into()))?;
         session.resume(mine);
         Ok(())
+    }
+
+    /// Whether the network has brought a session's resources back, and nobody has taken them.
+    pub fn has_resources(&self, psi: u8) -> bool {
+        self.resumed.contains_key(&psi)
     }
 
     /// Takes a session into use again that the network has brought back after a page.

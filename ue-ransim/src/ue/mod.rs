@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::error::SimError;
 use crate::gnb::{FromGnb, Gnb, Link, SessionResources};
-use crate::report::Journal;
+use crate::report::{AN_RELEASE, Journal};
 
 pub use radio::{Fate, Way};
 pub use registration::RegistrationKind;
@@ -85,6 +85,8 @@ pub struct Ue {
     sent_ksi: Option<NgKsi>,
     /// The complete initial message of this connection.
     initial: Vec<u8>,
+    /// What came to the gNB was not what the UE sent.
+    initial_changed: bool,
     /// It went without, or with only part of it in clear (TS 24.501 §4.4.6).
     initial_incomplete: bool,
     /// The uplink COUNT that K_gNB is derived from (TS 33.501 §6.8.1.1.2).
@@ -163,6 +165,7 @@ impl Ue {
             refusals: 0,
             sent_ksi: None,
             initial: Vec::new(),
+            initial_changed: false,
             initial_incomplete: false,
             k_gnb_count: None,
             context_set_up: None,
@@ -258,6 +261,11 @@ impl Ue {
         self.radio.set(Box::new(radio));
     }
 
+    /// Does something wrong from now on.
+    pub fn misbehave(&mut self, trick: Trick) {
+        self.subscriber.tricks.push(trick);
+    }
+
     /// Loses its radio connection without telling the core: the next message is an initial one.
     pub fn lose_radio(&mut self) {
         self.disconnected();
@@ -266,8 +274,11 @@ impl Ue {
     /// Has the gNB release the connection for inactivity, and awaits it.
     pub async fn go_idle(&mut self) -> Result<(), SimError> {
         let Some(link) = &self.link else { return Ok(()) };
+        let began = Instant::now();
         link.request_release(tern_ngap::ngap::CauseRadioNetwork::user_inactivity).await?;
-        self.await_release("TS 38.413 §8.3.2").await
+        self.await_release("TS 38.413 §8.3.2").await?;
+        self.journal.step(&*self, AN_RELEASE, began, began.elapsed());
+        Ok(())
     }
 
     /// Waits until the core has released the connection, which is a failure if it does not.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{Heard, Moment, T3510, T3511, Ue};
 use crate::error::SimError;
-use crate::report::REGISTRATION;
+use crate::report::{MOBILITY_UPDATE, PERIODIC_UPDATE, REGISTRATION};
 
 /// 5GS registration type (TS 24.501 §9.11.3.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +27,17 @@ pub enum RegistrationKind {
     Mobility,
     /// Periodic registration updating.
     Periodic,
+}
+
+impl RegistrationKind {
+    /// What a journal calls it.
+    pub(crate) fn procedure(self) -> &'static str {
+        match self {
+            Self::Initial => REGISTRATION,
+            Self::Mobility => MOBILITY_UPDATE,
+            Self::Periodic => PERIODIC_UPDATE,
+        }
+    }
 }
 
 impl Ue {
@@ -102,7 +113,7 @@ impl Ue {
             }
             match heard? {
                 Heard::Gmm(Nas5gmmMessage::RegistrationAccept(accept)) => {
-                    return self.accept_registration(&accept, began).await;
+                    return self.accept_registration(kind, &accept, began).await;
                 }
                 Heard::Gmm(Nas5gmmMessage::RegistrationReject(reject)) => {
                     return Err(self.on_registration_reject(&reject));
@@ -114,6 +125,7 @@ impl Ue {
 
     async fn accept_registration(
         &mut self,
+        kind: RegistrationKind,
         accept: &NasRegistrationAccept,
         began: Instant,
     ) -> Result<Duration, SimError> {
@@ -144,7 +156,7 @@ impl Ue {
             self.answer(Moment::RegistrationComplete, NasRegistrationComplete::new()).await?;
         }
         let duration = began.elapsed();
-        self.journal.step(&*self, REGISTRATION, began, duration);
+        self.journal.step(&*self, kind.procedure(), began, duration);
         Ok(duration)
     }
 

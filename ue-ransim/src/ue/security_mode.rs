@@ -30,13 +30,18 @@ impl Ue {
             return self.reject_security(UNSPECIFIED).await;
         }
         if *command.replayed_ue_security_capabilities.value != self.subscriber.capability {
-            self.failure(
-                "TS 24.501 §5.4.2.2",
-                format_args!(
-                    "replayed UE security capability {:02x?}, but the UE sent {:02x?}",
-                    &*command.replayed_ue_security_capabilities.value, self.subscriber.capability
-                ),
-            );
+            if self.initial_changed {
+                // The network replays what came to it: somebody between bids down.
+                self.journal.count("ue.bidding_down");
+            } else {
+                self.failure(
+                    "TS 24.501 §5.4.2.2",
+                    format_args!(
+                        "replayed UE security capability {:02x?}, but the UE sent {:02x?}",
+                        &*command.replayed_ue_security_capabilities.value, self.subscriber.capability
+                    ),
+                );
+            }
             return self.reject_security(CAPABILITIES_MISMATCH).await;
         }
         if self.does(Moment::SecurityModeComplete, Misdeed::Reject) {

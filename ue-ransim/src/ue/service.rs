@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{Heard, T3517, Ue};
 use crate::error::SimError;
 use crate::gnb::SessionResources;
+use crate::report::SERVICE;
 
 impl Ue {
     /// Connects a registered, idle UE again; `data` are the sessions whose resources it needs,
@@ -76,7 +77,7 @@ impl Ue {
                             other => self.unexpected(&other, "with SERVICE ACCEPT"),
                         }
                     }
-                    self.journal.step(&*self, "service request", began, began.elapsed());
+                    self.journal.step(&*self, SERVICE, began, began.elapsed());
                     return Ok(resources);
                 }
                 Heard::Gmm(Nas5gmmMessage::ServiceReject(reject)) => {

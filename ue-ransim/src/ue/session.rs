@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tern_nas::nas_5gs::{
-    MaxDataRate, Nas5gsMessage, Nas5gsmHeader, Nas5gsmMessage, NasIntegrityProtectionMaximumDataRate,
-    NasPayloadContainer, NasPayloadContainerType, NasPduSessionEstablishmentAccept,
-    NasPduSessionEstablishmentRequest, NasPduSessionIdentity2, NasPduSessionReleaseComplete,
-    NasPduSessionReleaseRequest, NasPduSessionType, NasRequestType, NasSscMode, NasUlNasTransport,
-    PayloadContainerKind, PduSessionTypeValue, RequestTypeValue, SscModeValue,
+    MaxDataRate, Nas5gsMessage, Nas5gsmHeader, Nas5gsmMessage, NasFGmmCause,
+    NasIntegrityProtectionMaximumDataRate, NasPayloadContainer, NasPayloadContainerType,
+    NasPduSessionEstablishmentAccept, NasPduSessionEstablishmentRequest, NasPduSessionIdentity2,
+    NasPduSessionReleaseComplete, NasPduSessionReleaseRequest, NasPduSessionType, NasRequestType, NasSscMode,
+    NasUlNasTransport, PayloadContainerKind, PduSessionTypeValue, RequestTypeValue, SscModeValue,
 };
 use tern_nas::session::{self, PcoRequest};
 use tern_nas::{HeaderType, registration};
@@ -178,7 +178,7 @@ impl Ue {
                         return Err(SimError::Rejected {
                             message: "DL NAS TRANSPORT",
                             cause,
-                            text: "the payload was not forwarded".into(),
+                            text: NasFGmmCause::new(cause).description(),
                             back_off,
                         });
                     }
@@ -330,7 +330,7 @@ impl Ue {
                         return Err(SimError::Rejected {
                             message: "DL NAS TRANSPORT",
                             cause,
-                            text: "the payload was not forwarded".into(),
+                            text: NasFGmmCause::new(cause).description(),
                             back_off,
                         });
                     }
@@ -355,6 +355,18 @@ impl Ue {
         }
         self.journal.step(&*self, "PDU session release", began, began.elapsed());
         Ok(())
+    }
+
+    /// PDU SESSION RELEASE REQUEST as it would go next, protected, which is not sent: for tests of the core
+    /// that send it later, or changed. The UE's next message has another COUNT.
+    pub fn write_release(&mut self, psi: u8) -> Result<Bytes, SimError> {
+        let pti = self.next_pti();
+        let message = transport(NasPduSessionReleaseRequest::new().into(), psi, pti)?;
+        let plain = Nas5gsMessage::new_5gmm(message).encode().map_err(tern_nas::EncodeError::from)?;
+        let context = self.context.as_mut().filter(|_| self.secure);
+        let context = context.ok_or_else(|| SimError::State("the UE has no secure connection".into()))?;
+        let octets = context.protect(&plain, HeaderType::Ciphered);
+        octets.map(Bytes::from).map_err(|error| SimError::State(error.to_string()))
     }
 
     /// What the network may do at any time is answered here; the rest is heard.

@@ -21,8 +21,10 @@ impl Ue {
         self.disconnected();
         self.last_sent = Some(nas.clone());
         let s_tmsi = self.guti.map(Into::into);
+        let carried = self.radio.carry(Way::Up, nas.clone());
+        self.initial_changed = carried.first().is_some_and(|first| *first != nas);
         // A gNB hears the first message, or hears nothing of the UE at all.
-        for nas in self.radio.carry(Way::Up, nas) {
+        for nas in carried {
             match &self.link {
                 None => self.link = Some(self.gnb.open(nas, s_tmsi, cause).await?),
                 Some(link) => link.send(nas).await?,

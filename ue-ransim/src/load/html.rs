@@ -1,0 +1,221 @@
+//! A report as one page that needs nothing else.
+
+use std::fmt::Write as _;
+
+use super::plot::{Axis, Curve, chart, escape};
+use super::report::LoadReport;
+use crate::report::Failure;
+use crate::statistics::{FailedProcedure, Procedure};
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem auto;padding:0 1rem}\
+    h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.1rem;margin-top:2.2rem}\
+    table{border-collapse:collapse;width:100%}th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}\
+    th:first-child,td:first-child,td.text,th.text{text-align:left}\
+    svg{width:100%;font:11px system-ui,sans-serif}.ok{color:#3a7d44}.bad{color:#b3261e}.quiet{color:#666}";
+
+/// Lines of a table of errors.
+const ERRORS_MAX: usize = 100;
+
+impl LoadReport {
+    /// The report as an HTML page with its pictures in it.
+    pub fn html(&self) -> String {
+        let mut page = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n<title>tern sim load: {} UEs</title>\n\
+             <style>{STYLE}</style>\n</head>\n<body>\n",
+            self.ues
+        );
+        self.head(&mut page);
+        self.procedures(&mut page);
+        self.failures(&mut page);
+        self.pictures(&mut page);
+        page.push_str("</body>\n</html>\n");
+        page
+    }
+
+    fn head(&self, page: &mut String) {
+        let (class, word) = if self.ok { ("ok", "nothing failed") } else { ("bad", "not all went well") };
+        let rate = self.rate.map_or_else(|| "all at once".to_owned(), |rate| format!("{rate} a second"));
+        let _ = write!(
+            page,
+            "<h1>{} UEs, {} gNBs: <span class=\"{class}\">{word}</span></h1>\n\
+             <p class=\"quiet\">UEs came {rate}, each lived {} s; {} of them without a failure; {:.1} s in all; \
+             seed {}</p>\n",
+            self.ues,
+            self.gnbs,
+            self.life_s,
+            self.ues_ok,
+            self.duration_us as f64 / 1e6,
+            self.seed
+        );
+    }
+
+    fn procedures(&self, page: &mut String) {
+        page.push_str("<h2>Procedures</h2>\n<table>\n<tr>");
+        for name in ["", "done", "failed", "mean, ms", "p50", "p99", "p99.9", "max"] {
+            let _ = write!(page, "<th>{name}</th>");
+        }
+        page.push_str("</tr>\n");
+        for procedure in &self.procedures {
+            let Procedure { name, succeeded, failed, mean_us, p50_us, p99_us, p999_us, max_us, .. } =
+                procedure;
+            let _ = write!(page, "<tr><td>{}</td><td>{succeeded}</td><td>{failed}</td>", escape(name));
+            for micros in [mean_us, p50_us, p99_us, p999_us, max_us] {
+                let _ = write!(page, "<td>{:.2}</td>", *micros as f64 / 1e3);
+            }
+            page.push_str("</tr>\n");
+        }
+        page.push_str("</table>\n");
+    }
+
+    fn failures(&self, page: &mut String) {
+        if !self.failed.is_empty() {
+            page.push_str(
+                "<h2>Failures by cause</h2>\n<table>\n<tr><th>procedure</th><th class=\"text\">cause</th>\
+                 <th>times</th><th class=\"text\">first</th><th>at, s</th></tr>\n",
+            );
+        }
+        for FailedProcedure { procedure, cause, times, who, at_us, .. } in &self.failed {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td class=\"text\">{}</td><td>{times}</td><td class=\"text\">{}</td><td>{:.1}</td></tr>",
+                escape(procedure),
+                escape(cause),
+                escape(who),
+                *at_us as f64 / 1e6
+            );
+        }
+        end_table(page, !self.failed.is_empty());
+        if !self.deviations.is_empty() {
+            page.push_str(
+                "<h2>Against the specifications</h2>\n<table>\n<tr><th>who</th><th class=\"text\">what</th>\
+                 <th class=\"text\">clause</th><th>times</th></tr>\n",
+            );
+        }
+        for Failure { who, clause, what, times, .. } in &self.deviations {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{times}</td></tr>",
+                escape(who),
+                escape(what),
+                escape(clause)
+            );
+        }
+        end_table(page, !self.deviations.is_empty());
+        if !self.errors.is_empty() {
+            page.push_str("<h2>Errors</h2>\n<ul>\n");
+        }
+        for error in self.errors.iter().take(ERRORS_MAX) {
+            let _ = writeln!(page, "<li>{}</li>", escape(error));
+        }
+        if !self.errors.is_empty() {
+            page.push_str("</ul>\n");
+        }
+    }
+
+    fn pictures(&self, page: &mut String) {
+        let curves: Vec<_> = self.procedures.iter().map(share).collect();
+        picture(page, "How many were as fast, %", (Axis::Logarithmic, "ms"), &curves);
+        let curves: Vec<_> = self.procedures.iter().map(classes).collect();
+        picture(page, "Latency: how many took so long", (Axis::Logarithmic, "ms"), &curves);
+        let seconds = self.duration_us.div_ceil(1_000_000);
+        let over_time = |name, each: &[(u64, u64)]| Curve { name, points: filled(each, seconds) };
+        let curves: Vec<_> = self
+            .procedures
+            .iter()
+            .map(|procedure| over_time(&procedure.name, &procedure.per_second))
+            .collect();
+        picture(page, "Procedures a second", (Axis::Linear, "s"), &curves);
+        let curves: Vec<_> =
+            self.failed.iter().map(|failed| over_time(&failed.cause, &failed.per_second)).collect();
+        picture(page, "Failures a second", (Axis::Linear, "s"), &curves);
+        let points = self.registered.iter().map(|&(second, ues)| (second as f64, f64::from(ues))).collect();
+        picture(page, "UEs registered", (Axis::Linear, "s"), &[Curve { name: "UEs", points }]);
+        let curve = |memory: &super::Memory| {
+            memory.samples.iter().map(|&(second, kib)| (second as f64, kib as f64 / 1024.0)).collect()
+        };
+        let curves: Vec<_> =
+            self.memory.iter().map(|memory| Curve { name: &memory.process, points: curve(memory) }).collect();
+        picture(page, "Resident memory, MiB", (Axis::Linear, "s"), &curves);
+    }
+}
+
+fn end_table(page: &mut String, was_begun: bool) {
+    if was_begun {
+        page.push_str("</table>\n");
+    }
+}
+
+fn picture(page: &mut String, title: &str, x: (Axis, &str), curves: &[Curve<'_>]) {
+    let curves_with_points = curves.iter().any(|curve| !curve.points.is_empty());
+    if curves_with_points {
+        let _ = write!(page, "<h2>{}</h2>\n{}", escape(title), chart(x, title, curves));
+    }
+}
+
+/// Per cent that took no longer.
+fn share(procedure: &Procedure) -> Curve<'_> {
+    let count = procedure.succeeded.max(1) as f64;
+    let mut seen = 0;
+    let points = procedure.histogram.iter().map(|&(longest_us, times)| {
+        seen += times;
+        (longest_us as f64 / 1e3, 100.0 * seen as f64 / count)
+    });
+    Curve { name: &procedure.name, points: points.collect() }
+}
+
+/// How many took about so long.
+fn classes(procedure: &Procedure) -> Curve<'_> {
+    let points =
+        procedure.histogram.iter().map(|&(longest_us, times)| (longest_us as f64 / 1e3, times as f64));
+    Curve { name: &procedure.name, points: points.collect() }
+}
+
+/// A point for each second, also where nothing happened; for long runs for as many of them as can be seen.
+fn filled(per_second: &[(u64, u64)], seconds: u64) -> Vec<(f64, f64)> {
+    const POINTS_MAX: u64 = 600;
+    let width = seconds.div_ceil(POINTS_MAX).max(1);
+    let mut sums = vec![0_u64; usize::try_from(seconds.div_ceil(width)).unwrap_or_default() + 1];
+    for &(second, times) in per_second {
+        let at = usize::try_from(second / width).unwrap_or(usize::MAX);
+        if let Some(sum) = sums.get_mut(at) {
+            *sum += times;
+        }
+    }
+    let point = |(at, sum): (usize, u64)| (at as f64 * width as f64, sum as f64 / width as f64);
+    sums.into_iter().enumerate().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::tests::sample;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_has_tables_and_pictures_and_needs_nothing_else() {
+        let page = sample("imsi-7").await.html();
+        for part in ["<td>registration</td><td>10</td><td>0</td>", "no PAGING (page)", "TS 38.413 §8.5.1.2"]
+        {
+            assert!(page.contains(part), "{part}:\n{page}");
+        }
+        assert_eq!(page.matches("<svg").count(), 6);
+        assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+        for part in ["src=", "href=", "<script", "http"] {
+            assert!(!page.contains(part), "{part}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_peers_said_is_no_markup() {
+        let page = sample("<img src=x onerror=alert(1)>").await.html();
+        assert!(page.contains("a &lt;b&gt;wrong&lt;/b&gt; cell") && page.contains("&lt;img src=x"), "{page}");
+        assert!(!page.contains("<b>") && !page.contains("<img"), "{page}");
+    }
+
+    #[test]
+    fn a_second_without_anything_is_a_point_as_well() {
+        assert_eq!(filled(&[(0, 2), (2, 4)], 3), [(0.0, 2.0), (1.0, 0.0), (2.0, 4.0), (3.0, 0.0)]);
+        let long = filled(&[(0, 60), (86_399, 144)], 86_400);
+        assert!(long.len() <= 601 && long[0] == (0.0, 60.0 / 144.0), "{:?}", long[0]);
+    }
+}
