@@ -6,7 +6,7 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf bench-core check-upf stress fuzz mutations fmt
+.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf bench-core check-upf load stress fuzz mutations fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,10 @@ bench-core: ## what the core does for UEs (registration, session, paging, handov
 check-upf: ## rates, buffering and usage of the UPF with real packets, on both packet backends; some 15 minutes
 	@scripts/setup build run dpdk iperf
 	@scripts/check-upf
+
+load: ## 1,000 UEs live for ten minutes between four gNBs against every process: failures, latencies, memory
+	@scripts/setup build run
+	@scripts/load
 
 mutations: ## each patch of tests/mutations must make its named test fail
 	@scripts/setup build run

@@ -7,6 +7,7 @@ mod handover;
 mod hardened;
 mod hostile;
 mod launcher;
+mod load;
 mod n2;
 mod n3;
 mod paging;

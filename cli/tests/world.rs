@@ -25,7 +25,7 @@ pub const TERN: &str = env!("CARGO_BIN_EXE_tern");
 pub const NFS: [&str; 9] = ["nrf", "udr", "udm", "ausf", "pcf", "nssf", "upf", "smf", "amf"];
 /// Set in the process that a test runs in.
 const INSIDE: &str = "TERN_TEST_INSIDE";
-/// Longest test.
+/// Longest test; `TERN_TEST_TIME_S` allows more to one that lasts as long as it is told.
 const TEST_TIME: Duration = Duration::from_secs(100);
 /// The allocator of `tern` gives freed memory back at once: what is resident is what is held, not what
 /// the busiest moment before had.
@@ -86,12 +86,17 @@ fn inside<W: Future<Output = Result<()>>>(work: impl FnOnce() -> W) {
         tokio::select! {
             biased;
             _ = ended.recv() => bail!("told to end"),
-            result = tokio::time::timeout(TEST_TIME, work()) => result.context("the test takes too long")?,
+            result = tokio::time::timeout(test_time(), work()) => result.context("the test takes too long")?,
         }
     });
     if let Err(error) = result {
         panic!("{error:?}");
     }
+}
+
+fn test_time() -> Duration {
+    let seconds = std::env::var("TERN_TEST_TIME_S").ok().and_then(|text| text.parse().ok());
+    seconds.map_or(TEST_TIME, Duration::from_secs)
 }
 
 /// Root with TUN devices and network namespaces.

@@ -23,6 +23,7 @@ mod restoration;
 mod sbi_faults;
 mod scas;
 mod sessions;
+mod sim_load;
 mod simulation;
 mod stress;
 mod timers;

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 use ue_ransim::env::SimEnv;
-use ue_ransim::scenario::{self, ScenarioReport, StepReport};
+use ue_ransim::scenario::{self, Playable, ScenarioReport, Script, StepReport};
 
 use super::{Flags, configured};
 
@@ -22,10 +23,9 @@ pub fn list() -> String {
 pub fn run(names: &[String], json: Option<&Path>, flags: &Flags) -> ExitCode {
     tern_nf::log_to_stderr();
     crate::tool(async {
-        let unknown = |name| anyhow!("{name}: no such scenario; `tern sim list` shows them");
-        let scenarios = scenario::named(names).map_err(unknown)?;
+        let scenarios = playable(names)?;
         let mut config = configured(flags)?;
-        let ues = scenarios.iter().map(|scenario| scenario.ues).max().unwrap_or(1);
+        let ues = scenarios.iter().map(Playable::ues).max().unwrap_or(1);
         if let [group] = &mut config.ues[..] {
             group.count = group.count.max(ues);
         }
@@ -33,7 +33,7 @@ pub fn run(names: &[String], json: Option<&Path>, flags: &Flags) -> ExitCode {
         // Kept: without its sender nobody could be told to stop.
         let (_stop, stopped) = tokio::sync::watch::channel(false);
         let env = SimEnv::real(sctp, tern_nf::Entropy::real()?.random(), stopped);
-        let reports = scenario::play(config, env, &scenarios).await?;
+        let reports = scenario::play_all(config, env, &scenarios).await?;
         crate::print(&table(&reports))?;
         let ok = reports.iter().all(|report| report.ok);
         if let Some(path) = json {
@@ -41,10 +41,33 @@ pub fn run(names: &[String], json: Option<&Path>, flags: &Flags) -> ExitCode {
             std::fs::write(path, text).with_context(|| path.display().to_string())?;
         }
         let failed: Vec<&str> =
-            reports.iter().filter(|report| !report.ok).map(|report| report.name).collect();
+            reports.iter().filter(|report| !report.ok).map(|report| report.name.as_str()).collect();
         ensure!(ok, "failed: {}", failed.join(", "));
         Ok(())
     })
+}
+
+/// What these names stand for, in their order: files, and scenarios.
+fn playable(names: &[String]) -> Result<Vec<Playable>> {
+    let mut all = Vec::new();
+    for name in names {
+        if is_file(name) {
+            let script = Script::load(Path::new(name)).map_err(|wrong| anyhow!(wrong))?;
+            all.push(Playable::Script(Arc::new(script)));
+        } else {
+            let unknown = |name| {
+                anyhow!("{name}: no such scenario; `tern sim list` shows them, and a file ends with .yaml")
+            };
+            let named = scenario::named(std::slice::from_ref(name)).map_err(unknown)?;
+            all.extend(named.into_iter().map(Playable::Named));
+        }
+    }
+    Ok(all)
+}
+
+fn is_file(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("yaml" | "yml"))
 }
 
 /// A line for each step, and what the core did wrong.
@@ -55,7 +78,7 @@ fn table(reports: &[ScenarioReport]) -> String {
     let mut text = String::new();
     for report in reports {
         let steps = report.steps.iter().map(|step| step.duration_us).sum::<u64>();
-        line(&mut text, width, report.name, report.ok, steps);
+        line(&mut text, width, &report.name, report.ok, steps);
         for StepReport { name, ok, duration_us, error } in &report.steps {
             line(&mut text, width, &format!("  {name}"), *ok, *duration_us);
             if let Some(error) = error {
@@ -92,7 +115,7 @@ mod tests {
         };
         let steps =
             vec![step("registration", None), step("page and service request", Some("no PAGING in time"))];
-        let report = ScenarioReport { name: "paging", ok: false, steps, failures: Vec::new() };
+        let report = ScenarioReport { name: "paging".into(), ok: false, steps, failures: Vec::new() };
         let text = table(&[report]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(

@@ -8,14 +8,17 @@ mod handover_n2;
 mod handover_n2_cancel;
 mod handover_n2_failure;
 mod handover_xn;
+mod hostile;
 mod idle_wake;
 mod paging;
 mod periodic_update;
 mod register;
 mod register_eap_aka_prime;
+mod script;
 mod stage;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -25,6 +28,7 @@ use crate::error::SimError;
 use crate::report::Failure;
 use crate::run::Rig;
 
+pub use script::Script;
 pub use stage::{Stage, StepReport};
 
 /// A scenario's work.
@@ -57,13 +61,63 @@ pub const ALL: &[Scenario] = &[
     handover_n2_failure::SCENARIO,
     handover_n2_cancel::SCENARIO,
     deregister::SCENARIO,
+    hostile::REPLAYED,
+    hostile::WRONG_MAC,
+    hostile::BIDDING_DOWN,
+    hostile::OUT_OF_ORDER,
+    hostile::DUPLICATED,
+    hostile::UNKNOWN_IDS,
+    hostile::GNB_VANISHES,
+    hostile::NO_ANSWERS,
 ];
+
+/// What can be played.
+#[derive(Clone)]
+pub enum Playable {
+    /// One of [`ALL`].
+    Named(Scenario),
+    /// Out of a file.
+    Script(Arc<Script>),
+}
+
+impl Playable {
+    /// What it is called by.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Named(scenario) => scenario.name,
+            Self::Script(script) => &script.name,
+        }
+    }
+
+    /// UEs that it needs.
+    pub fn ues(&self) -> u32 {
+        match self {
+            Self::Named(scenario) => scenario.ues,
+            Self::Script(script) => script.ues(),
+        }
+    }
+
+    /// gNBs that it needs.
+    pub fn gnbs(&self) -> u32 {
+        match self {
+            Self::Named(scenario) => scenario.gnbs,
+            Self::Script(script) => script.gnbs(),
+        }
+    }
+
+    async fn play(&self, stage: &mut Stage) -> Result<(), SimError> {
+        match self {
+            Self::Named(scenario) => (scenario.play)(stage).await,
+            Self::Script(script) => script::play::play(script, stage).await,
+        }
+    }
+}
 
 /// What a scenario came to.
 #[derive(Debug, Clone, Serialize)]
 pub struct ScenarioReport {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// Whether every step succeeded, and the core did nothing wrong.
     pub ok: bool,
     /// Its steps, in their order.
@@ -84,17 +138,27 @@ pub fn named(names: &[String]) -> Result<Vec<Scenario>, String> {
     names.iter().map(one).collect()
 }
 
-/// Plays scenarios, one after the other, with the same gNBs.
+/// Plays named scenarios, one after the other, with the same gNBs.
 pub async fn play(
-    mut config: Config,
+    config: Config,
     env: SimEnv,
     scenarios: &[Scenario],
 ) -> Result<Vec<ScenarioReport>, SimError> {
-    let gnbs = scenarios.iter().map(|scenario| scenario.gnbs).max().unwrap_or(1);
+    let scenarios: Vec<Playable> = scenarios.iter().copied().map(Playable::Named).collect();
+    play_all(config, env, &scenarios).await
+}
+
+/// Plays scenarios of any kind in the same way.
+pub async fn play_all(
+    mut config: Config,
+    env: SimEnv,
+    scenarios: &[Playable],
+) -> Result<Vec<ScenarioReport>, SimError> {
+    let gnbs = scenarios.iter().map(Playable::gnbs).max().unwrap_or(1);
     config.gnbs = config.gnbs.max(gnbs);
     let subscribers: u32 = config.ues.iter().map(|group| group.count).sum();
-    if let Some(scenario) = scenarios.iter().find(|scenario| scenario.ues > subscribers) {
-        let Scenario { name, ues, .. } = scenario;
+    if let Some(scenario) = scenarios.iter().find(|scenario| scenario.ues() > subscribers) {
+        let (name, ues) = (scenario.name(), scenario.ues());
         return Err(SimError::State(format!("{name} needs {ues} subscribers, and there are {subscribers}")));
     }
     let wanted = config.gnbs as usize;
@@ -107,10 +171,11 @@ pub async fn play(
     for scenario in scenarios {
         let seen = stage.rig.journal.failures().len();
         // The step that failed says why.
-        let played = (scenario.play)(&mut stage).await;
+        let played = scenario.play(&mut stage).await;
         let failures: Vec<Failure> = stage.rig.journal.failures().into_iter().skip(seen).collect();
         let ok = played.is_ok() && failures.is_empty();
-        reports.push(ScenarioReport { name: scenario.name, ok, steps: stage.take_steps(played), failures });
+        let name = scenario.name().to_owned();
+        reports.push(ScenarioReport { name, ok, steps: stage.take_steps(played), failures });
     }
     stage.rig.stop().await;
     Ok(reports)
