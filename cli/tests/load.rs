@@ -67,6 +67,13 @@ async fn under_load() -> Result<()> {
     let output = output.context("the load takes too long")??;
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().for_each(|line| println!("MEASURED {line}"));
+    // What failed is looked for there as well.
+    if let Ok(directory) = std::env::var("TERN_LOAD_OUTPUT") {
+        std::fs::create_dir_all(&directory)?;
+        for file in [&json, &html] {
+            std::fs::copy(file, Path::new(&directory).join(file.file_name().context("a name")?))?;
+        }
+    }
     ensure!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     ensure!(!text.contains('\r'), "a progress bar although standard output is no terminal");
     let report: Value = serde_json::from_slice(&std::fs::read(&json)?)?;
@@ -74,12 +81,6 @@ async fn under_load() -> Result<()> {
     let page = std::fs::read_to_string(&html)?;
     ensure!(page.contains("nothing failed") && page.contains("<svg"), "{page}");
     memory_is_flat(&report, &mut world)?;
-    if let Ok(directory) = std::env::var("TERN_LOAD_OUTPUT") {
-        std::fs::create_dir_all(&directory)?;
-        for file in [&json, &html] {
-            std::fs::copy(file, Path::new(&directory).join(file.file_name().context("a name")?))?;
-        }
-    }
     world.wait_for_nobody().await?;
     world.finish().await
 }
@@ -87,8 +88,10 @@ async fn under_load() -> Result<()> {
 /// Of each process of this core: what it holds at the end, when the UEs have left, beside the middle.
 fn memory_is_flat(report: &Value, world: &mut World) -> Result<()> {
     let memory = report["memory"].as_array().context("no memory")?;
-    for nf in world.pids()?.keys() {
-        let of = memory.iter().find(|memory| memory["process"] == *nf);
+    for (nf, pid) in world.pids()? {
+        // Where other cores run on this machine, its number is behind its name.
+        let names = [nf.to_owned(), format!("{nf} {pid}")];
+        let of = memory.iter().find(|memory| names.iter().any(|name| memory["process"] == **name));
         let samples = of.with_context(|| format!("no memory of {nf}"))?["samples"].as_array();
         let samples: Vec<u64> =
             samples.into_iter().flatten().filter_map(|sample| sample[1].as_u64()).collect();
