@@ -80,7 +80,7 @@ impl Ue {
         }
         self.open(nas, RRCEstablishmentCause::mo_Signalling).await?;
         self.k_gnb_count = count;
-        self.await_acceptance(began).await
+        self.await_acceptance(kind, began).await
     }
 
     /// Registers if the cell is of no tracking area of its registration area (TS 24.501 §5.5.1.3.2 a).
@@ -99,10 +99,14 @@ impl Ue {
         self.initial = octets.map_err(tern_nas::EncodeError::from)?;
         self.initial_incomplete = false;
         self.send(complete).await?;
-        self.await_acceptance(began).await
+        self.await_acceptance(kind, began).await
     }
 
-    async fn await_acceptance(&mut self, began: Instant) -> Result<Duration, SimError> {
+    async fn await_acceptance(
+        &mut self,
+        kind: RegistrationKind,
+        began: Instant,
+    ) -> Result<Duration, SimError> {
         self.registering = true;
         let until = began + T3510;
         loop {
