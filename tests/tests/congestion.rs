@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tern_ngap::ngap::RRCEstablishmentCause;
+use tern_sbi_transport::Fault;
 use tokio::task::JoinSet;
 use ue_ransim::SimError;
 use ue_ransim::ue::{Fate, Way};
@@ -113,11 +114,16 @@ fn when_the_amf_is_overloaded_then_gnbs_turn_ues_away_until_it_is_not() {
     setup.amf.limits.registrations = 30;
     simulate(setup, async |sim| {
         sim.network.sctp.set_faults(tern_sctp::mem::MemFaults::delayed(Duration::from_millis(5)));
+        // So that more than the 24 of the threshold are under way, and never the 30 of the limit.
+        sim.on_sbi(|request| {
+            let challenge = request.path == "/nausf-auth/v1/ue-authentications";
+            challenge.then_some(Fault::Delay(Duration::from_millis(100)))
+        });
         let mut tasks = JoinSet::new();
         for index in 0..60 {
             let mut ue = sim.ue(index);
             tasks.spawn(async move {
-                tokio::time::sleep(Duration::from_millis(2 * u64::from(index))).await;
+                tokio::time::sleep(Duration::from_millis(4 * u64::from(index))).await;
                 ue.register_persistently(20).await
             });
         }

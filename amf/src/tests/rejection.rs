@@ -173,6 +173,8 @@ fn when_policy_and_change_subscription_fail_then_the_ue_is_served_all_the_same()
 fn when_too_many_ues_register_at_once_then_22_with_t3346() {
     let mut config = Config::default();
     config.limits.registrations = 3;
+    // Its gNB is told of overload elsewhere.
+    config.overload.start_percent = 200;
     let mut rig = Rig::with(config);
     for ran_id in 1..=3 {
         let ue = Ue::new(ran_id);
