@@ -21,8 +21,11 @@ const ARMS: [(&str, Sbi); 2] = [("tcp", Sbi::Tcp), ("shm", Sbi::Shm)];
 /// From fewer UEs on no ratio is promised.
 const COMPARED_FROM: u32 = 4;
 
+/// A procedure's times.
+type Of = fn(&Times) -> &Vec<f64>;
+
 /// Procedures, the ratio aimed at, and where their times are.
-const PROCEDURES: [(&str, Option<f64>, fn(&Times) -> &Vec<f64>); 4] = [
+const PROCEDURES: [(&str, Option<f64>, Of); 4] = [
     ("registration", Some(2.2), |times| &times.registration),
     ("PDU session establishment", Some(2.5), |times| &times.session),
     ("paging", Some(2.0), |times| &times.paging),
@@ -88,13 +91,7 @@ async fn turns(bench: &Bench, ues: u32) -> Result<[Vec<Times>; 2]> {
     Ok(runs)
 }
 
-fn point(
-    procedure: &'static str,
-    sbi: &'static str,
-    ues: u32,
-    runs: &[Times],
-    of: fn(&Times) -> &Vec<f64>,
-) -> Point {
+fn point(procedure: &'static str, sbi: &'static str, ues: u32, runs: &[Times], of: Of) -> Point {
     let run_p50_ms = runs.iter().map(|run| Spread::of(of(run).clone()).p50).collect();
     let ms = Spread::of(runs.iter().flat_map(|run| of(run).iter().copied()).collect());
     Point { procedure, sbi, ues, ms, run_p50_ms }
