@@ -37,7 +37,7 @@ pub use io::{Awaited, Input, Output, Token};
 pub use net::run;
 pub use ngap::handover::Handover;
 pub use ngap::handover_preparation::{ALLOCATION_WITHIN, EXECUTION_WITHIN, N2Handover, SMF_WITHIN};
-pub use ngap::path_switch_request::{PathSwitch, SWITCH_WITHIN, Target};
+pub use ngap::path_switch_request::{EARLY_WITHIN, EarlySwitch, PathSwitch, SWITCH_WITHIN, Target};
 pub use ngap::ue_context_modification::{REKEYING_WITHIN, Rekeying};
 pub use sbi::AmfRequest;
 pub use session::Session;

@@ -144,6 +144,11 @@ impl Session {
         self.counted_until = None;
     }
 
+    /// Whether a gNB has been asked for its resources and has not answered.
+    pub(crate) fn is_setting_up(&self) -> bool {
+        self.setting_up
+    }
+
     /// Whether the SMF has something left to answer.
     pub(crate) fn is_busy(&self) -> bool {
         !matches!(self.step, Step::Idle) || !self.queue.is_empty()

@@ -8,7 +8,7 @@ use tern_ngap::transfer;
 use tern_types::{GlobalGnbId, Instant, PduSessionId, Tai};
 
 use super::handover_preparation::N2Handover;
-use super::path_switch_request::{PathSwitch, Target};
+use super::path_switch_request::{EarlySwitch, PathSwitch, Target};
 use super::{Handled, error_indication, ue_ids};
 use crate::n2::message::GnbId;
 use crate::ngap::{nas_transport, ue_context_modification};
@@ -20,6 +20,8 @@ use crate::{Amf, gmm};
 /// A handover of a UE; there is one at a time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Handover {
+    /// By Xn, where the source gNB's answer to a set-up is still awaited.
+    Early(Box<EarlySwitch>),
     /// By Xn: TS 23.502 §4.9.1.2.
     PathSwitch(Box<PathSwitch>),
     /// By N2: TS 23.502 §4.9.1.3.
@@ -30,6 +32,7 @@ impl Handover {
     /// When it wants to be woken.
     pub fn deadline(&self) -> Instant {
         match self {
+            Self::Early(early) => early.deadline(),
             Self::PathSwitch(switch) => switch.deadline(),
             Self::N2(handover) => handover.deadline(),
         }
@@ -111,6 +114,7 @@ pub(crate) fn answered(
 /// Goes on once no SMF is waited for, or for too long.
 pub(crate) fn proceed(ue: &mut UeContext, amf: &mut Amf) {
     match ue.handover.take() {
+        Some(Handover::Early(early)) if !early.is_waiting(ue, amf) => early.proceed(ue, amf),
         Some(Handover::PathSwitch(switch)) if !switch.is_waiting(ue, amf) => switch.finish(ue, amf),
         Some(Handover::N2(handover)) if !handover.is_waiting(ue, amf) => handover.proceed(ue, amf),
         other => ue.handover = other,
@@ -120,6 +124,7 @@ pub(crate) fn proceed(ue: &mut UeContext, amf: &mut Amf) {
 /// The UE's connection is gone, and with it what was under way.
 pub(crate) fn abandon(ue: &mut UeContext, amf: &mut Amf, amf_id: u64) {
     match ue.handover.take() {
+        Some(Handover::Early(early)) => early.abandon(amf_id, amf),
         Some(Handover::PathSwitch(switch)) => switch.abandon(amf_id, amf),
         Some(Handover::N2(handover)) => handover.abandon(ue, amf),
         None => {}

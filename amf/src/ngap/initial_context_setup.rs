@@ -8,7 +8,7 @@ use tern_ngap::{CodecError, Message as _, build_ngap_ie, convert, extract_ngap_i
 use tern_types::PduSessionId;
 use tracing::{error, warn};
 
-use super::Handled;
+use super::{Handled, handover};
 use crate::Amf;
 use crate::gmm::{self, registration, service_area};
 use crate::session::{self, N2FromGnb, Work};
@@ -126,6 +126,8 @@ pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> 
     }
     session::release_held(ue, amf);
     gmm::keys_given(ue, amf);
+    // A path switch may have been quicker.
+    handover::proceed(ue, amf);
     Ok(())
 }
 

@@ -24,6 +24,10 @@ use crate::ue::{ContextSetup, UeContext};
 /// How long the SMFs have to switch the sessions' paths; the others count as not switched.
 pub const SWITCH_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a request waits for the source gNB's word on what it was asked to set up. The UE may be quicker
+/// than that word, which comes by an association of its own.
+pub const EARLY_WITHIN: Duration = Duration::from_secs(1);
+
 /// Where a UE is, or is about to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -51,8 +55,18 @@ pub struct PathSwitch {
     deadline: Instant,
 }
 
+/// A request that came before the source gNB has said what it has set up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EarlySwitch {
+    to: Target,
+    location: Option<NrLocation>,
+    capability: Option<SecurityCapability>,
+    lists: Lists,
+    deadline: Instant,
+}
+
 /// The lists of a request, by session.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Lists {
     to_switch: Vec<(u8, Bytes)>,
     failed: Vec<(u8, Bytes)>,
@@ -63,6 +77,11 @@ impl Lists {
     fn repeats(&self) -> bool {
         let mut seen = BTreeSet::new();
         !self.to_switch.iter().chain(&self.failed).all(|(id, _)| seen.insert(*id))
+    }
+
+    /// What the target gNB is told if none is switched.
+    fn unsuccessful(&self, why: CauseRadioNetwork) -> BTreeMap<u8, Bytes> {
+        self.to_switch.iter().filter_map(|(id, _)| Some((*id, unsuccessful(why)?))).collect()
     }
 
     fn has(&self, id: PduSessionId) -> bool {
@@ -98,15 +117,58 @@ pub(crate) fn on_request(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
         error_indication::send(amf, gnb, stream, Some(amf_id), Some(ran_id), why);
         return Ok(());
     };
-    if context != ContextSetup::Done {
-        // TS 38.413 §10.4
-        let why = cause::protocol(CauseProtocol::message_not_compatible_with_receiver_state);
-        error_indication::send(amf, gnb, stream, Some(amf_id), Some(ran_id), why);
+    if !matches!(context, ContextSetup::Requested | ContextSetup::Done) {
+        not_compatible(amf, to, amf_id);
         return Ok(());
     }
     let lists = Lists { to_switch, failed: failed.unwrap_or_default() };
-    amf.with_ue(ue, |ue, amf| start(ue, amf, to, location, capability, lists));
+    let deadline = amf.now + EARLY_WITHIN;
+    let early = EarlySwitch { to, location, capability, lists, deadline };
+    amf.with_ue(ue, |ue, amf| {
+        // What is refused is refused at once.
+        if ue.handover.is_some() || early.lists.repeats() || !early.is_waiting(ue, amf) {
+            return early.proceed(ue, amf);
+        }
+        amf.count("amf.ngap.path_switch_early");
+        ue.handover = Some(handover::Handover::Early(Box::new(early)));
+    });
     Ok(())
+}
+
+/// TS 38.413 §10.4.
+fn not_compatible(amf: &mut Amf, to: Target, amf_id: u64) {
+    let why = cause::protocol(CauseProtocol::message_not_compatible_with_receiver_state);
+    error_indication::send(amf, to.gnb, to.stream, Some(amf_id), Some(to.ran_ue_ngap_id), why);
+}
+
+impl EarlySwitch {
+    /// When it is not waited any longer.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the source gNB has not answered yet.
+    pub(crate) fn is_waiting(&self, ue: &UeContext, amf: &Amf) -> bool {
+        let context = ue.n2.as_ref().map(|n2| n2.context);
+        let setting_up = |session: &Session| session.is_setting_up() && self.lists.has(session.id);
+        amf.now < self.deadline
+            && (context == Some(ContextSetup::Requested) || ue.sessions.values().any(setting_up))
+    }
+
+    /// The source gNB has answered, or its time is over.
+    pub(crate) fn proceed(self, ue: &mut UeContext, amf: &mut Amf) {
+        let Some(n2) = &ue.n2 else { return };
+        if n2.context != ContextSetup::Done {
+            return not_compatible(amf, self.to, n2.amf_ue_ngap_id);
+        }
+        start(ue, amf, self.to, self.location, self.capability, self.lists);
+    }
+
+    /// The UE is lost at the source meanwhile.
+    pub(crate) fn abandon(self, amf_id: u64, amf: &mut Amf) {
+        let why = CauseRadioNetwork::radio_connection_with_ue_lost;
+        send_failure(amf, amf_id, self.to, &self.lists.unsuccessful(why));
+    }
 }
 
 fn start(
@@ -305,8 +367,7 @@ impl PathSwitch {
 fn refuse(ue: &UeContext, amf: &mut Amf, to: Target, lists: &Lists, why: CauseRadioNetwork) {
     let Some(amf_id) = ue.n2.as_ref().map(|n2| n2.amf_ue_ngap_id) else { return };
     amf.count("amf.ngap.path_switch_failed");
-    let released = lists.to_switch.iter().filter_map(|(id, _)| Some((*id, unsuccessful(why)?))).collect();
-    send_failure(amf, amf_id, to, &released);
+    send_failure(amf, amf_id, to, &lists.unsuccessful(why));
 }
 
 fn send_failure(amf: &mut Amf, amf_id: u64, to: Target, released: &BTreeMap<u8, Bytes>) {

@@ -7,7 +7,7 @@ use tern_ngap::{CodecError, Message as _, build_ngap, build_ngap_ie, convert, ex
 use tern_types::PduSessionId;
 use tracing::error;
 
-use super::Handled;
+use super::{Handled, handover};
 use crate::Amf;
 use crate::gmm::{self, nas_transport};
 use crate::session::{self, N2FromGnb, Work};
@@ -186,6 +186,8 @@ pub(crate) fn on_setup_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PD
     );
     relay(ue, amf, N2FromGnb::SetupResponse, set_up, Some(true));
     relay(ue, amf, N2FromGnb::SetupUnsuccessful, failed, Some(false));
+    // A path switch may have been quicker.
+    handover::proceed(ue, amf);
     Ok(())
 }
 

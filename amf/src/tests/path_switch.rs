@@ -12,7 +12,7 @@ use tern_sbi::nsmf_pdusession::{HoState, N2SmInfoType, UpCnxState};
 use super::rig::*;
 use super::two_gnbs::*;
 use crate::n2::message::N2Event;
-use crate::{Input, SWITCH_WITHIN};
+use crate::{EARLY_WITHIN, Input, SWITCH_WITHIN};
 
 const TRANSFER: &[u8] = &[1, 2, 3];
 
@@ -194,6 +194,56 @@ fn when_an_smf_does_not_answer_then_its_session_counts_as_not_switched() {
     // What it switched too late is undone.
     assert_eq!(answer(&mut rig, done()).up_cnx_state, Some(UpCnxState::Deactivated));
     assert_eq!(speaks_at(&mut rig, &mut ue), GNB);
+}
+
+/// The UE is quicker than the source gNB's answer, which comes by an association of its own.
+#[test]
+fn when_the_source_gnb_answers_behind_the_path_switch_then_its_session_is_switched_too() {
+    let (mut rig, mut ue) = connected(&[5]);
+    ask_for_session(&mut rig, &mut ue, 6);
+    switch(&mut rig, &ue, &[5, 6], &[]);
+    assert!(rig.downlink.is_empty() && rig.requests.is_empty(), "before the source gNB has answered");
+    session_set_up(&mut rig, &ue, 6);
+    let mut kinds = Vec::new();
+    while !rig.requests.is_empty() {
+        let (token, data, _) = update(&mut rig);
+        let kind = data.n2_sm_info_type.expect("a transfer");
+        let reply = if kind == N2SmInfoType::PathSwitchReq { switched() } else { done() };
+        kinds.push(kind);
+        rig.input(Input::Reply(token, Ok(reply)));
+    }
+    kinds.sort_by_key(|kind| format!("{kind:?}"));
+    assert_eq!(
+        kinds,
+        [N2SmInfoType::PathSwitchReq, N2SmInfoType::PathSwitchReq, N2SmInfoType::PduResSetupRsp]
+    );
+    let acknowledge = acknowledged(&mut rig, &ue);
+    assert_eq!(acknowledge.switched, [(5, TRANSFER.to_vec()), (6, TRANSFER.to_vec())]);
+}
+
+#[test]
+fn when_the_source_gnb_never_answers_then_what_it_has_set_up_before_is_switched() {
+    let (mut rig, mut ue) = connected(&[5]);
+    ask_for_session(&mut rig, &mut ue, 6);
+    switch(&mut rig, &ue, &[5, 6], &[]);
+    let until = rig.now + EARLY_WITHIN;
+    rig.expire();
+    assert_eq!(rig.now, until);
+    answer(&mut rig, switched());
+    rig.serve();
+    let acknowledge = acknowledged(&mut rig, &ue);
+    assert_eq!(acknowledge.switched, [(5, TRANSFER.to_vec())]);
+    assert_eq!(acknowledge.released.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [6]);
+}
+
+/// Whoever waits for the source gNB is told if the UE is lost there.
+#[test]
+fn when_the_source_gnb_vanishes_before_its_answer_then_the_path_switch_fails() {
+    let (mut rig, mut ue) = connected(&[5]);
+    ask_for_session(&mut rig, &mut ue, 6);
+    switch(&mut rig, &ue, &[5, 6], &[]);
+    rig.input(Input::N2(N2Event::GnbDown(GNB)));
+    assert_eq!(failed(&mut rig), [5, 6]);
 }
 
 /// TS 38.413 §8.4.4.4: a session named twice; §10.6: an unknown AMF UE NGAP ID.

@@ -69,29 +69,39 @@ pub(super) fn connected(ids: &[u8]) -> (Rig, Ue) {
     ue.register(&mut rig);
     add_gnb(&mut rig);
     for &id in ids {
-        let kind = NasPayloadContainerType::from_kind(PayloadContainerKind::N1SmInformation);
-        let n1 = vec![0x2e, id, 1, 0xc1, 0xff, 0xff];
-        let request = NasUlNasTransport::new(kind, NasPayloadContainer::new(n1))
-            .with_pdu_session_id(NasPduSessionIdentity2::from_pdu_session_id(id))
-            .with_request_type(NasRequestType::from_request_type(RequestTypeValue::InitialRequest));
-        ue.say(&mut rig, request);
-        rig.serve();
-        assert_eq!(transfer_status(&mut rig, id), 200);
-        rig.next();
-        let item = PDUSessionResourceSetupItemSURes::new(PDUSessionID(id), vec![0, 3].into(), None);
-        let response = build_ngap!(
-            SuccessfulOutcome,
-            PDUSessionResourceSetup,
-            PDUSessionResourceSetupResponse,
-            AMF_UE_NGAP_ID(ue.amf_id),
-            RAN_UE_NGAP_ID(ue.ran_id),
-            PDUSessionResourceSetupListSURes(PDUSessionResourceSetupListSURes(vec![item])),
-        );
-        rig.gnb(ue.stream, &response.unwrap());
+        ask_for_session(&mut rig, &mut ue, id);
+        session_set_up(&mut rig, &ue, id);
         rig.serve();
     }
     assert!(rig.downlink.is_empty());
     (rig, ue)
+}
+
+/// The gNB is asked for the resources of a session that the UE wants.
+pub(super) fn ask_for_session(rig: &mut Rig, ue: &mut Ue, id: u8) {
+    let kind = NasPayloadContainerType::from_kind(PayloadContainerKind::N1SmInformation);
+    let n1 = vec![0x2e, id, 1, 0xc1, 0xff, 0xff];
+    let request = NasUlNasTransport::new(kind, NasPayloadContainer::new(n1))
+        .with_pdu_session_id(NasPduSessionIdentity2::from_pdu_session_id(id))
+        .with_request_type(NasRequestType::from_request_type(RequestTypeValue::InitialRequest));
+    ue.say(rig, request);
+    rig.serve();
+    assert_eq!(transfer_status(rig, id), 200);
+    rig.next();
+}
+
+/// The gNB has them.
+pub(super) fn session_set_up(rig: &mut Rig, ue: &Ue, id: u8) {
+    let item = PDUSessionResourceSetupItemSURes::new(PDUSessionID(id), vec![0, 3].into(), None);
+    let response = build_ngap!(
+        SuccessfulOutcome,
+        PDUSessionResourceSetup,
+        PDUSessionResourceSetupResponse,
+        AMF_UE_NGAP_ID(ue.amf_id),
+        RAN_UE_NGAP_ID(ue.ran_id),
+        PDUSessionResourceSetupListSURes(PDUSessionResourceSetupListSURes(vec![item])),
+    );
+    rig.gnb(ue.stream, &response.unwrap());
 }
 
 /// The update that waits longest for its SMF.
