@@ -26,7 +26,7 @@ pub const NFS: [&str; 9] = ["nrf", "udr", "udm", "ausf", "pcf", "nssf", "upf", "
 /// Set in the process that a test runs in.
 const INSIDE: &str = "TERN_TEST_INSIDE";
 /// Longest test; `TERN_TEST_TIME_S` allows more to one that lasts as long as it is told.
-const TEST_TIME: Duration = Duration::from_secs(100);
+const TEST_TIME: Duration = Duration::from_secs(200);
 /// The allocator of `tern` gives freed memory back at once: what is resident is what is held, not what
 /// the busiest moment before had.
 const RETURN_FREED_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
