@@ -7,7 +7,7 @@ use tern_nf::Target;
 use tern_ngap::ngap::NGAP_PDU;
 use tern_sbi::common::NfInstanceId;
 use tern_sbi::{Call, Operation, PRIORITY_OF_NEW_WORK, Reply};
-use tern_types::{Duration, Guti5g, Instant, Random, Supi};
+use tern_types::{Duration, Guti5g, Instant, PlmnId, Random, Supi};
 use tracing::{debug, error, info, warn};
 
 use crate::admission::{self, Admission};
@@ -433,6 +433,11 @@ impl Amf {
     ) {
         let encoded = pdu.map_err(tern_ngap::EncodeError::from).and_then(|pdu| tern_ngap::encode(&pdu));
         self.send_to_all(&[gnb], stream, encoded);
+    }
+
+    /// The network in whose cell the UE is; ours until that is known.
+    pub(crate) fn serving_plmn(&self, ue: &UeContext) -> PlmnId {
+        ue.location.map_or(self.config.guami().plmn_id, |location| location.tai.plmn_id)
     }
 
     /// Sends one message to several gNBs.

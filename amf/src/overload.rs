@@ -2,11 +2,12 @@
 //! register, gNBs are asked to turn some of the others away before they cost the AMF anything; UEs with
 //! priority, emergency calls and answers to pages come all the same.
 
-use tern_ngap::build_ngap;
 use tern_ngap::ngap::*;
+use tern_ngap::{EncodeError, build_ngap};
 use tracing::{info, warn};
 
 use crate::Amf;
+use crate::n2::NON_UE_STREAM;
 use crate::n2::message::GnbId;
 
 /// Looks at the load after each input.
@@ -28,19 +29,18 @@ pub(crate) fn watch(amf: &mut Amf) {
 }
 
 fn tell_all(amf: &mut Amf) {
-    for gnb in amf.gnbs.keys().copied().collect::<Vec<_>>() {
-        tell(amf, gnb);
-    }
+    let gnbs: Vec<GnbId> = amf.gnbs.keys().copied().collect();
+    tell(amf, &gnbs);
 }
 
 /// Tells a gNB that is new, if there is anything to tell.
 pub(crate) fn tell_new(amf: &mut Amf, gnb: GnbId) {
     if amf.overloaded {
-        tell(amf, gnb);
+        tell(amf, &[gnb]);
     }
 }
 
-fn tell(amf: &mut Amf, gnb: GnbId) {
+fn tell(amf: &mut Amf, gnbs: &[GnbId]) {
     let pdu = if amf.overloaded {
         let action = OverloadResponse::overloadAction(OverloadAction::reject_rrc_cr_signalling);
         build_ngap!(
@@ -55,6 +55,6 @@ fn tell(amf: &mut Amf, gnb: GnbId) {
     } else {
         build_ngap!(InitiatingMessage, OverloadStop, OverloadStop,)
     };
-    // Stream 0 is for messages of no UE (TS 38.412 §7).
-    amf.send_ngap(gnb, 0, pdu);
+    let encoded = pdu.map_err(EncodeError::from).and_then(|pdu| tern_ngap::encode(&pdu));
+    amf.send_to_all(gnbs, NON_UE_STREAM, encoded);
 }

@@ -304,7 +304,7 @@ fn request(
     identity: &str,
     resynchronisation: Option<([u8; 16], [u8; 14])>,
 ) -> Awaited<Authenticate> {
-    let plmn = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
+    let plmn = amf.serving_plmn(ue);
     let mut info = AuthenticationInfo::new(identity.to_owned(), plmn.serving_network_name());
     info.resynchronization_info =
         resynchronisation.map(|(rand, auts)| ResynchronizationInfo::new(Octets(rand), Octets(auts)));

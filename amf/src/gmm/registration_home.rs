@@ -57,7 +57,7 @@ impl Registration {
             awaited.read(reply).map(|_| ue.at_udm = true).map_err(|error| udm::refusal(ue, &error))
         } else if let Some(awaited) = data.take_if(|awaited| awaited.is(token)) {
             let read = awaited.read(reply).map_err(|error| udm::refusal(ue, &error));
-            let serving = udm::serving(ue, amf);
+            let serving = amf.serving_plmn(ue);
             read.map(|answer| ue.subscription = Some(udm::subscription(&answer.body, serving)))
         } else {
             amf.count("amf.sbi.told");
@@ -208,7 +208,7 @@ pub(crate) fn policy_area(
     amf: &Amf,
     restriction: Option<&ServiceAreaRestriction>,
 ) -> Option<ServiceArea> {
-    service_area::of(restriction?, udm::serving(ue, amf))
+    service_area::of(restriction?, amf.serving_plmn(ue))
 }
 
 fn optional_failed<E>(ue: &UeContext, amf: &mut Amf, operation: &str, error: &tern_sbi::OperationError<E>)

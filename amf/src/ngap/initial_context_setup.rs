@@ -52,7 +52,7 @@ fn build(
     macro_rules! ie {
         ($($ie:tt)*) => { build_ngap_ie!(InitialContextSetupRequest, $($ie)*)? };
     }
-    let serving = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
+    let serving = amf.serving_plmn(ue);
     let restrictions = service_area::mobility_restrictions(ue, serving);
     let capability = SecurityCapability::from_nas(&ue.capability);
     let mut ies = vec![ie!(AMF_UE_NGAP_ID(n2.amf_ue_ngap_id)), ie!(RAN_UE_NGAP_ID(n2.ran_ue_ngap_id))];

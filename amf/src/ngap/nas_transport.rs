@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use tern_ngap::ngap::*;
-use tern_ngap::{build_ngap, convert, extract_ngap_ies};
+use tern_ngap::{CodecError, Message as _, build_ngap_ie, convert, extract_ngap_ies};
 use tracing::debug;
 
 use super::{Handled, handover};
 use crate::gmm::service_area;
-use crate::ue::UeContext;
+use crate::ue::{Connection, UeContext};
 use crate::{Amf, gmm};
 
 /// UPLINK NAS TRANSPORT.
@@ -53,28 +53,30 @@ pub(crate) fn send_downlink(ue: &mut UeContext, amf: &mut Amf, octets: Bytes) {
     };
     let outdated = std::mem::take(&mut n2.outdated);
     let Some(n2) = &ue.n2 else { return };
-    let (amf_id, ran_id) = (n2.amf_ue_ngap_id, n2.ran_ue_ngap_id);
-    let pdu = if outdated {
-        let serving = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
-        build_ngap!(
-            InitiatingMessage,
-            DownlinkNASTransport,
-            DownlinkNASTransport,
-            AMF_UE_NGAP_ID(amf_id),
-            RAN_UE_NGAP_ID(ran_id),
-            NAS_PDU(&octets[..]),
-            MobilityRestrictionList(service_area::mobility_restrictions(ue, serving)),
-            AllowedNSSAI(convert::allowed_nssai(&ue.allowed)),
-        )
-    } else {
-        build_ngap!(
-            InitiatingMessage,
-            DownlinkNASTransport,
-            DownlinkNASTransport,
-            AMF_UE_NGAP_ID(amf_id),
-            RAN_UE_NGAP_ID(ran_id),
-            NAS_PDU(&octets[..]),
-        )
-    };
-    amf.send_on(n2, pdu);
+    amf.send_on(n2, build(ue, amf, n2, &octets, outdated));
+}
+
+/// With where there is service and the allowed NSSAI, if the gNB has those of before.
+fn build(
+    ue: &UeContext,
+    amf: &Amf,
+    n2: &Connection,
+    octets: &[u8],
+    outdated: bool,
+) -> Result<NGAP_PDU, CodecError> {
+    macro_rules! ie {
+        ($($ie:tt)*) => { build_ngap_ie!(DownlinkNASTransport, $($ie)*)? };
+    }
+    let mut ies = vec![
+        ie!(AMF_UE_NGAP_ID(n2.amf_ue_ngap_id)),
+        ie!(RAN_UE_NGAP_ID(n2.ran_ue_ngap_id)),
+        ie!(NAS_PDU(octets)),
+    ];
+    if outdated {
+        let restrictions = service_area::mobility_restrictions(ue, amf.serving_plmn(ue));
+        ies.push(ie!(MobilityRestrictionList(restrictions)));
+        ies.push(ie!(AllowedNSSAI(convert::allowed_nssai(&ue.allowed))));
+    }
+    let message = DownlinkNASTransport::new(ProtocolIEContainer(ies));
+    NGAP_PDU::of_message(&message, DownlinkNASTransport::CRITICALITY)
 }

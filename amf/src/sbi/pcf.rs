@@ -15,7 +15,7 @@ pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) -> Awaited<
     // The PCF adds `/update` or `/terminate` to the URI.
     let path = AmPolicyUpdateNotify::callback_path(&supi.to_string());
     let callback = amf.uri(path.strip_suffix("/update").unwrap_or(&path));
-    let plmn = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
+    let plmn = amf.serving_plmn(ue);
     let request = PolicyAssociationRequest {
         access_type: Some(AccessType::ThreeGpp),
         pei: ue.pei.clone(),

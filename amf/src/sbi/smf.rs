@@ -51,7 +51,7 @@ pub(crate) struct SmfRefusal {
 /// Asks an SMF that serves the slice and DNN for a session; `None` without a SUPI.
 pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, new: &NewSession) -> Option<Awaited<PostSmContexts>> {
     let supi = ue.supi.clone()?;
-    let plmn = ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id);
+    let plmn = amf.serving_plmn(ue);
     let callback = amf.uri(&SmContextStatusNotify::callback_path(&format!("{supi}-{}", new.id)));
     let request = if new.existing { RequestType::ExistingPduSession } else { RequestType::InitialRequest };
     let data = SmContextCreateData {

@@ -46,14 +46,10 @@ pub(crate) fn get_data(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) -> Awaite
     let operation = GetDataSets {
         supi: supi.clone(),
         dataset_names: vec![DataSetName::Am, DataSetName::SmfSel],
-        plmn_id: Some(serving(ue, amf)),
+        plmn_id: Some(amf.serving_plmn(ue)),
         supported_features: None,
     };
     amf.request(ue.id, target(ServiceName::NudmSdm, supi), &operation)
-}
-
-pub(crate) fn serving(ue: &UeContext, amf: &Amf) -> PlmnId {
-    ue.location.map_or(amf.config.guami().plmn_id, |location| location.tai.plmn_id)
 }
 
 /// Subscribes to changes of it (step 14c).
@@ -62,7 +58,7 @@ pub(crate) fn subscribe(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) -> Await
     let resources = ["am-data", "smf-select-data"].map(|data| format!("/nudm-sdm/v2/{supi}/{data}"));
     let subscription = SdmSubscription {
         implicit_unsubscribe: Some(true),
-        plmn_id: Some(serving(ue, amf)),
+        plmn_id: Some(amf.serving_plmn(ue)),
         ..SdmSubscription::new(amf.nf_instance_id, callback, resources.into())
     };
     let operation = Subscribe { ue_id: supi.clone(), subscription };

@@ -14,7 +14,7 @@ use super::rig::*;
 use super::service_request::service_request;
 use super::session::{created, registered, set_up, transfer};
 use crate::n2::message::{N2Event, ResetScope};
-use crate::{Config, GmmState, Input, Reauthentication};
+use crate::{Config, GmmState, Input};
 
 /// The common procedures of a first registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,17 +87,7 @@ fn when_a_registration_request_meets_the_identification_it_has_caused_then_only_
 /// TS 24.501 §5.4.3.6 f.
 #[test]
 fn when_the_ue_switches_off_while_it_is_asked_who_it_is_then_it_is_deregistered() {
-    let mut config = Config::default();
-    config.security.reauthentication = Reauthentication::Always;
-    let mut rig = Rig::with(config);
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    ue.go_idle(&mut rig);
-    ue.ran_id = 2;
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    let octets = ue.protect(&request, HeaderType::Integrity);
-    ue.initial(&mut rig, &octets);
-    rig.serve();
+    let (mut rig, mut ue) = authenticated_again();
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationRequest(_)));
     let cause = NasFGmmCause::from_cause(GmmCause::MacFailure);
     ue.say(&mut rig, NasAuthenticationFailure::new(cause));

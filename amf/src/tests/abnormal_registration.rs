@@ -19,12 +19,7 @@ const UPDATES: [RegistrationType; 2] =
 /// A UE whose first registration is accepted, and that has not confirmed it.
 fn accepted() -> (Rig, Ue) {
     let (mut rig, mut ue) = (Rig::new(), Ue::new(1));
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    ue.initial(&mut rig, &request);
-    rig.serve();
-    ue.prove(&mut rig, &request);
-    rig.serve();
-    ue.accepted(&mut rig);
+    ue.register_to_accept(&mut rig);
     ue.context_is_set_up(&mut rig);
     (rig, ue)
 }

@@ -55,17 +55,7 @@ fn when_mac_failure_or_a_wrong_res_star_follows_a_guti_then_the_suci_is_asked_fo
         NasAuthenticationResponse::new().with_authentication_response_parameter(wrong).into(),
     ];
     for answer in answers {
-        let mut config = crate::Config::default();
-        config.security.reauthentication = crate::Reauthentication::Always;
-        let mut rig = Rig::with(config);
-        let mut ue = Ue::new(1);
-        ue.register(&mut rig);
-        ue.go_idle(&mut rig);
-        ue.ran_id = 2;
-        let request = ue.registration_request(RegistrationType::InitialRegistration);
-        let octets = ue.protect(&request, HeaderType::Integrity);
-        ue.initial(&mut rig, &octets);
-        rig.serve();
+        let (mut rig, mut ue) = authenticated_again();
         assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::AuthenticationRequest(_)));
         ue.say(&mut rig, answer);
         assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::IdentityRequest(_)));
@@ -227,17 +217,7 @@ fn when_a_message_is_replayed_then_it_is_discarded() {
 /// TS 24.501 §5.4.2.5: until the new context is in use, the one before protects.
 #[test]
 fn when_security_mode_is_rejected_under_the_context_before_then_that_context_stays() {
-    let mut config = crate::Config::default();
-    config.security.reauthentication = crate::Reauthentication::Always;
-    let mut rig = Rig::with(config);
-    let mut ue = Ue::new(1);
-    ue.register(&mut rig);
-    ue.go_idle(&mut rig);
-    ue.ran_id = 2;
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    let octets = ue.protect(&request, HeaderType::Integrity);
-    ue.initial(&mut rig, &octets);
-    rig.serve();
+    let (mut rig, mut ue) = authenticated_again();
     let Nas5gmmMessage::AuthenticationRequest(challenge) = ue.hear(&mut rig) else { panic!() };
     ue.respond(&mut rig, &challenge);
     let before = ue.security.clone();

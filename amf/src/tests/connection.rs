@@ -129,12 +129,7 @@ fn when_the_radio_capability_was_told_then_it_is_in_the_next_context_setup() {
 fn when_the_gnb_cannot_set_up_the_context_then_the_connection_is_released() {
     let mut rig = Rig::new();
     let mut ue = Ue::new(1);
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    ue.initial(&mut rig, &request);
-    rig.serve();
-    ue.prove(&mut rig, &request);
-    rig.serve();
-    ue.accepted(&mut rig);
+    ue.register_to_accept(&mut rig);
     let pdu = build_ngap!(
         UnsuccessfulOutcome,
         InitialContextSetup,

@@ -83,12 +83,7 @@ fn when_a_registered_ue_is_not_heard_of_then_it_is_implicitly_deregistered() {
 fn when_a_ue_deregisters_before_its_registration_is_complete_then_the_registration_is_aborted() {
     let mut rig = Rig::new();
     let mut ue = Ue::new(1);
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    ue.initial(&mut rig, &request);
-    rig.serve();
-    ue.prove(&mut rig, &request);
-    rig.serve();
-    ue.accepted(&mut rig);
+    ue.register_to_accept(&mut rig);
     let request = deregistration(&ue, false);
     ue.say(&mut rig, request);
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::DeregistrationAcceptUeOriginating(_)));

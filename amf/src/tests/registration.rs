@@ -187,12 +187,7 @@ fn when_a_periodic_update_comes_then_it_is_accepted_without_the_home_network() {
 fn when_registration_complete_is_lost_then_amf_enters_registered_on_fifth_expiry() {
     let mut rig = Rig::new();
     let mut ue = Ue::new(1);
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    ue.initial(&mut rig, &request);
-    rig.serve();
-    ue.prove(&mut rig, &request);
-    rig.serve();
-    ue.accepted(&mut rig);
+    ue.register_to_accept(&mut rig);
     for _ in 0..4 {
         rig.expire();
         ue.accepted(&mut rig);

@@ -200,12 +200,7 @@ fn when_the_gnb_refuses_the_key_or_is_silent_then_the_connection_is_released() {
 fn when_the_gnb_has_not_answered_with_keys_then_security_mode_waits_for_it() {
     let mut rig = Rig::new();
     let mut ue = Ue::new(1);
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    ue.initial(&mut rig, &request);
-    rig.serve();
-    ue.prove(&mut rig, &request);
-    rig.serve();
-    ue.accepted(&mut rig);
+    ue.register_to_accept(&mut rig);
     // INITIAL CONTEXT SETUP REQUEST is on its way.
     begin(&mut rig, &mut ue);
     let Nas5gmmMessage::AuthenticationRequest(challenge) = ue.hear(&mut rig) else { panic!() };

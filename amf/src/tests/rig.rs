@@ -583,16 +583,21 @@ impl Ue {
     /// The whole initial registration by SUCI.
     pub(super) fn register(&mut self, rig: &mut Rig) -> NasRegistrationAccept {
         rig.authenticated = self.supi.clone();
+        let accept = self.register_to_accept(rig);
+        self.context_is_set_up(rig);
+        self.say(rig, NasRegistrationComplete::new());
+        assert!(rig.amf.ue(&self.supi).unwrap().registered);
+        accept
+    }
+
+    /// The same up to the ACCEPT: neither the gNB nor the UE has answered INITIAL CONTEXT SETUP REQUEST.
+    pub(super) fn register_to_accept(&mut self, rig: &mut Rig) -> NasRegistrationAccept {
         let request = self.registration_request(RegistrationType::InitialRegistration);
         self.initial(rig, &request);
         rig.serve();
         self.prove(rig, &request);
         rig.serve();
-        let accept = self.accepted(rig);
-        self.context_is_set_up(rig);
-        self.say(rig, NasRegistrationComplete::new());
-        assert!(rig.amf.ue(&self.supi).unwrap().registered);
-        accept
+        self.accepted(rig)
     }
 
     /// The gNB gives the connection up.
@@ -614,4 +619,19 @@ impl Ue {
 
 pub(super) fn plain(message: impl Into<Nas5gmmMessage>) -> Bytes {
     tern_nas::encode(&Nas5gsMessage::new_5gmm(message)).unwrap()
+}
+
+/// A UE that comes again with its 5G-GUTI, to an AMF that authenticates it again.
+pub(super) fn authenticated_again() -> (Rig, Ue) {
+    let mut config = Config::default();
+    config.security.reauthentication = crate::Reauthentication::Always;
+    let (mut rig, mut ue) = (Rig::with(config), Ue::new(1));
+    ue.register(&mut rig);
+    ue.go_idle(&mut rig);
+    ue.ran_id = 2;
+    let request = ue.registration_request(RegistrationType::InitialRegistration);
+    let octets = ue.protect(&request, HeaderType::Integrity);
+    ue.initial(&mut rig, &octets);
+    rig.serve();
+    (rig, ue)
 }

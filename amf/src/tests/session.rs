@@ -5,8 +5,7 @@ use tern_nas::nas_5gs::*;
 use tern_nas::session as nas;
 use tern_ngap::ngap::{
     PDUSessionID, PDUSessionResourceNotifyItem, PDUSessionResourceNotifyList,
-    PDUSessionResourceReleasedItemNot, PDUSessionResourceReleasedListNot, PDUSessionResourceSetupItemSURes,
-    PDUSessionResourceSetupListSURes, UEAggregateMaximumBitRate,
+    PDUSessionResourceReleasedItemNot, PDUSessionResourceReleasedListNot, UEAggregateMaximumBitRate,
 };
 use tern_ngap::{NgapPduKind, build_ngap, extract_ngap_ies};
 use tern_sbi::namf_comm::*;
@@ -15,6 +14,7 @@ use tern_sbi::{Operation, OperationError, PathParams, ProblemDetails, Related, R
 use tern_types::{Dnn, PduSessionId, Snssai};
 
 use super::rig::*;
+use super::two_gnbs::session_set_up;
 use crate::{AmfRequest, Input};
 
 const N1: &[u8] = &[0x2e, 5, 1, 0xc1, 0xff, 0xff];
@@ -82,16 +82,7 @@ pub(super) fn set_up(rig: &mut Rig, ue: &mut Ue) -> (bool, Nas5gmmMessage) {
     };
     let (ambr, nas) = read().unwrap();
     let message = ue.open(&nas);
-    let item = PDUSessionResourceSetupItemSURes::new(PDUSessionID(5), vec![0, 3].into(), None);
-    let response = build_ngap!(
-        SuccessfulOutcome,
-        PDUSessionResourceSetup,
-        PDUSessionResourceSetupResponse,
-        AMF_UE_NGAP_ID(ue.amf_id),
-        RAN_UE_NGAP_ID(ue.ran_id),
-        PDUSessionResourceSetupListSURes(PDUSessionResourceSetupListSURes(vec![item])),
-    );
-    rig.gnb(ue.stream, &response.unwrap());
+    session_set_up(rig, ue, 5);
     (ambr, message)
 }
 
@@ -199,12 +190,7 @@ fn when_a_live_session_is_requested_anew_then_the_old_one_goes_first() {
 fn when_the_context_is_not_yet_set_up_then_the_session_waits() {
     let mut rig = Rig::new();
     let mut ue = Ue::new(1);
-    let request = ue.registration_request(RegistrationType::InitialRegistration);
-    ue.initial(&mut rig, &request);
-    rig.serve();
-    ue.prove(&mut rig, &request);
-    rig.serve();
-    ue.accepted(&mut rig);
+    ue.register_to_accept(&mut rig);
     ue.say(&mut rig, NasRegistrationComplete::new());
     ue.say(&mut rig, transport(None));
     rig.serve();

@@ -60,21 +60,17 @@ fn message(procedure: &str, direction: &str) -> String {
 
 /// NAS messages of an NGAP message, and their direction.
 fn carried(pdu: &NGAP_PDU, message: &str) -> Vec<(Bytes, Direction)> {
-    let down = |all: Result<Vec<Bytes>, DecodeError>| {
-        all.unwrap_or_default().into_iter().map(|nas| (nas, Direction::Downlink)).collect()
+    use Direction::{Downlink, Uplink};
+    let (all, way) = match message {
+        "INITIAL UE MESSAGE" => (initial(pdu), Uplink),
+        "UPLINK NAS TRANSPORT" => (uplink(pdu), Uplink),
+        "DOWNLINK NAS TRANSPORT" => (downlink(pdu), Downlink),
+        "INITIAL CONTEXT SETUP REQUEST" => (context_setup(pdu), Downlink),
+        "PDU SESSION RESOURCE SETUP REQUEST" => (session_setup(pdu), Downlink),
+        "PDU SESSION RESOURCE RELEASE COMMAND" => (session_release(pdu), Downlink),
+        _ => return Vec::new(),
     };
-    let up = |all: Result<Vec<Bytes>, DecodeError>| {
-        all.unwrap_or_default().into_iter().map(|nas| (nas, Direction::Uplink)).collect()
-    };
-    match message {
-        "INITIAL UE MESSAGE" => up(initial(pdu)),
-        "UPLINK NAS TRANSPORT" => up(uplink(pdu)),
-        "DOWNLINK NAS TRANSPORT" => down(downlink(pdu)),
-        "INITIAL CONTEXT SETUP REQUEST" => down(context_setup(pdu)),
-        "PDU SESSION RESOURCE SETUP REQUEST" => down(session_setup(pdu)),
-        "PDU SESSION RESOURCE RELEASE COMMAND" => down(session_release(pdu)),
-        _ => Vec::new(),
-    }
+    all.unwrap_or_default().into_iter().map(|nas| (nas, way)).collect()
 }
 
 fn initial(pdu: &NGAP_PDU) -> Result<Vec<Bytes>, DecodeError> {

@@ -8,7 +8,7 @@ use tern_figures::{Row, Spread};
 use tern_tests::bench::cpu::{self, ByCommand};
 use tern_tests::core::Sbi;
 
-use crate::ues::{REGISTERED, Role};
+use crate::ues::{Arrivals, REGISTERED, Role};
 use crate::{Bench, Report, Series, Served};
 
 /// UEs a second.
@@ -60,9 +60,8 @@ async fn register(bench: &Bench) -> Result<Costs> {
     let ues = bench.many;
     let mut core = Served::start(bench, "many", Sbi::Auto, ues + 1).await?;
     // What a first registration makes once is not of each.
-    let once: serde_json::Value =
-        core.measure(&Role::Arrive { rate: 1.0, seconds: 1 }, PATIENCE).await.context("the first UEs")?;
-    drop(once);
+    let first = Role::Arrive { rate: 1.0, seconds: 1 };
+    core.measure::<Arrivals>(&first, PATIENCE).await.context("the first UEs")?;
     let launcher = core.launcher()?;
     let (cpu_before, memory_before) = (cpu::of_tree(launcher)?, cpu::memory(launcher)?);
     let mut staying = core.ues(&Role::Stay { ues, rate: RATE })?;
