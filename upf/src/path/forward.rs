@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use pdr_classifier::Key;
 use tern_gtpu::{GpduHeader, PduSessionContainer};
 
+use super::account::{QUOTA, START, THRESHOLD};
 use super::flow::Flow;
 use super::ipv6;
 use super::look::{Look, Looks, Shown};
@@ -14,10 +15,10 @@ use super::meter::conforms;
 use super::metered;
 use super::more::{Redirect, answer_http};
 use super::signalling;
-use super::usage::{QUOTA, START, THRESHOLD};
+use super::tables::Place;
 use super::{
-    Action, Copies, DropReason, Event, Marking, Measured, Packet, PathCounters, Pdr, Peer, Qer, Remote,
-    Session, Side, Tables, Towards, Tunnel,
+    Action, Copies, DropReason, Event, Marking, Measured, Packet, PathCounters, Pdr, Peer, Remote, Session,
+    Side, Tables, Towards, Tunnel,
 };
 use crate::io::BURST;
 
@@ -75,7 +76,7 @@ pub(crate) struct Forwarded {
 }
 
 impl Forwarded {
-    fn add(&mut self, uplink: bool, octets: usize) {
+    pub(super) fn add(&mut self, uplink: bool, octets: usize) {
         let [packets, total] = if uplink { &mut self.uplink } else { &mut self.downlink };
         *packets += 1;
         *total += octets as u64;
@@ -105,14 +106,12 @@ pub(crate) fn process(
     let tables = context.tables;
     for burst in packets.chunks_mut(BURST) {
         let mut looks = std::mem::take(context.looks);
-        let found = looks.find(tables, burst);
-        let mut sessions = [None; BURST];
-        for (session, look) in sessions.iter_mut().zip(found) {
-            *session = look.session(tables);
-            session.iter().for_each(|session| session.prefetch_rest());
+        let (found, places) = looks.find(tables, burst);
+        for (place, packet) in places.iter().zip(&*burst) {
+            place.iter().for_each(|place| place.prefetch_rest(packet.side == Side::Access));
         }
-        for ((packet, look), session) in burst.iter_mut().zip(found).zip(sessions) {
-            let verdict = decide(context, packet, look, session).unwrap_or_else(|reason| {
+        for ((packet, look), place) in burst.iter_mut().zip(found).zip(places) {
+            let verdict = decide(context, packet, look, place).unwrap_or_else(|reason| {
                 context.counters.dropped(reason);
                 Verdict::Drop(reason)
             });
@@ -129,14 +128,14 @@ fn decide(
     context: &mut Context<'_>,
     packet: &mut Packet,
     look: &Look,
-    session: Option<&Session>,
+    place: Option<&Place>,
 ) -> Result<Verdict, DropReason> {
     let unsound = match look.shown {
         Shown::User => None,
         Shown::Unsound(reason) => Some(reason),
         Shown::Other => return signalling::on_other(context, packet),
     };
-    let Some(session) = session else {
+    let Some((place, session)) = place.and_then(|place| Some((place, place.session.as_deref()?))) else {
         return match packet.side {
             Side::Access => signalling::on_unknown_teid(context, packet),
             Side::Network(_) => Err(unsound.unwrap_or(DropReason::UnknownUe)),
@@ -144,6 +143,9 @@ fn decide(
     };
     if let Some(reason) = unsound {
         return Err(reason);
+    }
+    if let Some(straight) = &place.straight {
+        return straight.pass(context, session, look, packet);
     }
     let (uplink, rule) = look.rule(packet.side, session);
     if uplink && is_spoofed(session, look, packet, rule) {
@@ -164,7 +166,7 @@ fn decide(
 /// Whether the source is not the UE's. What a UE says on its link has no address that others could know, and
 /// goes no further than into a tunnel, to who plays the router (TS 23.501 §5.8.2.2).
 #[inline]
-fn is_spoofed(session: &Session, look: &Look, packet: &Packet, rule: Option<&Pdr>) -> bool {
+pub(super) fn is_spoofed(session: &Session, look: &Look, packet: &Packet, rule: Option<&Pdr>) -> bool {
     match look.source_v4() {
         source @ Some(_) if source == session.ue_address => false,
         Some(source) => session.is_foreign(source.into()),
@@ -203,10 +205,10 @@ fn enforce(
     {
         return if kept { Ok(Verdict::Buffered) } else { Err(DropReason::BufferFull) };
     }
-    if rule.usages.find(usages, |measured| measured.usage.is_exhausted()).is_some() {
+    if rule.usages.find(usages, |measured| measured.usage.is_exhausted(uplink)).is_some() {
         return Err(DropReason::QuotaExhausted);
     }
-    if !conforms((&rule.qers, qers), uplink, octets, context.now_ns, context.alone) {
+    if !conforms((&rule.meters, qers), uplink, octets, context.now_ns, context.alone) {
         return Err(DropReason::RateExceeded);
     }
     // None of them ends it.
@@ -228,12 +230,11 @@ fn enforce(
         Action::Drop | Action::Buffer { .. } | Action::Nowhere => return Err(DropReason::NoWay),
     };
     context.forwarded.add(tunnel.towards != Towards::Access, octets);
-    let flow = flow_of(qers, rule);
+    let (container, dscp) = (container(rule, came), rule.flow.and_then(|flow| flow.dscp));
     match tunnel.towards {
-        Towards::Access => tunnel.wrap(packet, flow, container(flow, came)),
+        Towards::Access => tunnel.wrap(packet, dscp, container),
         Towards::Core => {
-            let container = container(flow, came);
-            tunnel.wrap(packet, flow, container.map(|shown| PduSessionContainer::uplink(shown.qfi)))
+            tunnel.wrap(packet, dscp, container.map(|shown| PduSessionContainer::uplink(shown.qfi)))
         }
         Towards::Control => tunnel.wrap(packet, None, None),
     }
@@ -335,15 +336,12 @@ impl Tunnel {
     pub(crate) fn wrap(
         &self,
         packet: &mut Packet,
-        flow: Option<&Qer>,
+        dscp: Option<u8>,
         container: Option<PduSessionContainer>,
     ) -> Result<Verdict, DropReason> {
         let length = packet.len();
         let Remote { end, marking } = *self.remote;
-        let marking = match flow.and_then(|qer| qer.dscp) {
-            Some(dscp) => marking.or_dscp(dscp),
-            None => marking,
-        };
+        let marking = dscp.map_or(marking, |dscp| marking.or_dscp(dscp));
         if marking != Marking::default() {
             packet.tos = marking.tos(tos_of(packet.bytes()));
         }
@@ -352,12 +350,6 @@ impl Tunnel {
         header.write(room, length);
         Ok(Verdict::ToAccess(end))
     }
-}
-
-/// The QER that says which QoS flow a downlink packet is of: the first that has a QFI.
-#[inline]
-fn flow_of<'s>(qers: &'s [Qer], rule: &'s Pdr) -> Option<&'s Qer> {
-    rule.qers.find(qers, |qer| qer.qfi.is_some())
 }
 
 /// The ToS octet of an IPv4 header, or the traffic class of an IPv6 one.
@@ -369,12 +361,12 @@ fn tos_of(packet: &[u8]) -> u8 {
     }
 }
 
-/// The PDU Session Container of downlink packets: of the QoS flow's QER, else the QoS flow that the packet had in
-/// the tunnel that it came by.
+/// The PDU Session Container of downlink packets: of the rule's QoS flow, else the QoS flow that the packet had in the
+/// tunnel that it came by.
 #[inline]
-fn container(flow: Option<&Qer>, came: Came) -> Option<PduSessionContainer> {
-    match flow.and_then(|qer| Some((qer.qfi?, qer))) {
-        Some((qfi, qer)) => Some(PduSessionContainer { uplink: false, qfi, rqi: qer.rqi, ppi: qer.ppi }),
+fn container(rule: &Pdr, came: Came) -> Option<PduSessionContainer> {
+    match rule.flow {
+        Some(flow) => Some(flow.container),
         None => came.qfi.map(PduSessionContainer::downlink),
     }
 }
@@ -395,7 +387,7 @@ pub(super) fn count(
 
 /// Tells what a URR has reached.
 #[cold]
-fn tell(context: &Context<'_>, seid: u64, measured: &Measured, reached: u8) {
+pub(super) fn tell(context: &Context<'_>, seid: u64, measured: &Measured, reached: u8) {
     let urr_id = measured.urr_id;
     if reached & START != 0
         && measured.usage.must_tell_start()
@@ -434,7 +426,7 @@ fn buffer(
     restore(packet, came);
     let kept = session.state.push(session.generation, packet.side, packet.bytes());
     if notify && session.state.must_notify() {
-        let qfi = container(flow_of(&session.qers, rule), came).map(|container| container.qfi);
+        let qfi = container(rule, came).map(|container| container.qfi);
         let event = Event::Buffered { seid: session.seid, pdr_id: rule.id, qfi };
         if !(context.events)(event) {
             session.state.notify_again();

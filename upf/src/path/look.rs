@@ -2,19 +2,20 @@
 
 use std::net::Ipv4Addr;
 
-use pdr_classifier::{Key, Lane};
+use pdr_classifier::{Key, Lane, prefetch};
 
 use super::flow::Flow;
 use super::ipv6;
 use super::lookup::{Origin, show_network, show_tunnel, show_user};
-use super::{DropReason, Packet, Pdr, Session, Side, Tables};
+use super::tables::Place;
+use super::{DropReason, Packet, Pdr, Session, SharedRules, Side, Tables};
 use crate::io::BURST;
 
 /// What the packets of a burst show: room that is kept from burst to burst.
 #[derive(Debug, Default)]
 pub(crate) struct Looks(Vec<Look>);
 
-/// What the first look at a packet shows, and then where its session is. All of it is written where it stays:
+/// What the first look at a packet shows. All of it is written where it stays:
 /// fields that are written one by one and then moved together make the processor wait until all are written.
 #[derive(Debug, Default)]
 pub(super) struct Look {
@@ -25,7 +26,6 @@ pub(super) struct Look {
     pub(super) front: u16,
     /// Octets of the user packet, as its header says.
     pub(super) total_length: u32,
-    slot: Option<u32>,
 }
 
 /// What a packet is, before anything is known of its session.
@@ -131,25 +131,26 @@ impl Look {
         self.address_v4(Lane::Source0)
     }
 
-    /// The session, once it has been looked up.
-    #[inline]
-    pub(super) fn session<'t>(&self, tables: &'t Tables) -> Option<&'t Session> {
-        tables.session(self.slot?)
-    }
-
     /// Whether a packet of this session is from the UE, and the rule that it matches; it is a user packet.
     #[inline]
     pub(super) fn rule<'s>(&self, side: Side, session: &'s Session) -> (bool, Option<&'s Pdr>) {
         match side {
             Side::Access => match session.origin(self.teid()) {
-                Origin::Access => (true, session.rules.uplink.find(&self.key)),
+                Origin::Access => (true, self.rule_of(true, &session.rules)),
                 other => {
                     let key = self.key.with(Lane::SourceInterface, other.interface() as u32);
                     (false, session.rules.downlink.find(&key))
                 }
             },
-            Side::Network(_) => (false, session.rules.downlink.find(&self.key)),
+            Side::Network(_) => (false, self.rule_of(false, &session.rules)),
         }
+    }
+
+    /// The rule of this direction that a user packet matches, if it came the way that packets of this direction come.
+    #[inline]
+    pub(super) fn rule_of<'r>(&self, uplink: bool, rules: &'r SharedRules) -> Option<&'r Pdr> {
+        let rules = if uplink { &rules.uplink } else { &rules.downlink };
+        rules.find(&self.key)
     }
 
     /// The length of a user packet, in octets, if it is sound.
@@ -159,23 +160,30 @@ impl Look {
 }
 
 impl Looks {
-    /// Looks at the packets of a burst, and finds their sessions.
+    /// Looks at the packets of a burst, and finds where their sessions are.
     ///
     /// What the packets need of tables and sessions is asked for before any of it is used, so that they wait for
     /// memory together and not one after the other.
     #[inline]
-    pub(super) fn find(&mut self, tables: &Tables, burst: &[Packet]) -> &[Look] {
+    pub(super) fn find<'t>(
+        &mut self,
+        tables: &'t Tables,
+        burst: &[Packet],
+    ) -> (&[Look], [Option<&'t Place>; BURST]) {
         self.0.resize_with(BURST, Look::default);
         let looks = &mut self.0[..burst.len()];
         for (look, packet) in looks.iter_mut().zip(burst) {
             look.at(packet);
             look.prefetch(packet.side, tables);
         }
-        for (look, packet) in looks.iter_mut().zip(burst) {
-            look.slot = look.slot(packet, tables);
-            look.slot.iter().for_each(|slot| tables.prefetch_slot(*slot));
+        let mut places = [None; BURST];
+        for ((look, packet), place) in looks.iter().zip(burst).zip(&mut places) {
+            *place = look.slot(packet, tables).and_then(|slot| tables.place(slot));
+            place.iter().for_each(|place| prefetch(*place));
         }
-        looks.iter().filter_map(|look| look.session(tables)).for_each(Session::prefetch);
-        looks
+        for (place, packet) in places.iter().zip(burst) {
+            place.iter().for_each(|place| place.prefetch(packet.side == Side::Access));
+        }
+        (looks, places)
     }
 }

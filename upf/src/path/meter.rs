@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Places;
+use tern_gtpu::PduSessionContainer;
+
+use super::{Account, Places, QosFlow};
 
 /// The meters' unit of time: at high rates a small packet takes only a few nanoseconds.
 const TICKS_PER_NS: u64 = 64;
@@ -44,8 +46,13 @@ impl Meter {
         Self { kbps, ticks_per_octet: ticks_per_octet.unwrap_or(0), arrival: AtomicU64::new(arrival) }
     }
 
+    /// Kilobits a second.
+    pub(crate) fn kbps(&self) -> u64 {
+        self.kbps
+    }
+
     /// A meter of this rate: as this one is, if the rate is the same.
-    fn at(&self, kbps: u64) -> Self {
+    pub(crate) fn at(&self, kbps: u64) -> Self {
         let arrival = if kbps == self.kbps { self.arrival.load(Ordering::Relaxed) } else { 0 };
         Self::with(kbps, arrival)
     }
@@ -86,53 +93,36 @@ impl Meter {
     }
 }
 
-/// Bit rates of a QER, maximum or guaranteed.
-#[derive(Debug)]
-pub(crate) struct Meters {
-    pub(crate) uplink: Meter,
-    pub(crate) downlink: Meter,
-}
-
-impl Meters {
-    /// Uplink and downlink.
-    pub(crate) fn kbps(&self) -> (u64, u64) {
-        (self.uplink.kbps, self.downlink.kbps)
-    }
-
-    /// Meters of these rates; where a rate stays, what has passed counts on.
-    pub(crate) fn at(&self, uplink_kbps: u64, downlink_kbps: u64) -> Self {
-        Self { uplink: self.uplink.at(uplink_kbps), downlink: self.downlink.at(downlink_kbps) }
-    }
-}
-
 /// The guaranteed bit rates of a QER.
 #[derive(Debug)]
 pub(crate) struct Guarantee {
-    meters: Meters,
+    uplink: Meter,
+    downlink: Meter,
     /// When a packet last began to wait in the backlog of a worker, uplink and downlink.
     queued_ns: [AtomicU64; 2],
 }
 
 impl Guarantee {
     pub(crate) fn new(uplink_kbps: u64, downlink_kbps: u64) -> Self {
-        let meters = Meters { uplink: Meter::new(uplink_kbps), downlink: Meter::new(downlink_kbps) };
-        Self { meters, queued_ns: Default::default() }
+        let (uplink, downlink) = (Meter::new(uplink_kbps), Meter::new(downlink_kbps));
+        Self { uplink, downlink, queued_ns: Default::default() }
     }
 
     /// Uplink and downlink.
     pub(crate) fn kbps(&self) -> (u64, u64) {
-        self.meters.kbps()
+        (self.uplink.kbps, self.downlink.kbps)
     }
 
-    /// A guarantee of these rates for the same flow.
+    /// A guarantee of these rates for the same flow; where a rate stays, what has passed counts on.
     pub(crate) fn at(&self, uplink_kbps: u64, downlink_kbps: u64) -> Self {
         let queued_ns = [true, false].map(|uplink| self.queued_ns(uplink).into());
-        Self { meters: self.meters.at(uplink_kbps, downlink_kbps), queued_ns }
+        let (uplink, downlink) = (self.uplink.at(uplink_kbps), self.downlink.at(downlink_kbps));
+        Self { uplink, downlink, queued_ns }
     }
 
     /// Whether the packet is within the guaranteed rate, which it then uses up.
     pub(crate) fn take(&self, uplink: bool, octets: usize, now_ns: u64, alone: bool) -> bool {
-        let meter = if uplink { &self.meters.uplink } else { &self.meters.downlink };
+        let meter = if uplink { &self.uplink } else { &self.downlink };
         meter.take(octets, now_ns, alone)
     }
 
@@ -158,16 +148,22 @@ pub(crate) struct Qer {
     pub(crate) ppi: Option<u8>,
     /// DSCP that the configuration has for the QFI.
     pub(crate) dscp: Option<u8>,
-    /// Unless the rates are not limited.
-    pub(crate) meters: Option<Arc<Meters>>,
+    /// Where its rates are metered, if they are limited.
+    pub(crate) meters: Option<Arc<Account>>,
     /// Of a GBR flow.
     pub(crate) guaranteed: Option<Arc<Guarantee>>,
 }
 
 impl Qer {
     fn meter(&self, uplink: bool) -> Option<&Meter> {
-        let meters = self.meters.as_deref()?;
-        Some(if uplink { &meters.uplink } else { &meters.downlink })
+        Some(self.meters.as_deref()?.meter(uplink))
+    }
+
+    /// How its packets are marked, if it says of which QoS flow they are.
+    pub(crate) fn flow(&self) -> Option<QosFlow> {
+        let Self { rqi, ppi, dscp, .. } = *self;
+        let container = |qfi| PduSessionContainer { uplink: false, qfi, rqi, ppi };
+        self.qfi.map(|qfi| QosFlow { container: container(qfi), dscp })
     }
 
     pub(crate) fn is_open(&self, uplink: bool) -> bool {

@@ -5,6 +5,7 @@
 //! so looking a packet up takes no lock and touches no line that another thread writes, but
 //! counters and rate meters of that session.
 
+mod account;
 mod backlog;
 mod buffers;
 pub(crate) mod checksum;
@@ -38,12 +39,15 @@ mod rates;
 mod redirect_http;
 mod session;
 mod signalling;
+mod straight;
+#[cfg(test)]
+mod straight_tests;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod usage;
 mod worker;
 
+pub(crate) use account::{Account, Limits};
 pub(crate) use backlog::Backlog;
 pub(crate) use buffers::{Buffers, Room};
 pub use drops::DropReason;
@@ -58,7 +62,7 @@ pub(crate) use look::Looks;
 pub(crate) use lookup::{N3, Origin, Rules, SharedRules, network_instance};
 #[cfg(test)]
 pub(crate) use lookup::{downlink_key, tunnelled_key};
-pub(crate) use meter::{Guarantee, Meter, Meters, Qer};
+pub(crate) use meter::{Guarantee, Meter, Qer};
 pub(crate) use metered::{Dropped, Metered};
 pub(crate) use more::{Besides, COPIES_MAX, Copies, Copy, Marking, More, Redirect, Redirections};
 pub use packet::{PACKET_MAX, Packet, Side};
@@ -66,12 +70,12 @@ pub use peer::{Peer, ReferencePoint};
 pub(crate) use prefixes::Prefixes;
 pub(crate) use redirect_http::response as http_redirection;
 pub(crate) use session::{
-    Action, Measured, Pdr, Places, REFERENCES_MAX, Rare, Remote, Session, SessionState, Towards, Tunnel,
-    slot_of,
+    Action, Measured, Pdr, Places, QosFlow, REFERENCES_MAX, Rare, Remote, Session, SessionState, Towards,
+    Tunnel, slot_of,
 };
 pub(crate) use signalling::Allowance;
+pub(crate) use straight::Straight;
 pub(crate) use tables::Tables;
-pub(crate) use usage::{Limits, Usage};
 pub use worker::Worker;
 pub(crate) use worker::{WorkerConfig, clock_since};
 

@@ -12,6 +12,7 @@
 use smallvec::SmallVec;
 
 use super::look::{Look, Looks};
+use super::tables::Place;
 use super::{Packet, Tables};
 use crate::io::BURST;
 
@@ -97,8 +98,8 @@ pub(crate) fn sort(
 ) -> SmallVec<[Turn; BURST]> {
     // What is queued of this burst is not older.
     let oldest_ns = oldest_ns.unwrap_or(now_ns);
-    let turn = |(look, packet): (&Look, &Packet)| {
-        let Some(session) = look.session(tables) else { return Turn::Now };
+    let turn = |((look, packet), place): ((&Look, &Packet), Option<&Place>)| {
+        let Some(session) = place.and_then(|place| place.session.as_deref()) else { return Turn::Now };
         if !session.is_guaranteed() {
             return Turn::Waits;
         }
@@ -113,7 +114,8 @@ pub(crate) fn sort(
         guarantee.queue(uplink, now_ns);
         if is_within { Turn::Behind } else { Turn::Waits }
     };
-    looks.find(tables, burst).iter().zip(burst).map(turn).collect()
+    let (looks, places) = looks.find(tables, burst);
+    looks.iter().zip(burst).zip(places).map(turn).collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use pdr_classifier::{Prefix, prefetch};
 use smallvec::SmallVec;
+use tern_gtpu::PduSessionContainer;
 
 use super::near::Near;
-use super::{Besides, Buffers, Marking, More, Origin, Peer, Qer, Redirections, SharedRules, Side, Usage};
+use super::{Account, Besides, Buffers, Marking, More, Origin, Peer, Qer, Redirections, SharedRules, Side};
 
 /// QERs, and URRs, of one PDR.
 pub(crate) const REFERENCES_MAX: usize = 7;
@@ -87,8 +88,21 @@ pub(crate) struct Pdr {
     pub(crate) action: u8,
     /// Of [`Session::qers`].
     pub(crate) qers: Places,
+    /// Those of them that have maximum bit rates.
+    pub(crate) meters: Places,
     /// Of [`Session::usages`].
     pub(crate) usages: Places,
+    /// What the first of its QERs that has a QFI says of the packets.
+    pub(crate) flow: Option<QosFlow>,
+}
+
+/// How packets of a QoS flow are marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QosFlow {
+    /// Of downlink packets.
+    pub(crate) container: PduSessionContainer,
+    /// DSCP that the configuration has for the QFI.
+    pub(crate) dscp: Option<u8>,
 }
 
 /// Some of a session's QERs or URRs, by their places.
@@ -111,6 +125,23 @@ impl Places {
         &self.places[..usize::from(self.count).min(REFERENCES_MAX)]
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Those of them where such a one is.
+    pub(crate) fn only<T>(&self, all: &[T], is_one: impl Fn(&T) -> bool) -> Self {
+        let mut only = Self::default();
+        for &place in
+            self.as_slice().iter().filter(|&&place| all.get(usize::from(place)).is_some_and(&is_one))
+        {
+            only.places[usize::from(only.count)] = place;
+            only.count += 1;
+        }
+        only
+    }
+
     /// What is at these places.
     #[inline]
     pub(crate) fn of<'a, T>(&'a self, all: &'a [T]) -> impl Iterator<Item = &'a T> + Clone {
@@ -131,7 +162,7 @@ impl Places {
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) urr_id: u32,
-    pub(crate) usage: Arc<Usage>,
+    pub(crate) usage: Arc<Account>,
 }
 
 /// Packets in the order in which they came, each as it came and from where.
@@ -289,9 +320,8 @@ impl Drop for SessionState {
 
 /// A session's rules, as they are published.
 ///
-/// A packet needs little of it, but of a session that no cache has. What it needs is in front, in two lines of
-/// memory with the counts of who holds the session, or one step away, so that it can be asked for before it is
-/// needed.
+/// Most packets need nothing of it ([`Straight`](super::Straight)). What the others need of it is in front, in two lines of memory with
+/// the counts of who holds the session, or one step away, so that it can be asked for before it is needed.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Session {
@@ -420,17 +450,12 @@ impl Session {
         prefetch(&self.ue_address);
     }
 
-    /// Asks for the rest of what a packet needs, when the session itself is near.
+    /// Asks for the rest of what a packet of this direction needs, when the session itself is near.
     #[inline]
-    pub(crate) fn prefetch_rest(&self) {
-        if let [qer, ..] = &self.qers[..]
-            && let Some(meters) = &qer.meters
-        {
-            prefetch(&**meters);
-        }
-        if let [measured, ..] = &self.usages[..] {
-            measured.usage.prefetch();
-        }
+    pub(crate) fn prefetch_rest(&self, uplink: bool) {
+        let meters = self.qers.first().and_then(|qer| qer.meters.as_ref());
+        let counts = self.usages.first().map(|measured| &measured.usage);
+        meters.into_iter().chain(counts).for_each(|account| account.prefetch(uplink));
     }
 }
 

@@ -3,9 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use pdr_classifier::prefetch;
-
-use super::{Prefixes, Session};
+use super::{Prefixes, Session, Straight};
 use crate::index::Index;
 
 /// Sessions by local TEID, by UE address and by prefix. The first two are spread by a hash that everybody knows:
@@ -13,14 +11,27 @@ use crate::index::Index;
 /// collide.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    /// By their slots.
-    sessions: Vec<Option<Arc<Session>>>,
+    /// By their slots, in pieces that stay where they are while others come.
+    pieces: Vec<Box<[Place]>>,
     by_teid: Index,
     by_address: Index,
     by_prefix: Prefixes,
     /// Sessions with a guaranteed flow.
     guaranteed: usize,
 }
+
+/// Places of one piece: a power of two.
+const PIECE: usize = 1_024;
+
+/// A session, and what most packets need of it: one line of memory.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Place {
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) straight: Option<Straight>,
+}
+
+const _: () = assert!(size_of::<Place>() == 64, "most packets need a second line of each session");
 
 impl Tables {
     /// Puts a session in, in place of what it was before.
@@ -29,10 +40,14 @@ impl Tables {
             self.remove(before);
         }
         let slot = session.slot();
-        if self.sessions.len() <= slot as usize {
-            self.sessions.resize(slot as usize + 1, None);
+        let (piece, at) = parts(slot);
+        if self.pieces.len() <= piece {
+            let vacant = || (0..PIECE).map(|_| Place::default()).collect();
+            self.pieces.resize_with(piece + 1, vacant);
         }
-        let gone = self.sessions[slot as usize].replace(session.clone());
+        let place = &mut self.pieces[piece][at];
+        let gone = place.session.replace(session.clone());
+        place.straight = Straight::of(session);
         self.guaranteed += usize::from(session.is_guaranteed());
         self.guaranteed -= usize::from(gone.is_some_and(|gone| gone.is_guaranteed()));
         for teid in &session.teids {
@@ -47,8 +62,10 @@ impl Tables {
     /// Takes a session out. An address that meanwhile belongs to another session stays.
     pub(crate) fn remove(&mut self, session: &Session) {
         let slot = session.slot();
-        let Some(place) = self.sessions.get_mut(slot as usize) else { return };
-        let Some(gone) = place.take_if(|found| found.seid == session.seid) else { return };
+        let (piece, at) = parts(slot);
+        let Some(place) = self.pieces.get_mut(piece).and_then(|piece| piece.get_mut(at)) else { return };
+        let Some(gone) = place.session.take_if(|found| found.seid == session.seid) else { return };
+        place.straight = None;
         self.guaranteed -= usize::from(gone.is_guaranteed());
         for teid in &session.teids {
             self.by_teid.remove(*teid, slot);
@@ -91,7 +108,14 @@ impl Tables {
 
     #[inline]
     pub(crate) fn session(&self, slot: u32) -> Option<&Session> {
-        self.sessions.get(slot as usize)?.as_deref()
+        self.place(slot)?.session.as_deref()
+    }
+
+    /// Where the session of this slot is, if there is one.
+    #[inline]
+    pub(crate) fn place(&self, slot: u32) -> Option<&Place> {
+        let (piece, at) = parts(slot);
+        self.pieces.get(piece)?.get(at)
     }
 
     /// Asks for what finding this TEID needs.
@@ -105,14 +129,32 @@ impl Tables {
     pub(crate) fn prefetch_address(&self, address: Ipv4Addr) {
         self.by_address.prefetch(u32::from(address));
     }
+}
 
-    /// Asks for where the session is.
+impl Place {
+    /// Asks for the rest of what a packet of this direction needs, when this is near.
     #[inline]
-    pub(crate) fn prefetch_slot(&self, slot: u32) {
-        if let Some(place) = self.sessions.get(slot as usize) {
-            prefetch(place);
+    pub(crate) fn prefetch(&self, uplink: bool) {
+        match (&self.straight, &self.session) {
+            (Some(straight), _) => straight.prefetch(uplink),
+            (None, Some(session)) => session.prefetch(),
+            (None, None) => {}
         }
     }
+
+    /// The same, when that is near.
+    #[inline]
+    pub(crate) fn prefetch_rest(&self, uplink: bool) {
+        if let (None, Some(session)) = (&self.straight, &self.session) {
+            session.prefetch_rest(uplink);
+        }
+    }
+}
+
+/// The piece of a slot, and its place there.
+#[inline]
+const fn parts(slot: u32) -> (usize, usize) {
+    (slot as usize / PIECE, slot as usize % PIECE)
 }
 
 /// Whether what led to the session before leads to it still: nothing has to go then. Prefixes cannot be put in

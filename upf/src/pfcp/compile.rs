@@ -13,8 +13,8 @@ use super::rules::{Refusal, RuleSet};
 use super::urr::{Urr, Urrs, is_metered};
 use crate::config::{ClassifierKind, N3Config, N6Config, N9Config, PredefinedAction};
 use crate::path::{
-    Action, Besides, Guarantee, Measured, Meter, Metered, Meters, More, Places, Qer, REFERENCES_MAX,
-    Redirect, Redirections, Session, SessionState,
+    Account, Action, Besides, Guarantee, Measured, Metered, More, Places, Qer, REFERENCES_MAX, Redirect,
+    Redirections, Session, SessionState,
 };
 
 /// What compiling needs to know besides the rules.
@@ -56,14 +56,21 @@ pub(crate) fn compile(
     let predefined = predefined.iter().filter_map(|rule| rule.qer.as_ref());
     // Those of predefined rules have the highest IDs.
     let qers = rules.qers.iter().chain(predefined);
-    let qers = qers.map(|rule| compile_qer(rule, old_qer(rule.qer_id.0), around.n3)).collect();
+    let qers: Vec<Qer> = qers.map(|rule| compile_qer(rule, old_qer(rule.qer_id.0), around.n3)).collect();
+    // What is new of both kinds is kept together, the first with the first, since packets mostly need both.
+    let new = qers.iter().filter(|qer| old_qer(qer.id).is_none()).filter_map(|qer| qer.meters.as_ref());
+    let mut new = new.cloned();
     let usages = rules.urrs.iter().map(|rule| Measured {
         urr_id: rule.urr_id.0,
-        usage: around.urrs.get(rule.urr_id).map(|urr| urr.usage.clone()).unwrap_or_default(),
+        usage: match around.urrs.get(rule.urr_id) {
+            Some(urr) => urr.usage.clone(),
+            None => new.next().unwrap_or_default(),
+        },
     });
+    let usages: Vec<Measured> = usages.collect();
     let actions = vec![Action::Nowhere; rules.fars.len()];
     let mores = Vec::new();
-    let mut parts = Parts { qers, usages: usages.collect(), fars: rules.fars.len(), actions, mores };
+    let mut parts = Parts { qers, usages, fars: rules.fars.len(), actions, mores };
     let ends = Ends::of(rules)?;
     let detection = Detection::new(rules, &ends, |pdr| {
         let found = parts.find(pdr, rules, around)?;
@@ -192,7 +199,10 @@ impl Parts {
             cause: Cause::NO_RESOURCES_AVAILABLE,
             ..Refusal::rule(failed, 108, "too many actions in one session")
         })?;
-        Ok(References { action, qers: self.qers(pdr, predefined)?, usages: self.usages(pdr)? })
+        let qers = self.qers(pdr, predefined)?;
+        let meters = qers.only(&self.qers, |qer| qer.meters.is_some());
+        let flow = qers.of(&self.qers).find_map(Qer::flow);
+        Ok(References { action, qers, meters, usages: self.usages(pdr)?, flow })
     }
 
     /// The place of an action that is no FAR's.
@@ -319,11 +329,11 @@ fn guarantee(gbr: Option<BitRate>, old: Option<&Arc<Guarantee>>) -> Option<Arc<G
 }
 
 fn compile_qer(rule: &CreateQer, old: Option<&Qer>, n3: &N3Config) -> Qer {
-    let meters = |rates: Option<BitRate>, old: Option<&Arc<Meters>>| {
+    let meters = |rates: Option<BitRate>, old: Option<&Arc<Account>>| {
         rates.map(|BitRate { uplink_kbps, downlink_kbps }| match old {
             Some(old) if old.kbps() == (uplink_kbps, downlink_kbps) => old.clone(),
-            Some(old) => Arc::new(old.at(uplink_kbps, downlink_kbps)),
-            None => Arc::new(Meters { uplink: Meter::new(uplink_kbps), downlink: Meter::new(downlink_kbps) }),
+            Some(old) => Arc::new(old.metering_on(uplink_kbps, downlink_kbps)),
+            None => Arc::new(Account::metering(uplink_kbps, downlink_kbps)),
         })
     };
     Qer {

@@ -11,13 +11,14 @@ use pdr_classifier::{
     ExpandError, Filters, Lane, PdrId as RuleId, Prefix, QfiSet, Rule, Sdf, Side, SourceInterface,
 };
 use smallvec::SmallVec;
+use tern_gtpu::PduSessionContainer;
 use tern_pfcp::*;
 
 use super::addresses::UeAddresses;
 use super::rules::{Refusal, RuleSet};
 use crate::config::ClassifierKind;
 use crate::path::{
-    FilterError, N3, Origin, Pdr, Places, Rare, Rules, SharedRules, network_instance, sdf_filters,
+    FilterError, N3, Origin, Pdr, Places, QosFlow, Rare, Rules, SharedRules, network_instance, sdf_filters,
 };
 
 const TOO_MANY_ALTERNATIVES: &str = "the session's rules have too many alternatives";
@@ -70,7 +71,9 @@ impl Ends {
 pub(crate) struct References {
     pub(crate) action: u8,
     pub(crate) qers: Places,
+    pub(crate) meters: Places,
     pub(crate) usages: Places,
+    pub(crate) flow: Option<QosFlow>,
 }
 
 /// Some of what a PDR detects.
@@ -150,9 +153,9 @@ impl<'a> Detection<'a> {
                     ..Refusal::rule(FailedRuleId::Pdr(PdrId(pdr.id)), 1, TOO_MANY_ALTERNATIVES)
                 });
             }
-            let References { action, qers, usages } = pdr.refers;
+            let References { action, qers, meters, usages, flow } = pdr.refers;
             let side = if pdr.uplink { &mut uplink } else { &mut downlink };
-            side.push((Pdr { id: pdr.id, action, qers, usages }, rule));
+            side.push((Pdr { id: pdr.id, action, qers, meters, usages, flow }, rule));
         }
         let too_many = |_| Refusal::new(Cause::NO_RESOURCES_AVAILABLE, TOO_MANY_ALTERNATIVES);
         Ok(SharedRules {
@@ -255,12 +258,18 @@ impl<'a> Detected<'a> {
             put(octets, flow_label.map(u32::to_be_bytes));
             put(octets, filter_id.map(u32::to_be_bytes));
         }
-        let References { action, qers, usages } = refers;
+        let References { action, qers, meters, usages, flow } = refers;
         octets.push(*action);
-        for places in [qers, usages] {
+        for places in [qers, meters, usages] {
             octets.push(places.as_slice().len() as u8);
             octets.extend(places.as_slice());
         }
+        let marked = flow.map(|QosFlow { container, dscp }| {
+            let PduSessionContainer { uplink, qfi, rqi, ppi } = container;
+            let or_none = |value: Option<u8>| value.unwrap_or(u8::MAX);
+            [u8::from(uplink), qfi, u8::from(rqi), or_none(ppi), or_none(dscp)]
+        });
+        put(octets, marked);
     }
 
     fn compile(&self) -> Result<Rule, Refusal> {

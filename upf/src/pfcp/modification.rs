@@ -36,8 +36,9 @@ pub(super) fn around<'a>(
         classifier: config.classifier,
         state: &session.published.state,
         is_watched: session.inactivity.is_some(),
-        // A worker may still send what waited when these come.
-        has_buffered: session.published.buffers() || session.published.state.has_waiting(),
+        // A worker may still send what waited when these come to another one.
+        has_buffered: config.workers > 1
+            && (session.published.buffers() || session.published.state.has_waiting()),
         old_qers: &session.published.qers,
         redirections: session.published.redirections(),
         urrs: &session.urrs,

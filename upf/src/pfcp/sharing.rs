@@ -299,7 +299,7 @@ fn shared(
     let none = Places::default();
     let mut networks = sketches.iter().map(|sketch| sketch.network);
     let detection = Detection::new(&rules, &ends, |pdr| {
-        let refers = References { action: 0, qers: none, usages: none };
+        let refers = References { action: 0, qers: none, meters: none, usages: none, flow: None };
         let whole = Part { flows: &pdr.pdi.sdf_filters, refers };
         Ok((networks.next().flatten(), smallvec![whole]))
     });

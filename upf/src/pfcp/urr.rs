@@ -14,14 +14,14 @@ use tern_types::{Duration, Instant};
 
 use super::ntp_seconds;
 use super::ordered::Ordered;
-use crate::path::{Limits, Session, Usage};
+use crate::path::{Account, Limits, Session};
 use rare::{Rare, is_before_qos};
 
 /// The state of one URR. There are millions: what most do not need is elsewhere.
 #[derive(Debug)]
 pub(crate) struct Urr {
     pub(crate) rule: Arc<CreateUrr>,
-    pub(crate) usage: Arc<Usage>,
+    pub(crate) usage: Arc<Account>,
     /// When the measurement that is going on began.
     since: Instant,
     sequence: u32,
@@ -144,7 +144,7 @@ impl Urrs {
 }
 
 impl Urr {
-    pub(crate) fn new(rule: Arc<CreateUrr>, usage: Arc<Usage>, now: Instant) -> Self {
+    pub(crate) fn new(rule: Arc<CreateUrr>, usage: Arc<Account>, now: Instant) -> Self {
         let mut urr = Self { rule, usage, since: now, sequence: 0, course: None };
         urr.arm_quota();
         urr.arm_time_quota(now);

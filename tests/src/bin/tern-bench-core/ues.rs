@@ -27,7 +27,7 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// How long a page may take.
 const PAGE_TIME: Duration = Duration::from_secs(20);
 /// UEs come so fast before the time that is measured.
-const WARM_UP_S: u64 = 2;
+pub const WARM_UP_S: u64 = 2;
 /// What a process says whose UEs are all registered.
 pub const REGISTERED: &str = "all are registered";
 
@@ -73,6 +73,8 @@ pub struct Times {
 pub struct Arrivals {
     /// Milliseconds from the moment at which each was to come, those of the warm-up left out.
     pub registration: Vec<f64>,
+    /// UEs that are registered a second, while others come.
+    pub goodput_per_s: f64,
     /// UEs that could not register.
     pub failed: u32,
 }
@@ -184,14 +186,20 @@ async fn arrive(rate: f64, seconds: u64) -> Result<Arrivals> {
     let ues = warm_up + (rate * seconds as f64) as u32;
     let mut rig = connect(ues, 1).await?;
     let mut registrations = registrations(&mut rig, ues, rate)?;
-    let mut arrivals = Arrivals { registration: Vec::new(), failed: 0 };
+    let mut arrivals = Arrivals { registration: Vec::new(), goodput_per_s: 0.0, failed: 0 };
+    let measured_s = WARM_UP_S as f64..(WARM_UP_S + seconds) as f64;
+    let mut registered = 0;
     while let Some(done) = registrations.join_next().await {
-        match done?.1 {
-            Ok((number, ms)) if number >= warm_up => arrivals.registration.push(ms),
-            Ok(_) => {}
-            Err(_) => arrivals.failed += 1,
+        let Ok((number, ms)) = done?.1 else {
+            arrivals.failed += 1;
+            continue;
+        };
+        registered += u32::from(measured_s.contains(&(f64::from(number) / rate + ms / 1e3)));
+        if number >= warm_up {
+            arrivals.registration.push(ms);
         }
     }
+    arrivals.goodput_per_s = f64::from(registered) / seconds as f64;
     rig.gnbs.iter().for_each(Gnb::abort);
     Ok(arrivals)
 }

@@ -1,9 +1,11 @@
-//! Usage counting: what the workers count, and when they call.
+//! What packets are metered and counted in: what the workers count, and when they call.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use pdr_classifier::prefetch;
+
+use super::Meter;
 
 const RELAXED: Ordering = Ordering::Relaxed;
 
@@ -14,18 +16,35 @@ pub(crate) const QUOTA: u8 = 1 << 1;
 /// The next packet.
 pub(crate) const START: u8 = 1 << 2;
 
-/// Octets and packets of one URR, and the values at which the PFCP core wants to know.
-/// Counts only grow while the rule lives; reports are differences that the core takes.
+/// The maximum bit rates of one QER and the volume of one URR, or of one of them. A packet mostly needs both: so they
+/// are side by side, and what a direction needs is one line of memory.
+///
+/// Counts only grow while the URR lives; reports are differences that the core takes.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Usage {
-    uplink: AtomicU64,
-    downlink: AtomicU64,
-    uplink_packets: AtomicU64,
-    downlink_packets: AtomicU64,
+pub(crate) struct Account {
+    uplink: Way,
+    downlink: Way,
     /// There from the first threshold or quota on, which most never have.
     ends: OnceLock<Box<Ends>>,
 }
+
+/// One direction.
+#[derive(Debug)]
+struct Way {
+    meter: Meter,
+    octets: AtomicU64,
+    packets: AtomicU64,
+    /// Whether there are ends: who only wants to know that does not look there.
+    has_ends: AtomicBool,
+}
+
+/// Octets that an [`Arc`](std::sync::Arc) has in front of what it holds.
+const COUNTS_OF_ARC: usize = 16;
+const _: () = assert!(
+    COUNTS_OF_ARC + size_of::<Way>() == 64 && COUNTS_OF_ARC + size_of::<Account>() == 128,
+    "a direction needs a second line of memory"
+);
 
 /// What somebody waits for.
 #[derive(Debug)]
@@ -113,27 +132,60 @@ pub(crate) struct Counts {
     pub(crate) downlink_packets: u64,
 }
 
-impl Default for Usage {
-    fn default() -> Self {
+impl Way {
+    fn new(kbps: u64) -> Self {
+        Self::with(Meter::new(kbps))
+    }
+
+    fn with(meter: Meter) -> Self {
         let zero = || AtomicU64::new(0);
-        Self {
-            uplink: zero(),
-            downlink: zero(),
-            uplink_packets: zero(),
-            downlink_packets: zero(),
-            ends: OnceLock::new(),
-        }
+        Self { meter, octets: zero(), packets: zero(), has_ends: AtomicBool::new(false) }
     }
 }
 
-impl Usage {
+impl Default for Account {
+    /// Of no QER.
+    fn default() -> Self {
+        Self::metering(0, 0)
+    }
+}
+
+impl Account {
+    /// Of a QER with these rates.
+    pub(crate) fn metering(uplink_kbps: u64, downlink_kbps: u64) -> Self {
+        Self { uplink: Way::new(uplink_kbps), downlink: Way::new(downlink_kbps), ends: OnceLock::new() }
+    }
+
+    /// Of the same QER with these rates; where a rate stays, what has passed counts on.
+    pub(crate) fn metering_on(&self, uplink_kbps: u64, downlink_kbps: u64) -> Self {
+        let [uplink, downlink] = [(&self.uplink, uplink_kbps), (&self.downlink, downlink_kbps)]
+            .map(|(way, kbps)| Way::with(way.meter.at(kbps)));
+        Self { uplink, downlink, ends: OnceLock::new() }
+    }
+
+    /// The QER's rates, uplink and downlink.
+    pub(crate) fn kbps(&self) -> (u64, u64) {
+        (self.uplink.meter.kbps(), self.downlink.meter.kbps())
+    }
+
+    /// The QER's meter of this direction.
+    #[inline]
+    pub(crate) fn meter(&self, uplink: bool) -> &Meter {
+        &self.way(uplink).meter
+    }
+
+    #[inline]
+    fn way(&self, uplink: bool) -> &Way {
+        if uplink { &self.uplink } else { &self.downlink }
+    }
+
     /// What was counted so far.
     pub(crate) fn counts(&self) -> Counts {
         Counts {
-            uplink: self.uplink.load(RELAXED),
-            downlink: self.downlink.load(RELAXED),
-            uplink_packets: self.uplink_packets.load(RELAXED),
-            downlink_packets: self.downlink_packets.load(RELAXED),
+            uplink: self.uplink.octets.load(RELAXED),
+            downlink: self.downlink.octets.load(RELAXED),
+            uplink_packets: self.uplink.packets.load(RELAXED),
+            downlink_packets: self.downlink.packets.load(RELAXED),
         }
     }
 
@@ -165,18 +217,28 @@ impl Usage {
 
     /// Where it is kept what somebody waits for, unless nobody does and never did.
     fn ends_for(&self, is_awaited: bool) -> Option<&Ends> {
-        if is_awaited { Some(self.ends.get_or_init(Box::default)) } else { self.ends.get().map(Box::as_ref) }
+        if !is_awaited {
+            return self.ends.get().map(Box::as_ref);
+        }
+        let ends = self.ends.get_or_init(Box::default);
+        [&self.uplink, &self.downlink].iter().for_each(|way| way.has_ends.store(true, RELAXED));
+        Some(ends)
     }
 
-    /// Asks for what counting needs.
+    /// Asks for what a packet of this direction needs.
     #[inline]
-    pub(crate) fn prefetch(&self) {
-        prefetch(&self.uplink);
+    pub(crate) fn prefetch(&self, uplink: bool) {
+        prefetch(self.way(uplink));
     }
 
-    /// Whether the quota is used up, so that no packet passes.
+    /// Whether the quota is used up, so that no packet of this direction passes.
     #[inline]
-    pub(crate) fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self, uplink: bool) -> bool {
+        self.way(uplink).has_ends.load(RELAXED) && self.has_reached_quota()
+    }
+
+    #[inline(never)]
+    fn has_reached_quota(&self) -> bool {
         let Some(ends) = self.ends.get() else { return false };
         ends.awaited.load(RELAXED) & QUOTA != 0 && ends.quota.reached(&self.counts())
     }
@@ -185,18 +247,19 @@ impl Usage {
     /// reached.
     #[inline]
     pub(crate) fn count(&self, uplink: bool, octets: usize, alone: bool) -> u8 {
-        let (volume, packets) = if uplink {
-            (&self.uplink, &self.uplink_packets)
-        } else {
-            (&self.downlink, &self.downlink_packets)
-        };
+        let way = self.way(uplink);
         if alone {
-            volume.store(volume.load(RELAXED).wrapping_add(octets as u64), RELAXED);
-            packets.store(packets.load(RELAXED).wrapping_add(1), RELAXED);
+            way.octets.store(way.octets.load(RELAXED).wrapping_add(octets as u64), RELAXED);
+            way.packets.store(way.packets.load(RELAXED).wrapping_add(1), RELAXED);
         } else {
-            volume.fetch_add(octets as u64, RELAXED);
-            packets.fetch_add(1, RELAXED);
+            way.octets.fetch_add(octets as u64, RELAXED);
+            way.packets.fetch_add(1, RELAXED);
         }
+        if way.has_ends.load(RELAXED) { self.reached() } else { 0 }
+    }
+
+    #[inline(never)]
+    fn reached(&self) -> u8 {
         self.ends.get().map_or(0, |ends| ends.reached(|| self.counts()))
     }
 
