@@ -26,6 +26,7 @@ mod producers;
 mod profile;
 mod selection;
 mod shutdown;
+mod subscription;
 
 pub use clock::{Clock, Entropy};
 pub use config::{SBI_PORT, SbiConfig, manager_of};
@@ -41,6 +42,7 @@ pub use producers::LostProducer;
 pub use profile::ProfileSeed;
 pub use selection::{Selection, Target};
 pub use shutdown::{Ready, Shutdown, Trigger};
+pub use subscription::stay_subscribed;
 pub use tern_datagrams::{
     Burst, Datagram, DatagramFaults, Datagrams, MemoryDatagrams, Outgoing, Udp, control_message, cut_at,
 };

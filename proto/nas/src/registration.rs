@@ -14,6 +14,8 @@ use crate::{DecodeError, EncodeError};
 pub const TAIS_MAX: usize = 16;
 /// Allowed type of a partial service area list (TS 24.501 §9.11.3.49).
 const NOT_ALLOWED: u8 = 0x80;
+/// First octet of a partial service area list of type 11 in the allowed area (TS 24.501 §9.11.3.49).
+const ALL_OF_PLMN: u8 = 0x60;
 
 /// Writes a TAI list of 1 to 16 TAIs (TS 24.501 §9.11.3.9): one partial list of type "00" for
 /// each run of TAIs of one PLMN.
@@ -46,9 +48,18 @@ pub fn service_area_list(area: &ServiceArea) -> Result<NasServiceAreaList, Encod
     Ok(NasServiceAreaList::new(write_partial_lists(&area.tais, allowed_type)?))
 }
 
-/// Reads a service area list (TS 24.501 §9.11.3.49) whose partial lists are of types 00, 01 and 10. The
-/// allowed type of the first one counts for all.
+/// Writes a service area list that restricts nothing (TS 24.501 §9.11.3.49): all tracking areas of the
+/// network are in the allowed area.
+pub fn unrestricted_service_area_list(plmn: PlmnId) -> NasServiceAreaList {
+    NasServiceAreaList::new([&[ALL_OF_PLMN][..], &plmn.to_octets()].concat())
+}
+
+/// Reads a service area list (TS 24.501 §9.11.3.49). The allowed type of the first partial list counts for
+/// all; where all tracking areas of the network are allowed, none is not allowed.
 pub fn service_area_of(list: &NasServiceAreaList) -> Result<ServiceArea, DecodeError> {
+    if let [ALL_OF_PLMN, _, _, _] = *list.value {
+        return Ok(ServiceArea { allowed: false, tais: Vec::new() });
+    }
     let (allowed_type, tais) = partial_lists("Service area list", &list.value)?;
     Ok(ServiceArea { allowed: allowed_type == 0, tais })
 }
@@ -229,6 +240,9 @@ mod tests {
             assert_eq!(service_area_of(&list).unwrap(), area);
         }
         assert!(service_area_list(&ServiceArea { allowed: true, tais: vec![] }).is_err());
+        let everywhere = unrestricted_service_area_list(tai("01", 1).plmn_id);
+        assert_eq!(hex::encode(&*everywhere.value), "6000f110");
+        assert_eq!(service_area_of(&everywhere).unwrap(), ServiceArea { allowed: false, tais: vec![] });
     }
 
     #[test]

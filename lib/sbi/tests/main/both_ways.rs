@@ -97,6 +97,12 @@ macro_rules! for_each_operation {
             nudr_dr::CreateSdmSubscription, nudm_sdm::SdmSubscription;
             nudr_dr::UpdateSdmSubscription, nudm_sdm::SdmSubscription;
             nudr_dr::RemoveSdmSubscription, ();
+            nudr_dr::SubscribeToSubscriptionData, nudr_dr::SubscriptionDataSubscriptions;
+            nudr_dr::UnsubscribeFromSubscriptionData, ();
+            nudr_dr::SubscriptionDataChange, nudr_dr::DataChangeNotify;
+            nudr_dr::SubscribeToPolicyData, nudr_dr::PolicyDataSubscription;
+            nudr_dr::UnsubscribeFromPolicyData, ();
+            nudr_dr::PolicyDataChange, Vec<nudr_dr::PolicyDataChangeNotification>;
             nudr_dr::ReadAmPolicyData, ();
             nudr_dr::ReadSmPolicyData, ();
             nudr_dr::QueryProvisionedData, ();

@@ -81,6 +81,15 @@ open_enum! {
 }
 
 open_enum! {
+    /// TS29571_CommonData OdbPacketServices: operator determined barring of packet oriented services.
+    pub enum OdbPacketServices {
+        AllPacketServices = "ALL_PACKET_SERVICES",
+        RoamerAccessHplmnAp = "ROAMER_ACCESS_HPLMN_AP",
+        RoamerAccessVplmnAp = "ROAMER_ACCESS_VPLMN_AP",
+    }
+}
+
+open_enum! {
     /// TS29571_CommonData PresenceState.
     pub enum PresenceState {
         InArea = "IN_AREA",

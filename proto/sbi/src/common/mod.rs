@@ -17,8 +17,8 @@ use tern_types::{Arp, Dnn, PlmnId};
 pub use crate::{InvalidParam, ProblemDetails, RefToBinaryData};
 pub use date_time::DateTime;
 pub use enums::{
-    AccessType, CoreNetworkType, NfType, PduSessionType, PresenceState, RatType, ServiceName, SscMode,
-    UriScheme,
+    AccessType, CoreNetworkType, NfType, OdbPacketServices, PduSessionType, PresenceState, RatType,
+    ServiceName, SscMode, UriScheme,
 };
 pub use location::{
     Area, GNbId, GlobalRanNodeId, Ncgi, NgRanTargetId, NrCellId, NrLocation, RestrictionType,

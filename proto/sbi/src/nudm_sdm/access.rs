@@ -4,7 +4,7 @@ use tern_types::{Ambr, Guami, Snssai};
 
 use super::{SmSubsData, SmfSelectionSubscriptionData, UeContextInSmfData};
 use crate::common::{
-    AccessType, Area, CoreNetworkType, DateTime, DnnOrWildcard, NfInstanceId, RatType,
+    AccessType, Area, CoreNetworkType, DateTime, DnnOrWildcard, NfInstanceId, OdbPacketServices, RatType,
     ServiceAreaRestriction, SupportedFeatures,
 };
 use crate::model::{model, open_enum};
@@ -54,6 +54,7 @@ model! {
             mico_allowed: bool,
             routing_indicator: String,
             nssai_inclusion_allowed: bool,
+            odb_packet_services: OdbPacketServices,
         }
         lists {
             gpsis: String,
@@ -63,6 +64,18 @@ model! {
             core_network_type_restrictions: CoreNetworkType,
             subscribed_dnn_list: DnnOrWildcard,
         }
+    }
+}
+
+impl AccessAndMobilitySubscriptionData {
+    /// Whether all packet oriented services are barred (TS 23.015).
+    pub fn is_barred(&self) -> bool {
+        self.odb_packet_services == Some(OdbPacketServices::AllPacketServices)
+    }
+
+    /// Whether the 5G core is a core network that may not serve.
+    pub fn excludes_5gc(&self) -> bool {
+        self.core_network_type_restrictions.contains(&CoreNetworkType::FiveGc)
     }
 }
 

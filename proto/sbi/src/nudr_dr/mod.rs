@@ -2,6 +2,7 @@
 
 mod authentication;
 mod context;
+mod notification;
 mod policy;
 mod provisioned;
 
@@ -14,6 +15,11 @@ pub use context::{
     AmfContext3gpp, CreateAmfContext3gpp, CreateOrUpdateSmfRegistration, CreateSdmSubscription,
     DeleteSmfRegistration, QueryAmfContext3gpp, QuerySdmSubscriptions, QuerySmfRegList, QuerySmfRegistration,
     RemoveSdmSubscription, UpdateSdmSubscription,
+};
+pub use notification::{
+    DataChangeNotify, PolicyDataChange, PolicyDataChangeNotification, PolicyDataSubscription,
+    SubscribeToPolicyData, SubscribeToSubscriptionData, SubscriptionDataChange,
+    SubscriptionDataSubscriptions, UnsubscribeFromPolicyData, UnsubscribeFromSubscriptionData,
 };
 pub use policy::{
     AmPolicyData, ReadAmPolicyData, ReadSmPolicyData, SmPolicyData, SmPolicyDnnData, SmPolicySnssaiData,

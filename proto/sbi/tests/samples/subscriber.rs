@@ -11,7 +11,10 @@ use tern_sbi::nudm_uecm::{
     Amf3GppAccessRegistration, Amf3GppAccessRegistrationModification, DeregistrationData, SmfRegistration,
     SmfRegistrationInfo,
 };
-use tern_sbi::nudr_dr::{AmPolicyData, AuthenticationSubscription, ProvisionedDataSets, SmPolicyData};
+use tern_sbi::nudr_dr::{
+    AmPolicyData, AuthenticationSubscription, DataChangeNotify, PolicyDataChangeNotification,
+    PolicyDataSubscription, ProvisionedDataSets, SmPolicyData, SubscriptionDataSubscriptions,
+};
 
 use super::{ID, Sample, TIME, ambr, arp, guami, plmn, sample, service_area_restriction, snssai};
 
@@ -20,6 +23,7 @@ const UEAU: &str = "TS29503_Nudm_UEAU";
 const SDM: &str = "TS29503_Nudm_SDM";
 const UECM: &str = "TS29503_Nudm_UECM";
 const UDR: &str = "TS29505_Subscription_Data";
+const POLICY: &str = "TS29519_Policy_Data";
 
 const SNN: &str = "5G:mnc001.mcc001.3gppnetwork.org";
 const SUPI: &str = "imsi-001010000000001";
@@ -29,6 +33,7 @@ pub fn samples() -> Vec<Sample> {
     let mut all = authentication();
     all.extend(subscription());
     all.extend(registration());
+    all.extend(notification());
     all
 }
 
@@ -125,7 +130,7 @@ fn subscription() -> Vec<Sample> {
         "supportedFeatures": "0", "subscribedUeAmbr": ambr(), "nssai": nssai,
         "serviceAreaRestriction": service_area_restriction(), "rfspIndex": 1, "subsRegTimer": 3600,
         "ueUsageType": 1, "mpsPriority": false, "mcsPriority": false, "activeTime": 10, "micoAllowed": false,
-        "routingIndicator": "0000", "nssaiInclusionAllowed": true, "gpsis": ["msisdn-491700000001"],
+        "routingIndicator": "0000", "nssaiInclusionAllowed": true, "odbPacketServices": "ALL_PACKET_SERVICES", "gpsis": ["msisdn-491700000001"],
         "internalGroupIds": ["00000001-001-01-01"], "ratRestrictions": ["EUTRA"],
         "forbiddenAreas": [{"tacs": ["000002"]}], "coreNetworkTypeRestrictions": ["EPC"],
         "subscribedDnnList": ["internet", "*"]});
@@ -181,13 +186,49 @@ fn subscription() -> Vec<Sample> {
         ),
         sample::<AmPolicyData>("TS29519_Policy_Data", "AmPolicyData", json!({"subscCats": ["gold"]})),
         sample::<SmPolicyData>(
-            "TS29519_Policy_Data",
+            POLICY,
             "SmPolicyData",
             json!({"suppFeat": "0",
             "smPolicySnssaiData": {"1-010203": {"snssai": snssai(), "smPolicyDnnData": {"internet": {
             "dnn": "internet", "gbrUl": "1 Mbps", "gbrDl": "1 Mbps", "adcSupport": false, "offline": false,
             "online": false, "mpsPriority": false, "imsSignallingPrio": false,
             "allowedServices": ["a"], "subscCats": ["gold"]}}}}}),
+        ),
+    ]
+}
+
+fn notification() -> Vec<Sample> {
+    let am_data = "/nudr-dr/v2/subscription-data/imsi-001010000000001/00101/provisioned-data/am-data";
+    let by_dnn = json!({"internet": {"dnn": "internet", "subscCats": ["gold"]}});
+    let slices = json!({"1-010203": {"snssai": snssai(), "smPolicyDnnData": by_dnn}});
+    vec![
+        sample::<SubscriptionDataSubscriptions>(
+            UDR,
+            "SubscriptionDataSubscriptions",
+            json!({"callbackReference": "http://udm/x", "monitoredResourceUris": [am_data], "ueId": SUPI,
+            "originalCallbackReference": "http://amf/x", "expiry": TIME, "subscriptionId": "7",
+            "uniqueSubscription": true, "supportedFeatures": "0"}),
+        ),
+        sample::<DataChangeNotify>(
+            UDR,
+            "DataChangeNotify",
+            json!({"ueId": SUPI, "originalCallbackReference": ["http://amf/x"], "notifyItems": [{
+            "resourceId": am_data,
+            "changes": [{"op": "REPLACE", "path": "", "newValue": {"subscribedUeAmbr": ambr()}},
+                {"op": "REMOVE", "path": ""}]}]}),
+        ),
+        sample::<PolicyDataSubscription>(
+            POLICY,
+            "PolicyDataSubscription",
+            json!({"notificationUri": "http://pcf/x", "notifId": "7", "expiry": TIME, "supportedFeatures": "0",
+            "monitoredResourceUris": ["/nudr-dr/v2/policy-data/ues/imsi-001010000000001/am-data"]}),
+        ),
+        sample::<PolicyDataChangeNotification>(
+            POLICY,
+            "PolicyDataChangeNotification",
+            json!({"amPolicyData": {"subscCats": ["gold"]}, "smPolicyData": {"smPolicySnssaiData": slices},
+            "ueId": SUPI, "notifId": "7",
+            "delResources": ["/nudr-dr/v2/policy-data/ues/imsi-001010000000001/am-data"]}),
         ),
     ]
 }
