@@ -50,7 +50,11 @@ impl Client {
         content: Option<Vec<u8>>,
     ) -> Result<Reply, ClientError> {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let body = content.map_or(Body::Empty, |text| Body::Json(text.into()));
+        let body = match content {
+            None => Body::Empty,
+            Some(text) if method == Method::Patch => Body::JsonPatch(text.into()),
+            Some(text) => Body::Json(text.into()),
+        };
         let request = Request { method, path: path.to_owned(), query, headers: Headers::default(), body };
         let call = Call { timeout: Some(TIMEOUT), ..Call::default() };
         let reply = self.transport.send(api_root, &call, request).await.map_err(ClientError::Unreachable)?;

@@ -1,5 +1,7 @@
 //! `tern subscriber`: through the running UDR, or on its store while it does not run.
 
+mod change;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,10 +9,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tern_sbi::common::PatchItem;
 use tern_sbi::{Method, PathParams};
 use tern_store::{Redb, RedbOptions, StoreError};
 use tern_types::{Dnn, Snssai, Supi};
-use tern_udr::{Repository, SUBSCRIBER_PATH, SUBSCRIBERS_PATH, Subscriber, SubscriberList};
+use tern_udr::{ChangeError, Repository, SUBSCRIBER_PATH, SUBSCRIBERS_PATH, Subscriber, SubscriberList};
 
 use crate::client::{Client, ClientError};
 use crate::core_config::{CoreConfig, Nf};
@@ -50,7 +53,22 @@ enum Command {
         #[arg(long)]
         keys: bool,
     },
-    /// Remove a subscriber with all registrations
+    /// Change a subscriber
+    Set(Box<change::Set>),
+    /// Bar a subscriber: it is deregistered, and not served until `unbar`
+    Bar {
+        /// imsi-…
+        supi: Supi,
+        /// What from
+        #[arg(long, value_enum, default_value_t)]
+        from: change::BarredFrom,
+    },
+    /// Let a subscriber that was barred be served again
+    Unbar {
+        /// imsi-…
+        supi: Supi,
+    },
+    /// Remove a subscriber with all registrations; its UE is deregistered
     Remove {
         /// imsi-…
         supi: Supi,
@@ -127,6 +145,22 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Show { supi, keys } => {
             let record = place.show(&supi, keys).await?;
             crate::print(&format!("{}\n", serde_json::to_string_pretty(&record)?))
+        }
+        Command::Set(set) => {
+            let patch = set.patch(&place.show(&set.supi, false).await?)?;
+            place.change(&set.supi, &patch).await?;
+            println!("changed {}", set.supi);
+            Ok(())
+        }
+        Command::Bar { supi, from } => {
+            place.change(&supi, &change::barred(Some(from))).await?;
+            println!("barred {supi}");
+            Ok(())
+        }
+        Command::Unbar { supi } => {
+            place.change(&supi, &change::barred(None)).await?;
+            println!("unbarred {supi}");
+            Ok(())
         }
         Command::Remove { supi } => {
             place.remove(&supi).await?;
@@ -248,6 +282,21 @@ impl Place {
                     let found = repository.subscriber(supi).await?.with_context(|| format!("no {supi}"))?;
                     Ok(if keys { serde_json::to_value(found)? } else { tern_udr::masked(&found) })
                 }
+            },
+        }
+    }
+
+    async fn change(&self, supi: &Supi, patch: &[PatchItem]) -> Result<()> {
+        let path = PathParams::fill(SUBSCRIBER_PATH, &[&supi.to_string()]);
+        let content = serde_json::to_vec(patch)?;
+        match self.client.send(&self.api_root, Method::Patch, &path, &[], Some(content)).await {
+            Ok(_) => Ok(()),
+            Err(error) => match self.offline(&error)? {
+                None => Err(self.explained(error)),
+                Some(repository) => match repository.change(supi, patch).await {
+                    Err(ChangeError::Unknown) => bail!("no {supi}"),
+                    changed => Ok(changed?),
+                },
             },
         }
     }

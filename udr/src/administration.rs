@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tern_sbi::common::PatchItem;
 use tern_sbi::{Body, Method, PathParams, ProblemDetails, Reply, Request};
 use tern_sbi_transport::Routes;
 use tern_store::StoreError;
 use tern_types::Supi;
 
 use crate::Udr;
-use crate::repository::Repository;
+use crate::repository::{ChangeError, Repository};
 use crate::subscriber::Subscriber;
 
 /// List and import.
@@ -46,12 +47,13 @@ pub struct ImportOutcome {
 }
 
 pub(crate) fn routes(udr: &Udr, routes: Routes) -> Routes {
-    let (a, b, c, d, e) = (udr.clone(), udr.clone(), udr.clone(), udr.clone(), udr.clone());
+    let [a, b, c, d, e, f] = std::array::from_fn(|_| udr.clone());
     routes
         .raw(Method::Get, SUBSCRIBERS_PATH, move |_, request| list(a.clone(), request))
         .raw(Method::Post, SUBSCRIBERS_PATH, move |_, request| import(b.clone(), request))
         .raw(Method::Get, SUBSCRIBER_PATH, move |params, request| show(c.clone(), params, request))
         .raw(Method::Put, SUBSCRIBER_PATH, move |params, request| put(d.clone(), params, request))
+        .raw(Method::Patch, SUBSCRIBER_PATH, move |params, request| change(f.clone(), params, request))
         .raw(Method::Delete, SUBSCRIBER_PATH, move |params, _| remove(e.clone(), params))
 }
 
@@ -102,6 +104,28 @@ async fn put(udr: Udr, params: PathParams, request: Request) -> Reply {
     write(&udr, &[subscriber], only_new).await
 }
 
+/// JSON Patch (RFC 6902) of a record.
+async fn change(udr: Udr, params: PathParams, request: Request) -> Reply {
+    let supi = match supi(&params) {
+        Ok(supi) => supi,
+        Err(problem) => return problem.into_reply(),
+    };
+    let patch: Vec<PatchItem> = match content(&request) {
+        Ok(patch) => patch,
+        Err(problem) => return problem.into_reply(),
+    };
+    match udr.repository.change(&supi, &patch).await {
+        Ok(()) => {
+            tracing::info!(%supi, "subscriber changed");
+            udr.changed.notify_one();
+            Reply::empty(204)
+        }
+        Err(ChangeError::Unknown) => ProblemDetails::new(404, "USER_NOT_FOUND").into_reply(),
+        Err(ChangeError::Invalid(problem)) => problem.into_reply(),
+        Err(ChangeError::Store(error)) => reply(Err(error)),
+    }
+}
+
 async fn import(udr: Udr, request: Request) -> Reply {
     let subscribers: Vec<Subscriber> = match content(&request) {
         Ok(subscribers) => subscribers,
@@ -125,6 +149,7 @@ async fn write(udr: &Udr, subscribers: &[Subscriber], only_new: bool) -> Reply {
     }
     match udr.repository.put(subscribers, only_new).await {
         Ok(()) => {
+            udr.changed.notify_one();
             tracing::info!(count = subscribers.len(), first = ?subscribers.first().map(|s| &s.supi), "subscribers written");
             json(200, &ImportOutcome { imported: subscribers.len() })
         }
@@ -145,6 +170,7 @@ async fn remove(udr: Udr, params: PathParams) -> Reply {
     reply(udr.repository.remove(&supi).await.map(|found| {
         if found {
             tracing::info!(%supi, "subscriber removed");
+            udr.changed.notify_one();
             Reply::empty(204)
         } else {
             ProblemDetails::new(404, "USER_NOT_FOUND").into_reply()
@@ -179,7 +205,9 @@ fn supi(params: &PathParams) -> Result<Supi, ProblemDetails> {
 
 fn content<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, ProblemDetails> {
     let invalid = |reason: &str| ProblemDetails::invalid("INVALID_MSG_FORMAT", "", reason);
-    let Body::Json(content) = &request.body else { return Err(invalid("expected application/json")) };
+    let (Body::Json(content) | Body::JsonPatch(content)) = &request.body else {
+        return Err(invalid("expected application/json"));
+    };
     let Some(text) = content.text() else { return Err(invalid("not understood")) };
     serde_json::from_slice(&text).map_err(|error| invalid(&error.to_string()))
 }

@@ -12,6 +12,7 @@ use tern_sbi::nudr_dr::{
 use tern_sbi::{PathParams, ProblemDetails, Response};
 use tern_sbi_transport::Routes;
 use tern_store::{Condition, StoreError};
+use tern_types::Supi;
 
 use crate::Udr;
 use crate::repository::{Refused, amf_key, broken, refuse, sdm_prefix, smf_key, smf_prefix};
@@ -75,8 +76,7 @@ async fn patch_amf(udr: Udr, op: AmfContext3gpp) -> Result<Response<Option<Patch
 }
 
 async fn list_smf(udr: Udr, op: QuerySmfRegList) -> Result<Response<Vec<SmfRegistration>>, Refused> {
-    udr.repository.require(&op.ue_id).await?;
-    udr.repository.read_all(&smf_prefix(&op.ue_id)).await.map(Response::ok).map_err(broken)
+    list(&udr, &op.ue_id, &smf_prefix(&op.ue_id)).await
 }
 
 async fn query_smf(udr: Udr, op: QuerySmfRegistration) -> Result<Response<SmfRegistration>, Refused> {
@@ -100,8 +100,7 @@ async fn delete_smf(udr: Udr, op: DeleteSmfRegistration) -> Result<Response<()>,
 }
 
 async fn list_sdm(udr: Udr, op: QuerySdmSubscriptions) -> Result<Response<Vec<SdmSubscription>>, Refused> {
-    udr.repository.require(&op.ue_id).await?;
-    udr.repository.read_all(&sdm_prefix(&op.ue_id)).await.map(Response::ok).map_err(broken)
+    list(&udr, &op.ue_id, &sdm_prefix(&op.ue_id)).await
 }
 
 async fn create_sdm(udr: Udr, op: CreateSdmSubscription) -> Result<Response<SdmSubscription>, Refused> {
@@ -134,6 +133,19 @@ async fn update_sdm(udr: Udr, op: UpdateSdmSubscription) -> Result<Response<()>,
 
 async fn remove_sdm(udr: Udr, op: RemoveSdmSubscription) -> Result<Response<()>, Refused> {
     erase(&udr, &format!("{}{}", sdm_prefix(&op.ue_id), op.subs_id)).await
+}
+
+/// All documents of one kind. Of a subscriber who was removed they stay until consumers have heard of it.
+async fn list<T: serde::de::DeserializeOwned>(
+    udr: &Udr,
+    supi: &Supi,
+    prefix: &str,
+) -> Result<Response<Vec<T>>, Refused> {
+    let found = udr.repository.read_all(prefix).await.map_err(broken)?;
+    if found.is_empty() {
+        udr.repository.require(supi).await?;
+    }
+    Ok(Response::ok(found))
 }
 
 async fn read<T: serde::de::DeserializeOwned>(udr: &Udr, key: &str) -> Result<T, Refused> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tern_crypto::{Milenage, SubscriberKey, Tuak, TuakParameters};
 use tern_sbi::common::{
-    Area, DnnOrWildcard, IpAddr, Octets, PduSessionType, SecretText, ServiceAreaRestriction, SscMode,
-    SubscribedDefaultQos,
+    Area, CoreNetworkType, DnnOrWildcard, IpAddr, Octets, OdbPacketServices, PduSessionType, SecretText,
+    ServiceAreaRestriction, SscMode, SubscribedDefaultQos,
 };
 use tern_sbi::nausf_auth::AuthType;
 use tern_sbi::nudm_sdm::{
@@ -18,7 +18,7 @@ use tern_sbi::nudr_dr::{
 };
 use tern_types::{Dnn, Snssai};
 
-use crate::subscriber::{Algorithm, Method, Secret, Slice, SubscribedDnn, Subscriber};
+use crate::subscriber::{Algorithm, Barring, Method, Secret, Slice, SubscribedDnn, Subscriber};
 
 /// Bits of IND in a sequence number (TS 33.102 annex C.1.1.1, C.3.2).
 const IND_BITS: u8 = 5;
@@ -94,6 +94,12 @@ impl Subscriber {
                 areas: vec![Area { tacs: area.tacs.clone(), area_code: None }],
                 max_num_of_tas: None,
             }),
+            odb_packet_services: (self.barred == Some(Barring::Services))
+                .then_some(OdbPacketServices::AllPacketServices),
+            core_network_type_restrictions: (self.barred == Some(Barring::FiveGc))
+                .then_some(CoreNetworkType::FiveGc)
+                .into_iter()
+                .collect(),
             ..AccessAndMobilitySubscriptionData::default()
         }
     }
@@ -126,9 +132,9 @@ impl Subscriber {
         SmSubsData::Individual(items.collect())
     }
 
-    /// AmPolicyData: nothing is restricted.
+    /// AmPolicyData: the subscriber's categories.
     pub(crate) fn am_policy_data(&self) -> AmPolicyData {
-        AmPolicyData::default()
+        AmPolicyData { subsc_cats: self.categories.clone() }
     }
 
     /// SmPolicyData of one slice or all, and of one data network or all.
@@ -142,11 +148,20 @@ impl Subscriber {
                 let wanted = slice.dnns.iter().filter(|own| dnn.is_none_or(|dnn| own.dnn == *dnn));
                 let mut data = SmPolicySnssaiData::new(slice.snssai);
                 data.sm_policy_dnn_data =
-                    wanted.map(|own| (own.dnn.to_string(), SmPolicyDnnData::new(own.dnn.clone()))).collect();
+                    wanted.map(|own| (own.dnn.to_string(), self.sm_policy_dnn_data(own))).collect();
                 (slice_key(slice.snssai), data)
             })
             .collect();
         SmPolicyData::new(slices)
+    }
+
+    /// The subscriber's categories, and then those of the data network alone.
+    fn sm_policy_dnn_data(&self, own: &SubscribedDnn) -> SmPolicyDnnData {
+        let further = own.categories.iter().filter(|category| !self.categories.contains(category));
+        SmPolicyDnnData {
+            subsc_cats: self.categories.iter().chain(further).cloned().collect(),
+            ..SmPolicyDnnData::new(own.dnn.clone())
+        }
     }
 }
 

@@ -6,9 +6,11 @@
 
 mod administration;
 mod authentication;
+mod changes;
 mod config;
 mod context;
 mod documents;
+mod notification;
 mod provisioned;
 mod repository;
 mod subscriber;
@@ -19,15 +21,16 @@ use anyhow::Context as _;
 use tern_nf::{Env, Nf, ProfileSeed, Shutdown};
 use tern_sbi::common::{NfType, ServiceName};
 use tern_sbi_transport::Routes;
+use tokio::sync::Notify;
 
 pub use administration::{
     ImportOutcome, SUBSCRIBER_PATH, SUBSCRIBERS_PATH, SubscriberList, SubscriberSummary, masked,
 };
 pub use config::Config;
-pub use repository::Repository;
+pub use repository::{ChangeError, Repository};
 pub use subscriber::{
-    Algorithm, Authentication, DNNS_MAX, Method, RecordError, SLICES_MAX, Secret, Slice, SubscribedDnn,
-    Subscriber,
+    Algorithm, Authentication, Barring, DNNS_MAX, Method, RecordError, SLICES_MAX, Secret, Slice,
+    SubscribedDnn, Subscriber,
 };
 
 /// Requests answered at the same time; more are refused with 503.
@@ -47,11 +50,17 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
         let counters = env.counters.clone();
         move || serde_json::json!({ "authentications": counters.get("udr.sqn_advanced") })
     });
-    let udr = Udr { repository, env: env.clone() };
+    let changed = Arc::new(Notify::new());
+    let udr = Udr { repository, env: env.clone(), changed: changed.clone() };
     let profile = ProfileSeed::new(NfType::Udr, vec![ServiceName::NudrDr]);
+    let consumer = prepared.consumer();
     let nf = prepared.start(profile, udr.routes(&config)).await?;
     env.ready(&api_root);
-    shutdown.requested().await;
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => {}
+        () = notification::tell(udr, consumer, changed) => {}
+    }
     nf.stop().await;
     Ok(())
 }
@@ -61,6 +70,8 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
 struct Udr {
     repository: Arc<Repository>,
     env: Env,
+    /// Records have changed.
+    changed: Arc<Notify>,
 }
 
 impl Udr {
@@ -69,6 +80,7 @@ impl Udr {
         routes = authentication::routes(self, routes);
         routes = provisioned::routes(self, routes);
         routes = context::routes(self, routes);
+        routes = notification::routes(self, routes);
         if config.administration {
             routes = administration::routes(self, routes);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tern_sbi::common::PatchItem;
 use tern_sbi::{OperationError, ProblemDetails};
 use tern_store::{Action, Condition, Entry, Store, StoreError, Write};
 use tern_types::{PduSessionId, Supi};
@@ -15,9 +16,40 @@ use crate::Subscriber;
 const DOCUMENTS_MAX: usize = 256;
 
 /// Subscribers and what network functions keep of them.
+///
+/// With each change of a record goes a note of how it was before, in one write: whoever subscribed to
+/// changes hears of it even if the process ends before it could be told, and of what the operator changed
+/// while no UDR ran.
 pub struct Repository {
     store: Arc<dyn Store>,
     api_root: String,
+    /// Held while records are read to be changed.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// A change of a record that subscribers have yet to hear of.
+#[derive(Debug, Clone)]
+pub(crate) struct Untold {
+    /// Whose.
+    pub supi: Supi,
+    /// The record as they know it.
+    pub before: Subscriber,
+    /// Of the note: a further change raises it.
+    pub version: u64,
+}
+
+/// Why a record was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// There is no such subscriber.
+    #[error("no such subscriber")]
+    Unknown,
+    /// It would be no record any more.
+    #[error("{0}")]
+    Invalid(ProblemDetails),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A refusal of Nudr_DataRepository.
@@ -26,7 +58,7 @@ pub(crate) type Refused = OperationError<ProblemDetails>;
 impl Repository {
     /// Over `store`; `api_root` begins the URIs of what is created.
     pub fn new(store: Arc<dyn Store>, api_root: String) -> Self {
-        Self { store, api_root }
+        Self { store, api_root, changing: tokio::sync::Mutex::default() }
     }
 
     /// What the URIs of created resources begin with.
@@ -62,9 +94,11 @@ impl Repository {
     /// Creates or replaces records, all or none. A sequence number that was already given out
     /// stays: it is kept even when a subscriber is removed and comes back.
     pub async fn put(&self, subscribers: &[Subscriber], only_new: bool) -> Result<(), StoreError> {
+        let _turn = self.changing.lock().await;
         let condition = if only_new { Condition::Absent } else { Condition::Any };
         let mut writes = Vec::with_capacity(subscribers.len());
         for subscriber in subscribers {
+            writes.extend(self.note(&subscriber.supi, Some(subscriber)).await?);
             let value = encode(subscriber)?;
             let action = Action::Put { value, expires: None };
             writes.push(Write { key: record_key(&subscriber.supi), condition, action });
@@ -72,17 +106,86 @@ impl Repository {
         self.store.batch(writes).await.map(|_| ())
     }
 
-    /// Removes a subscriber with all registrations; whether there was one.
-    pub async fn remove(&self, supi: &Supi) -> Result<bool, StoreError> {
-        let found = self.store.get(&record_key(supi)).await?.is_some();
-        let mut keys = vec![record_key(supi)];
-        for space in [AUTH_STATUS, AMF_3GPP, SMF_REGISTRATIONS, SDM_SUBSCRIPTIONS] {
-            let documents = self.store.range(&format!("{space}{supi}/"), None, DOCUMENTS_MAX).await?;
-            keys.extend(documents.into_iter().map(|(key, _)| key));
+    /// Changes a record; what it becomes is checked.
+    pub async fn change(&self, supi: &Supi, patch: &[PatchItem]) -> Result<(), ChangeError> {
+        let _turn = self.changing.lock().await;
+        let before = self.subscriber(supi).await?.ok_or(ChangeError::Unknown)?;
+        let invalid = |error: String| {
+            ChangeError::Invalid(ProblemDetails::invalid("MANDATORY_IE_INCORRECT", "patch", error))
+        };
+        let mut record = serde_json::to_value(&before).map_err(|error| invalid(error.to_string()))?;
+        tern_nf::patch::apply(&mut record, patch).map_err(ChangeError::Invalid)?;
+        let after: Subscriber = serde_json::from_value(record).map_err(|error| invalid(error.to_string()))?;
+        if after.supi != *supi {
+            return Err(invalid("another supi".to_owned()));
         }
+        after.check().map_err(|error| invalid(error.to_string()))?;
+        let mut writes: Vec<Write> = self.note(supi, Some(&after)).await?.into_iter().collect();
+        let action = Action::Put { value: encode(&after)?, expires: None };
+        writes.push(Write { key: record_key(supi), condition: Condition::Present, action });
+        self.store.batch(writes).await?;
+        Ok(())
+    }
+
+    /// Removes a subscriber; whether there was one. What network functions have registered stays until
+    /// those who subscribed to changes have heard of it: it tells who serves the UE.
+    pub async fn remove(&self, supi: &Supi) -> Result<bool, StoreError> {
+        let _turn = self.changing.lock().await;
+        let Some(note) = self.note(supi, None).await? else {
+            return Ok(false);
+        };
+        let found = self.store.get(&record_key(supi)).await?.is_some();
+        let statuses = self.store.range(&format!("{AUTH_STATUS}{supi}/"), None, DOCUMENTS_MAX).await?;
+        let gone = statuses.into_iter().map(|(key, _)| key).chain([record_key(supi)]);
         let delete = |key| Write { key, condition: Condition::Any, action: Action::Delete };
-        self.store.batch(keys.into_iter().map(delete).collect()).await?;
+        self.store.batch(gone.map(delete).chain([note]).collect()).await?;
         Ok(found)
+    }
+
+    /// The write that notes how a record was before it becomes `after`. Nobody serves a subscriber who is
+    /// new: there is none then.
+    async fn note(&self, supi: &Supi, after: Option<&Subscriber>) -> Result<Option<Write>, StoreError> {
+        let key = untold_key(supi);
+        let value = match self.store.get(&key).await? {
+            // What subscribers know is what they were told last. Its version tells that there is more.
+            Some(noted) => noted.value,
+            None => match self.store.get(&record_key(supi)).await? {
+                Some(entry) if after != Some(&decode(&entry)?) => entry.value,
+                _ => return Ok(None),
+            },
+        };
+        Ok(Some(Write { key, condition: Condition::Any, action: Action::Put { value, expires: None } }))
+    }
+
+    /// Changes that subscribers have yet to hear of.
+    pub(crate) async fn untold(&self, limit: usize) -> Result<Vec<Untold>, StoreError> {
+        let entries = self.store.range(UNTOLD, None, limit).await?;
+        let untold = entries.iter().map(|(_, entry)| {
+            let before: Subscriber = decode(entry)?;
+            Ok(Untold { supi: before.supi.clone(), before, version: entry.version })
+        });
+        untold.collect()
+    }
+
+    /// All have heard of this change, unless there was another one meanwhile. Of a subscriber who is no
+    /// more, nothing stays.
+    pub(crate) async fn told(&self, untold: &Untold) -> Result<(), StoreError> {
+        let _turn = self.changing.lock().await;
+        let supi = &untold.supi;
+        let mut gone = Vec::new();
+        if self.store.get(&record_key(supi)).await?.is_none() {
+            for space in [AMF_3GPP, SMF_REGISTRATIONS, SDM_SUBSCRIPTIONS] {
+                let documents = self.store.range(&format!("{space}{supi}/"), None, DOCUMENTS_MAX).await?;
+                gone.extend(documents.into_iter().map(|(key, _)| key));
+            }
+        }
+        let delete = |key, condition| Write { key, condition, action: Action::Delete };
+        let note = delete(untold_key(supi), Condition::Version(untold.version));
+        let writes = std::iter::once(note).chain(gone.into_iter().map(|key| delete(key, Condition::Any)));
+        match self.store.batch(writes.collect()).await {
+            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// A document and its version.
@@ -95,6 +198,15 @@ impl Repository {
     pub(crate) async fn read_all<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, StoreError> {
         let entries = self.store.range(prefix, None, DOCUMENTS_MAX).await?;
         entries.iter().map(|(_, entry)| decode(entry)).collect()
+    }
+
+    /// The same with their keys.
+    pub(crate) async fn read_all_keyed<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        let entries = self.store.range(prefix, None, DOCUMENTS_MAX).await?;
+        entries.into_iter().map(|(key, entry)| Ok((key, decode(&entry)?))).collect()
     }
 
     /// Writes a document.
@@ -134,9 +246,14 @@ const AUTH_STATUS: &str = "udr/authentication-status/";
 const AMF_3GPP: &str = "udr/amf-3gpp-access/";
 const SMF_REGISTRATIONS: &str = "udr/smf-registrations/";
 const SDM_SUBSCRIPTIONS: &str = "udr/sdm-subscriptions/";
+const UNTOLD: &str = "udr/untold/";
 
 fn record_key(supi: &Supi) -> String {
     format!("{RECORDS}{supi}")
+}
+
+fn untold_key(supi: &Supi) -> String {
+    format!("{UNTOLD}{supi}")
 }
 
 /// Key of the greatest sequence number given out.

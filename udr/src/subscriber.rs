@@ -15,6 +15,10 @@ pub const SLICES_MAX: usize = 16;
 pub const DNNS_MAX: usize = 16;
 /// Most tracking areas of a service area restriction.
 pub const TACS_MAX: usize = 256;
+/// Most categories of a subscriber, and of one of its data networks.
+pub const CATEGORIES_MAX: usize = 16;
+/// Longest category, in octets.
+pub const CATEGORY_LEN_MAX: usize = 64;
 
 /// One subscriber.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,23 @@ pub struct Subscriber {
     /// Where there is service, if not everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_area: Option<ServiceArea>,
+    /// What the operator has barred the subscriber from, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<Barring>,
+    /// Categories by which the PCF's policies choose subscribers (`subscCats` of the policy data).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
+}
+
+/// What an operator bars a subscriber from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Barring {
+    /// All packet oriented services: operator determined barring (TS 23.015).
+    #[serde(rename = "services")]
+    Services,
+    /// The 5G core: other core networks may serve.
+    #[serde(rename = "5gc")]
+    FiveGc,
 }
 
 /// A service area restriction (TS 23.501 §5.3.4.1.2).
@@ -131,6 +152,9 @@ pub struct SubscribedDnn {
     /// The address that each session gets, instead of one of the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv4: Option<Ipv4Addr>,
+    /// Categories by which the PCF's session policies choose, besides the subscriber's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
 }
 
 /// Octets that are never printed. `serde` form: hexadecimal digits.
@@ -209,6 +233,7 @@ impl Subscriber {
                 return Err(wrong("service_area", what));
             }
         }
+        check_categories("categories", &self.categories)?;
         for (index, slice) in self.slices.iter().enumerate() {
             let at = format!("slices[{index}]");
             if self.slices[..index].iter().any(|other| other.snssai == slice.snssai) {
@@ -273,8 +298,17 @@ impl SubscribedDnn {
         if !(1..=15).contains(&self.arp.priority_level) {
             return Err(wrong(format!("{at}.arp.priorityLevel"), "1 to 15"));
         }
-        Ok(())
+        check_categories(&format!("{at}.categories"), &self.categories)
     }
+}
+
+fn check_categories(at: &str, categories: &[String]) -> Result<(), RecordError> {
+    let fits = |category: &String| !category.is_empty() && category.len() <= CATEGORY_LEN_MAX;
+    if categories.len() > CATEGORIES_MAX || !categories.iter().all(fits) {
+        let what = format!("at most {CATEGORIES_MAX} names of 1 to {CATEGORY_LEN_MAX} octets");
+        return Err(wrong(at, what));
+    }
+    Ok(())
 }
 
 fn wrong(field: impl Into<String>, expected: impl Into<String>) -> RecordError {
@@ -325,6 +359,7 @@ fn default_dnns() -> Vec<SubscribedDnn> {
         five_qi: default_5qi(),
         arp: default_arp(),
         ipv4: None,
+        categories: Vec::new(),
     };
     vec![dnn("internet"), dnn("ims")]
 }
@@ -388,5 +423,10 @@ mod tests {
         assert_eq!(field(|s| s.slices[0].dnns.clear()), "slices[0].dnns");
         assert_eq!(field(|s| s.slices[0].dnns[0].five_qi = 0), "slices[0].dnns[0].five_qi");
         assert_eq!(field(|s| s.msisdn = Some("+49".to_owned())), "msisdn");
+        assert_eq!(field(|s| s.categories.push(String::new())), "categories");
+        assert_eq!(
+            field(|s| s.slices[0].dnns[1].categories.push("x".repeat(65))),
+            "slices[0].dnns[1].categories"
+        );
     }
 }

@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use tern_nf::{Env, SbiConfig, Shutdown, SimNetwork, Target};
-use tern_sbi::common::{PatchItem, PatchOperation, VarPlmnId};
+use tern_nf::{Env, Routes, SbiConfig, Shutdown, SimNetwork, Target, Transport as _};
+use tern_sbi::common::{ChangeType, PatchItem, PatchOperation, VarPlmnId};
 use tern_sbi::nudm_uecm::SmfRegistration;
 use tern_sbi::nudr_dr::{
-    CreateOrUpdateSmfRegistration, DeleteSmfRegistration, ModifyAuthSubscription, QueryAmData,
-    QueryAuthSubscription, QuerySmData, QuerySmfRegList, QuerySmfSelectData,
+    CreateOrUpdateSmfRegistration, DataChangeNotify, DeleteSmfRegistration, ModifyAuthSubscription,
+    QueryAmData, QueryAuthSubscription, QuerySmData, QuerySmfRegList, QuerySmfSelectData,
+    SubscribeToSubscriptionData, SubscriptionDataChange, SubscriptionDataSubscriptions,
+    UnsubscribeFromSubscriptionData,
 };
 use tern_sbi::{Body, Call, Headers, Method, Operation, OperationError, Reply, Request, Response};
 use tern_types::{PduSessionId, PlmnId, Snssai, Supi};
@@ -271,4 +273,127 @@ async fn a_consumer_of_lib_nf_reaches_it() {
     let query = QueryAuthSubscription { ue_id: supi(1), supported_features: None };
     let target = Target::ApiRoot(API_ROOT.to_owned());
     assert_eq!(status(consumer.call(&target, &Call::default(), &query).await), 404);
+}
+
+/// Who is told of changes, and what it was told.
+struct Subscriber {
+    told: Arc<Mutex<Vec<DataChangeNotify>>>,
+    _serving: Box<dyn tern_sbi_transport::Serving>,
+}
+
+const CALLBACK: &str = "http://127.0.0.12:8080/callbacks/v1/subscription-data-change/udm";
+
+impl Subscriber {
+    async fn serve(network: &SimNetwork) -> Self {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = told.clone();
+        let routes = Routes::new().on(move |_: Call, op: SubscriptionDataChange| {
+            heard.lock().unwrap().push(op.notification);
+            async { Ok(Response::no_content()) }
+        });
+        let at = "127.0.0.12:8080".parse().unwrap();
+        Self { told, _serving: network.sbi.serve(at, Arc::new(routes)).await.unwrap() }
+    }
+
+    fn take(&self) -> Vec<DataChangeNotify> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+}
+
+/// To the access and mobility subscription of each UE.
+fn subscribe(callback: &str) -> SubscribeToSubscriptionData {
+    let path = <QueryAmData as Operation>::PATH;
+    let monitored = vec![tern_sbi::PathParams::fill(path, &["{ueId}", "00101"])];
+    SubscribeToSubscriptionData {
+        subscription: SubscriptionDataSubscriptions::new(callback.to_owned(), monitored),
+    }
+}
+
+fn set(path: &str, value: serde_json::Value) -> Option<serde_json::Value> {
+    Some(json!([{ "op": "replace", "path": path, "value": value }]))
+}
+
+async fn settle() {
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_a_record_changes_then_subscribers_hear_of_the_documents_that_they_monitor() {
+    let network = SimNetwork::new(1);
+    let consumer = Consumer::start_on(&network, Env::simulated(1, &network)).await;
+    let subscriber = Subscriber::serve(&network).await;
+    consumer.administer(Method::Put, &path(1), Some(record(1))).await;
+    let created = consumer.call(&subscribe(CALLBACK)).await.unwrap();
+    assert!(created.body.expiry.is_some());
+    let id = created.location.unwrap().rsplit('/').next().unwrap().to_owned();
+
+    let ambr = json!({ "uplink": "1 Mbps", "downlink": "2 Mbps" });
+    assert_eq!(consumer.administer(Method::Patch, &path(1), set("/ue_ambr", ambr.clone())).await.status, 204);
+    settle().await;
+    let told = subscriber.take();
+    assert_eq!((told.len(), told[0].ue_id.as_ref()), (1, Some(&supi(1))));
+    let [item] = &told[0].notify_items[..] else { panic!("{told:?}") };
+    let resource = "/nudr-dr/v2/subscription-data/imsi-001010000000001/00101/provisioned-data/am-data";
+    assert_eq!(item.resource_id, resource);
+    assert_eq!(item.changes[0].new_value.as_ref().unwrap()["subscribedUeAmbr"], ambr);
+
+    // Nobody monitors these, and nothing changes here.
+    consumer.administer(Method::Patch, &path(1), set("/categories", json!(["gold"]))).await;
+    consumer.administer(Method::Patch, &path(1), set("/ue_ambr", ambr)).await;
+    settle().await;
+    assert!(subscriber.take().is_empty());
+
+    // A wrong record is none.
+    let wrong = consumer.administer(Method::Patch, &path(1), set("/slices", json!([]))).await;
+    assert_eq!(wrong.status, 400);
+    assert_eq!(consumer.administer(Method::Patch, &path(2), set("/barred", json!(null))).await.status, 404);
+
+    consumer.call(&UnsubscribeFromSubscriptionData { subs_id: id.clone() }).await.unwrap();
+    consumer.administer(Method::Patch, &path(1), set("/barred", json!("services"))).await;
+    settle().await;
+    assert!(subscriber.take().is_empty());
+    assert_eq!(status(consumer.call(&UnsubscribeFromSubscriptionData { subs_id: id }).await), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_a_subscriber_is_removed_then_its_registrations_stay_until_that_is_told() {
+    let network = SimNetwork::new(1);
+    let consumer = Consumer::start_on(&network, Env::simulated(1, &network)).await;
+    consumer.administer(Method::Put, &path(1), Some(record(1))).await;
+    let pdu_session_id = PduSessionId::new(5).unwrap();
+    let plmn = PlmnId::new("001", "01").unwrap();
+    let registration =
+        SmfRegistration::new(consumer.env.entropy.uuid(), pdu_session_id, Snssai::new(1, None), plmn);
+    consumer
+        .call(&CreateOrUpdateSmfRegistration { ue_id: supi(1), pdu_session_id, registration })
+        .await
+        .unwrap();
+    consumer.call(&subscribe(CALLBACK)).await.unwrap();
+    assert_eq!(consumer.administer(Method::Delete, &path(1), None).await.status, 204);
+    settle().await;
+    // Nobody is there to hear of it yet.
+    let list = QuerySmfRegList { ue_id: supi(1), supported_features: None };
+    assert_eq!(consumer.call(&list).await.unwrap().body.len(), 1);
+    let subscriber = Subscriber::serve(&network).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let told = subscriber.take();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].notify_items[0].changes[0].op, ChangeType::Remove);
+    assert_eq!(status(consumer.call(&list).await), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_there_are_too_many_subscriptions_then_a_further_one_is_refused_and_a_renewal_is_not() {
+    let network = SimNetwork::new(1);
+    let consumer = Consumer::start_on(&network, Env::simulated(1, &network)).await;
+    for number in 0..64 {
+        let callback = format!("http://127.0.0.12:8080/{number}");
+        assert_eq!(status(consumer.call(&subscribe(&callback)).await), 201);
+    }
+    assert_eq!(status(consumer.call(&subscribe(CALLBACK)).await), 403);
+    assert_eq!(status(consumer.call(&subscribe("http://127.0.0.12:8080/7")).await), 201);
+    assert_eq!(status(consumer.call(&subscribe("none")).await), 400);
+    // Those that are not renewed end.
+    tokio::time::sleep(std::time::Duration::from_secs(3601)).await;
+    assert_eq!(status(consumer.call(&subscribe(CALLBACK)).await), 201);
 }
