@@ -4,6 +4,7 @@
 //! The UDM keeps nothing: the subscribers' data, their sequence numbers among them, are at the
 //! UDR, which it asks for each request.
 
+mod changes;
 mod config;
 mod refusal;
 mod repository;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use tern_nf::{Consumer, Env, Nf, Prepared, ProfileSeed, Routes, Shutdown};
 use tern_sbi::common::{NfType, ServiceName};
-use tern_sbi::{Call, nudm_sdm, nudm_ueau, nudm_uecm};
+use tern_sbi::{Call, nudm_sdm, nudm_ueau, nudm_uecm, nudr_dr};
 use tern_types::PlmnId;
 use tokio::sync::Semaphore;
 
@@ -54,7 +55,12 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let prepared = Nf::prepare(&env, &config.sbi, NfType::Udm).await?;
     let udm = udm(&config, &env, &prepared, home_network_keys);
     let services = vec![ServiceName::NudmUeau, ServiceName::NudmSdm, ServiceName::NudmUecm];
-    prepared.run(ProfileSeed::new(NfType::Udm, services), routes(&udm), &shutdown).await
+    let seed = ProfileSeed::new(NfType::Udm, services);
+    tokio::select! {
+        biased;
+        ended = prepared.run(seed, routes(&udm), &shutdown) => ended,
+        never = changes::stay_subscribed(&udm) => match never {},
+    }
 }
 
 fn udm(config: &Config, env: &Env, prepared: &Prepared, home_network_keys: HomeNetworkKeys) -> Arc<Udm> {
@@ -103,5 +109,6 @@ fn routes(udm: &Arc<Udm>) -> Routes {
         nudm_uecm::DeregisterSmf => deregister_smf,
         nudm_uecm::GetSmfRegistration => smf_registration,
         nudm_uecm::ListSmfRegistrations => smf_registrations,
+        nudr_dr::SubscriptionDataChange => data_changed,
     }
 }

@@ -9,11 +9,11 @@ use tern_sbi::nudm_uecm::{
     GetAmf3gpp, GetSmfRegistration, ListSmfRegistrations, RegisterAmf3gpp, RegisterSmf, SmfRegistration,
     SmfRegistrationInfo, UpdateAmf3gpp,
 };
-use tern_sbi::{Call, Location, PathParams, Response};
+use tern_sbi::{Call, Location, Operation, PathParams, ProblemDetails, Response};
 use tern_types::Supi;
 
 use crate::Udm;
-use crate::refusal::{Refused, refuse};
+use crate::refusal::{Refused, is_unknown_user, refuse};
 
 impl Udm {
     /// Nudm_UECM_Registration of an AMF: TS 29.503 §5.3.2.2.2. The AMF that served before is
@@ -28,7 +28,7 @@ impl Udm {
             return Err(refuse(400, "MANDATORY_IE_INCORRECT"));
         }
         let before = self.repository.amf_registration(&call, &supi).await?;
-        registration.purge_flag = None;
+        (registration.purge_flag, registration.admin_dereg_sub_withdrawn) = (None, None);
         registration.registration_time.get_or_insert(DateTime::from(self.env.clock.now()));
         self.repository.put_amf_registration(&call, &supi, registration.clone()).await?;
         tracing::debug!(%supi, amf = %registration.amf_instance_id, "AMF registered");
@@ -164,13 +164,8 @@ impl Udm {
         Ok(Response::ok(SmfRegistrationInfo::new(registrations)))
     }
 
-    /// Nudm_UECM_DeregistrationNotification: TS 29.503 §5.3.2.3.
-    fn deregister_old_amf(self: Arc<Self>, supi: Supi, old: Amf3GppAccessRegistration, initial: bool) {
-        let Some(callback) = Location::parse(&old.dereg_callback_uri) else { return };
-        let Ok(permit) = self.notifications.clone().try_acquire_owned() else {
-            self.env.counters.add("udm.notifications_dropped", 1);
-            return;
-        };
+    /// Nudm_UECM_DeregistrationNotification to the AMF that served before: TS 29.503 §5.3.2.3.
+    fn deregister_old_amf(self: &Arc<Self>, supi: Supi, old: Amf3GppAccessRegistration, initial: bool) {
         let reason = if initial {
             DeregistrationReason::UeInitialRegistration
         } else {
@@ -178,15 +173,77 @@ impl Udm {
         };
         let data =
             DeregistrationData { access_type: Some(AccessType::ThreeGpp), ..DeregistrationData::new(reason) };
+        self.notify_deregistration(supi, &old.dereg_callback_uri, data);
+    }
+
+    /// Tells an AMF or SMF that its registration has ended, behind the reply.
+    pub(crate) fn notify_deregistration(
+        self: &Arc<Self>,
+        supi: Supi,
+        callback: &str,
+        data: DeregistrationData,
+    ) {
+        let Some(callback) = Location::parse(callback) else { return };
+        let notify = DeregistrationNotify { path: callback.path, data };
+        self.notify(supi, Target::ApiRoot(callback.api_root), notify, |_, _| {});
+    }
+
+    /// Sends a notification behind the reply, and makes use of what became of it.
+    pub(crate) fn notify<O, F>(self: &Arc<Self>, supi: Supi, target: Target, notification: O, then: F)
+    where
+        O: Operation<Answer = (), Failure = ProblemDetails> + Sync,
+        F: FnOnce(Arc<Self>, Result<(), Refused>) + Send + 'static,
+    {
+        let Ok(permit) = self.notifications.clone().try_acquire_owned() else {
+            self.env.counters.add("udm.notifications_dropped", 1);
+            return;
+        };
+        let udm = self.clone();
         tokio::spawn(async move {
-            let notify = DeregistrationNotify { path: callback.path, data };
-            let target = Target::ApiRoot(callback.api_root);
-            if let Err(error) = self.consumer.call(&target, &Call::default(), &notify).await {
-                self.env.counters.add("udm.notifications_failed", 1);
-                tracing::warn!(%supi, amf = %old.amf_instance_id, %error, "the old AMF is not told");
+            // Who does not hear of it would go on as if nothing had changed.
+            let call = Call { insist: true, ..Call::default() };
+            let told = udm.consumer.call(&target, &call, &notification).await.map(|_| ());
+            if let Err(error) = &told {
+                udm.env.counters.add("udm.notifications_failed", 1);
+                tracing::warn!(%supi, operation = O::NAME, %error, "not told");
             }
+            then(udm, told);
             drop(permit);
         });
+    }
+
+    /// Subscription withdrawn (TS 23.502 §4.2.2.3.3): the AMF deregisters the UE, and with it end its
+    /// sessions. SMFs hear of it from here if no AMF serves the UE.
+    pub(crate) async fn withdraw(self: &Arc<Self>, call: &Call, supi: &Supi) -> Result<(), Refused> {
+        tracing::info!(%supi, "subscription withdrawn");
+        self.env.counters.add("udm.subscriptions_withdrawn", 1);
+        let registration = self.repository.amf_registration(call, supi).await?;
+        let amf = registration.filter(|registration| registration.purge_flag != Some(true));
+        let reason = DeregistrationReason::SubscriptionWithdrawn;
+        let data =
+            DeregistrationData { access_type: Some(AccessType::ThreeGpp), ..DeregistrationData::new(reason) };
+        let Some(amf) = amf else {
+            for smf in self.repository.smf_registrations(call, supi).await? {
+                let Some(callback) = smf.dereg_callback_uri else { continue };
+                let data = DeregistrationData { pdu_session_id: Some(smf.pdu_session_id), ..data.clone() };
+                self.notify_deregistration(supi.clone(), &callback, data);
+            }
+            return Ok(());
+        };
+        self.notify_deregistration(supi.clone(), &amf.dereg_callback_uri, data);
+        let instance = amf.amf_instance_id;
+        let ended = Amf3GppAccessRegistration {
+            purge_flag: Some(true),
+            admin_dereg_sub_withdrawn: Some(true),
+            ..amf
+        };
+        match self.repository.put_amf_registration(call, supi, ended).await {
+            Ok(()) => self.end_subscriptions(call, supi, instance).await,
+            // All that there is of a subscriber who is no more goes with the record.
+            Err(error) if is_unknown_user(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn uri(&self, template: &str, values: &[&str]) -> String {
