@@ -262,6 +262,7 @@ impl Amf {
         {
             gmm::deregistration::start(&mut ue, self, reason);
         }
+        gmm::subscription_change::tell(&mut ue, self);
         self.settle(ue);
     }
 

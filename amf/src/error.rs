@@ -18,9 +18,12 @@ pub enum Refusal {
     /// The context is gone on the network's side.
     #[error("implicitly deregistered")]
     ImplicitlyDeregistered,
-    /// The network is not served.
+    /// The network is not served, or the operator has barred the subscriber in it.
     #[error("PLMN not allowed")]
     PlmnNotAllowed,
+    /// The subscription allows other core networks alone.
+    #[error("N1 mode not allowed")]
+    N1ModeNotAllowed,
     /// The tracking area is not served.
     #[error("tracking area not served")]
     NoSuitableCells,
@@ -62,6 +65,7 @@ impl Refusal {
             Self::NoSuitableCells => GmmCause::NoSuitableCellsInTrackingArea, // #15
             Self::Congestion => GmmCause::Congestion,                       // #22
             Self::SecurityCapabilitiesMismatch => GmmCause::UeSecurityCapabilitiesMismatch, // #23
+            Self::N1ModeNotAllowed => GmmCause::N1ModeNotAllowed,           // #27
             Self::RestrictedServiceArea => GmmCause::RestrictedServiceArea, // #28
             Self::SecurityModeRejected => GmmCause::SecurityModeRejectedUnspecified, // #24
             Self::NoNetworkSlicesAvailable => GmmCause::NoNetworkSlicesAvailable, // #62

@@ -9,11 +9,15 @@ use tern_crypto::NextHopChain;
 use tern_nas::security::NasSecurityContext;
 use tern_ngap::convert::NrLocation;
 use tern_sbi::Location;
+use tern_sbi::nudm_sdm::GetDataSets;
 use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, ServiceArea, Snssai, Supi, Tai};
 
 use crate::admission::{self, Waiting};
+use crate::error::Refusal;
 use crate::gmm::deregistration::Reason;
+use crate::gmm::subscription_change::Changes;
 use crate::gmm::{Paging, Procedure};
+use crate::io::Awaited;
 use crate::n2::message::GnbId;
 use crate::ngap::handover::Handover;
 use crate::ngap::ue_context_modification::Rekeying;
@@ -82,6 +86,15 @@ pub struct UeContext {
     /// Where there is service, as the PCF has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_area: Option<ServiceArea>,
+    /// UE-AMBR, as the PCF has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_ambr: Option<Ambr>,
+    /// What has changed and the UE has yet to hear of.
+    #[serde(default, skip_serializing_if = "Changes::is_empty")]
+    pub changes: Changes,
+    /// The UDM is asked for data that have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_data: Option<Awaited<GetDataSets>>,
     /// Subscription to changes at the UDM.
     pub sdm_subscription: Option<Location>,
     /// Whether the UDM holds this AMF's registration.
@@ -167,6 +180,12 @@ pub struct Connection {
     /// The gNB has an allowed NSSAI or a service area of before: the next message for the UE brings others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outdated: bool,
+    /// The gNB has a UE-AMBR of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ambr_outdated: bool,
+    /// The gNB is being told the UE-AMBR, until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modifying: Option<Instant>,
     /// The gNB has the AS keys of an older K_AMF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rekeying: Option<Rekeying>,
@@ -202,6 +221,9 @@ pub enum N2SmKind {
     ModifyConfirm,
 }
 
+/// S-NSSAIs in a configured NSSAI (TS 24.501 §9.11.3.37).
+const CONFIGURED_MAX: usize = 16;
+
 /// What the AMF uses of a subscription.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
@@ -216,6 +238,9 @@ pub struct Subscription {
     /// Where there is service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_area: Option<ServiceArea>,
+    /// Why the UE may not be served at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<Refusal>,
 }
 
 /// A DNN of a slice's subscription.
@@ -231,6 +256,11 @@ impl Subscription {
     /// Whether the slice is subscribed.
     pub fn has_slice(&self, slice: Snssai) -> bool {
         self.default_slices.contains(&slice) || self.slices.contains(&slice)
+    }
+
+    /// Every subscribed slice, the default ones first.
+    pub fn configured(&self) -> Vec<Snssai> {
+        self.default_slices.iter().chain(&self.slices).copied().take(CONFIGURED_MAX).collect()
     }
 
     fn dnns_of(&self, slice: Snssai) -> &[SubscribedDnn] {
@@ -274,6 +304,9 @@ impl UeContext {
             waiting: BTreeMap::new(),
             am_policy: None,
             policy_area: None,
+            policy_ambr: None,
+            changes: Changes::default(),
+            changed_data: None,
             sdm_subscription: None,
             at_udm: false,
             radio_capability: None,
@@ -286,6 +319,11 @@ impl UeContext {
             radio_capability_for_paging: None,
             armed: None,
         }
+    }
+
+    /// UE-AMBR in force: the PCF's, else the subscribed one.
+    pub fn ambr(&self) -> Option<Ambr> {
+        self.policy_ambr.or(self.subscription.as_ref().and_then(|subscription| subscription.ambr))
     }
 
     /// Its main state.
@@ -314,7 +352,9 @@ impl UeContext {
         let paging = self.paging.as_ref().and_then(Paging::deadline);
         let handover = self.handover.as_ref().map(Handover::deadline);
         let rekeying = self.n2.as_ref().and_then(|n2| n2.rekeying).map(Rekeying::deadline);
-        let deadlines = [procedure, reachability, paging, handover, rekeying, admission::deadline(self)];
+        let modifying = self.n2.as_ref().and_then(|n2| n2.modifying);
+        let waiting = admission::deadline(self);
+        let deadlines = [procedure, reachability, paging, handover, rekeying, modifying, waiting];
         deadlines.into_iter().flatten().min()
     }
 

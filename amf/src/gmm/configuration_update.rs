@@ -2,22 +2,25 @@
 //!
 //! It has a UE register that has PDU sessions of which the network knows nothing any more: the PDU
 //! session status in REGISTRATION ACCEPT tells (TS 24.501 §5.5.1.3.4). And it gives a new 5G-GUTI to a
-//! UE that has answered a page: its 5G-S-TMSI was on the air (TS 33.501 §6.12.3). And it tells a UE where
-//! it has service, once the PCF changes that.
+//! UE that has answered a page: its 5G-S-TMSI was on the air (TS 33.501 §6.12.3). And it tells a UE what
+//! has changed of its subscription and policy.
 
 use serde::{Deserialize, Serialize};
-use tern_nas::MobileIdentity;
-use tern_nas::nas_5gs::{NasConfigurationUpdateCommand, NasConfigurationUpdateIndication};
+use tern_nas::nas_5gs::{
+    NasConfigurationUpdateCommand, NasConfigurationUpdateIndication, NasNetworkSlicingIndication,
+};
+use tern_nas::{MobileIdentity, registration};
 use tern_ngap::cause;
 use tern_ngap::ngap::CauseNas;
 use tern_types::Instant;
 use tracing::{info, warn};
 
 use crate::Amf;
+use crate::gmm::subscription_change::Changes;
 use crate::gmm::{self, Procedure, service_area};
 use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised, T3555};
-use crate::ue::{ContextSetup, UeContext};
+use crate::ue::{ContextSetup, Subscription, UeContext};
 
 /// A CONFIGURATION UPDATE COMMAND that awaits its answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,8 +38,8 @@ enum Purpose {
     Registration,
     /// The UE has a new 5G-GUTI.
     Guti,
-    /// The UE has another service area.
-    ServiceArea,
+    /// Its subscription or policy has changed.
+    Changes,
 }
 
 /// Has the UE register, now or once its procedure is over. One that is idle learns what it has to when
@@ -77,22 +80,35 @@ pub(crate) fn reallocate_guti(ue: &mut UeContext, amf: &mut Amf) {
     ue.procedure = Some(Procedure::ConfigurationUpdate(update));
 }
 
-/// Tells a connected UE and its gNB where there is service (TS 23.502 §4.2.4.2). One that is idle, or in
-/// another procedure, learns of it at its next registration.
-pub(crate) fn tell_service_area(ue: &mut UeContext, amf: &mut Amf) {
-    if !ue.registered || ue.procedure.is_some() {
-        return;
-    }
-    let Some(list) = service_area::list(ue) else { return };
+/// Tells a connected UE and its gNB what has changed (TS 23.502 §4.2.4.2): where there is service, and the
+/// slices that it is subscribed to and may use.
+pub(crate) fn tell_changes(ue: &mut UeContext, amf: &mut Amf) {
+    let serving = amf.serving_plmn(ue);
     let Some(n2) = &mut ue.n2 else { return };
     n2.outdated = n2.context == ContextSetup::Done;
-    amf.count("amf.gmm.service_area_told");
+    amf.count("amf.gmm.changes_told");
     let indication = NasConfigurationUpdateIndication::from_flags(true, false);
-    let command = NasConfigurationUpdateCommand::new()
-        .with_configuration_update_indication(indication)
-        .with_service_area_list(list);
+    let mut command = NasConfigurationUpdateCommand::new().with_configuration_update_indication(indication);
+    if ue.changes.service_area {
+        let list = service_area::list(ue);
+        command = command.with_service_area_list(
+            list.unwrap_or_else(|| registration::unrestricted_service_area_list(serving)),
+        );
+    }
+    if ue.changes.slices {
+        let configured = ue.subscription.as_ref().map(Subscription::configured).unwrap_or_default();
+        if let (Ok(allowed), Ok(configured)) =
+            (registration::nssai(&ue.allowed), registration::nssai(&configured))
+        {
+            command = command
+                .with_allowed_nssai(allowed)
+                .with_configured_nssai(configured)
+                .with_network_slicing_indication(NasNetworkSlicingIndication::from_flags(true, false));
+        }
+    }
+    info!(ue = ue.name(), changes = ?ue.changes, "UE is told what has changed");
     let sent = gmm::send_supervised(ue, amf, T3555, command, Protection::Current);
-    let update = ConfigurationUpdate { sent, purpose: Purpose::ServiceArea };
+    let update = ConfigurationUpdate { sent, purpose: Purpose::Changes };
     ue.procedure = Some(Procedure::ConfigurationUpdate(update));
 }
 
@@ -107,7 +123,7 @@ impl ConfigurationUpdate {
     pub(crate) fn on_complete(self, ue: &mut UeContext, amf: &mut Amf) {
         match self.purpose {
             Purpose::Registration => end(ue, amf),
-            Purpose::ServiceArea => {}
+            Purpose::Changes => ue.changes = Changes::default(),
             Purpose::Guti => {
                 if let Some(old) = ue.old_guti.take() {
                     amf.release_tmsi(old, ue.id);
@@ -122,8 +138,10 @@ impl ConfigurationUpdate {
             Expiry::Abort => {
                 warn!(ue = ue.name(), "T3555: no answer of the UE");
                 // Either 5G-GUTI stays valid (TS 24.501 §5.4.4.6).
-                if self.purpose == Purpose::Registration {
-                    end(ue, amf);
+                match self.purpose {
+                    Purpose::Registration => end(ue, amf),
+                    Purpose::Changes => ue.changes = Changes::default(),
+                    Purpose::Guti => {}
                 }
             }
             Expiry::NotYet | Expiry::Retransmit => ue.procedure = Some(Procedure::ConfigurationUpdate(self)),

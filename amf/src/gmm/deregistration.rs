@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::Amf;
 use crate::admission;
+use crate::gmm::subscription_change::Changes;
 use crate::gmm::{self, Procedure, Uplink, paging};
 use crate::ngap::ue_context_release;
 use crate::sbi::{pcf, udm};
@@ -33,6 +34,8 @@ pub enum Reason {
     SubscriptionWithdrawn,
     /// The UE is to register again.
     Reregistration,
+    /// No slice is left that the UE may use.
+    NoNetworkSlicesAvailable,
 }
 
 /// DEREGISTRATION REQUEST of the UE (TS 24.501 §5.5.2.2).
@@ -65,6 +68,11 @@ pub(crate) fn on_request(
 
 /// Starts the network-initiated procedure (TS 24.501 §5.5.2.3.1).
 pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
+    if !ue.registered && matches!(ue.procedure, Some(Procedure::Registration(_))) {
+        // It hears of it once it is registered (TS 24.501 §5.5.2.3.1).
+        ue.deregistering = Some(reason);
+        return;
+    }
     if ue.registered && ue.n2.is_none() && paging::call(ue, amf).is_ok() {
         // TS 23.502 §4.2.2.3.3 step 2: it hears of it once it has answered the page.
         ue.deregistering = Some(reason);
@@ -82,8 +90,13 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
         kind = kind.with_re_registration_required(true);
     }
     let mut request = NasDeregistrationRequestUeTerminated::new(kind);
-    if reason == Reason::SubscriptionWithdrawn {
-        request = request.with_fgmm_cause(NasFGmmCause::from_cause(GmmCause::IllegalUe));
+    let why = match reason {
+        Reason::SubscriptionWithdrawn => Some(GmmCause::IllegalUe),
+        Reason::NoNetworkSlicesAvailable => Some(GmmCause::NoNetworkSlicesAvailable),
+        Reason::Reregistration => None,
+    };
+    if let Some(why) = why {
+        request = request.with_fgmm_cause(NasFGmmCause::from_cause(why));
     }
     info!(ue = ue.name(), ?reason, "network deregisters the UE");
     admission::leave(ue, amf);
@@ -127,7 +140,8 @@ pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
     // Its sessions go: nobody waits for what it is paged for.
     ue.paging = None;
     session::release_all(ue, amf);
-    ue.policy_area = None;
+    (ue.policy_area, ue.policy_ambr) = (None, None);
+    (ue.changes, ue.changed_data) = (Changes::default(), None);
     if let Some(policy) = ue.am_policy.take() {
         pcf::delete(ue, amf, &policy);
     }
@@ -186,6 +200,9 @@ pub(crate) fn take_over(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) {
     ue.sessions = std::mem::take(&mut other.sessions);
     ue.am_policy = other.am_policy.take();
     ue.policy_area = other.policy_area.take();
+    ue.policy_ambr = other.policy_ambr.take();
+    ue.changes = other.changes;
+    ue.changed_data = other.changed_data.take();
     ue.sdm_subscription = other.sdm_subscription.take();
     ue.subscription = other.subscription.take();
     ue.radio_capability = ue.radio_capability.take().or(other.radio_capability.take());

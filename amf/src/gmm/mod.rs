@@ -18,6 +18,7 @@ pub(crate) mod security_mode;
 pub(crate) mod service_area;
 pub(crate) mod service_request;
 pub(crate) mod slices;
+pub(crate) mod subscription_change;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -180,6 +181,9 @@ pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, token: Token, reply: R
         session::on_reply(ue, amf, session, reply);
         handover::proceed(ue, amf);
         return activation::proceed(ue, amf);
+    }
+    if subscription_change::awaits(ue, token) {
+        return subscription_change::on_reply(ue, amf, reply);
     }
     match ue.procedure.take() {
         Some(Procedure::Registration(machine)) => machine.on_reply(ue, amf, token, reply),

@@ -11,6 +11,7 @@ use tracing::error;
 
 use crate::Amf;
 use crate::gmm::activation::{self, Activation};
+use crate::gmm::subscription_change::Changes;
 use crate::gmm::{self, Registration, service_area, slices::SliceRejection};
 use crate::session;
 use crate::supervised::{Protection, Supervised, T3550};
@@ -40,6 +41,8 @@ pub(crate) fn resend(ue: &mut UeContext, amf: &mut Amf, plain: &Bytes) {
 
 fn build(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> NasRegistrationAccept {
     let guti = amf.assign_guti(ue);
+    // All that may have changed stands in it.
+    ue.changes = Changes::default();
     if let Some(location) = ue.location {
         ue.registration_area = amf.config.registration_area(location.tai);
     }
@@ -88,9 +91,7 @@ fn with_rejected(
         accept = accept.with_rejected_nssai(ie);
     }
     let Some(subscription) = &ue.subscription else { return accept };
-    let all = subscription.default_slices.iter().chain(&subscription.slices);
-    let configured: Vec<Snssai> = all.copied().take(16).collect();
-    match ours(nas::nssai(&configured)) {
+    match ours(nas::nssai(&subscription.configured())) {
         Some(ie) => accept.with_configured_nssai(ie),
         None => accept,
     }

@@ -66,7 +66,10 @@ impl Registration {
         match outcome {
             Err(refusal) => reject(ue, amf, refusal, &[]),
             Ok(()) if registered.is_some() || data.is_some() => self.run(ue),
-            Ok(()) => self.select_slices(ue, amf),
+            Ok(()) => match ue.subscription.as_ref().and_then(|subscription| subscription.barred) {
+                Some(refusal) => reject(ue, amf, refusal, &[]),
+                None => self.select_slices(ue, amf),
+            },
         }
     }
 
@@ -83,18 +86,10 @@ impl Registration {
 
     /// What the UE asks for, the subscription has, and this AMF and the gNB serve here.
     fn served_slices(&self, ue: &UeContext, amf: &Amf) -> Slices {
-        let (Some(subscription), Some(location)) = (&ue.subscription, ue.location) else {
-            return Slices::default();
-        };
-        let gnb = ue.n2.as_ref().and_then(|n2| amf.gnbs.get(&n2.gnb));
-        let served = |slice| {
-            amf.config.slices(location.tai).any(|s| s == slice)
-                && gnb.is_none_or(|gnb| gnb.slices(location.tai).any(|s| s == slice))
-        };
         // An update without a requested NSSAI leaves the allowed one as it is.
         let kept = (self.request.kind != RegistrationKind::Initial && !ue.allowed.is_empty())
             .then_some(&ue.allowed[..]);
-        slices::select(subscription, self.request.requested.as_deref().or(kept), served)
+        slices::served(ue, amf, self.request.requested.as_deref().or(kept))
     }
 
     fn keep_slices(&mut self, ue: &mut UeContext, amf: &mut Amf, slices: Slices) {
@@ -171,6 +166,7 @@ impl Registration {
                 Ok(answer) => {
                     ue.am_policy = udm::location(answer.location.as_deref());
                     ue.policy_area = policy_area(ue, amf, answer.body.serv_area_res.as_ref());
+                    ue.policy_ambr = answer.body.ue_ambr;
                 }
                 Err(error) => optional_failed(ue, amf, CreateAmPolicy::NAME, &error),
             }

@@ -32,6 +32,7 @@ pub(crate) fn reject(
     }
     gmm::send_message(ue, amf, message);
     ngap::ue_context_release::command(ue, amf, cause::nas(CauseNas::normal_release));
+    ue.deregistering = None;
     if ue.registered || ue.at_udm || !ue.sessions.is_empty() {
         deregistration::leave(ue, amf);
     }

@@ -2,7 +2,8 @@
 
 use tern_types::Snssai;
 
-use crate::ue::Subscription;
+use crate::Amf;
+use crate::ue::{Subscription, UeContext};
 
 /// S-NSSAIs in an allowed NSSAI (TS 24.501 §9.11.3.37).
 pub const ALLOWED_MAX: usize = 8;
@@ -48,6 +49,19 @@ pub(crate) fn select(
     slices.allowed.truncate(ALLOWED_MAX);
     slices.rejected.truncate(ALLOWED_MAX);
     slices
+}
+
+/// The same for a UE where it is: what this AMF and its gNB serve there.
+pub(crate) fn served(ue: &UeContext, amf: &Amf, requested: Option<&[Snssai]>) -> Slices {
+    let (Some(subscription), Some(location)) = (&ue.subscription, ue.location) else {
+        return Slices::default();
+    };
+    let gnb = ue.n2.as_ref().and_then(|n2| amf.gnbs.get(&n2.gnb));
+    let served = |slice| {
+        amf.config.slices(location.tai).any(|s| s == slice)
+            && gnb.is_none_or(|gnb| gnb.slices(location.tai).any(|s| s == slice))
+    };
+    select(subscription, requested, served)
 }
 
 #[cfg(test)]

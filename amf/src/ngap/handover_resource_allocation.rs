@@ -59,7 +59,7 @@ impl N2Handover {
         }
         let unlimited = BitRate::from_bps(convert::BIT_RATE_MAX);
         let unlimited = Ambr { uplink: unlimited, downlink: unlimited };
-        let ambr = ue.subscription.as_ref().and_then(|subscription| subscription.ambr).unwrap_or(unlimited);
+        let ambr = ue.ambr().unwrap_or(unlimited);
         let why = self.why.to_ie().unwrap_or(cause::radio_network(CauseRadioNetwork::unspecified));
         let setup = requests.iter().filter_map(|(id, transfer)| {
             let slice = convert::snssai(ue.sessions.get(id)?.snssai);

@@ -8,7 +8,7 @@ use tern_ngap::{CodecError, Message as _, build_ngap_ie, convert, extract_ngap_i
 use tern_types::PduSessionId;
 use tracing::{error, warn};
 
-use super::{Handled, handover};
+use super::{Handled, handover, ue_context_modification};
 use crate::Amf;
 use crate::gmm::{self, registration, service_area};
 use crate::session::{self, N2FromGnb, Work};
@@ -56,7 +56,7 @@ fn build(
     let restrictions = service_area::mobility_restrictions(ue, serving);
     let capability = SecurityCapability::from_nas(&ue.capability);
     let mut ies = vec![ie!(AMF_UE_NGAP_ID(n2.amf_ue_ngap_id)), ie!(RAN_UE_NGAP_ID(n2.ran_ue_ngap_id))];
-    let ambr = ue.subscription.as_ref().and_then(|subscription| subscription.ambr);
+    let ambr = ue.ambr();
     if let Some(ambr) = ambr.filter(|_| !sessions.is_empty()) {
         ies.push(ie!(UEAggregateMaximumBitRate(convert::ue_ambr(ambr))));
     }
@@ -126,6 +126,7 @@ pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> 
     }
     session::release_held(ue, amf);
     gmm::keys_given(ue, amf);
+    ue_context_modification::proceed_ambr(ue, amf);
     // A path switch may have been quicker.
     handover::proceed(ue, amf);
     Ok(())

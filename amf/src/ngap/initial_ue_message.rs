@@ -125,6 +125,8 @@ fn take_connection(ue: &mut UeContext, amf: &mut Amf, origin: Origin, nas: &Byte
         next_hop: None,
         rekeying: None,
         outdated: false,
+        ambr_outdated: false,
+        modifying: None,
         undelivered: Vec::new(),
     };
     amf.connect(ue, connection);

@@ -84,7 +84,7 @@ fn setup_request(
     ];
     // The UE-AMBR goes with the first session (TS 38.413 §8.2.1.2).
     let first = !ue.sessions.values().any(|session| session.resources);
-    let ambr = ue.subscription.as_ref().and_then(|subscription| subscription.ambr);
+    let ambr = ue.ambr();
     if let Some(ambr) = ambr.filter(|_| first) {
         ies.push(build_ngap_ie!(
             PDUSessionResourceSetupRequest,

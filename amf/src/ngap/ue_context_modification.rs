@@ -1,9 +1,10 @@
 //! UE Context Modification: TS 38.413 §8.3.4. It brings the AS keys of a new K_AMF to the gNB while the
-//! UE is connected (TS 33.501 §6.9.4.4).
+//! UE is connected (TS 33.501 §6.9.4.4), and a new UE-AMBR (TS 23.502 §4.2.4.2).
 
 use serde::{Deserialize, Serialize};
 use tern_crypto::{KGnb, NextHopChain};
 use tern_ngap::cause;
+use tern_ngap::convert;
 use tern_ngap::ngap::*;
 use tern_ngap::{build_ngap, extract_ngap_ies};
 use tern_types::{Duration, Instant};
@@ -54,7 +55,10 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf) {
 
 /// Sends the request once the UE is in one cell (TS 33.501 §6.9.5).
 pub(crate) fn proceed(ue: &mut UeContext, amf: &mut Amf) {
-    let waits = ue.n2.as_ref().is_some_and(|n2| matches!(n2.rekeying, Some(Rekeying::Waiting(_))));
+    proceed_ambr(ue, amf);
+    let waits = ue.n2.as_ref().is_some_and(|n2| {
+        matches!(n2.rekeying, Some(Rekeying::Waiting(_))) && n2.modifying.is_none_or(|until| until <= amf.now)
+    });
     if !waits || !handover::is_in_one_cell(ue) {
         return;
     }
@@ -72,6 +76,47 @@ pub(crate) fn proceed(ue: &mut UeContext, amf: &mut Amf) {
         SecurityKey(*key.as_bytes()),
     );
     amf.send_on(n2, pdu);
+}
+
+/// The UE-AMBR has changed. A gNB that has no context of the UE yet gets it with that.
+pub(crate) fn tell_ambr(ue: &mut UeContext, amf: &mut Amf) {
+    if let Some(n2) = ue.n2.as_mut().filter(|n2| n2.context != ContextSetup::None) {
+        n2.ambr_outdated = true;
+        proceed_ambr(ue, amf);
+    }
+}
+
+/// Sends it once nothing else is under way with the gNB that has the UE.
+pub(crate) fn proceed_ambr(ue: &mut UeContext, amf: &mut Amf) {
+    let (Some(ambr), true) = (ue.ambr(), handover::is_in_one_cell(ue)) else { return };
+    let now = amf.now;
+    let free = |n2: &&mut Connection| {
+        n2.ambr_outdated
+            && n2.context == ContextSetup::Done
+            && n2.rekeying.is_none()
+            && n2.modifying.is_none()
+    };
+    let Some(n2) = ue.n2.as_mut().filter(free) else { return };
+    (n2.ambr_outdated, n2.modifying) = (false, Some(now + REKEYING_WITHIN));
+    amf.count("amf.ngap.ue_ambr_told");
+    let pdu = build_ngap!(
+        InitiatingMessage,
+        UEContextModification,
+        UEContextModificationRequest,
+        AMF_UE_NGAP_ID(n2.amf_ue_ngap_id),
+        RAN_UE_NGAP_ID(n2.ran_ue_ngap_id),
+        UEAggregateMaximumBitRate(convert::ue_ambr(ambr)),
+    );
+    amf.send_on(n2, pdu);
+}
+
+/// The gNB has answered about the UE-AMBR, if that was what it was asked.
+fn modified(ue: &mut UeContext, amf: &mut Amf) -> bool {
+    let answered = ue.n2.as_mut().is_some_and(|n2| n2.modifying.take().is_some());
+    if answered {
+        proceed(ue, amf);
+    }
+    answered
 }
 
 fn new_keys(ue: &UeContext, n2: &Connection) -> Option<(KGnb, NextHopChain)> {
@@ -101,6 +146,9 @@ pub(crate) fn fresh(ue: &UeContext, n2: &Connection) -> Option<Fresh> {
 /// UE CONTEXT MODIFICATION RESPONSE.
 pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, _pdu: &NGAP_PDU) -> Handled {
     let requested = ue.n2.as_ref().is_some_and(|n2| matches!(n2.rekeying, Some(Rekeying::Requested(_))));
+    if !requested && modified(ue, amf) {
+        return Ok(());
+    }
     if !requested {
         amf.count("amf.ngap.unexpected_response");
         return Ok(());
@@ -118,6 +166,7 @@ pub(crate) fn given(ue: &mut UeContext, amf: &mut Amf) {
     amf.count("amf.ngap.rekeyed");
     info!(ue = ue.name(), "AS keys of the new K_AMF are in use");
     gmm::keys_given(ue, amf);
+    proceed_ambr(ue, amf);
 }
 
 /// UE CONTEXT MODIFICATION FAILURE: a handover that was quicker brings the keys; else the UE comes again,
@@ -126,6 +175,10 @@ pub(crate) fn on_failure(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> H
     use CauseRadioNetwork as R;
     extract_ngap_ies!(pdu, UEContextModificationFailure, lax why: Cause = Cause(cause) => cause);
     let Some(n2) = ue.n2.as_mut().filter(|n2| matches!(n2.rekeying, Some(Rekeying::Requested(_)))) else {
+        if modified(ue, amf) {
+            warn!(ue = ue.name(), "the gNB keeps the UE-AMBR of before");
+            return Ok(());
+        }
         amf.count("amf.ngap.unexpected_response");
         return Ok(());
     };
@@ -147,6 +200,10 @@ pub(crate) fn on_failure(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> H
 /// Time has passed: a handover that has not come leaves the UE where it was; a gNB that does not answer
 /// loses it.
 pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
+    if ue.n2.as_ref().and_then(|n2| n2.modifying).is_some_and(|until| until <= amf.now) {
+        warn!(ue = ue.name(), "the gNB does not say whether it has the new UE-AMBR");
+        modified(ue, amf);
+    }
     let rekeying =
         ue.n2.as_ref().and_then(|n2| n2.rekeying).filter(|rekeying| rekeying.deadline() <= amf.now);
     match rekeying {

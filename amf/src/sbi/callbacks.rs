@@ -10,7 +10,8 @@ use tracing::info;
 
 use crate::Amf;
 use crate::gmm::deregistration::{self, Reason};
-use crate::gmm::{configuration_update, registration_home};
+use crate::gmm::registration_home;
+use crate::gmm::subscription_change::{self, Before};
 use crate::io::Token;
 use crate::session;
 use crate::ue::UeContext;
@@ -73,35 +74,33 @@ pub(crate) fn on_deregistration(amf: &mut Amf, token: Token, request: &Deregistr
     });
 }
 
-/// Data change: fetched again at the UE's next registration.
+/// Data change (TS 29.503 §5.2.2.5).
 pub(crate) fn on_data_change(amf: &mut Amf, token: Token, request: &DataChangeNotify) {
-    on_ue::<DataChangeNotify>(amf, token, supi_of(request.key()), |ue, amf| {
-        amf.count("amf.sbi.data_changed");
-        // Without its data the next registration of any kind asks the UDM.
-        ue.at_udm = false;
-    });
+    on_ue::<DataChangeNotify>(amf, token, supi_of(request.key()), subscription_change::start);
 }
 
-/// AM policy update (TS 29.507 §4.2.4.2).
+/// AM policy update (TS 29.507 §4.2.4.2): what it does not name stays as it is.
 pub(crate) fn on_am_policy_update(amf: &mut Amf, token: Token, request: &AmPolicyUpdateNotify) {
     let ambr: Option<Ambr> = request.update.ue_ambr;
     let area = request.update.serv_area_res.clone();
     on_ue::<AmPolicyUpdateNotify>(amf, token, supi_of(request.key()), |ue, amf| {
+        let before = Before::of(ue);
         if area.is_some() {
             ue.policy_area = registration_home::policy_area(ue, amf, area.as_ref());
-            configuration_update::tell_service_area(ue, amf);
         }
-        if let (Some(subscription), Some(ambr)) = (&mut ue.subscription, ambr) {
-            subscription.ambr = Some(ambr);
-        }
+        ue.policy_ambr = ambr.or(ue.policy_ambr);
+        subscription_change::took_effect(ue, amf, &before);
     });
 }
 
 /// AM policy termination (TS 29.507 §4.2.4.3).
 pub(crate) fn on_am_policy_termination(amf: &mut Amf, token: Token, request: &AmPolicyTerminateNotify) {
     on_ue::<AmPolicyTerminateNotify>(amf, token, supi_of(request.key()), |ue, amf| {
+        let before = Before::of(ue);
         if let Some(policy) = ue.am_policy.take() {
             super::pcf::delete(ue, amf, &policy);
         }
+        (ue.policy_area, ue.policy_ambr) = (None, None);
+        subscription_change::took_effect(ue, amf, &before);
     });
 }

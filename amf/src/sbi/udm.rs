@@ -3,7 +3,8 @@
 use tern_nf::{Selection, Target};
 use tern_sbi::common::{NfType, RatType, ServiceName};
 use tern_sbi::nudm_sdm::{
-    DataChangeNotify, DataSetName, GetDataSets, SdmSubscription, Subscribe, SubscriptionDataSets, Unsubscribe,
+    AccessAndMobilitySubscriptionData, DataChangeNotify, DataSetName, GetDataSets, SdmSubscription,
+    Subscribe, SubscriptionDataSets, Unsubscribe,
 };
 use tern_sbi::nudm_uecm::{
     Amf3GppAccessRegistration, Amf3GppAccessRegistrationModification, DeregistrationNotify, RegisterAmf3gpp,
@@ -94,6 +95,7 @@ pub(crate) fn subscription(sets: &SubscriptionDataSets, serving: PlmnId) -> Subs
         service_area: am
             .and_then(|am| am.service_area_restriction.as_ref())
             .and_then(|restriction| service_area::of(restriction, serving)),
+        barred: am.and_then(barring),
     };
     let slices = sets.smf_sel_data.iter().flat_map(|data| &data.subscribed_snssai_infos);
     for (slice, info) in slices {
@@ -108,16 +110,22 @@ pub(crate) fn subscription(sets: &SubscriptionDataSets, serving: PlmnId) -> Subs
     subscription
 }
 
+/// Why a subscriber is not to be served: operator determined barring is #11, a subscription for other core
+/// networks #27 (TS 24.501 Annex A.2).
+fn barring(am: &AccessAndMobilitySubscriptionData) -> Option<Refusal> {
+    if am.is_barred() {
+        return Some(Refusal::PlmnNotAllowed);
+    }
+    am.excludes_5gc().then_some(Refusal::N1ModeNotAllowed)
+}
+
 /// What a refusal of the UDM means to the UE.
 pub(crate) fn refusal(ue: &UeContext, error: &OperationError) -> Refusal {
     warn!(ue = ue.name(), %error, "refused by the UDM");
-    let status = match error {
-        OperationError::Refused { status, .. } => Some(*status),
-        OperationError::Problem(problem) => problem.status,
-        OperationError::Transport(_) | OperationError::Malformed(_) => None,
-    };
-    match status {
+    let cause = error.problem().and_then(|problem| problem.cause.as_deref());
+    match error.status() {
         Some(404) => Refusal::IllegalUe,
+        Some(403) if cause == Some("ROAMING_NOT_ALLOWED") => Refusal::PlmnNotAllowed,
         Some(403) => Refusal::ServicesNotAllowed,
         _ => Refusal::Congestion,
     }
