@@ -63,6 +63,9 @@ pub struct CoreConfig {
     pub sbi_connections: Connections,
     /// Where what goes through shared memory is kept for captures.
     pub sbi_tap: Option<PathBuf>,
+    /// The PCF's policies.
+    #[serde(skip_serializing_if = "Policies::is_empty")]
+    pub policies: Policies,
     /// The last octet of the first SBI address: the NRF is at 127.0.0.`sbi_base`, the others follow.
     pub sbi_base: u8,
 }
@@ -78,6 +81,22 @@ pub struct DpdkPorts {
     /// Memory, buffers, idle workers.
     #[serde(default)]
     pub options: tern_upf::DpdkConfig,
+}
+
+/// The operator's policies, as `pcf.yaml` has them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// Access and mobility policies; the first that fits decides.
+    pub access: Vec<tern_pcf::config::AccessPolicy>,
+    /// Session policies; the first that fits decides.
+    pub sessions: Vec<tern_pcf::config::SessionPolicy>,
+}
+
+impl Policies {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A data network, the same in every slice.
@@ -140,6 +159,7 @@ impl Default for CoreConfig {
             sbi_codec: Codec::Auto,
             sbi_connections: Connections::Multiplexed,
             sbi_tap: None,
+            policies: Policies::default(),
             sbi_base: 10,
         }
     }

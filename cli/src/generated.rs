@@ -9,7 +9,8 @@ pub fn generated(core: &CoreConfig, nf: Nf, instance: &str) -> String {
     let mut sbi = json!(core.sbi(nf));
     sbi["nf_instance_id"] = json!(instance);
     let mut file = match nf {
-        Nf::Nrf | Nf::Ausf | Nf::Pcf => json!({}),
+        Nf::Nrf | Nf::Ausf => json!({}),
+        Nf::Pcf => json!(core.policies),
         Nf::Udr => json!({ "store": core.store(nf), "durability": core.durability }),
         Nf::Udm => json!({
             "plmn": core.plmn.0,

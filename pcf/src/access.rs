@@ -1,6 +1,6 @@
 //! Access and mobility decisions: TS 29.507 §4.2, TS 23.503 §6.1.2.1.
 
-use tern_sbi::common::{Area, ServiceAreaRestriction};
+use tern_sbi::common::{Area, RestrictionType, ServiceAreaRestriction};
 use tern_sbi::npcf_am::{
     PolicyAssociation, PolicyAssociationRequest, PolicyAssociationUpdateRequest, PolicyUpdate, RequestTrigger,
 };
@@ -75,6 +75,39 @@ pub fn apply(request: &mut PolicyAssociationRequest, update: PolicyAssociationUp
     }
 }
 
+/// What a UE's AMF has to hear that knows `old` now that `new` is decided; nothing if they are the same.
+/// What a policy no longer says is as subscribed; areas that are not restricted any more are said as none
+/// that is not allowed.
+pub fn changes(
+    resource_uri: String,
+    request: &PolicyAssociationRequest,
+    old: &PolicyAssociation,
+    new: &PolicyAssociation,
+) -> Option<PolicyUpdate> {
+    if old == new {
+        return None;
+    }
+    let unrestricted = || ServiceAreaRestriction {
+        restriction_type: Some(RestrictionType::NotAllowedAreas),
+        ..ServiceAreaRestriction::default()
+    };
+    let mut update = PolicyUpdate::new(resource_uri);
+    if old.serv_area_res != new.serv_area_res {
+        let area = new.serv_area_res.clone().or_else(|| request.serv_area_res.clone());
+        update.serv_area_res = Some(area.unwrap_or_else(unrestricted));
+    }
+    if old.rfsp != new.rfsp {
+        update.rfsp = new.rfsp.or(request.rfsp);
+    }
+    if old.ue_ambr != new.ue_ambr {
+        update.ue_ambr = new.ue_ambr.or(request.ue_ambr);
+    }
+    if old.triggers != new.triggers {
+        update.triggers = new.triggers.clone();
+    }
+    Some(update)
+}
+
 /// The policy as an answer to an update.
 pub fn update(resource_uri: String, decision: &PolicyAssociation) -> PolicyUpdate {
     PolicyUpdate {
@@ -112,5 +145,18 @@ mod tests {
         assert_eq!(decision.rfsp, Some(2));
         assert_eq!(decision.serv_area_res.unwrap().areas[0].tacs.len(), 2);
         assert_eq!(decision.triggers, [RequestTrigger::ServAreaCh, RequestTrigger::RfspCh]);
+    }
+
+    #[test]
+    fn when_a_restriction_is_lifted_then_it_is_said_that_no_area_is_forbidden() {
+        let config: Config = tern_config::Sample::sample().unwrap();
+        let visitor = decide(&config, &request(), &["visitor".into()]);
+        let none = decide(&config, &request(), &[]);
+        let told = |old, new| changes("x".into(), &request(), old, new);
+        assert_eq!(told(&visitor, &visitor), None);
+        assert_eq!(told(&none, &visitor).unwrap().serv_area_res, visitor.serv_area_res);
+        let lifted = told(&visitor, &none).unwrap().serv_area_res.unwrap();
+        assert_eq!(lifted.restriction_type, Some(RestrictionType::NotAllowedAreas));
+        assert!(lifted.areas.is_empty());
     }
 }

@@ -117,6 +117,18 @@ impl<T: Serialize + DeserializeOwned> Associations<T> {
         Ok(id)
     }
 
+    /// Identities of the associations whose owner begins so, at most `limit`.
+    pub async fn ids(&self, owner: &str, limit: usize) -> Result<Vec<String>, AssociationError> {
+        let found = self.store.range(&format!("{}{owner}", self.prefix), None, limit).await?;
+        let id = |(key, entry): (String, tern_store::Entry)| {
+            let stored: Stored<T> = serde_json::from_slice(&entry.value)
+                .map_err(|error| AssociationError::Unreadable(error.to_string()))?;
+            let owner = key.strip_prefix(self.prefix).unwrap_or(&key);
+            Ok(format!("{owner}-{}", stored.nonce))
+        };
+        found.into_iter().map(id).collect()
+    }
+
     /// Reads one.
     pub async fn get(&self, id: &str) -> Result<T, AssociationError> {
         Ok(self.find(id).await?.data)
@@ -208,6 +220,8 @@ mod tests {
         assert_eq!(table.get(&first).await, Err(AssociationError::NotFound));
         assert_eq!(table.change(&second, |data| std::mem::replace(data, 21)).await, Ok(20));
         assert_eq!(table.len(), 1);
+        assert_eq!(table.ids("ue-1", 9).await.unwrap(), std::slice::from_ref(&second));
+        assert!(table.ids("ue-2", 9).await.unwrap().is_empty());
         assert_eq!(open(&store, 2).await.len(), 1);
         assert_eq!(table.remove(&second).await, Ok(21));
         assert_eq!(table.remove(&second).await, Err(AssociationError::NotFound));

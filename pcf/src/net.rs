@@ -6,10 +6,14 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use tern_nf::{Env, Nf, ProfileSeed, Shutdown};
 use tern_sbi::common::{NfType, ServiceName};
+use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::associations::Associations;
 use crate::sbi::{self, Context};
+
+/// Decisions that are pushed at the same time; more are counted and not pushed.
+const PUSHES_MAX: usize = 1024;
 
 /// Serves until `shutdown` asks to stop.
 pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -27,9 +31,18 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
         access,
         sessions,
         config,
+        pushes: Arc::new(Semaphore::new(PUSHES_MAX)),
     });
     let shown = context.clone();
     env.status.set(move || json!({ "amPolicies": shown.access.len(), "smPolicies": shown.sessions.len() }));
     let services = vec![ServiceName::NpcfAmPolicyControl, ServiceName::NpcfSmpolicycontrol];
-    prepared.run(ProfileSeed::new(NfType::Pcf, services), sbi::routes(&context), &shutdown).await
+    let serving = prepared.run(ProfileSeed::new(NfType::Pcf, services), sbi::routes(&context), &shutdown);
+    if !context.config.access_needs_categories() && !context.config.sessions_need_categories() {
+        return serving.await;
+    }
+    tokio::select! {
+        biased;
+        ended = serving => ended,
+        never = sbi::stay_subscribed(&context) => match never {},
+    }
 }

@@ -1,6 +1,7 @@
 //! Services produced, and the UDR's consumed.
 
 mod am_policy_control;
+mod policy_data;
 mod sm_policy_control;
 mod subscriber;
 
@@ -10,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use tern_nf::{Consumer, Env, Routes};
 use tern_sbi::npcf_am::{PolicyAssociation, PolicyAssociationRequest};
 use tern_sbi::npcf_sm::{SmPolicyContextData, SmPolicyDecision};
+use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::associations::Associations;
+
+pub(crate) use policy_data::stay_subscribed;
 
 /// What the handlers share.
 pub(crate) struct Context {
@@ -22,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) api_root: String,
     pub(crate) access: Associations<Access>,
     pub(crate) sessions: Associations<Session>,
+    /// Decisions that are being pushed.
+    pub(crate) pushes: Arc<Semaphore>,
 }
 
 /// A stored AM policy association.
@@ -42,5 +48,6 @@ pub(crate) struct Session {
 
 /// All operations.
 pub(crate) fn routes(context: &Arc<Context>) -> Routes {
-    sm_policy_control::add(am_policy_control::add(Routes::new(), context), context)
+    let routes = am_policy_control::add(Routes::new(), context);
+    policy_data::add(sm_policy_control::add(routes, context), context)
 }

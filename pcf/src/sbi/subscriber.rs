@@ -2,7 +2,7 @@
 
 use tern_nf::Target;
 use tern_sbi::common::{NfType, ServiceName};
-use tern_sbi::nudr_dr::{ReadAmPolicyData, ReadSmPolicyData};
+use tern_sbi::nudr_dr::{ReadAmPolicyData, ReadSmPolicyData, SmPolicyData};
 use tern_sbi::{Call, Operation, OperationError};
 use tern_types::{Dnn, Duration, Snssai, Supi};
 
@@ -29,10 +29,15 @@ pub(super) async fn session_categories(
         dnn: Some(dnn.clone()),
         ..ReadSmPolicyData::new(supi.clone())
     };
-    let Some(data) = ask(context, supi, &op).await else { return Vec::new() };
-    let in_slice = data.sm_policy_snssai_data.into_values().find(|data| data.snssai == slice);
-    let by_dnn = in_slice.map(|data| data.sm_policy_dnn_data).unwrap_or_default();
-    by_dnn.into_values().find(|data| data.dnn == *dnn).map(|data| data.subsc_cats).unwrap_or_default()
+    let data = ask(context, supi, &op).await;
+    data.map(|data| categories_of(&data, slice, dnn)).unwrap_or_default()
+}
+
+/// Those of a slice and DNN.
+pub(super) fn categories_of(data: &SmPolicyData, slice: Snssai, dnn: &Dnn) -> Vec<String> {
+    let in_slice = data.sm_policy_snssai_data.values().filter(|data| data.snssai == slice);
+    let mut by_dnn = in_slice.flat_map(|data| data.sm_policy_dnn_data.values());
+    by_dnn.find(|data| data.dnn == *dnn).map(|data| data.subsc_cats.clone()).unwrap_or_default()
 }
 
 async fn ask<O: Operation>(context: &Context, supi: &Supi, op: &O) -> Option<O::Answer> {
