@@ -13,7 +13,9 @@ use tern_types::{
 
 use crate::gsm::{Establishment, Handover, Modification, Release, Unfinished};
 use crate::io::Token;
+use crate::policy_rules::PolicyRules;
 use crate::qos::QosFlow;
+use crate::sbi::data_change::{Refresh, Subscription};
 
 /// Version of the serialised form of [`SmContext`]; grows with each change of it.
 pub const SCHEMA: u32 = 1;
@@ -213,8 +215,17 @@ pub struct PduSession {
     pub user_plane: Option<UserPlane>,
     /// The SM policy association.
     pub policy: Option<Location>,
+    /// What the PCF has decided, where it is more than the default rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_rules: Option<Box<PolicyRules>>,
     /// Whether the UDM was asked to register this SMF for the session.
     pub registered: bool,
+    /// The subscription to changes of its data at the UDM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_subscription: Option<Subscription>,
+    /// Data that have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Refresh>,
     /// Octets that the UPF has reported.
     pub usage: Usage,
     /// What an abandoned establishment has still to hear of.

@@ -76,6 +76,10 @@ pub enum SmfRequest {
     PolicyUpdate(tern_sbi::npcf_sm::SmPolicyUpdateNotify),
     /// The policy association ends (TS 29.512 §4.2.3.3).
     PolicyTermination(tern_sbi::npcf_sm::SmPolicyTerminateNotify),
+    /// The subscriber's data changed (TS 29.503 §5.2.2.5).
+    DataChange(tern_sbi::nudm_sdm::DataChangeNotify),
+    /// The UDM has ended the registration (TS 29.503 §5.3.2.3).
+    Deregistration(tern_sbi::nudm_uecm::DeregistrationNotify),
 }
 
 /// What the SMF wants done.

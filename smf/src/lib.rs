@@ -14,6 +14,7 @@
 //! | addresses, UPFs | [`pool`], [`upf`] |
 //! | sessions that a UPF has lost | `restoration` |
 
+pub mod binding;
 mod cause;
 mod config;
 pub mod context;
@@ -25,6 +26,7 @@ mod io;
 mod n2;
 mod n4;
 mod net;
+pub mod policy_rules;
 pub mod pool;
 pub mod qos;
 mod restoration;

@@ -10,6 +10,7 @@ use tern_ngap::transfer::{self, GtpTunnel, ModifyRequest, QosFlow, SessionType, 
 use tern_ngap::{DecodeError, EncodeError, PDU_OCTETS_MAX};
 use tern_types::Ambr;
 
+use crate::binding::FlowChanges;
 use crate::context::{Granted, UserPlane};
 
 /// Group and value of CauseNas `normal-release` (TS 38.413 §9.3.1.2).
@@ -22,15 +23,20 @@ pub fn setup_request(granted: &Granted, user_plane: &UserPlane) -> Result<Bytes,
         ambr: Some(granted.ambr),
         uplink,
         session_type: SessionType::Ipv4,
-        flows: flows(granted),
+        flows: granted.flows.iter().map(flow).collect(),
     };
     request.encode()
 }
 
-/// PDU Session Resource Modify Request Transfer (TS 38.413 §9.3.4.3).
-pub fn modify_request(granted: &Granted, ambr: Option<Ambr>, flow: bool) -> Result<Bytes, EncodeError> {
-    let flows = if flow { flows(granted).into_iter().take(1).collect() } else { Vec::new() };
-    ModifyRequest { ambr, flows, release: Vec::new() }.encode()
+/// PDU Session Resource Modify Request Transfer (TS 38.413 §9.3.4.3); `None` if the access network has
+/// nothing to do.
+pub fn modify_request(ambr: Option<Ambr>, changes: &FlowChanges) -> Option<Result<Bytes, EncodeError>> {
+    if ambr.is_none() && !changes.has_flows() {
+        return None;
+    }
+    let flows = changes.new_flows.iter().chain(&changes.changed_flows).map(flow).collect();
+    let release = changes.gone_flows.iter().map(|&qfi| (qfi, NORMAL_RELEASE)).collect();
+    Some(ModifyRequest { ambr, flows, release }.encode())
 }
 
 /// PDU Session Resource Release Command Transfer (TS 38.413 §9.3.4.12).
@@ -62,12 +68,12 @@ pub fn modify_confirm(user_plane: &UserPlane, flows: &[QosFlowIdentifier]) -> Re
     Ok(Bytes::from(octets.to_vec()))
 }
 
-fn flows(granted: &Granted) -> Vec<QosFlow> {
-    let flow = |flow: &crate::qos::QosFlow| QosFlow {
+fn flow(flow: &crate::qos::QosFlow) -> QosFlow {
+    QosFlow {
         qfi: flow.qfi,
         five_qi: Some(flow.five_qi),
         arp: flow.arp,
         priority_level: None,
-    };
-    granted.flows.iter().map(flow).collect()
+        gbr: flow.gbr(),
+    }
 }

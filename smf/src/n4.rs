@@ -1,6 +1,6 @@
 //! The rules of a session on N4 (TS 29.244 §5.2): what a session is as PDRs, FARs, QERs and a URR.
 //!
-//! Rule 0 is the default rule, which matches everything; rule *n* the *n*-th service rule. Rule
+//! Rule 0 is the default rule, which matches everything; rule *n* the service rule of number *n*. Rule
 //! *n* has PDR 2n+1 for uplink, PDR 2n+2 for downlink and QER n+2. All uplink PDRs share one
 //! F-TEID, which the UPF allocates. The last PDR there can be and FAR 3 are for packets that the UPF forwards from one
 //! gNB to another.
@@ -12,12 +12,13 @@ use tern_pfcp::{
     ApplyAction, BitRate, CreateFar, CreatePdr, CreateQer, CreateUrr, CreatedPdr, FSeid, FTeid, FarId,
     ForwardingParameters, GateStatus, Interface, MeasurementMethod, Message, Name, NodeId,
     OuterHeaderCreation, OuterHeaderRemoval, Pdi, PdnType, PdrId, PfcpSeReqFlags, PfcpSmReqFlags, Precedence,
-    QerId, RemoveFar, RemovePdr, ReportingTriggers, SdfFilter, Seconds, SessionEstablishmentRequest,
-    SessionEstablishmentResponse, SessionModificationRequest, UeIpAddress, UpdateFar,
-    UpdateForwardingParameters, UpdateQer, UrrId, UserId, Volume,
+    QerId, RemoveFar, RemovePdr, RemoveQer, ReportingTriggers, SdfFilter, Seconds,
+    SessionEstablishmentRequest, SessionEstablishmentResponse, SessionModificationRequest, UeIpAddress,
+    UpdateFar, UpdateForwardingParameters, UpdateQer, UrrId, UserId, Volume,
 };
 use tern_types::{Ambr, Qfi};
 
+use crate::binding::FlowChanges;
 use crate::config::Timers;
 use crate::context::{Granted, PduSession, UpCnxState, UserPlane};
 use crate::qos::ServiceRule;
@@ -90,11 +91,9 @@ fn request(
     timers: &Timers,
     f_teid: FTeid,
 ) -> SessionEstablishmentRequest {
-    let mut services: Vec<(Qfi, &ServiceRule)> =
-        granted.flows.iter().flat_map(|flow| flow.rules.iter().map(move |rule| (flow.qfi, rule))).collect();
-    services.sort_by_key(|(_, rule)| rule.precedence);
-    let rules = std::iter::once((granted.default_qfi(), None))
-        .chain(services.into_iter().map(|(qfi, rule)| (qfi, Some(rule))));
+    let services = granted.flows.iter().flat_map(|flow| flow.rules.iter().map(move |rule| (flow.qfi, rule)));
+    let rules =
+        std::iter::once((granted.default_qfi(), None)).chain(services.map(|(qfi, rule)| (qfi, Some(rule))));
     let mut request = SessionEstablishmentRequest {
         node_id: node_id(node),
         cp_f_seid: FSeid::new(session.reference.seid(), node),
@@ -106,11 +105,10 @@ fn request(
         apn_dnn: Some(Name(session.dnn.as_str().to_owned())),
         ..Default::default()
     };
-    for (index, (qfi, rule)) in rules.enumerate() {
-        let index = index as u16;
-        request.create_pdr.push(uplink_pdr(session, granted, index, rule, f_teid));
-        request.create_pdr.push(downlink_pdr(session, granted, index, rule));
-        request.create_qer.push(rule_qer(index, qfi, rule));
+    for (qfi, rule) in rules {
+        request.create_pdr.push(uplink_pdr(session, granted, rule, f_teid));
+        request.create_pdr.push(downlink_pdr(session, granted, rule));
+        request.create_qer.push(rule_qer(qfi, rule));
     }
     request
 }
@@ -214,10 +212,85 @@ pub fn discarding() -> SessionModificationRequest {
     SessionModificationRequest { flags: Some(PfcpSmReqFlags::DROBU), ..far_change(ApplyAction::DROP, None) }
 }
 
-/// The change of the Session-AMBR.
-pub fn new_ambr(ambr: Ambr) -> SessionModificationRequest {
-    let qer = UpdateQer { qer_id: SESSION_QER, mbr: Some(mbr(ambr)), ..Default::default() };
-    SessionModificationRequest { update_qer: vec![qer], ..Default::default() }
+/// The change of the Session-AMBR, and of service rules; `None` if the UPF has nothing to do. `granted` is what
+/// holds from now on.
+pub fn modification(
+    session: &PduSession,
+    granted: &Granted,
+    ambr: Option<Ambr>,
+    changes: &FlowChanges,
+) -> Option<SessionModificationRequest> {
+    let mut request = SessionModificationRequest::default();
+    if let Some(ambr) = ambr {
+        let qer = UpdateQer { qer_id: SESSION_QER, mbr: Some(mbr(ambr)), ..Default::default() };
+        request.update_qer.push(qer);
+    }
+    for &number in &changes.gone_rules {
+        remove(&mut request, number);
+    }
+    for (before, after) in &changes.changed_rules {
+        if same_packets(&before.1, &after.1) && !loses_a_rate(&before.1, &after.1) {
+            let CreateQer { qer_id, gate_status, mbr, gbr, qfi, .. } = rule_qer(after.0, Some(&after.1));
+            let gate_status = Some(gate_status);
+            request.update_qer.push(UpdateQer { qer_id, gate_status, mbr, gbr, qfi, ..Default::default() });
+        } else {
+            remove(&mut request, after.1.number);
+            create(&mut request, session, granted, after)?;
+        }
+    }
+    for rule in &changes.new_rules {
+        create(&mut request, session, granted, rule)?;
+    }
+    (request != SessionModificationRequest::default()).then_some(request)
+}
+
+/// Whether the same packets are treated by the same QERs.
+fn same_packets(before: &ServiceRule, after: &ServiceRule) -> bool {
+    before.filters == after.filters
+        && before.precedence == after.precedence
+        && before.gbr.is_some() == after.gbr.is_some()
+}
+
+/// An update of a QER cannot take a bit rate away.
+fn loses_a_rate(before: &ServiceRule, after: &ServiceRule) -> bool {
+    before.mbr.is_some() && after.mbr.is_none() || before.gbr.is_some() && after.gbr.is_none()
+}
+
+fn remove(request: &mut SessionModificationRequest, number: u8) {
+    let pdrs = [uplink_id(number.into()), downlink_id(number.into())];
+    request.remove_pdr.extend(pdrs.map(|pdr_id| RemovePdr { pdr_id, ..Default::default() }));
+    request.remove_qer.push(RemoveQer { qer_id: qer_id(number.into()), ..Default::default() });
+}
+
+fn create(
+    request: &mut SessionModificationRequest,
+    session: &PduSession,
+    granted: &Granted,
+    (qfi, rule): &(Qfi, ServiceRule),
+) -> Option<()> {
+    // The tunnel that the other rules have.
+    let GtpTunnel { teid, ipv4, ipv6 } = session.user_plane.as_ref()?.uplink?;
+    let f_teid = FTeid::Assigned { teid, ipv4, ipv6 };
+    request.create_pdr.push(uplink_pdr(session, granted, Some(rule), f_teid));
+    request.create_pdr.push(downlink_pdr(session, granted, Some(rule)));
+    request.create_qer.push(rule_qer(*qfi, Some(rule)));
+    Some(())
+}
+
+fn number_of(rule: Option<&ServiceRule>) -> u16 {
+    rule.map_or(0, |rule| rule.number.into())
+}
+
+fn uplink_id(number: u16) -> PdrId {
+    PdrId(2 * number + 1)
+}
+
+fn downlink_id(number: u16) -> PdrId {
+    PdrId(2 * number + 2)
+}
+
+fn qer_id(number: u16) -> QerId {
+    QerId(u32::from(number) + 2)
 }
 
 fn far_change(
@@ -241,7 +314,6 @@ pub fn node_id(node: IpAddr) -> NodeId {
 fn uplink_pdr(
     session: &PduSession,
     granted: &Granted,
-    index: u16,
     rule: Option<&ServiceRule>,
     f_teid: FTeid,
 ) -> CreatePdr {
@@ -252,25 +324,20 @@ fn uplink_pdr(
         ..pdi(session, rule)
     };
     CreatePdr {
-        pdr_id: PdrId(2 * index + 1),
+        pdr_id: uplink_id(number_of(rule)),
         outer_header_removal: Some(OuterHeaderRemoval::new(OuterHeaderRemoval::GTPU_UDP_IP)),
         far_id: Some(UPLINK_FAR),
-        ..pdr(pdi, index, rule)
+        ..pdr(pdi, rule)
     }
 }
 
-fn downlink_pdr(
-    session: &PduSession,
-    granted: &Granted,
-    index: u16,
-    rule: Option<&ServiceRule>,
-) -> CreatePdr {
+fn downlink_pdr(session: &PduSession, granted: &Granted, rule: Option<&ServiceRule>) -> CreatePdr {
     let pdi = Pdi {
         source_interface: Interface::Core,
         ue_ip_addresses: vec![UeIpAddress::destination_v4(granted.address)],
         ..pdi(session, rule)
     };
-    CreatePdr { pdr_id: PdrId(2 * index + 2), far_id: Some(DOWNLINK_FAR), ..pdr(pdi, index, rule) }
+    CreatePdr { pdr_id: downlink_id(number_of(rule)), far_id: Some(DOWNLINK_FAR), ..pdr(pdi, rule) }
 }
 
 fn pdi(session: &PduSession, rule: Option<&ServiceRule>) -> Pdi {
@@ -282,14 +349,18 @@ fn pdi(session: &PduSession, rule: Option<&ServiceRule>) -> Pdi {
     }
 }
 
-fn pdr(pdi: Pdi, index: u16, rule: Option<&ServiceRule>) -> CreatePdr {
+fn pdr(pdi: Pdi, rule: Option<&ServiceRule>) -> CreatePdr {
     // A service rule precedes the default one, whatever its precedence is.
     let precedence = rule.map_or(DEFAULT_PRECEDENCE, |rule| rule.precedence.min(DEFAULT_PRECEDENCE - 1));
+    // The Session-AMBR is not of flows with a guaranteed bit rate (TS 23.501 §5.7.2.6).
+    let guaranteed = rule.is_some_and(|rule| rule.gbr.is_some());
+    let session_qer = (!guaranteed).then_some(SESSION_QER);
+    let qer_ids = session_qer.into_iter().chain([qer_id(number_of(rule))]).collect();
     CreatePdr {
         precedence: Precedence(precedence),
         pdi,
         urr_ids: vec![USAGE_URR],
-        qer_ids: vec![SESSION_QER, QerId(u32::from(index) + 2)],
+        qer_ids,
         ..Default::default()
     }
 }
@@ -319,15 +390,16 @@ fn session_qer(ambr: Ambr) -> CreateQer {
     CreateQer { qer_id: SESSION_QER, mbr: Some(mbr(ambr)), ..Default::default() }
 }
 
-fn rule_qer(index: u16, qfi: Qfi, rule: Option<&ServiceRule>) -> CreateQer {
+fn rule_qer(qfi: Qfi, rule: Option<&ServiceRule>) -> CreateQer {
     let gate = rule.map_or_else(GateStatus::default, |rule| GateStatus {
         uplink_closed: !rule.uplink_open,
         downlink_closed: !rule.downlink_open,
     });
     CreateQer {
-        qer_id: QerId(u32::from(index) + 2),
+        qer_id: qer_id(number_of(rule)),
         gate_status: gate,
         mbr: rule.and_then(|rule| rule.mbr).map(mbr),
+        gbr: rule.and_then(|rule| rule.gbr).map(mbr),
         qfi: Some(tern_pfcp::Qfi(qfi.get())),
         ..Default::default()
     }

@@ -16,6 +16,8 @@ use tern_sbi::namf_comm::N1N2TransferFailureNotify;
 use tern_sbi::nnrf_nfm::{DnnSmfInfoItem, NfProfile, SmfInfo, SnssaiSmfInfoItem};
 use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
 use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmContext, UpdateSmContext};
+use tern_sbi::nudm_sdm::DataChangeNotify;
+use tern_sbi::nudm_uecm::DeregistrationNotify;
 use tern_sbi::{Operation, ProblemDetails, Reply, TransportError};
 use tern_types::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -104,7 +106,9 @@ fn routes(asked: &mpsc::Sender<Asked>) -> Routes {
     let routes = route::<RetrieveSmContext>(routes, asked, SmfRequest::Retrieve);
     let routes = route::<N1N2TransferFailureNotify>(routes, asked, SmfRequest::TransferFailure);
     let routes = route::<SmPolicyUpdateNotify>(routes, asked, SmfRequest::PolicyUpdate);
-    route::<SmPolicyTerminateNotify>(routes, asked, SmfRequest::PolicyTermination)
+    let routes = route::<SmPolicyTerminateNotify>(routes, asked, SmfRequest::PolicyTermination);
+    let routes = route::<DataChangeNotify>(routes, asked, SmfRequest::DataChange);
+    route::<DeregistrationNotify>(routes, asked, SmfRequest::Deregistration)
 }
 
 /// The task that owns the core.

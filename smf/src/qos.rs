@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use tern_ngap::transfer::GbrRates;
 use tern_types::{Ambr, Arp, BitRate, PreemptionCapability, PreemptionVulnerability, Qfi};
 
 /// QFI of the default QoS flow.
@@ -42,9 +43,33 @@ pub struct QosFlow {
     pub rules: Vec<ServiceRule>,
 }
 
+impl QosFlow {
+    /// Bit rates of a flow with guaranteed ones: the sums of its services' (TS 23.503 §6.1.3.2.4).
+    pub fn gbr(&self) -> Option<GbrRates> {
+        let sum = |of: fn(&ServiceRule) -> Option<Ambr>| {
+            self.rules.iter().filter_map(of).reduce(|a, b| Ambr {
+                uplink: BitRate::from_bps(a.uplink.bps().saturating_add(b.uplink.bps())),
+                downlink: BitRate::from_bps(a.downlink.bps().saturating_add(b.downlink.bps())),
+            })
+        };
+        let guaranteed = sum(|rule| rule.gbr)?;
+        let maximum = sum(|rule| rule.mbr.or(rule.gbr))?;
+        Some(GbrRates { maximum, guaranteed })
+    }
+
+    /// What the access network and the UE know of it.
+    pub fn parameters(&self) -> (u8, Arp, Option<GbrRates>) {
+        (self.five_qi, self.arp, self.gbr())
+    }
+}
+
 /// A PCC rule that is enforced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRule {
+    /// Its number in the session, from 1: rules on N4 and to the UE are named after it.
+    pub number: u8,
+    /// QoS rule precedence towards the UE.
+    pub nas_precedence: u8,
     /// PCC rule identity.
     pub name: String,
     /// Lower values are looked at first.
@@ -53,6 +78,9 @@ pub struct ServiceRule {
     pub filters: Vec<FlowFilter>,
     /// Maximum bit rate of the service.
     pub mbr: Option<Ambr>,
+    /// Guaranteed bit rate of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gbr: Option<Ambr>,
     /// Uplink packets pass.
     pub uplink_open: bool,
     /// Downlink packets pass.
@@ -145,25 +173,6 @@ fn port_range(text: &str) -> Option<(u16, u16)> {
     (range.0 <= range.1).then_some(range)
 }
 
-/// Binds service rules to QoS flows (TS 23.503 §6.1.3.2.4): one flow for each 5QI and ARP, the
-/// default flow first. Rules beyond the QFIs that there are stay in the default flow.
-pub fn bind(default: (u8, Arp), rules: Vec<(u8, Arp, ServiceRule)>) -> Vec<QosFlow> {
-    let flow = |qfi, (five_qi, arp)| QosFlow { qfi, five_qi, arp, rules: Vec::new() };
-    let mut flows = vec![flow(DEFAULT_QFI, default)];
-    for (five_qi, arp, rule) in rules {
-        let at = flows.iter().position(|f| f.five_qi == five_qi && f.arp == arp);
-        let at = at.unwrap_or_else(|| match Qfi::new(flows.len() as u8 + 1) {
-            Some(qfi) => {
-                flows.push(flow(qfi, (five_qi, arp)));
-                flows.len() - 1
-            }
-            None => 0,
-        });
-        flows[at].rules.push(rule);
-    }
-    flows
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,21 +197,5 @@ mod tests {
         ] {
             assert!(wrong.parse::<FlowFilter>().is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn rules_with_the_same_5qi_and_arp_share_a_flow() {
-        let rule = |name: &str| ServiceRule {
-            name: name.to_owned(),
-            precedence: 10,
-            filters: vec!["permit out ip from any to assigned".parse().unwrap()],
-            mbr: None,
-            uplink_open: true,
-            downlink_open: true,
-        };
-        let arp = DEFAULT_QOS.1;
-        let flows = bind(DEFAULT_QOS, vec![(9, arp, rule("a")), (5, arp, rule("b")), (5, arp, rule("c"))]);
-        let seen: Vec<_> = flows.iter().map(|f| (f.qfi.get(), f.five_qi, f.rules.len())).collect();
-        assert_eq!(seen, [(1, 9, 1), (2, 5, 2)]);
     }
 }

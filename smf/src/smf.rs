@@ -7,6 +7,8 @@ use tern_pfcp::{Cause as PfcpCause, Message, SessionReportResponse};
 use tern_sbi::namf_comm::N1N2TransferFailureNotify;
 use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
 use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmContext};
+use tern_sbi::nudm_sdm::DataChangeNotify;
+use tern_sbi::nudm_uecm::DeregistrationNotify;
 use tern_sbi::{OperationError, ProblemDetails, Reply, Response, TransportError};
 use tern_types::{Duration, Instant, PduSessionId, Random, Supi};
 
@@ -23,7 +25,7 @@ use crate::gsm::{Cause, by_policy, establish, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
 use crate::pool::Pool;
 use crate::restoration::{self, Done, Due, Restorations};
-use crate::sbi::{pdu_session, policy};
+use crate::sbi::{data_change, pdu_session};
 use crate::upf::Upfs;
 
 /// The SMF. Inputs go into [`Smf::handle`], outputs come out of it; it does no I/O.
@@ -167,15 +169,27 @@ impl Smf {
                 let found = operation.key().and_then(|key| self.find(&key));
                 self.out.answer::<SmPolicyTerminateNotify>(token, callback_result(found.is_some()));
                 if let Some(reference) = found {
-                    self.with(now, reference, |core, session, state| match state {
-                        State::Active(connection) | State::ModificationPending(_, connection) => {
-                            connection.abandon(core);
-                            release::by_network(core, session, GsmCause::RegularDeactivation)
-                        }
-                        State::Inactive(establishment) => {
-                            abandon(core, session, establishment, Cause::Refused)
-                        }
-                        state => Next::State(state),
+                    self.with(now, reference, |core, session, state| terminate(core, session, state));
+                }
+            }
+            SmfRequest::DataChange(operation) => {
+                let found = operation.key().and_then(|key| self.find(&key));
+                self.out.answer::<DataChangeNotify>(token, callback_result(found.is_some()));
+                if let Some(reference) = found {
+                    self.with(now, reference, |_, session, state| {
+                        data_change::changed(session);
+                        Next::State(state)
+                    });
+                }
+            }
+            SmfRequest::Deregistration(operation) => {
+                let found = operation.key().and_then(|key| self.find(&key));
+                self.out.answer::<DeregistrationNotify>(token, callback_result(found.is_some()));
+                if let Some(reference) = found {
+                    self.with(now, reference, |core, session, state| {
+                        // There is no registration any more that could be ended.
+                        session.registered = false;
+                        terminate(core, session, state)
                     });
                 }
             }
@@ -214,8 +228,11 @@ impl Smf {
         let key = (session.supi.clone(), session.id);
         if let Some(&old) = self.by_session.get(&key) {
             let status = session.status.clone();
-            // The registration at the UDM is by PDU session identity: it is the new session's now.
-            session.registered = self.contexts.get(&old).is_some_and(|context| context.session.registered);
+            // Registration and subscription at the UDM are by PDU session identity: they are the new session's now.
+            if let Some(context) = self.contexts.get(&old) {
+                session.registered = context.session.registered;
+                session.data_subscription = data_change::inherited(&context.session);
+            }
             tracing::info!(supi = %session.supi, session = %session.id, "PDU session is replaced");
             self.with(now, old, |core, session, state| {
                 let notify = session.status != status;
@@ -232,6 +249,9 @@ impl Smf {
     fn on_reply(&mut self, now: Instant, token: Token, reply: Result<Reply, TransportError>) {
         let Some(reference) = self.out.resolve(token) else { return self.out.count("smf.sbi.unknown_token") };
         self.with(now, reference, |core, session, state| match state {
+            state if data_change::awaits(session, token) => {
+                data_change::on_reply(core, session, state, token, reply)
+            }
             State::Inactive(establishment) => establishment.on_reply(core, session, token, reply),
             State::Active(mut connection) => {
                 connection.on_reply(core, session, token, reply);
@@ -253,11 +273,11 @@ impl Smf {
         let Some(reference) = found else {
             return self.out.answer::<SmPolicyUpdateNotify>(token, callback_result(false));
         };
-        let new = operation.notification.sm_policy_decision.as_ref().map(policy::changed).unwrap_or_default();
+        let decision = operation.notification.sm_policy_decision.clone().unwrap_or_default();
         self.with(now, reference, |core, session, state| match state {
             State::Active(connection) => {
                 core.out.answer::<SmPolicyUpdateNotify>(token, callback_result(true));
-                by_policy(core, session, connection, new)
+                by_policy(core, session, connection, &decision)
             }
             state => {
                 let problem = ProblemDetails::new(400, "PENDING_TRANSACTION");
@@ -413,6 +433,7 @@ impl Smf {
         let mut core =
             core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
         let next = transition(&mut core, &mut session, state);
+        let next = data_change::proceed(&mut core, &mut session, next);
         self.put(session, next);
     }
 
@@ -455,6 +476,18 @@ fn core<'a>(
     out: &'a mut Outputs,
 ) -> Core<'a> {
     Core { now, config, identity, pools, upfs, out }
+}
+
+/// Another function ends the session.
+fn terminate(core: &mut Core<'_>, session: &mut PduSession, state: State) -> Next {
+    match state {
+        State::Active(connection) | State::ModificationPending(_, connection) => {
+            connection.abandon(core);
+            release::by_network(core, session, GsmCause::RegularDeactivation)
+        }
+        State::Inactive(establishment) => abandon(core, session, establishment, Cause::Refused),
+        state => Next::State(state),
+    }
 }
 
 fn deadline(state: &State) -> Option<Instant> {

@@ -23,6 +23,7 @@ use tern_sbi::nsmf_pdusession::{
 };
 use tern_sbi::nudm_sdm::{
     DnnConfiguration, GetSmData, PduSessionTypes, SessionManagementSubscriptionData, SmSubsData, SscModes,
+    Subscribe, Unsubscribe,
 };
 use tern_sbi::nudm_uecm::{DeregisterSmf, RegisterSmf};
 use tern_sbi::{
@@ -366,6 +367,21 @@ impl Bench {
         let (token, operation) = self.expect::<RegisterSmf>();
         assert_eq!(operation.registration.dnn, Some(dnn("internet")));
         self.reply::<RegisterSmf>(token, Ok(Response { status: 201, ..Response::ok(None) }));
+        self.subscribe_to_changes();
+    }
+
+    /// The UDM takes the subscription to changes of the session's data.
+    pub fn subscribe_to_changes(&mut self) {
+        let (token, operation) = self.expect::<Subscribe>();
+        let location = "http://127.0.0.12:8080/nudm-sdm/v2/x/sdm-subscriptions/s1".to_owned();
+        self.reply::<Subscribe>(token, Ok(Response::created(location, operation.subscription)));
+    }
+
+    /// The same ends.
+    pub fn unsubscribe(&mut self) {
+        let (token, operation) = self.expect::<Unsubscribe>();
+        assert_eq!(operation.subscription_id, "s1");
+        self.reply::<Unsubscribe>(token, Ok(Response::no_content()));
     }
 
     pub fn update(
@@ -413,6 +429,7 @@ impl Bench {
 
     /// PCF, UDM and AMF hear of the end, in whichever order they answer.
     pub fn concluded(&mut self) {
+        self.unsubscribe();
         let (policy, operation) = self.expect::<DeleteSmPolicy>();
         assert_eq!(operation.sm_policy_id, "p1");
         let (registration, _) = self.expect::<DeregisterSmf>();

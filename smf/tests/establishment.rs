@@ -402,6 +402,7 @@ fn when_the_registration_fails_then_the_session_lives_on() {
     bench.transfer();
     let (registration, _) = bench.expect::<RegisterSmf>();
     bench.lost(registration, TransportError::TimedOut);
+    bench.subscribe_to_changes();
     let answer = bench.setup_response(&reference);
     bench.modified();
     assert!(bench.updated(answer).is_ok());

@@ -18,6 +18,7 @@ mod n3;
 mod n4;
 mod networks;
 mod path_switch;
+mod policy_rules;
 mod refusals;
 mod release;
 mod restoration;

@@ -9,7 +9,7 @@ use tern_sbi::common::{PduSessionType, SscMode, UpSecurity, UpSecurityPolicy};
 use tern_sbi::namf_comm::N1N2MessageTransfer;
 use tern_sbi::npcf_sm::{CreateSmPolicy, DeleteSmPolicy, SmPolicyDecision};
 use tern_sbi::nsmf_pdusession::{PostSmContexts, RequestType, SmContextCreateData, SmContextStatusNotify};
-use tern_sbi::nudm_sdm::{DnnConfiguration, GetSmData, SmSubsData, SscModes};
+use tern_sbi::nudm_sdm::{DnnConfiguration, GetSmData, SmSubsData, SscModes, Unsubscribe};
 use tern_sbi::nudm_uecm::DeregisterSmf;
 use tern_sbi::{Response, TransportError};
 use tern_smf::{Input, SmfRequest};
@@ -306,6 +306,8 @@ fn when_the_session_that_replaces_another_is_refused_then_the_registration_ends_
     let (asked, _) = bench.expect::<GetSmData>();
     bench.refuse::<GetSmData>(asked, 404, "USER_NOT_FOUND");
     is(refusal(bench.created(token)), 403, "SUBSCRIPTION_DENIED", 29);
+    let (unsubscription, _) = bench.expect::<Unsubscribe>();
+    bench.reply::<Unsubscribe>(unsubscription, Ok(Response::no_content()));
     let (deregistration, _) = bench.expect::<DeregisterSmf>();
     bench.reply::<DeregisterSmf>(deregistration, Ok(Response::no_content()));
     let response = SessionDeletionResponse { cause: Cause::REQUEST_ACCEPTED, ..Default::default() };

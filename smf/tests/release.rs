@@ -128,6 +128,7 @@ fn when_the_amf_releases_the_context_then_it_is_answered_at_once_and_not_notifie
     let answer = bench.request(SmfRequest::Release(operation.clone()));
     assert_eq!(bench.answered::<ReleaseSmContext>(answer).unwrap().status, 204);
     bench.deleted();
+    bench.unsubscribe();
     let (policy, _) = bench.expect::<DeleteSmPolicy>();
     let (registration, _) = bench.expect::<DeregisterSmf>();
     bench.refuse::<DeleteSmPolicy>(policy, 404, "CONTEXT_NOT_FOUND");
@@ -255,6 +256,7 @@ fn when_replies_come_after_the_end_then_they_are_discarded() {
     bench.deleted();
     access_released(&mut bench, &reference);
     complete(&mut bench, &reference, 20);
+    bench.unsubscribe();
     let (policy, _) = bench.expect::<DeleteSmPolicy>();
     bench.ignore();
     bench.reply::<DeleteSmPolicy>(policy, Ok(Response::no_content()));

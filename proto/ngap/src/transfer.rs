@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
 use oxirush_ngap::ngap::{
-    AllocationAndRetentionPriority, FiveQI, GTPTEID, GTPTunnel, NonDynamic5QIDescriptor,
+    AllocationAndRetentionPriority, FiveQI, GBRQosInformation, GTPTEID, GTPTunnel, NonDynamic5QIDescriptor,
     PDUSessionAggregateMaximumBitRate, PDUSessionType, PreEmptionCapability, PreEmptionVulnerability,
     PriorityLevelARP, QosCharacteristics, QosFlowIdentifier, QosFlowLevelQosParameters, QosFlowListWithCause,
     QosFlowWithCauseItem, TransportLayerAddress, UPTransportLayerInformation, decode_open_type,
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tern_types::{Ambr, Arp, BitRate, PreemptionCapability, PreemptionVulnerability, Qfi};
 
 use crate::cause::NgapCause;
+use crate::convert::bit_rate;
 use crate::error::{DecodeError, EncodeError, PDU_OCTETS_MAX};
 
 pub use cause::{
@@ -148,7 +149,42 @@ impl SessionType {
     }
 }
 
-/// A non-GBR QoS flow of a standardised or pre-configured 5QI (§9.3.1.12, §9.3.1.28).
+/// Bit rates of a GBR QoS flow (§9.3.1.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GbrRates {
+    /// Maximum flow bit rates.
+    pub maximum: Ambr,
+    /// Guaranteed flow bit rates.
+    pub guaranteed: Ambr,
+}
+
+impl GbrRates {
+    fn to_ie(self) -> GBRQosInformation {
+        GBRQosInformation::new(
+            bit_rate(self.maximum.downlink),
+            bit_rate(self.maximum.uplink),
+            bit_rate(self.guaranteed.downlink),
+            bit_rate(self.guaranteed.uplink),
+            None,
+            None,
+            None,
+            None,
+        )
+    }
+
+    fn of(ie: &GBRQosInformation) -> Self {
+        let rate = |rate: &oxirush_ngap::ngap::BitRate| BitRate::from_bps(rate.0);
+        let maximum =
+            Ambr { uplink: rate(&ie.maximum_flow_bit_rate_ul), downlink: rate(&ie.maximum_flow_bit_rate_dl) };
+        let guaranteed = Ambr {
+            uplink: rate(&ie.guaranteed_flow_bit_rate_ul),
+            downlink: rate(&ie.guaranteed_flow_bit_rate_dl),
+        };
+        Self { maximum, guaranteed }
+    }
+}
+
+/// A QoS flow of a standardised or pre-configured 5QI (§9.3.1.12, §9.3.1.28).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct QosFlow {
     /// QoS flow identifier.
@@ -159,6 +195,9 @@ pub struct QosFlow {
     pub arp: Arp,
     /// Priority level that overrides the one of the 5QI: 1 to 127.
     pub priority_level: Option<u8>,
+    /// Bit rates, of a GBR flow alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gbr: Option<GbrRates>,
 }
 
 impl QosFlow {
@@ -179,7 +218,8 @@ impl QosFlow {
             None,
         );
         let characteristics = QosCharacteristics::nonDynamic5QI(descriptor);
-        Ok(QosFlowLevelQosParameters::new(characteristics, arp, None, None, None, None))
+        let gbr = self.gbr.map(GbrRates::to_ie);
+        Ok(QosFlowLevelQosParameters::new(characteristics, arp, gbr, None, None, None))
     }
 
     fn of(qfi: &QosFlowIdentifier, parameters: &QosFlowLevelQosParameters) -> Result<Self, DecodeError> {
@@ -209,7 +249,8 @@ impl QosFlow {
                 PreemptionVulnerability::NotPreemptable
             },
         };
-        Ok(Self { qfi: qfi_of(qfi)?, five_qi, arp, priority_level })
+        let gbr = parameters.gbr_qos_information.as_ref().map(GbrRates::of);
+        Ok(Self { qfi: qfi_of(qfi)?, five_qi, arp, priority_level, gbr })
     }
 }
 
@@ -279,8 +320,22 @@ mod tests {
                     preempt_vuln: PreemptionVulnerability::NotPreemptable,
                 },
                 priority_level: None,
+                gbr: None,
             }],
         }
+    }
+
+    #[test]
+    fn the_bit_rates_of_a_gbr_flow_round_trip() {
+        let rates = |kbps: u64| Ambr {
+            uplink: BitRate::from_bps(kbps * 1000),
+            downlink: BitRate::from_bps(kbps * 2000),
+        };
+        let gbr = Some(GbrRates { maximum: rates(4000), guaranteed: rates(1000) });
+        let call = QosFlow { qfi: Qfi::new(2).unwrap(), five_qi: Some(1), gbr, ..request().flows[0] };
+        let request = SetupRequest { flows: vec![request().flows[0], call], ..request() };
+        assert_eq!(SetupRequest::decode(&request.encode().unwrap()).unwrap(), request);
+        assert_eq!(SetupRequest::check(&request.encode().unwrap()).unwrap(), Vec::<String>::new());
     }
 
     #[test]

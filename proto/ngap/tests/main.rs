@@ -84,6 +84,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
                 preempt_vuln: PreemptionVulnerability::Preemptable,
             },
             priority_level: Some(70),
+            gbr: None,
         }],
     };
     let response = SetupResponse {

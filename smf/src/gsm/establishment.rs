@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::gsm::release::{self, Cause};
 use crate::gsm::{connection, message};
 use crate::io::{Awaited, Token};
-use crate::sbi::{pdu_session, policy, registration, subscription, transfer};
+use crate::sbi::{data_change, pdu_session, policy, registration, subscription, transfer};
 use crate::{n2, n4};
 
 /// An establishment that is under way.
@@ -333,6 +333,7 @@ fn on_installed(core: &mut Core<'_>, session: &mut PduSession, answer: Option<Me
     }
     let transfer = transfer::send(core, session, Some(n1), Some((transfer::N2Kind::SetupRequest, n2)));
     registration::register(core, session);
+    data_change::subscribe(core, session);
     let deadline = core.now + Duration::from_secs(core.config.timers.an_response_s);
     step(Step::Accepting { transfer: Some(transfer), deadline })
 }

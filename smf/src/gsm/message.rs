@@ -6,19 +6,17 @@ use tern_nas::nas_5gs::{
     NasAlwaysOnPduSessionIndication, NasDnn, NasFGsmCause, NasFGsmStatus, NasPduAddress,
     NasPduSessionEstablishmentAccept, NasPduSessionEstablishmentReject, NasPduSessionEstablishmentRequest,
     NasPduSessionModificationCommand, NasPduSessionModificationReject, NasPduSessionReleaseCommand,
-    NasPduSessionReleaseReject, NasPduSessionType, NasQosFlowDescriptions, NasQosRules, NasSNssai,
-    NasSessionAmbr, NasSscMode, PduSessionTypeValue, QosFlowDescription, QosFlowOpCode, QosFlowParameter,
-    QosPacketFilter, QosPacketFilterComponent, QosPacketFilterDirection, QosRule, QosRuleOpCode,
-    SscModeValue,
+    NasPduSessionReleaseReject, NasPduSessionType, NasSNssai, NasSessionAmbr, NasSscMode,
+    PduSessionTypeValue, SscModeValue,
 };
 use tern_nas::{DecodeError, EncodeError};
-use tern_types::{Ambr, BitRate, PduSessionId};
+use tern_types::{Ambr, PduSessionId};
 
+use crate::binding::FlowChanges;
 use crate::cause::{GsmCause, Refusal};
 use crate::config::DataNetwork;
 use crate::context::{Granted, PduSession, SessionType, UeRequest};
-use crate::gsm::options;
-use crate::qos::{FlowFilter, QosFlow};
+use crate::gsm::{options, qos};
 
 /// An uplink 5GSM message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,12 +128,12 @@ pub fn establishment_accept(
     let mut accept = NasPduSessionEstablishmentAccept::new(
         NasPduSessionType::from_session_type(PduSessionTypeValue::Ipv4),
         NasSscMode::from_mode(SscModeValue::Ssc1),
-        qos_rules(&granted.flows)?,
+        qos::rules(&granted.flows)?,
         session_ambr(granted.ambr)?,
     )
     .with_pdu_address(NasPduAddress::from_ipv4(granted.address.octets()))
     .with_s_nssai(NasSNssai::from_sst_sd(session.snssai.sst(), session.snssai.sd_octets()))
-    .with_authorized_qos_flow_descriptions(flow_descriptions(&granted.flows)?)
+    .with_authorized_qos_flow_descriptions(qos::descriptions(&granted.flows)?)
     .with_dnn(NasDnn::new(session.dnn.to_octets()));
     if let Some(cause) = granted.type_cause {
         accept = accept.with_fgsm_cause(cause_ie(cause));
@@ -175,11 +173,11 @@ pub fn modification_command(
         let indication = NasAlwaysOnPduSessionIndication::from_apsi(always_on);
         command = command.with_always_on_pdu_session_indication(indication);
     }
-    if let Some(five_qi) = change.five_qi {
-        let qfi = session.granted.as_ref().map_or(crate::qos::DEFAULT_QFI, Granted::default_qfi);
-        let parameters = vec![QosFlowParameter::FiveQi(five_qi)];
-        let description = QosFlowDescription::new(qfi.get(), QosFlowOpCode::Modify, true, parameters);
-        command = command.with_authorized_qos_flow_descriptions(descriptions(&[description])?);
+    if let Some(rules) = qos::changed_rules(&change.flows)? {
+        command = command.with_authorized_qos_rules(rules);
+    }
+    if let Some(descriptions) = qos::changed_descriptions(&change.flows)? {
+        command = command.with_authorized_qos_flow_descriptions(descriptions);
     }
     let address = session.granted.as_ref().map(|granted| granted.address);
     if let Some(options) = address.and_then(|address| options::answer(&change.options, network, address)) {
@@ -189,14 +187,14 @@ pub fn modification_command(
 }
 
 /// What a PDU SESSION MODIFICATION COMMAND changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Modified {
     /// New Session-AMBR.
     pub ambr: Option<Ambr>,
     /// Answer to an always-on request.
     pub always_on: Option<bool>,
-    /// New 5QI of the default QoS flow.
-    pub five_qi: Option<u8>,
+    /// QoS flows and rules.
+    pub flows: FlowChanges,
     /// Options that were asked for.
     pub options: crate::context::RequestedOptions,
 }
@@ -231,105 +229,16 @@ fn cause_ie(cause: GsmCause) -> NasFGsmCause {
 
 /// Session-AMBR (TS 24.501 §9.11.4.14), rounded up to what its units can say.
 fn session_ambr(ambr: Ambr) -> Result<NasSessionAmbr, EncodeError> {
-    Ok(NasSessionAmbr::from_kbps(representable_kbps(ambr.downlink), representable_kbps(ambr.uplink))?)
-}
-
-fn representable_kbps(rate: BitRate) -> u64 {
-    // Units 1, 4, 16, 64 and 256 of each power of a thousand, with values of 16 bits.
-    let units = [1, 1_000, 1_000_000, 1_000_000_000]
-        .into_iter()
-        .flat_map(|base| [1, 4, 16, 64, 256].into_iter().map(move |factor| base * factor));
-    let kbps = rate.kbps();
-    let exact = units.clone().any(|unit| kbps.is_multiple_of(unit) && kbps / unit <= u64::from(u16::MAX));
-    let fits = |&unit: &u64| kbps.div_ceil(unit) <= u64::from(u16::MAX);
-    match units.clone().find(fits) {
-        _ if exact => kbps,
-        Some(unit) => kbps.div_ceil(unit) * unit,
-        None => u64::from(u16::MAX) * 256_000_000_000,
-    }
-}
-
-/// Authorized QoS rules (TS 24.501 §9.11.4.13): the services' rules, then the default rule, which
-/// matches everything.
-fn qos_rules(flows: &[QosFlow]) -> Result<NasQosRules, EncodeError> {
-    let default_qfi = flows.first().map_or(crate::qos::DEFAULT_QFI, |flow| flow.qfi);
-    let match_all = QosPacketFilter::Match {
-        direction: QosPacketFilterDirection::Bidirectional,
-        identifier: 1,
-        components: vec![QosPacketFilterComponent::MatchAll],
-    };
-    let default = QosRule::new(1, QosRuleOpCode::Create)
-        .with_default_rule(true)
-        .with_packet_filters(vec![match_all])
-        .with_precedence(u8::MAX)
-        .with_qfi(default_qfi.get());
-    let mut rules = vec![default];
-    let mut services: Vec<_> =
-        flows.iter().flat_map(|flow| flow.rules.iter().map(move |r| (flow.qfi, r))).collect();
-    services.sort_by_key(|(_, rule)| rule.precedence);
-    for (index, (qfi, service)) in services.into_iter().enumerate() {
-        let filters = service.filters.iter().enumerate().map(|(index, filter)| QosPacketFilter::Match {
-            direction: QosPacketFilterDirection::Bidirectional,
-            identifier: index as u8 + 1,
-            components: components(filter),
-        });
-        let rule = QosRule::new(index as u8 + 2, QosRuleOpCode::Create)
-            .with_packet_filters(filters.collect())
-            .with_precedence(index as u8 + 1)
-            .with_qfi(qfi.get());
-        rules.push(rule);
-    }
-    NasQosRules::from_rules(&rules).map_err(EncodeError::from)
-}
-
-fn components(filter: &FlowFilter) -> Vec<QosPacketFilterComponent> {
-    let mut components = Vec::new();
-    if let Some((address, length)) = filter.remote {
-        let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-        components.push(QosPacketFilterComponent::Ipv4RemoteAddress {
-            address: address.octets(),
-            mask: mask.to_be_bytes(),
-        });
-    }
-    if let Some(protocol) = filter.protocol {
-        components.push(QosPacketFilterComponent::ProtocolIdentifierOrNextHeader(protocol));
-    }
-    components.extend(filter.local_ports.map(|(low, high)| {
-        if low == high {
-            QosPacketFilterComponent::SingleLocalPort(low)
-        } else {
-            QosPacketFilterComponent::LocalPortRange { low, high }
-        }
-    }));
-    components.extend(filter.remote_ports.map(|(low, high)| {
-        if low == high {
-            QosPacketFilterComponent::SingleRemotePort(low)
-        } else {
-            QosPacketFilterComponent::RemotePortRange { low, high }
-        }
-    }));
-    if components.is_empty() {
-        components.push(QosPacketFilterComponent::MatchAll);
-    }
-    components
-}
-
-/// Authorized QoS flow descriptions (TS 24.501 §9.11.4.12): the 5QI of each flow.
-fn flow_descriptions(flows: &[QosFlow]) -> Result<NasQosFlowDescriptions, EncodeError> {
-    let description = |flow: &QosFlow| {
-        let parameters = vec![QosFlowParameter::FiveQi(flow.five_qi)];
-        QosFlowDescription::new(flow.qfi.get(), QosFlowOpCode::Create, true, parameters)
-    };
-    descriptions(&flows.iter().map(description).collect::<Vec<_>>())
-}
-
-fn descriptions(list: &[QosFlowDescription]) -> Result<NasQosFlowDescriptions, EncodeError> {
-    NasQosFlowDescriptions::from_descriptions(list).map_err(EncodeError::from)
+    use qos::representable_kbps as kbps;
+    Ok(NasSessionAmbr::from_kbps(kbps(ambr.downlink), kbps(ambr.uplink))?)
 }
 
 #[cfg(test)]
 mod tests {
+    use tern_types::BitRate;
+
     use super::*;
+    use crate::gsm::qos::representable_kbps;
 
     #[test]
     fn bit_rates_are_rounded_up_to_what_nas_can_say() {

@@ -6,9 +6,10 @@ mod handover;
 pub mod message;
 mod modification;
 pub mod options;
+mod qos;
 pub mod release;
 
 pub use establishment::{Establishment, Unfinished, Waiting, start as establish};
 pub use handover::Handover;
-pub use modification::{Modification, NewPolicy, by_policy, requested as modify};
+pub use modification::{Modification, by_policy, requested as modify, to as modify_to};
 pub use release::{Cause, Release};

@@ -1,20 +1,22 @@
 //! PDU session modification, network side: TS 24.501 §6.3.2 and §6.4.2, TS 23.502 §4.3.3.2.
 
 use serde::{Deserialize, Serialize};
-use tern_pfcp::Message;
+use tern_pfcp::{Message, SessionModificationRequest};
 use tern_sbi::namf_comm::N1N2MessageTransfer;
+use tern_sbi::npcf_sm::SmPolicyDecision;
 use tern_sbi::{Reply, TransportError};
-use tern_types::{Ambr, Instant};
+use tern_types::Instant;
 
+use crate::binding::FlowChanges;
 use crate::cause::GsmCause;
-use crate::context::{Connection, Next, PduSession, State, Supervised, T3591, UpCnxState};
+use crate::context::{Connection, Granted, Next, PduSession, State, Supervised, T3591, UpCnxState};
 use crate::core::Core;
 use crate::gsm::connection;
 use crate::gsm::message::{self, ModificationRequest, Modified};
 use crate::gsm::release::{self, Cause};
 use crate::io::{Awaited, Token};
 use crate::sbi::pdu_session::{self, Updated};
-use crate::sbi::transfer;
+use crate::sbi::{policy, transfer};
 use crate::{n2, n4};
 
 /// A modification that is under way: T3591 runs until the UE has answered.
@@ -24,10 +26,13 @@ pub struct Modification {
     /// The UE's PTI; 0 if the network began.
     pti: u8,
     transfer: Option<Awaited<N1N2MessageTransfer>>,
-    /// The UPF's answer to the new Session-AMBR.
+    /// The UPF's answer to what is new.
     n4: Option<Token>,
-    /// What holds again if the UE refuses: Session-AMBR and 5QI.
-    before: Option<(Ambr, u8)>,
+    /// What holds again if the UE refuses.
+    before: Option<Box<Granted>>,
+    /// The UPF was being asked to have the session again, as it was before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restoring: bool,
 }
 
 /// PDU SESSION MODIFICATION REQUEST. QoS that the UE asks for is refused with #37; always-on and
@@ -60,17 +65,9 @@ pub fn requested(
     let n1 = Some(command.clone());
     pdu_session::update_answered(core, answer, Updated { n1, ..Default::default() });
     let command = Supervised::start(core.now, T3591, command);
-    let modification = Modification { command, pti, transfer: None, n4: None, before: None };
+    let modification =
+        Modification { command, pti, transfer: None, n4: None, before: None, restoring: false };
     Next::State(State::ModificationPending(modification, connection))
-}
-
-/// What a new policy decision changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct NewPolicy {
-    /// New Session-AMBR.
-    pub ambr: Option<Ambr>,
-    /// New 5QI of the default QoS flow.
-    pub five_qi: Option<u8>,
 }
 
 /// The policy changed (TS 23.502 §4.3.3.2 step 1b): UPF, access network and UE are told.
@@ -78,41 +75,62 @@ pub fn by_policy(
     core: &mut Core<'_>,
     session: &mut PduSession,
     connection: Connection,
-    policy: NewPolicy,
+    decision: &SmPolicyDecision,
 ) -> Next {
-    let Some(granted) = &mut session.granted else { return Next::State(State::Active(connection)) };
-    let ambr = policy.ambr.filter(|ambr| *ambr != granted.ambr);
-    let five_qi = policy.five_qi.filter(|five_qi| *five_qi != granted.five_qi);
-    if ambr.is_none() && five_qi.is_none() {
-        return Next::State(State::Active(connection));
+    let max = core.config.limits.rules_per_session_max;
+    match policy::decided(session, decision, max) {
+        Some(after) => to(core, session, connection, after),
+        None => Next::State(State::Active(connection)),
     }
-    let before = (granted.ambr, granted.five_qi);
-    set(session, ambr.unwrap_or(before.0), five_qi.unwrap_or(before.1));
-    let change = Modified { ambr, five_qi, ..Default::default() };
-    let parts = core.network(session).and_then(|network| {
-        let n1 = message::modification_command(session, 0, &change, network).ok()?;
-        let connected = session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Activated);
-        let n2 = session
-            .granted
-            .as_ref()
-            .filter(|_| connected)
-            .map(|granted| n2::modify_request(granted, ambr, five_qi.is_some()));
-        Some((n1, n2.transpose().ok()?))
-    });
-    let Some((n1, n2)) = parts else {
-        set(session, before.0, before.1);
+}
+
+/// The session is granted something else.
+pub fn to(core: &mut Core<'_>, session: &mut PduSession, connection: Connection, after: Granted) -> Next {
+    let Some(before) = session.granted.replace(after) else { return Next::State(State::Active(connection)) };
+    let Some((change, n4)) = changed(session, &before) else {
+        session.granted = Some(before);
         return Next::State(State::Active(connection));
     };
-    let n4 = ambr.and_then(|ambr| {
+    let connected = session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Activated);
+    let n2 = n2::modify_request(change.ambr, &change.flows).filter(|_| connected).transpose();
+    let n1 = core.network(session).map(|network| message::modification_command(session, 0, &change, network));
+    let (Some(Ok(n1)), Ok(n2)) = (n1, n2) else {
+        tracing::error!(supi = %session.supi, session = %session.id, "a policy that cannot be told");
+        session.granted = Some(before);
+        return Next::State(State::Active(connection));
+    };
+    let n4 = n4.and_then(|n4| {
         let (upf, seid) = connection::endpoint(session)?;
-        Some(core.out.n4(session.reference, upf, seid, n4::new_ambr(ambr)))
+        Some(core.out.n4(session.reference, upf, seid, n4))
     });
     let n2 = n2.map(|n2| (transfer::N2Kind::ModifyRequest, n2));
     let transfer = Some(transfer::send(core, session, Some(n1.clone()), n2));
-    tracing::info!(supi = %session.supi, session = %session.id, ?ambr, ?five_qi, "PDU session modified by policy");
+    let FlowChanges { new_flows, changed_flows, gone_flows, new_rules, changed_rules, gone_rules } =
+        &change.flows;
+    tracing::info!(
+        supi = %session.supi, session = %session.id, ambr = ?change.ambr,
+        flows = format!("+{} ~{} -{}", new_flows.len(), changed_flows.len(), gone_flows.len()),
+        rules = format!("+{} ~{} -{}", new_rules.len(), changed_rules.len(), gone_rules.len()),
+        "PDU session modified by policy"
+    );
+    core.out.count("smf.modification.by_policy");
     let command = Supervised::start(core.now, T3591, n1);
-    let modification = Modification { command, pti: 0, transfer, n4, before: Some(before) };
+    let restoring = session.user_plane.as_ref().is_some_and(|u| u.restoring.is_some());
+    let before = Some(Box::new(before));
+    let modification = Modification { command, pti: 0, transfer, n4, before, restoring };
     Next::State(State::ModificationPending(modification, connection))
+}
+
+/// What is other than `before` for the UE, and for the UPF; `None` if nothing is.
+fn changed(session: &PduSession, before: &Granted) -> Option<(Modified, Option<SessionModificationRequest>)> {
+    let after = session.granted.as_ref()?;
+    let ambr = (after.ambr != before.ambr).then_some(after.ambr);
+    let flows = FlowChanges::between(&before.flows, &after.flows);
+    if ambr.is_none() && flows.is_empty() {
+        return None;
+    }
+    let n4 = n4::modification(session, after, ambr, &flows);
+    Some((Modified { ambr, flows, ..Default::default() }, n4))
 }
 
 impl Modification {
@@ -156,15 +174,24 @@ impl Modification {
     pub fn on_n4(&mut self, session: &PduSession, token: Token, answer: Option<&Message>) -> bool {
         let mine = self.n4.take_if(|waiting| *waiting == token).is_some();
         if mine && !connection::accepted(answer) {
-            tracing::warn!(supi = %session.supi, session = %session.id, "UPF did not take the new session AMBR");
+            tracing::warn!(supi = %session.supi, session = %session.id, "UPF did not take the modification");
         }
         mine
     }
 
     /// The UPF has the session again; the request that restored it may be older than the modification.
     pub fn on_restored(&mut self, core: &mut Core<'_>, session: &PduSession) {
-        if let (Some((upf, seid)), Some(granted)) = (connection::endpoint(session), &session.granted) {
-            self.n4 = Some(core.out.n4(session.reference, upf, seid, n4::new_ambr(granted.ambr)));
+        let (Some(before), Some(after)) = (&self.before, &session.granted) else { return };
+        let ambr = (after.ambr != before.ambr).then_some(after.ambr);
+        // Rules that it has already it would refuse to create.
+        let flows = if self.restoring {
+            FlowChanges::between(&before.flows, &after.flows)
+        } else {
+            FlowChanges::default()
+        };
+        let n4 = n4::modification(session, after, ambr, &flows);
+        if let (Some((upf, seid)), Some(n4)) = (connection::endpoint(session), n4) {
+            self.n4 = Some(core.out.n4(session.reference, upf, seid, n4));
         }
     }
 
@@ -219,22 +246,19 @@ impl Modification {
         }
     }
 
+    /// What was before holds again, at the UPF and the access network too.
     fn undo(self, core: &mut Core<'_>, session: &mut PduSession) {
-        let Some((ambr, five_qi)) = self.before else { return };
-        let changed = session.granted.as_ref().is_some_and(|granted| granted.ambr != ambr);
-        set(session, ambr, five_qi);
-        if let Some((upf, seid)) = connection::endpoint(session).filter(|_| changed) {
-            // Its answer changes nothing here: a refusal leaves the newer AMBR enforced.
-            let _ = core.out.n4(session.reference, upf, seid, n4::new_ambr(ambr));
+        let Some(before) = self.before else { return };
+        let Some(refused) = session.granted.replace(*before) else { return };
+        let Some((change, n4)) = changed(session, &refused) else { return };
+        if let (Some((upf, seid)), Some(n4)) = (connection::endpoint(session), n4) {
+            // Its answer changes nothing here: a refusal leaves the newer rules enforced.
+            let _ = core.out.n4(session.reference, upf, seid, n4);
         }
-    }
-}
-
-fn set(session: &mut PduSession, ambr: Ambr, five_qi: u8) {
-    if let Some(granted) = &mut session.granted {
-        (granted.ambr, granted.five_qi) = (ambr, five_qi);
-        if let Some(flow) = granted.flows.first_mut() {
-            flow.five_qi = five_qi;
+        let connected = session.user_plane.as_ref().is_some_and(|u| u.connection == UpCnxState::Activated);
+        let n2 = n2::modify_request(None, &change.flows).filter(|_| connected);
+        if let Some(Ok(n2)) = n2 {
+            let _ = transfer::send(core, session, None, Some((transfer::N2Kind::ModifyRequest, n2)));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::gsm::{Unfinished, connection, message};
 use crate::io::{Awaited, Token};
 use crate::n2;
 use crate::sbi::pdu_session::{self, Updated};
-use crate::sbi::{policy, registration, status, transfer};
+use crate::sbi::{data_change, policy, registration, status, transfer};
 
 /// A release that is under way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -304,11 +304,19 @@ impl Release {
         self.next(core, session)
     }
 
+    /// Something that the release may have waited for is over.
+    pub fn go_on(self, core: &mut Core<'_>, session: &mut PduSession) -> Next {
+        self.next(core, session)
+    }
+
     /// Goes on when nothing is waited for any more.
     fn next(mut self, core: &mut Core<'_>, session: &mut PduSession) -> Next {
         if let Step::Releasing { deletion: None, command: None, access: None, transfer, .. } = &self.step {
             // A reject that is still under way would find no session at the AMF any more.
-            if session.unfinished.is_none() && (transfer.is_none() || self.cause != Cause::Refused) {
+            if session.unfinished.is_none()
+                && !data_change::is_subscribing(session)
+                && (transfer.is_none() || self.cause != Cause::Refused)
+            {
                 self.step = conclude(core, session, self.cause);
             }
         }
@@ -332,6 +340,9 @@ fn conclude(core: &mut Core<'_>, session: &mut PduSession, cause: Cause) -> Step
         Cause::Duplicate { notify } => notify,
     };
     let deregister = !matches!(cause, Cause::Duplicate { .. });
+    if deregister {
+        data_change::unsubscribe(core, session);
+    }
     Step::Concluding {
         policy: policy::delete(core, session),
         registration: if deregister { registration::deregister(core, session) } else { None },

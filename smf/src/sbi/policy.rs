@@ -5,18 +5,16 @@ use tern_sbi::common::{
     AccessType, NfType, PduSessionType, PlmnIdNid, RatType, ServiceName, SubscribedDefaultQos,
 };
 use tern_sbi::npcf_sm::{
-    CreateSmPolicy, DeleteSmPolicy, FlowStatus, PccRule, SessionRule, SmPolicyContextData, SmPolicyDecision,
-    SmPolicyDeleteData, SmPolicyUpdateNotify,
+    CreateSmPolicy, DeleteSmPolicy, SessionRule, SmPolicyContextData, SmPolicyDecision, SmPolicyDeleteData,
+    SmPolicyUpdateNotify,
 };
 use tern_sbi::{Location, Operation as _, OperationError, Reply, TransportError};
-use tern_types::{Ambr, Arp, BitRate};
 
+use crate::binding::bind;
 use crate::cause::Refusal;
 use crate::context::{Granted, PduSession};
 use crate::core::Core;
-use crate::gsm::NewPolicy;
 use crate::io::Awaited;
-use crate::qos::{self, FILTERS_PER_RULE_MAX, FlowFilter, ServiceRule};
 
 /// Asks for an association.
 pub fn create(core: &mut Core<'_>, session: &PduSession) -> Awaited<CreateSmPolicy> {
@@ -71,8 +69,8 @@ pub fn created(
     };
     session.policy = response.location.as_deref().and_then(Location::parse);
     let max = core.config.limits.rules_per_session_max;
-    if let Some(granted) = &mut session.granted {
-        apply(granted, &response.body, max);
+    if let Some(granted) = decided(session, &response.body, max) {
+        session.granted = Some(granted);
     }
     Ok(())
 }
@@ -89,33 +87,19 @@ pub fn delete(core: &mut Core<'_>, session: &mut PduSession) -> Option<Awaited<D
     Some(core.out.insist(session.reference, target, &DeleteSmPolicy { sm_policy_id, data }))
 }
 
-/// What a later decision changes.
-pub fn changed(decision: &SmPolicyDecision) -> NewPolicy {
-    let rules = || decision.sess_rules.values().flatten();
-    NewPolicy {
-        ambr: rules().find_map(|rule| rule.auth_sess_ambr),
-        five_qi: rules().find_map(|rule| rule.auth_def_qos.as_ref()?.five_qi),
+/// Takes a decision over; what of it changes the session is in what is returned. `None` if nothing.
+pub fn decided(session: &mut PduSession, decision: &SmPolicyDecision, max: usize) -> Option<Granted> {
+    let granted = session.granted.as_ref()?;
+    let mut after = granted.clone();
+    for rule in decision.sess_rules.values().flatten() {
+        apply_session_rule(&mut after, rule);
     }
-}
-
-fn apply(granted: &mut Granted, decision: &SmPolicyDecision, rules_max: usize) {
-    if let Some(rule) = decision.sess_rules.values().flatten().next() {
-        apply_session_rule(granted, rule);
-    }
-    let default = (granted.five_qi, granted.arp);
-    let mut rules = Vec::new();
-    for rule in decision.pcc_rules.values().flatten() {
-        if rules.len() >= rules_max {
-            tracing::warn!(rule = rule.pcc_rule_id, rules_max, "PCC rule not enforced: too many");
-            continue;
-        }
-        match service_rule(rule, decision, default) {
-            Ok(Some(service)) => rules.push(service),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(rule = rule.pcc_rule_id, error, "PCC rule not enforced"),
-        }
-    }
-    granted.flows = qos::bind(default, rules);
+    let mut rules = session.policy_rules.take().unwrap_or_default();
+    rules.take(decision, max);
+    let default = (after.five_qi, after.arp);
+    after.flows = bind(default, rules.services(default, max), &granted.flows);
+    session.policy_rules = (!rules.is_default()).then_some(rules);
+    (after != *granted).then_some(after)
 }
 
 fn apply_session_rule(granted: &mut Granted, rule: &SessionRule) {
@@ -127,46 +111,3 @@ fn apply_session_rule(granted: &mut Granted, rule: &SessionRule) {
         granted.arp = qos.arp.unwrap_or(granted.arp);
     }
 }
-
-/// A PCC rule as a service of a QoS flow; `None` for one that says no more than the default rule.
-fn service_rule(
-    rule: &PccRule,
-    decision: &SmPolicyDecision,
-    default: (u8, Arp),
-) -> Result<Option<(u8, Arp, ServiceRule)>, String> {
-    let qos = rule.ref_qos_data.iter().find_map(|id| decision.qos_decs.get(id)?.as_ref());
-    let control = rule.ref_tc_data.iter().find_map(|id| decision.traff_cont_decs.get(id)?.as_ref());
-    if qos.is_some_and(|qos| qos.gbr_ul.is_some() || qos.gbr_dl.is_some()) {
-        return Err("guaranteed bit rates are not served".to_owned());
-    }
-    let filters = rule.flow_infos.iter().filter_map(|info| info.flow_description.as_deref());
-    let filters = filters.map(str::parse).collect::<Result<Vec<FlowFilter>, _>>()?;
-    if filters.is_empty() || filters.len() > FILTERS_PER_RULE_MAX {
-        return Err(format!(
-            "1 to {FILTERS_PER_RULE_MAX} flow descriptions expected, {} found",
-            filters.len()
-        ));
-    }
-    let mbr = qos.filter(|qos| qos.maxbr_ul.is_some() || qos.maxbr_dl.is_some()).map(|qos| Ambr {
-        uplink: qos.maxbr_ul.unwrap_or(UNLIMITED),
-        downlink: qos.maxbr_dl.unwrap_or(UNLIMITED),
-    });
-    let five_qi = qos.and_then(|qos| qos.five_qi).unwrap_or(default.0);
-    let arp = qos.and_then(|qos| qos.arp).unwrap_or(default.1);
-    let (uplink_open, downlink_open) = match control.and_then(|control| control.flow_status.as_ref()) {
-        Some(FlowStatus::Disabled | FlowStatus::Removed) => (false, false),
-        Some(FlowStatus::EnabledUplink) => (true, false),
-        Some(FlowStatus::EnabledDownlink) => (false, true),
-        _ => (true, true),
-    };
-    let plain = mbr.is_none() && uplink_open && downlink_open && (five_qi, arp) == default;
-    if plain && filters.iter().any(FlowFilter::is_match_all) {
-        return Ok(None);
-    }
-    let name = rule.pcc_rule_id.clone();
-    let precedence = rule.precedence.unwrap_or(u32::MAX);
-    Ok(Some((five_qi, arp, ServiceRule { name, precedence, filters, mbr, uplink_open, downlink_open })))
-}
-
-/// More than PFCP and any link can carry.
-const UNLIMITED: BitRate = BitRate::from_bps(1_000_000_000_000);

@@ -1,7 +1,7 @@
 //! Nudm_UECM, consumed: this SMF serves the session (TS 29.503 §5.3.2.2.4, §5.3.2.4).
 
 use tern_sbi::common::ServiceName;
-use tern_sbi::nudm_uecm::{DeregisterSmf, RegisterSmf, SmfRegistration};
+use tern_sbi::nudm_uecm::{DeregisterSmf, DeregistrationNotify, RegisterSmf, SmfRegistration};
 
 use crate::context::PduSession;
 use crate::core::Core;
@@ -10,8 +10,10 @@ use crate::sbi::subscription::udm;
 
 /// Registers. The establishment does not wait for the reply: a session without registration works.
 pub fn register(core: &mut Core<'_>, session: &mut PduSession) {
+    let path = DeregistrationNotify::callback_path(&session.reference.to_string());
     let registration = SmfRegistration {
         dnn: Some(session.dnn.clone()),
+        dereg_callback_uri: Some(format!("{}{path}", core.identity.api_root)),
         ..SmfRegistration::new(core.identity.instance, session.id, session.snssai, session.serving_network)
     };
     let operation = RegisterSmf { ue_id: session.supi.clone(), pdu_session_id: session.id, registration };

@@ -8,11 +8,12 @@ use tern_sbi::common::{NfType, PduSessionType, ServiceName, SscMode, UpSecurityP
 use tern_sbi::nudm_sdm::{DnnConfiguration, GetSmData, SmSubsData};
 use tern_sbi::{Operation as _, OperationError, Reply, TransportError};
 
+use crate::binding::bind;
 use crate::cause::{GsmCause, Refusal};
 use crate::context::{Granted, PduSession, SessionType, UeRequest};
 use crate::core::Core;
 use crate::io::Awaited;
-use crate::qos::{self, DEFAULT_AMBR, DEFAULT_QOS};
+use crate::qos::{DEFAULT_AMBR, DEFAULT_QOS};
 
 /// Asks for the data of the session's DNN and slice.
 pub fn get(core: &mut Core<'_>, session: &PduSession) -> Awaited<GetSmData> {
@@ -84,7 +85,7 @@ pub fn grant(
         ambr: subscribed.session_ambr.unwrap_or(DEFAULT_AMBR),
         five_qi,
         arp,
-        flows: qos::bind((five_qi, arp), Vec::new()),
+        flows: bind((five_qi, arp), Vec::new(), &[]),
         always_on,
     };
     Ok((granted, upf))

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tern_ngap::ngap::*;
 use tern_ngap::{NgapCause, build_ngap, cause, convert};
+use tern_types::Ambr;
 use tokio::sync::mpsc;
 
 use super::{FromGnb, Gnb};
@@ -30,6 +31,11 @@ impl Link {
     /// The AMF's identity of the UE, once it is known.
     pub fn amf_id(&self) -> Option<u64> {
         self.gnb.state().ues.get(&self.ran_id).and_then(|ue| ue.amf_id)
+    }
+
+    /// The UE-AMBR that the gNB has of the AMF.
+    pub fn ue_ambr(&self) -> Option<Ambr> {
+        self.gnb.state().ues.get(&self.ran_id).and_then(|ue| ue.ue_ambr)
     }
 
     /// What the gNB says next; `None` once it has said that the connection is gone.

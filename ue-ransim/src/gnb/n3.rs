@@ -154,6 +154,14 @@ impl N3 {
         }
     }
 
+    /// The QoS flows of a tunnel change.
+    pub(super) fn change_flows(&self, teid: u32, set: &[u8], gone: &[u8]) {
+        if let Some(tunnel) = self.tunnels().open.get_mut(&teid) {
+            tunnel.flows.retain(|qfi| !gone.contains(qfi));
+            tunnel.flows.extend(set);
+        }
+    }
+
     fn add(&self, flows: &[u8], towards: Towards) -> u32 {
         let mut tunnels = self.tunnels();
         let teid = loop {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tern_ngap::ngap::*;
 use tern_ngap::transfer::{self, ModifyRequest, ModifyResponse, SetupRequest, SetupResponse};
 use tern_ngap::{DecodeError, NgapCause, build_ngap, cause, convert, extract_ngap_ies};
-use tern_types::{Ambr, Snssai};
+use tern_types::{Ambr, Qfi, Snssai};
 use tokio::time::Instant;
 
 use super::{FromGnb, Gnb, SessionResources, SlotSession};
@@ -173,7 +173,17 @@ impl Gnb {
         let mut done = Vec::new();
         for item in &sessions.0 {
             let request = ModifyRequest::decode(&item.pdu_session_resource_modify_request_transfer)?;
-            let flows = request.flows.iter().map(|flow| flow.qfi).collect();
+            let flows: Vec<Qfi> = request.flows.iter().map(|flow| flow.qfi).collect();
+            let set: Vec<u8> = flows.iter().map(|qfi| qfi.get()).collect();
+            let gone: Vec<u8> = request.release.iter().map(|(qfi, _)| qfi.get()).collect();
+            let psi = item.pdu_session_id.0;
+            self.with_ue(ran_id, |ue| match ue.sessions.get(&psi) {
+                Some(session) => self.n3().change_flows(session.teid, &set, &gone),
+                None => self.failure(
+                    "TS 38.413 §8.2.3.4",
+                    format_args!("the modification of PDU session {psi}, which has no resources"),
+                ),
+            });
             let response = ModifyResponse { flows, ..ModifyResponse::default() };
             if let Some(nas) = &item.nas_pdu {
                 let nas = Bytes::copy_from_slice(&nas.0);

@@ -130,6 +130,8 @@ impl Ue {
     pub(super) fn take_service_area(&mut self, list: Option<&NasServiceAreaList>) {
         self.service_area = match list.map(registration::service_area_of) {
             None => None,
+            // Nothing is restricted any more.
+            Some(Ok(area)) if !area.allowed && area.tais.is_empty() => None,
             Some(Ok(area)) => Some(area),
             Some(Err(error)) => {
                 self.failure("TS 24.501 §9.11.3.49", error);

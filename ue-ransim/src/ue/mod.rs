@@ -8,6 +8,7 @@ mod eap;
 mod handover;
 mod identification;
 mod idle;
+mod qos;
 mod radio;
 mod registration;
 mod security_mode;
@@ -33,6 +34,7 @@ use crate::error::SimError;
 use crate::gnb::{FromGnb, Gnb, Link, SessionResources};
 use crate::report::{AN_RELEASE, Journal};
 
+pub use qos::SessionQos;
 pub use radio::{Fate, Way};
 pub use registration::RegistrationKind;
 pub use session::{PingStats, Session, SessionRequest, SessionTun};
@@ -125,6 +127,8 @@ pub struct Ue {
 struct SessionState {
     /// PTI of the request that made it.
     pti: u8,
+    /// What the network grants it.
+    qos: SessionQos,
 }
 
 /// What a procedure of the UE may wait for.

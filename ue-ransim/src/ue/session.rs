@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tern_nas::nas_5gs::{
-    MaxDataRate, Nas5gsMessage, Nas5gsmHeader, Nas5gsmMessage, NasFGmmCause,
+    MaxDataRate, Nas5gsMessage, Nas5gsmHeader, Nas5gsmMessage, NasFGmmCause, NasFGsmCause,
     NasIntegrityProtectionMaximumDataRate, NasPayloadContainer, NasPayloadContainerType,
     NasPduSessionEstablishmentAccept, NasPduSessionEstablishmentRequest, NasPduSessionIdentity2,
-    NasPduSessionReleaseComplete, NasPduSessionReleaseRequest, NasPduSessionType, NasRequestType, NasSscMode,
-    NasUlNasTransport, PayloadContainerKind, PduSessionTypeValue, RequestTypeValue, SscModeValue,
+    NasPduSessionModificationCommand, NasPduSessionModificationCommandReject,
+    NasPduSessionModificationComplete, NasPduSessionReleaseComplete, NasPduSessionReleaseRequest,
+    NasPduSessionType, NasRequestType, NasSscMode, NasUlNasTransport, PayloadContainerKind,
+    PduSessionTypeValue, RequestTypeValue, SscModeValue,
 };
 use tern_nas::session::{self, PcoRequest};
 use tern_nas::{HeaderType, registration};
@@ -18,7 +20,7 @@ use tern_types::{Dnn, PduSessionId, Qfi, Snssai};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{EXPIRIES_MAX, Heard, Moment, SessionState, T3580, T3582, Ue};
+use super::{EXPIRIES_MAX, Heard, Moment, SessionQos, SessionState, T3580, T3582, Ue};
 use crate::env::Tuns;
 use crate::error::SimError;
 use crate::gnb::{SessionResources, UplinkTunnel};
@@ -36,6 +38,8 @@ const MTU_DEFAULT: u16 = 1400;
 const GMM_CONGESTION: u8 = 22;
 /// 5GSM cause #26 "insufficient resources" (TS 24.501 §9.11.4.2).
 const GSM_INSUFFICIENT_RESOURCES: u8 = 26;
+/// 5GSM cause #43 "invalid PDU session identity" (TS 24.501 §9.11.4.2).
+const GSM_INVALID_SESSION: u8 = 43;
 
 /// What a UE asks for.
 #[derive(Debug, Clone)]
@@ -209,7 +213,7 @@ impl Ue {
         let (Some(accept), Some(resources)) = (accept, resources) else {
             unreachable!("invariant: the loop ends with both");
         };
-        self.sessions.insert(psi, SessionState { pti });
+        self.sessions.insert(psi, SessionState { pti, qos: SessionQos::of(&accept) });
         self.session_of(&request, &accept, *resources, began)
     }
 
@@ -384,6 +388,11 @@ impl Ue {
             let moment = Some(Moment::SessionReleaseComplete);
             self.send_message(moment, complete.into(), HeaderType::Ciphered).await?;
         }
+        if let Nas5gsmMessage::PduSessionModificationCommand(command) = &message
+            && header.procedure_transaction_identity == 0
+        {
+            return self.on_modification(&header, command).await;
+        }
         if let Nas5gsmMessage::FiveGsmStatus(status) = &message {
             self.journal.count("ue.5gsm_status");
             tracing::info!(ue = %self, cause = status.fgsm_cause.value, "5GSM STATUS");
@@ -391,6 +400,30 @@ impl Ue {
         }
         self.hear(Heard::Gsm(header, message));
         Ok(())
+    }
+
+    /// The network modifies a session (TS 24.501 §6.3.2.3).
+    async fn on_modification(
+        &mut self,
+        header: &Nas5gsmHeader,
+        command: &NasPduSessionModificationCommand,
+    ) -> Result<(), SimError> {
+        let psi = header.pdu_session_identity;
+        let Some(state) = self.sessions.get_mut(&psi) else {
+            let cause = NasFGsmCause::new(GSM_INVALID_SESSION);
+            let reject = NasPduSessionModificationCommandReject::new(cause);
+            return self.send(transport(reject.into(), psi, 0)?).await;
+        };
+        self.journal.count("ue.session_modified");
+        for (clause, what) in state.qos.apply(command) {
+            self.failure(clause, what);
+        }
+        self.send(transport(NasPduSessionModificationComplete::new().into(), psi, 0)?).await
+    }
+
+    /// What the network grants a session now.
+    pub fn session_qos(&self, psi: u8) -> Option<&SessionQos> {
+        self.sessions.get(&psi).map(|state| &state.qos)
     }
 
     /// PDU session identities that the UE has, and the PTI that made each.

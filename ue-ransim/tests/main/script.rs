@@ -575,7 +575,7 @@ impl Core {
             ambr: Some(rate),
             uplink: GtpTunnel::new(0x77, UPF),
             session_type: SessionType::Ipv4,
-            flows: vec![QosFlow { qfi: gnb_qfi, five_qi: Some(9), arp, priority_level: None }],
+            flows: vec![QosFlow { qfi: gnb_qfi, five_qi: Some(9), arp, priority_level: None, gbr: None }],
         };
         let item = PDUSessionResourceSetupItemSUReq::new(
             PDUSessionID(psi),
