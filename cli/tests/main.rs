@@ -3,6 +3,7 @@
 mod burst;
 mod configuration;
 mod crash;
+mod data_changes;
 mod handover;
 mod hardened;
 mod hostile;

@@ -6,6 +6,7 @@ mod authentication;
 mod collisions;
 mod compliance;
 mod congestion;
+mod data_changes;
 mod determinism;
 mod eap;
 mod gnbs;

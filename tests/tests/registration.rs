@@ -25,7 +25,7 @@ fn when_one_ue_registers_and_has_a_session_then_all_functions_know_it_and_forget
             ("PCF AM policies", 1),
             ("PCF SM policies", 1),
             ("UDM SMF registrations", 1),
-            ("UDM subscriptions", 1),
+            ("UDM subscriptions", 2),
             ("UDM AMF registrations", 1),
         ]);
         assert_eq!(sim.held().await, all);

@@ -11,6 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+use tern_sbi::Method;
 use ue_ransim::gnb::Forwarding;
 use ue_ransim::ue::{RegistrationKind, Session, Ue};
 
@@ -24,6 +26,8 @@ struct Procedure {
     file: &'static str,
     title: &'static str,
     clauses: &'static str,
+    /// What is other than usual.
+    prepare: fn(&mut Setup),
     run: for<'a> fn(&'a mut Simulation, &'a Ladder) -> Run<'a>,
 }
 
@@ -33,87 +37,135 @@ const PROCEDURES: &[Procedure] = &[
         file: "registration",
         title: "Initial registration, with 5G AKA",
         clauses: "TS 23.502 §4.2.2.2.2, TS 24.501 §5.5.1.2, TS 33.501 §6.1.3.2",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(registration(sim, ladder)),
     },
     Procedure {
         file: "session-establishment",
         title: "PDU session establishment",
         clauses: "TS 23.502 §4.3.2.2.1, TS 24.501 §6.4.1",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(establishment(sim, ladder)),
     },
     Procedure {
         file: "an-release",
         title: "AN release",
         clauses: "TS 23.502 §4.2.6",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(an_release(sim, ladder)),
     },
     Procedure {
         file: "service-request",
         title: "Service request of the UE, for a session's user plane",
         clauses: "TS 23.502 §4.2.3.2, TS 24.501 §5.6.1",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(service_request(sim, ladder)),
     },
     Procedure {
         file: "paging",
         title: "Paging, and the service request that answers it",
         clauses: "TS 23.502 §4.2.3.3, TS 24.501 §5.6.2",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(paging(sim, ladder)),
     },
     Procedure {
         file: "periodic-registration-update",
         title: "Periodic registration update",
         clauses: "TS 24.501 §5.5.1.3",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(periodic_update(sim, ladder)),
     },
     Procedure {
         file: "handover-xn",
         title: "Xn handover",
         clauses: "TS 23.502 §4.9.1.2.2",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(handover_xn(sim, ladder)),
     },
     Procedure {
         file: "handover-n2",
         title: "N2 handover within one AMF, with direct forwarding",
         clauses: "TS 23.502 §4.9.1.3",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(handover_n2(sim, ladder, Forwarding::Direct)),
     },
     Procedure {
         file: "handover-n2-indirect",
         title: "N2 handover within one AMF, with forwarding by the UPF",
         clauses: "TS 23.502 §4.9.1.3",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(handover_n2(sim, ladder, Forwarding::Indirect)),
     },
     Procedure {
         file: "handover-n2-failure",
         title: "N2 handover that the target gNB refuses",
         clauses: "TS 38.413 §8.4.1.3, §8.4.2.3",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(handover_refused(sim, ladder)),
     },
     Procedure {
         file: "handover-n2-cancel",
         title: "N2 handover that the source gNB cancels",
         clauses: "TS 38.413 §8.4.5",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(handover_cancelled(sim, ladder)),
     },
     Procedure {
         file: "session-release",
         title: "PDU session release by the UE",
         clauses: "TS 23.502 §4.3.4.2, TS 24.501 §6.4.3",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(release(sim, ladder)),
     },
     Procedure {
         file: "upf-restart",
         title: "The UPF starts again, and the SMF restores its sessions",
         clauses: "TS 23.527 §4.3",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(upf_restart(sim, ladder)),
     },
     Procedure {
         file: "deregistration",
         title: "De-registration of the UE",
         clauses: "TS 23.502 §4.2.2.3.2, TS 24.501 §5.5.2.2",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(deregistration(sim, ladder)),
     },
+    Procedure {
+        file: "subscription-withdrawn",
+        title: "De-registration by the network: the subscriber is removed",
+        clauses: "TS 23.502 §4.2.2.3.3, TS 24.501 §5.5.2.3",
+        prepare: |_| {},
+        run: |sim, ladder| Box::pin(subscription_withdrawn(sim, ladder)),
+    },
+    Procedure {
+        file: "policy-pushed",
+        title: "PDU session modification: PCC rules pushed by the PCF",
+        clauses: "TS 23.502 §4.3.3.2, TS 29.512 §4.2.3, TS 24.501 §6.3.2",
+        prepare: |setup| setup.pcf = tern_config::parse("pcf.yaml", POLICIES).expect("policies"),
+        run: |sim, ladder| Box::pin(policy_pushed(sim, ladder)),
+    },
+    Procedure {
+        file: "subscription-changed",
+        title: "The subscribed UE-AMBR and slices change",
+        clauses: "TS 23.502 §4.5.1, §4.2.4.2, TS 24.501 §5.4.4, TS 38.413 §8.3.4",
+        prepare: |_| {},
+        run: |sim, ladder| Box::pin(subscription_changed(sim, ladder)),
+    },
 ];
+
+/// Who is gold has a video flow of a guaranteed rate.
+const POLICIES: &str = "\
+sessions:
+  - when: { categories: [gold] }
+    rules:
+      - name: video
+        precedence: 10
+        flows: [permit out 17 from 192.0.2.0/24 to assigned]
+        five_qi: 2
+        maximum: { uplink: 4 Mbps, downlink: 8 Mbps }
+        guaranteed: { uplink: 1 Mbps, downlink: 2 Mbps }
+";
 
 /// How long a page may take to be heard.
 const PAGE: Duration = Duration::from_secs(1);
@@ -152,6 +204,7 @@ fn diagram(procedure: &Procedure) -> String {
     let mut setup = Setup::new(1, 2).gnbs(2);
     // So that the NAS messages can be named.
     setup.group().nea = vec![0];
+    (procedure.prepare)(&mut setup);
     let ladder = Arc::new(Ladder::new(&setup));
     setup.witness = Some(ladder.clone());
     simulate(setup, async |sim| {
@@ -282,4 +335,32 @@ async fn deregistration(sim: &mut Simulation, ladder: &Ladder) {
     ladder.begin();
     ue.deregister(false).await.expect("deregistered");
     sim.settle().await;
+}
+
+async fn subscription_withdrawn(sim: &mut Simulation, ladder: &Ladder) {
+    let (mut ue, _session) = with_session(sim).await;
+    ladder.begin();
+    assert_eq!(sim.administer(Method::Delete, 0, None).await, 204);
+    ue.idle(Duration::from_secs(2)).await.expect("deregistered");
+}
+
+async fn policy_pushed(sim: &mut Simulation, ladder: &Ladder) {
+    let (mut ue, _session) = with_session(sim).await;
+    ladder.begin();
+    let patch = json!([{ "op": "replace", "path": "/categories", "value": ["gold"] }]);
+    assert_eq!(sim.administer(Method::Patch, 0, Some(patch)).await, 204);
+    ue.idle(Duration::from_secs(2)).await.expect("connected");
+}
+
+async fn subscription_changed(sim: &mut Simulation, ladder: &Ladder) {
+    let (mut ue, _session) = with_session(sim).await;
+    ladder.begin();
+    let ambr = json!({ "uplink": "3 Mbps", "downlink": "4 Mbps" });
+    let slice = json!({ "snssai": "2", "default": false });
+    let patch = json!([
+        { "op": "replace", "path": "/ue_ambr", "value": ambr },
+        { "op": "add", "path": "/slices/-", "value": slice },
+    ]);
+    assert_eq!(sim.administer(Method::Patch, 0, Some(patch)).await, 204);
+    ue.idle(Duration::from_secs(2)).await.expect("connected");
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tern_nf::{DatagramFaults, SimNetwork};
-use tern_sbi::{Body, Call, Method, Request};
+use tern_sbi::{Body, Call, Method, PathParams, Request};
 use tern_sbi_transport::{Fault, Faults, Transport as _};
 use tern_sctp::Message;
 use tern_sctp::mem::{MemFaults, MemVerdict};
@@ -202,6 +202,26 @@ impl Simulation {
         let mut running = core::start(nf, &self.setup, &self.network, incarnation, Some(store));
         running.ready(START_MAX).await;
         self.nfs.insert(nf, running);
+    }
+
+    /// The operator's request about a subscriber, as `tern subscriber` makes it; its status.
+    pub async fn administer(
+        &self,
+        method: Method,
+        subscriber: u32,
+        content: Option<serde_json::Value>,
+    ) -> u16 {
+        let path = PathParams::fill(tern_udr::SUBSCRIBER_PATH, &[&setup::supi(subscriber).to_string()]);
+        let text = |content: serde_json::Value| content.to_string().into();
+        let body = match content {
+            None => Body::Empty,
+            Some(content) if method == Method::Patch => Body::JsonPatch(text(content)),
+            Some(content) => Body::Json(text(content)),
+        };
+        let request = Request { method, path, query: Vec::new(), headers: Default::default(), body };
+        let udr = self.setup.udr.sbi.api_root();
+        let reply = self.network.sbi.send(&udr, &Call::default(), request).await;
+        reply.expect("the UDR answers").status
     }
 
     /// Asks `hook` about each service request from now on, by path.

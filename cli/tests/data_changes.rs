@@ -1,0 +1,117 @@
+//! What the operator changes while UEs are registered, with every process: TS 23.502 §4.2.2.3.3, §4.3.3.2,
+//! §4.5.1.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tern_tests::core::SUPI;
+use tern_tests::topology::DN_ADDRESS;
+use ue_ransim::SimError;
+use ue_ransim::ue::Ue;
+
+use crate::world::{World, clean, isolated};
+
+/// How long a change may take to reach the UE.
+const WITHIN: Duration = Duration::from_secs(5);
+
+#[test]
+fn when_the_operator_changes_a_subscriber_then_its_session_has_other_rules_and_rates_at_once() {
+    isolated(
+        "data_changes::when_the_operator_changes_a_subscriber_then_its_session_has_other_rules_and_rates_at_once",
+        policy,
+    );
+}
+
+/// Who is gold has a video flow of a guaranteed rate.
+const POLICIES: &str = "
+policies:
+  sessions:
+    - when: { categories: [gold] }
+      rules:
+        - name: video
+          precedence: 10
+          flows: [permit out 17 from 192.0.2.0/24 to assigned]
+          five_qi: 2
+          maximum: { uplink: 4 Mbps, downlink: 8 Mbps }
+          guaranteed: { uplink: 1 Mbps, downlink: 2 Mbps }
+";
+
+async fn policy() -> Result<()> {
+    let mut world = World::start(POLICIES).await?;
+    world.add_subscribers(1).await?;
+    let config = world.config(1);
+    let mut rig = world.rig(config).await?;
+    let mut ue = rig.ue(0)?;
+    ue.register().await?;
+    let mut session = ue.establish_session(Default::default()).await?;
+    let pause = Duration::from_millis(10);
+    session.ping(DN_ADDRESS, 3, pause).await?;
+
+    world.tern(&["subscriber", "set", SUPI, "--category", "gold"]).await?;
+    until(&mut ue, "the rule", |ue| {
+        ue.session_qos(session.psi)
+            .is_some_and(|qos| qos.rules() == 2 && qos.guaranteed_kbps(2) == Some(2000))
+    })
+    .await?;
+    session.ping(DN_ADDRESS, 3, pause).await?;
+
+    world.tern(&["subscriber", "set", SUPI, "--no-category", "--ue-ambr", "3 Mbps/4 Mbps"]).await?;
+    until(&mut ue, "no rule", |ue| ue.session_qos(session.psi).is_some_and(|qos| qos.rules() == 1)).await?;
+    until(&mut ue, "the UE-AMBR", |ue| {
+        let ambr = ue.link().and_then(|link| link.ue_ambr());
+        ambr.is_some_and(|ambr| ambr.downlink.bps() == 4_000_000)
+    })
+    .await?;
+    session.ping(DN_ADDRESS, 3, pause).await?;
+    ue.deregister(false).await?;
+    rig.stop().await;
+    clean(&rig)?;
+    world.wait_for_nobody().await?;
+    world.finish().await
+}
+
+#[test]
+fn when_a_subscriber_is_barred_or_removed_then_its_ue_is_deregistered() {
+    isolated("data_changes::when_a_subscriber_is_barred_or_removed_then_its_ue_is_deregistered", withdrawn);
+}
+
+async fn withdrawn() -> Result<()> {
+    let mut world = World::start("").await?;
+    world.add_subscribers(1).await?;
+    let config = world.config(1);
+    let mut rig = world.rig(config).await?;
+    let mut ue = rig.ue(0)?;
+    ue.register().await?;
+    let _session = ue.establish_session(Default::default()).await?;
+    world.tern(&["subscriber", "bar", SUPI]).await?;
+    until(&mut ue, "deregistered", |ue| !ue.is_registered()).await?;
+    refused(&mut ue, 11).await?;
+    world.tern(&["subscriber", "unbar", SUPI]).await?;
+    ue.register().await?;
+    let _session = ue.establish_session(Default::default()).await?;
+    ue.go_idle().await?;
+    // The UE is paged to hear of it.
+    world.tern(&["subscriber", "remove", SUPI]).await?;
+    until(&mut ue, "deregistered", |ue| !ue.is_registered()).await?;
+    refused(&mut ue, 3).await?;
+    rig.stop().await;
+    clean(&rig)?;
+    world.wait_for_nobody().await?;
+    world.finish().await
+}
+
+/// Lives on until something holds.
+async fn until(ue: &mut Ue, what: &str, holds: impl Fn(&Ue) -> bool) -> Result<()> {
+    let end = tokio::time::Instant::now() + WITHIN;
+    while !holds(ue) {
+        ensure!(tokio::time::Instant::now() < end, "within {WITHIN:?}: {what}");
+        ue.idle(Duration::from_millis(50)).await?;
+    }
+    Ok(())
+}
+
+async fn refused(ue: &mut Ue, expected: u8) -> Result<()> {
+    let rejected = ue.register().await.err().context("registered")?;
+    ensure!(matches!(rejected, SimError::Rejected { cause, .. } if cause == expected), "{rejected}");
+    Ok(())
+}
