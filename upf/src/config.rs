@@ -1,7 +1,6 @@
 //! The UPF's configuration.
 
 mod addresses;
-mod ipv6;
 pub(crate) mod link;
 mod names;
 #[cfg(test)]
@@ -9,7 +8,6 @@ mod tests;
 
 pub use addresses::Addresses;
 pub(crate) use addresses::TunnelEnds;
-pub use ipv6::Ipv6Prefix;
 pub use link::LinkConfig;
 pub use names::{ApplicationConfig, PfdConfig, PredefinedAction, PredefinedRule, RatesKbps};
 
@@ -19,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use tern_config::Sample;
 use tern_nf::SbiConfig;
-use tern_types::{Dnn, Ipv4Prefix, Snssai};
+use tern_types::{Dnn, Ipv4Prefix, Ipv6Prefix, Snssai};
 
 use crate::path::{Buffers, ReferencePoint, Room};
 

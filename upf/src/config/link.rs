@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
-use tern_types::Ipv4Prefix;
+use tern_types::{Ipv4Prefix, Ipv6Prefix};
 
-use super::{IPV6_MTU_MIN, Ipv6Prefix};
+use super::IPV6_MTU_MIN;
 
 /// The longest packet of a link: a buffer holds it.
 pub(crate) const LINK_MTU_MAX: u16 = 9_000;

@@ -105,7 +105,7 @@ fn serve(shutdown: Shutdown) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut config = tern_upf::Config { sbi: SbiConfig::loopback(18), ..Default::default() };
-        config.n6[0].ipv6 = Some(ipv6::TUN.to_owned().try_into().map_err(anyhow::Error::msg)?);
+        config.n6[0].ipv6 = Some(ipv6::TUN.parse()?);
         let env = Env::real(EnvOptions::new("UPF", &config.sbi))?;
         tern_upf::run(config, env, shutdown).await
     })

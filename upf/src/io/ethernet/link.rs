@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetProtocol, Ipv6Packet};
-use tern_types::Ipv4Prefix;
+use tern_types::{Ipv4Prefix, Ipv6Prefix};
 
 use super::ndisc::{self, Message};
 use super::neighbours::{Found, View};
 use super::path_mtu::PathMtus;
-use crate::config::{Ipv6Prefix, LinkConfig};
+use crate::config::LinkConfig;
 use crate::path::DropReason;
 
 /// An Ethernet header.

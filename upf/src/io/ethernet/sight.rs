@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use smoltcp::wire::{EthernetProtocol, IpAddress, IpProtocol, Ipv4Packet, UdpPacket};
-use tern_types::Ipv4Prefix;
+use tern_types::{Ipv4Prefix, Ipv6Prefix};
 
 use super::link::{Frame, Link};
 use super::{ipv4, ipv6};
-use crate::config::{Addresses, Ipv6Prefix};
+use crate::config::Addresses;
 use crate::path::{DropReason, Peer, ReferencePoint};
 
 /// Who reads and writes which packets.

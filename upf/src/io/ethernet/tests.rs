@@ -3,12 +3,12 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, Icmpv4Message, Icmpv4Packet};
-use tern_types::Ipv4Prefix;
+use tern_types::{Ipv4Prefix, Ipv6Prefix};
 
 use super::ipv4::sound;
 use super::link::Frame;
 use super::*;
-use crate::config::{Addresses, Ipv6Prefix, LinkConfig};
+use crate::config::{Addresses, LinkConfig};
 use crate::path::ReferencePoint;
 
 pub(super) const OUR_MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
@@ -73,7 +73,7 @@ fn link(address: &str, ipv6: &str, mtu: u16) -> LinkConfig {
 }
 
 fn prefix_v6(text: &str) -> Ipv6Prefix {
-    text.to_owned().try_into().expect("a prefix")
+    text.parse().expect("a prefix")
 }
 
 fn prefix(text: &str) -> Ipv4Prefix {
