@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tern_config::Sample;
 use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
 use tern_nf::{Codec, Connections, SbiConfig, TransportChoice};
-use tern_types::{Dnn, Ipv4Network, Ipv4Prefix, PlmnId, Snssai, Tac};
+use tern_types::{Dnn, Ipv4Network, Ipv4Prefix, Ipv6Network, Ipv6Prefix, PlmnId, Snssai, Tac};
 
 /// Stands in `n6` for a core without user data, which needs no privilege.
 pub const NO_DATA_PATH: &str = "none";
@@ -34,6 +34,10 @@ pub struct CoreConfig {
     pub sctp: tern_sctp::SctpMode,
     /// The address that gNBs send GTP-U to, or one of IPv4 and one of IPv6.
     pub n3: tern_upf::Addresses,
+    /// Where the UPF brings router solicitations of UEs with IPv6, an address of this machine that it reaches from N3;
+    /// the SMF's own if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smf_gtpu: Option<IpAddr>,
     /// TUN device towards the data network; [`NO_DATA_PATH`] leaves user data out.
     pub n6: String,
     /// Ports of DPDK for user data, in the place of sockets and the TUN device.
@@ -107,10 +111,13 @@ pub struct DataNetwork {
     pub name: Dnn,
     /// Addresses of the UEs.
     pub pool: Ipv4Network,
-    /// DNS servers told to UEs.
+    /// Prefixes of the UEs, if they may have IPv6: a /64 of it for each session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Network>,
+    /// DNS servers told to UEs, each by the version of IP that it has.
     #[serde(default = "default_dns")]
-    pub dns: Vec<Ipv4Addr>,
-    /// IPv4 link MTU told to UEs.
+    pub dns: Vec<IpAddr>,
+    /// Link MTU told to UEs.
     #[serde(default = "default_mtu")]
     pub mtu: u16,
 }
@@ -121,6 +128,7 @@ impl DataNetwork {
         Self {
             name: Dnn::new(name).expect("invariant: a label"),
             pool: pool.expect("invariant: a network"),
+            ipv6: None,
             dns: default_dns(),
             mtu: default_mtu(),
         }
@@ -129,6 +137,11 @@ impl DataNetwork {
     /// The UPF's own address with the pool's prefix.
     pub fn gateway(&self) -> Ipv4Prefix {
         self.pool.with(self.pool.first_host())
+    }
+
+    /// The UPF's own IPv6 address with the prefix of all UEs'.
+    pub fn gateway_ipv6(&self) -> Option<Ipv6Prefix> {
+        self.ipv6.map(|ipv6| ipv6.with(ipv6.first_host()))
     }
 }
 
@@ -144,6 +157,7 @@ impl Default for CoreConfig {
             n2: Ipv4Addr::new(127, 0, 0, 16).into(),
             sctp: tern_sctp::SctpMode::Auto,
             n3: Ipv4Addr::new(127, 0, 0, 18).into(),
+            smf_gtpu: None,
             n6: "tern-n6".to_owned(),
             dpdk: None,
             upf_workers: 2,
@@ -320,8 +334,8 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Tac>, D
     deserializer.deserialize_any(Areas)
 }
 
-fn default_dns() -> Vec<Ipv4Addr> {
-    vec![Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(8, 8, 8, 8)]
+fn default_dns() -> Vec<IpAddr> {
+    vec![Ipv4Addr::new(1, 1, 1, 1).into(), Ipv4Addr::new(8, 8, 8, 8).into()]
 }
 
 fn default_mtu() -> u16 {

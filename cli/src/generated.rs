@@ -65,14 +65,22 @@ fn smf(core: &CoreConfig) -> Value {
     let mut networks = Vec::new();
     for slice in slices(core) {
         for dnn in &core.dnns {
-            networks.push(json!({
+            let mut network = json!({
                 "dnn": dnn.name, "snssai": slice, "pool": dnn.pool, "dns": dnn.dns, "mtu": dnn.mtu,
-            }));
+            });
+            if let Some(pool) = dnn.ipv6 {
+                network["ipv6"] = json!({ "pool": pool });
+            }
+            networks.push(network);
         }
+    }
+    let mut n4 = json!({ "address": core.address(Nf::Smf) });
+    if let Some(gtpu) = core.smf_gtpu {
+        n4["gtpu"] = json!(gtpu);
     }
     json!({
         "plmns": [core.plmn.0],
-        "n4": { "address": core.address(Nf::Smf) },
+        "n4": n4,
         "upfs": [{ "address": core.address(Nf::Upf) }],
         "discover_upfs": false,
         "data_networks": networks,
@@ -89,6 +97,9 @@ fn upf(core: &CoreConfig) -> Value {
             let tun = if index == 0 { core.n6.clone() } else { format!("{}-{index}", core.n6) };
             let mut network =
                 json!({ "dnn": dnn.name, "tun": tun, "address": dnn.gateway(), "mtu": dnn.mtu });
+            if let Some(gateway) = dnn.gateway_ipv6() {
+                network["ipv6"] = json!(gateway);
+            }
             if let Some(ports) = &core.dpdk {
                 network["link"] = json!(ports.n6);
             }
@@ -150,6 +161,20 @@ mod tests {
             let text = generated(&core, nf, "6f1a5e54-98a1-4f53-8b8c-5f4c3a2b1d00");
             read(nf, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         }
+    }
+
+    #[test]
+    fn a_data_network_with_ipv6_has_its_prefixes_at_smf_and_upf() {
+        let text = "smf_gtpu: 192.0.2.1\ndnns:\n  - { name: internet, pool: 10.45.0.0/16, ipv6: \"2001:db8:45::/48\", dns: [1.1.1.1, \"2001:db8::53\"] }\n";
+        let core: CoreConfig = parse("core.yaml", text).unwrap();
+        let file = |nf| generated(&core, nf, "6f1a5e54-98a1-4f53-8b8c-5f4c3a2b1d00");
+        let smf: tern_smf::Config = parse("smf.yaml", &file(Nf::Smf)).unwrap();
+        smf.check().unwrap();
+        assert_eq!(smf.n4.gtpu_address().to_string(), "192.0.2.1");
+        let pool = smf.data_networks[0].ipv6.as_ref().map(|ipv6| ipv6.pool.to_string());
+        assert_eq!(pool.as_deref(), Some("2001:db8:45::/48"));
+        let upf: tern_upf::Config = parse("upf.yaml", &file(Nf::Upf)).unwrap();
+        assert_eq!(upf.n6[0].ipv6.map(|ipv6| ipv6.to_string()).as_deref(), Some("2001:db8:45::1/48"));
     }
 
     #[test]

@@ -69,6 +69,7 @@ const TABLES: [Table; 3] = [
             ("snssai", "SLICE"),
             ("state", "STATE"),
             ("address", "ADDRESS"),
+            ("prefix", "PREFIX"),
             ("upf", "UPF"),
         ],
     },

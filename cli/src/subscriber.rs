@@ -109,6 +109,9 @@ struct Add {
     /// Data networks in each slice; the first is the default one
     #[arg(long = "dnn", default_values = ["internet", "ims"])]
     dnns: Vec<Dnn>,
+    /// Types that a PDU session may have, the default one first
+    #[arg(long = "session-type", value_parser = ["ipv4", "ipv6", "ipv4v6"])]
+    session_types: Vec<String>,
     /// How many subscribers, with SUPIs that follow one another and the same keys
     #[arg(long, default_value_t = 1)]
     count: u32,
@@ -175,7 +178,12 @@ impl Add {
         ensure!((1..=COUNT_MAX).contains(&self.count), "--count: expected 1 to {COUNT_MAX}");
         let digits = self.supi.imsi();
         let first: u64 = digits.parse()?;
-        let dnns: Vec<Value> = self.dnns.iter().map(|dnn| json!({ "dnn": dnn })).collect();
+        let types: Vec<String> = self.session_types.iter().map(|one| one.to_uppercase()).collect();
+        let dnn = |dnn| match types.is_empty() {
+            true => json!({ "dnn": dnn }),
+            false => json!({ "dnn": dnn, "session_types": types }),
+        };
+        let dnns: Vec<Value> = self.dnns.iter().map(dnn).collect();
         let slices: Vec<Value> = self
             .slices
             .iter()

@@ -56,6 +56,8 @@ gsm_causes! {
     Ipv6OnlyAllowed = 51,
     /// PDU session does not exist.
     PduSessionDoesNotExist = 54,
+    /// PDU session type IPv4v6 only allowed.
+    Ipv4v6OnlyAllowed = 57,
     /// Insufficient resources for specific slice and DNN.
     InsufficientResourcesForSliceAndDnn = 67,
     /// Not supported SSC mode.
@@ -95,10 +97,12 @@ pub enum Refusal {
     DnnNotSupported,
     /// This SMF does not serve the DNN in the slice.
     DnnNotSupportedInSlice,
-    /// IPv6 was asked for and IPv4 alone is served or subscribed.
+    /// Another type than IPv4 was asked for, which alone is served or subscribed.
     Ipv4Only,
-    /// The subscription allows IPv6 alone.
+    /// Another type than IPv6 was asked for, which alone is served or subscribed.
     Ipv6Only,
+    /// One version was asked for, and the subscription allows both together alone.
+    Ipv4v6Only,
     /// A type that this SMF does not serve, or that is not subscribed.
     PduSessionType,
     /// Not SSC mode 1.
@@ -137,6 +141,7 @@ impl Refusal {
             Self::DnnNotSupportedInSlice => GsmCause::MissingOrUnknownDnnInSlice, // #70
             Self::Ipv4Only => GsmCause::Ipv4OnlyAllowed,                // #50
             Self::Ipv6Only => GsmCause::Ipv6OnlyAllowed,                // #51
+            Self::Ipv4v6Only => GsmCause::Ipv4v6OnlyAllowed,            // #57
             Self::PduSessionType => GsmCause::UnknownPduSessionType,    // #28
             Self::SscMode => GsmCause::NotSupportedSscMode,             // #68
             Self::IntegrityProtectionRate => GsmCause::IntegrityProtectionRateTooLow, // #82
@@ -157,7 +162,7 @@ impl Refusal {
             Self::DnnDenied => (403, "DNN_DENIED"),
             Self::DnnNotSupported | Self::DnnNotSupportedInSlice => (403, "DNN_NOT_SUPPORTED"),
             Self::Ipv4Only => (403, "PDUTYPE_NOT_SUPPORTED"),
-            Self::Ipv6Only => (403, "PDUTYPE_DENIED"),
+            Self::Ipv6Only | Self::Ipv4v6Only => (403, "PDUTYPE_DENIED"),
             Self::PduSessionType => (403, "PDUTYPE_NOT_SUPPORTED"),
             Self::SscMode => (403, "SSC_NOT_SUPPORTED"),
             Self::IntegrityProtectionRate => (403, "INTEGRITY_PROTECTED_MDR_NOT_ACCEPTABLE"),

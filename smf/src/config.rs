@@ -1,10 +1,12 @@
 //! Configuration of the SMF.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use tern_config::Sample;
-use tern_types::{Dnn, Ipv4Network, PlmnId, Snssai};
+use tern_types::{Dnn, Ipv4Network, Ipv6Network, PlmnId, Snssai};
+
+use crate::ndp;
 
 /// `smf.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,14 +57,26 @@ pub struct N4Config {
     pub address: IpAddr,
     /// Own port (TS 29.244 §4.2.2: 8805).
     pub port: u16,
+    /// Where UPFs send what UEs say to the router of their IPv6 links, by GTP-U; the address of PFCP if absent. UPFs
+    /// must reach it from N3. Nothing listens there if no data network has IPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gtpu: Option<IpAddr>,
     /// Seconds without a message of a UPF until it gets a heartbeat request; what a restart of a UPF has
     /// lost is restored when the answer shows it.
     pub heartbeat_interval_s: u32,
 }
 
+impl N4Config {
+    /// Where GTP-U is spoken from.
+    pub fn gtpu_address(&self) -> IpAddr {
+        self.gtpu.unwrap_or(self.address)
+    }
+}
+
 impl Default for N4Config {
     fn default() -> Self {
-        Self { address: Ipv4Addr::new(127, 0, 0, 17).into(), port: tern_pfcp::PORT, heartbeat_interval_s: 2 }
+        let address = Ipv4Addr::new(127, 0, 0, 17).into();
+        Self { address, port: tern_pfcp::PORT, gtpu: None, heartbeat_interval_s: 2 }
     }
 }
 
@@ -75,21 +89,25 @@ pub struct DataNetwork {
     /// The slice.
     #[serde(default = "default_snssai")]
     pub snssai: Snssai,
-    /// Addresses of the UEs. Entries with the same pool share it.
-    pub pool: Ipv4Network,
+    /// IPv4 addresses of the UEs. Entries with the same pool share it. Without it there is IPv6 alone.
+    #[serde(default)]
+    pub pool: Option<Ipv4Network>,
     /// The UPF's own address in the pool, never given away; the pool's first if absent.
     #[serde(default)]
     pub gateway: Option<Ipv4Addr>,
     /// Ranges, both ends included, that only subscribers' static addresses come from.
     #[serde(default)]
     pub reserved: Vec<(Ipv4Addr, Ipv4Addr)>,
-    /// DNS servers, told to a UE that asks for them.
+    /// IPv6 prefixes of the UEs; without it there is IPv4 alone.
     #[serde(default)]
-    pub dns: Vec<Ipv4Addr>,
-    /// P-CSCFs, told to a UE that asks for them.
+    pub ipv6: Option<Ipv6Config>,
+    /// DNS servers, told to a UE that asks for those of their version of IP.
     #[serde(default)]
-    pub p_cscf: Vec<Ipv4Addr>,
-    /// IPv4 link MTU in octets, told to a UE that asks for it: N3's MTU less the GTP-U headers.
+    pub dns: Vec<IpAddr>,
+    /// P-CSCFs, told to a UE that asks for those of their version of IP.
+    #[serde(default)]
+    pub p_cscf: Vec<IpAddr>,
+    /// Link MTU in octets, told to a UE that asks for it and advertised on IPv6 links: N3's MTU less the GTP-U headers.
     #[serde(default = "default_mtu")]
     pub mtu: u16,
     /// Whether a UE's request for an always-on session is granted.
@@ -99,7 +117,96 @@ pub struct DataNetwork {
 
 impl DataNetwork {
     /// The UPF's own address in the pool.
-    pub fn gateway(&self) -> Ipv4Addr {
+    pub fn gateway(&self) -> Option<Ipv4Addr> {
+        self.gateway.or_else(|| self.pool.map(Ipv4Network::first_host))
+    }
+
+    /// The pool of prefixes.
+    pub fn prefixes(&self) -> Option<Ipv6Network> {
+        self.ipv6.as_ref().map(|ipv6| ipv6.pool)
+    }
+
+    /// What of it cannot be: the field and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.pool.is_none() && self.ipv6.is_none() {
+            return Err(("", "a pool or ipv6 is needed, or both".to_owned()));
+        }
+        let least = if self.ipv6.is_some() { ndp::MTU_MIN } else { 576 };
+        if !(least..=9000).contains(&self.mtu) {
+            return Err((".mtu", format!("{least} to 9000 expected, {} found", self.mtu)));
+        }
+        if let Some(gateway) = self.gateway
+            && !self.pool.is_some_and(|pool| pool.contains(gateway))
+        {
+            return Err((".gateway", format!("{gateway} is not within the pool")));
+        }
+        let is_within = |&(first, last): &(Ipv4Addr, Ipv4Addr)| {
+            first <= last && self.pool.is_some_and(|pool| pool.contains(first) && pool.contains(last))
+        };
+        if !self.reserved.iter().all(is_within) {
+            return Err((
+                ".reserved",
+                "first and last address of ranges within the pool expected".to_owned(),
+            ));
+        }
+        let Some(ipv6) = &self.ipv6 else { return Ok(()) };
+        if !ipv6.pool.contains(ipv6.gateway()) {
+            return Err((".ipv6.gateway", format!("{} is not within {}", ipv6.gateway(), ipv6.pool)));
+        }
+        let is_within = |&(first, last): &(Ipv6Addr, Ipv6Addr)| {
+            first <= last && ipv6.pool.contains(first) && ipv6.pool.contains(last)
+        };
+        if !ipv6.reserved.iter().all(is_within) {
+            let expected = format!("first and last prefix of ranges within {} expected", ipv6.pool);
+            return Err((".ipv6.reserved", expected));
+        }
+        Ok(())
+    }
+
+    /// Whether its pools are another one's, or share nothing with them; else which of them does.
+    fn check_beside(&self, other: &Self) -> Result<(), (&'static str, String)> {
+        let clash = |pool: String| {
+            let (dnn, snssai) = (&other.dnn, other.snssai);
+            format!(
+                "{pool} overlaps the pool of {dnn} in slice {snssai}; one that is shared is the same in pool, \
+                 gateway and reserved"
+            )
+        };
+        if let (Some(own), Some(theirs)) = (self.pool, other.pool) {
+            let same = own == theirs && self.gateway() == other.gateway() && self.reserved == other.reserved;
+            if own.overlaps(theirs) && !same {
+                return Err((".pool", clash(own.to_string())));
+            }
+        }
+        if let (Some(own), Some(theirs)) = (&self.ipv6, &other.ipv6) {
+            let same = own.pool == theirs.pool
+                && own.gateway() == theirs.gateway()
+                && own.reserved == theirs.reserved;
+            if own.pool.overlaps(theirs.pool) && !same {
+                return Err((".ipv6.pool", clash(own.pool.to_string())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// IPv6 of a data network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ipv6Config {
+    /// Each session gets a prefix of 64 bits of it. Entries with the same pool share it.
+    pub pool: Ipv6Network,
+    /// The UPF's own address in the pool, whose prefix is never given away; the pool's first if absent.
+    #[serde(default)]
+    pub gateway: Option<Ipv6Addr>,
+    /// Ranges of prefixes, both ends included, that only subscribers' static ones come from.
+    #[serde(default)]
+    pub reserved: Vec<(Ipv6Addr, Ipv6Addr)>,
+}
+
+impl Ipv6Config {
+    /// The UPF's own address in the pool.
+    pub fn gateway(&self) -> Ipv6Addr {
         self.gateway.unwrap_or_else(|| self.pool.first_host())
     }
 }
@@ -195,15 +302,8 @@ impl Config {
             return Err("data_networks: at least one is needed".to_owned());
         }
         for (index, network) in self.data_networks.iter().enumerate() {
-            if !network.pool.contains(network.gateway()) {
-                return Err(format!("data_networks[{index}].gateway: not within {}", network.pool));
-            }
-            if !(576..=9000).contains(&network.mtu) {
-                return Err(format!(
-                    "data_networks[{index}].mtu: 576 to 9000 expected, {} found",
-                    network.mtu
-                ));
-            }
+            let at = |(field, why): (&str, String)| format!("data_networks[{index}]{field}: {why}");
+            network.check().map_err(at)?;
             let same = |other: &DataNetwork| other.dnn == network.dnn && other.snssai == network.snssai;
             if self.data_networks[..index].iter().any(same) {
                 return Err(format!(
@@ -211,19 +311,10 @@ impl Config {
                     network.dnn, network.snssai
                 ));
             }
-            let shared = |other: &DataNetwork| {
-                other.pool == network.pool
-                    && other.gateway() == network.gateway()
-                    && other.reserved == network.reserved
-            };
-            let clash = |other: &&DataNetwork| other.pool.overlaps(network.pool) && !shared(other);
-            if let Some(other) = self.data_networks[..index].iter().find(clash) {
-                return Err(format!(
-                    "data_networks[{index}].pool: {} overlaps the pool of {} in slice {}; one that is shared \
-                     is the same in pool, gateway and reserved",
-                    network.pool, other.dnn, other.snssai
-                ));
-            }
+            self.data_networks[..index]
+                .iter()
+                .try_for_each(|other| network.check_beside(other))
+                .map_err(at)?;
         }
         if self.upfs.len() > self.limits.upfs_max {
             return Err(format!("upfs: at most {} (limits.upfs_max)", self.limits.upfs_max));
@@ -248,10 +339,11 @@ fn default_data_network(dnn: &str, second_octet: u8) -> DataNetwork {
     DataNetwork {
         dnn: Dnn::new(dnn).expect("invariant: a label"),
         snssai: default_snssai(),
-        pool: Ipv4Network::new(Ipv4Addr::new(10, second_octet, 0, 0), 16).expect("invariant: a network"),
+        pool: Ipv4Network::new(Ipv4Addr::new(10, second_octet, 0, 0), 16),
         gateway: None,
         reserved: Vec::new(),
-        dns: vec![Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(8, 8, 8, 8)],
+        ipv6: None,
+        dns: vec![Ipv4Addr::new(1, 1, 1, 1).into(), Ipv4Addr::new(8, 8, 8, 8).into()],
         p_cscf: Vec::new(),
         mtu: default_mtu(),
         always_on: false,

@@ -1,6 +1,6 @@
 //! SM contexts: what this SMF knows of one PDU session, as plain serialisable values.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use crate::gsm::{Establishment, Handover, Modification, Release, Unfinished};
 use crate::io::Token;
 use crate::policy_rules::PolicyRules;
 use crate::qos::QosFlow;
+use crate::router::Router;
 use crate::sbi::data_change::{Refresh, Subscription};
 
 /// Version of the serialised form of [`SmContext`]; grows with each change of it.
@@ -34,6 +35,17 @@ impl SmContextRef {
     /// The CP F-SEID's SEID.
     pub fn seid(self) -> u64 {
         self.0
+    }
+
+    /// The TEID of what a UPF takes to the SMF of the session: the upper half, which no other context's is.
+    pub fn teid(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The first and the last one of a TEID.
+    pub(crate) fn of_teid(teid: u32) -> std::ops::RangeInclusive<Self> {
+        let first = u64::from(teid) << 32;
+        Self(first)..=Self(first | u64::from(u32::MAX))
     }
 }
 
@@ -228,6 +240,9 @@ pub struct PduSession {
     pub refresh: Option<Refresh>,
     /// Octets that the UPF has reported.
     pub usage: Usage,
+    /// Its IPv6 link, if it has one.
+    #[serde(default, skip_serializing_if = "Router::is_idle")]
+    pub router: Router,
     /// What an abandoned establishment has still to hear of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
@@ -277,10 +292,16 @@ pub enum SessionType {
 pub struct RequestedOptions {
     /// 000DH: DNS server IPv4 address.
     pub dns: bool,
+    /// 0003H: DNS server IPv6 address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dns_ipv6: bool,
     /// 0010H: IPv4 link MTU.
     pub mtu: bool,
     /// 000CH: P-CSCF IPv4 address.
     pub p_cscf: bool,
+    /// 0001H: P-CSCF IPv6 address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub p_cscf_ipv6: bool,
     /// 8021H: an IPCP Configure-Request (RFC 1332), at most [`IPCP_LEN_MAX`] octets.
     pub ipcp: Option<Bytes>,
 }
@@ -291,9 +312,13 @@ pub const IPCP_LEN_MAX: usize = 64;
 /// What a session was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Granted {
-    /// The UE's address.
-    pub address: Ipv4Addr,
-    /// Told to the UE with the accept: #50 after a request for IPv4v6.
+    /// The UE's IPv4 address, unless it is of type IPv6.
+    #[serde(default, rename = "address", skip_serializing_if = "Option::is_none")]
+    pub ipv4: Option<Ipv4Addr>,
+    /// Its IPv6 link, if it is of type IPv6 or IPv4v6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Link>,
+    /// Told to the UE with the accept: #50 or #51 after a request for IPv4v6.
     pub type_cause: Option<crate::cause::GsmCause>,
     /// Session-AMBR.
     pub ambr: Ambr,
@@ -308,9 +333,34 @@ pub struct Granted {
 }
 
 impl Granted {
+    /// IPv4, IPv6 or both.
+    pub fn session_type(&self) -> SessionType {
+        match (self.ipv4, self.ipv6) {
+            (Some(_), Some(_)) => SessionType::Ipv4v6,
+            (None, Some(_)) => SessionType::Ipv6,
+            (_, None) => SessionType::Ipv4,
+        }
+    }
+
     /// The default QoS flow's identity.
     pub fn default_qfi(&self) -> Qfi {
         self.flows.first().map_or(crate::qos::DEFAULT_QFI, |flow| flow.qfi)
+    }
+}
+
+/// A link of one UE: its prefix, and what the UE makes its link-local address of (TS 23.501 §5.8.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipv6Link {
+    /// The prefix of 64 bits; the others are zero.
+    pub prefix: Ipv6Addr,
+    /// The interface identifier that the UE is given.
+    pub interface: u64,
+}
+
+impl Ipv6Link {
+    /// As TS 29.571 `Ipv6Prefix` has it.
+    pub fn prefix_text(&self) -> String {
+        format!("{}/64", self.prefix)
     }
 }
 

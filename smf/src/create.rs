@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::context::{PduSession, SmContextRef, UeRequest, Usage};
 use crate::core::network_identifier;
 use crate::gsm::message::{self, Content};
+use crate::router::Router;
 
 /// Why a request is refused before it is a context.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ pub fn read(
         refresh: None,
         registered: false,
         usage: Usage::default(),
+        router: Router::default(),
         unfinished: None,
     })
 }

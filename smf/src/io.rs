@@ -30,6 +30,8 @@ pub enum Input {
     N4(Token, Option<Message>),
     /// A UPF reports about one of our sessions; answered by [`Output::Answer4`].
     Report(Token, Report),
+    /// A datagram that came to the SMF's end of GTP-U tunnels, and its sender.
+    Gtpu(SocketAddr, Vec<u8>),
     /// A UPF is associated now.
     UpfUp(SocketAddr),
     /// A UPF does not answer.
@@ -117,6 +119,13 @@ pub enum Output {
         seid: u64,
         /// The response.
         message: tern_pfcp::SessionReportResponse,
+    },
+    /// Send a GTP-U datagram from the SMF's end of tunnels.
+    Gtpu {
+        /// Whom to.
+        to: SocketAddr,
+        /// The datagram.
+        datagram: Vec<u8>,
     },
     /// Keep a PFCP association with this UPF.
     Associate(SocketAddr),

@@ -12,6 +12,7 @@
 //! | services produced and consumed, one file each | `sbi` |
 //! | rules on N4, transfers on N2 | `n4`, `n2` |
 //! | addresses, UPFs | [`pool`], [`upf`] |
+//! | router of the UEs' IPv6 links | [`router`], `ndp` |
 //! | sessions that a UPF has lost | `restoration` |
 
 pub mod binding;
@@ -25,18 +26,20 @@ pub mod gsm;
 mod io;
 mod n2;
 mod n4;
+mod ndp;
 mod net;
 pub mod policy_rules;
 pub mod pool;
 pub mod qos;
 mod restoration;
+pub mod router;
 mod sbi;
 mod smf;
 mod status;
 pub mod upf;
 
 pub use cause::{GsmCause, Refusal};
-pub use config::{Config, DataNetwork, Limits, N4Config, Served, Timers, UpfConfig};
+pub use config::{Config, DataNetwork, Ipv6Config, Limits, N4Config, Served, Timers, UpfConfig};
 pub use core::Identity;
 pub use io::{Input, Output, Report, SmfRequest, Token};
 pub use net::run;

@@ -11,7 +11,7 @@ use tern_ngap::{DecodeError, EncodeError, PDU_OCTETS_MAX};
 use tern_types::Ambr;
 
 use crate::binding::FlowChanges;
-use crate::context::{Granted, UserPlane};
+use crate::context::{self, Granted, UserPlane};
 
 /// Group and value of CauseNas `normal-release` (TS 38.413 §9.3.1.2).
 const NORMAL_RELEASE: NgapCause = NgapCause { group: 2, value: 0 };
@@ -22,7 +22,11 @@ pub fn setup_request(granted: &Granted, user_plane: &UserPlane) -> Result<Bytes,
     let request = SetupRequest {
         ambr: Some(granted.ambr),
         uplink,
-        session_type: SessionType::Ipv4,
+        session_type: match granted.session_type() {
+            context::SessionType::Ipv6 => SessionType::Ipv6,
+            context::SessionType::Ipv4v6 => SessionType::Ipv4v6,
+            _ => SessionType::Ipv4,
+        },
         flows: granted.flows.iter().map(flow).collect(),
     };
     request.encode()

@@ -3,7 +3,7 @@
 //! Rule 0 is the default rule, which matches everything; rule *n* the service rule of number *n*. Rule
 //! *n* has PDR 2n+1 for uplink, PDR 2n+2 for downlink and QER n+2. All uplink PDRs share one
 //! F-TEID, which the UPF allocates. The last PDR there can be and FAR 3 are for packets that the UPF forwards from one
-//! gNB to another.
+//! gNB to another; those of an IPv6 link and FAR 4 are in [`crate::router`].
 
 use std::net::IpAddr;
 
@@ -20,15 +20,19 @@ use tern_types::{Ambr, Qfi};
 
 use crate::binding::FlowChanges;
 use crate::config::Timers;
-use crate::context::{Granted, PduSession, UpCnxState, UserPlane};
+use crate::context::{Granted, PduSession, SessionType, UpCnxState, UserPlane};
 use crate::qos::ServiceRule;
+use crate::router;
 
 const UPLINK_FAR: FarId = FarId(1);
-const DOWNLINK_FAR: FarId = FarId(2);
+/// All that goes to the UE.
+pub const DOWNLINK_FAR: FarId = FarId(2);
 /// From the source gNB of a handover to the target.
 const FORWARDING_FAR: FarId = FarId(3);
 const FORWARDING_PDR: PdrId = PdrId(u16::MAX);
 const SESSION_QER: QerId = QerId(1);
+/// Of the default QoS flow.
+pub const DEFAULT_RULE_QER: QerId = QerId(2);
 const USAGE_URR: UrrId = UrrId(1);
 /// The F-TEID that all uplink PDRs share (TS 29.244 §5.5.3).
 const CHOOSE_ID: u8 = 1;
@@ -100,7 +104,11 @@ fn request(
         create_far: vec![uplink_far(session), downlink_far()],
         create_qer: vec![session_qer(granted.ambr)],
         create_urr: vec![usage_urr(timers)],
-        pdn_type: Some(PdnType::Ipv4),
+        pdn_type: Some(match granted.session_type() {
+            SessionType::Ipv6 => PdnType::Ipv6,
+            SessionType::Ipv4v6 => PdnType::Ipv4v6,
+            _ => PdnType::Ipv4,
+        }),
         user_id: Some(UserId::from_imsi(session.supi.imsi())),
         apn_dnn: Some(Name(session.dnn.as_str().to_owned())),
         ..Default::default()
@@ -115,11 +123,16 @@ fn request(
 
 /// The F-TEID that the UPF allocated for uplink packets, with its address of IPv4, of IPv6, or both.
 pub fn allocated(response: &SessionEstablishmentResponse) -> Option<GtpTunnel> {
-    created(&response.created_pdr)
+    created(response.created_pdr.iter().filter(|created| !router::is_ours(created)))
 }
 
-fn created(all: &[CreatedPdr]) -> Option<GtpTunnel> {
-    all.iter().find_map(|created| match created.f_teid {
+/// The F-TEID that it allocated for what the SMF sends to the UE.
+pub fn allocated_for_router(response: &SessionEstablishmentResponse) -> Option<GtpTunnel> {
+    created(response.created_pdr.iter().filter(|created| router::is_ours(created)))
+}
+
+fn created<'a>(all: impl IntoIterator<Item = &'a CreatedPdr>) -> Option<GtpTunnel> {
+    all.into_iter().find_map(|created| match created.f_teid {
         Some(FTeid::Assigned { teid, ipv4, ipv6 }) => Some(GtpTunnel { teid, ipv4, ipv6 }),
         _ => None,
     })
@@ -320,7 +333,7 @@ fn uplink_pdr(
     let pdi = Pdi {
         source_interface: Interface::Access,
         f_teid: Some(f_teid),
-        ue_ip_addresses: vec![UeIpAddress::source_v4(granted.address)],
+        ue_ip_addresses: vec![ue(granted, false)],
         ..pdi(session, rule)
     };
     CreatePdr {
@@ -334,10 +347,17 @@ fn uplink_pdr(
 fn downlink_pdr(session: &PduSession, granted: &Granted, rule: Option<&ServiceRule>) -> CreatePdr {
     let pdi = Pdi {
         source_interface: Interface::Core,
-        ue_ip_addresses: vec![UeIpAddress::destination_v4(granted.address)],
+        ue_ip_addresses: vec![ue(granted, true)],
         ..pdi(session, rule)
     };
     CreatePdr { pdr_id: downlink_id(number_of(rule)), far_id: Some(DOWNLINK_FAR), ..pdr(pdi, rule) }
+}
+
+/// The UE's addresses as the destination of packets, or as their source (TS 29.244 §8.2.62): a prefix is of 64 bits
+/// where it says nothing.
+fn ue(granted: &Granted, destination: bool) -> UeIpAddress {
+    let ipv6 = granted.ipv6.map(|link| link.prefix);
+    UeIpAddress { ipv4: granted.ipv4, ipv6, destination, ..Default::default() }
 }
 
 fn pdi(session: &PduSession, rule: Option<&ServiceRule>) -> Pdi {

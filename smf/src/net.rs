@@ -32,6 +32,8 @@ use crate::upf::{LoadReport, UpfProfile};
 
 /// Largest PFCP message.
 const DATAGRAM_MAX: usize = 65_536;
+/// Longest datagram that a packet for the router comes in; of a longer one the rest is lost, and with it the packet.
+const GTPU_MAX: usize = 2_048;
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_TO_UNIX_S: u64 = 2_208_988_800;
 /// Between two looks for UPFs at the NRF as long as there is none.
@@ -56,15 +58,29 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let (asked, requests) = mpsc::channel(config.limits.queue_max);
     let routes = routes(&asked);
     let profile = profile(&config);
+    let gtpu = bind_gtpu(&config, &env).await?;
     let (consumer, api_root) = (prepared.consumer(), prepared.api_root());
     let identity = Identity { instance: prepared.instance_id(), api_root };
     let starting = prepared.start(profile, routes);
     let nf = tokio::select! { biased; () = shutdown.requested() => return Ok(()), nf = starting => nf? };
     let mut edge = Edge::new(config, &env, identity, consumer, socket);
+    edge.gtpu = gtpu;
     edge.unready = Some((nf.api_root(), env.clock.now() + READY_WITHIN));
     edge.run(requests, &shutdown).await;
     nf.stop().await;
     Ok(())
+}
+
+/// The SMF's end of GTP-U tunnels, if UEs have IPv6 links that it is the router of.
+async fn bind_gtpu(config: &Config, env: &Env) -> anyhow::Result<Option<Arc<dyn Datagram>>> {
+    if config.data_networks.iter().all(|network| network.ipv6.is_none()) {
+        return Ok(None);
+    }
+    let at = SocketAddr::new(config.n4.gtpu_address(), tern_gtpu::PORT);
+    let socket =
+        env.datagrams.bind(at).await.with_context(|| format!("cannot use {at} for GTP-U (n4.gtpu)"))?;
+    tracing::info!(%at, "GTP-U");
+    Ok(Some(socket))
 }
 
 fn profile(config: &Config) -> ProfileSeed {
@@ -116,6 +132,8 @@ struct Edge {
     env: Env,
     consumer: Consumer,
     socket: Arc<dyn Datagram>,
+    /// The SMF's end of GTP-U tunnels.
+    gtpu: Option<Arc<dyn Datagram>>,
     smf: Smf,
     node: Node,
     summary: Summary,
@@ -159,6 +177,7 @@ impl Edge {
             env: env.clone(),
             consumer,
             socket,
+            gtpu: None,
             smf,
             node: Node::new(node_config, now),
             summary: Summary::new(env),
@@ -182,17 +201,21 @@ impl Edge {
             tokio::spawn(discover(self.consumer.clone(), self.env.clone(), period, served, profiles))
         });
         let mut buffer = vec![0; DATAGRAM_MAX];
+        let mut packet = vec![0; GTPU_MAX];
         loop {
             self.settle().await;
             let unready = self.unready.as_ref().map(|(_, at)| *at);
             let deadlines =
                 [self.smf.deadline(), self.node.next_deadline(), self.summary.deadline(), unready];
             let deadline = deadlines.into_iter().flatten().min();
-            let (socket, clock) = (self.socket.clone(), self.env.clock);
+            let (socket, gtpu, clock) = (self.socket.clone(), self.gtpu.clone(), self.env.clock);
             tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
                 received = socket.recv_from(&mut buffer) => self.on_received(received, &buffer),
+                Some((len, from)) = receive(gtpu.as_deref(), &mut packet) => {
+                    self.inputs.push_back(Input::Gtpu(from, packet[..len].to_vec()));
+                }
                 Some((token, reply)) = self.answered.recv() => self.inputs.push_back(Input::Reply(token, reply)),
                 Some((request, answer)) = requests.recv() => {
                     let token = self.token();
@@ -250,15 +273,28 @@ impl Edge {
             }
             let Some(input) = self.inputs.pop_front() else { break };
             for output in self.smf.handle(now, input) {
-                self.perform(now, output);
+                match output {
+                    Output::Gtpu { to, datagram } => self.send_gtpu(to, &datagram).await,
+                    output => self.perform(now, output),
+                }
             }
             self.summary.touched(now);
         }
         self.summary.refresh(self.env.clock.now(), &self.smf);
     }
 
+    async fn send_gtpu(&self, to: SocketAddr, datagram: &[u8]) {
+        let Some(gtpu) = &self.gtpu else { return };
+        if let Err(error) = gtpu.send_to(datagram, to).await {
+            tracing::debug!(%to, %error, "GTP-U send");
+            self.env.counters.add("smf.gtpu.not_sent", 1);
+        }
+    }
+
     fn perform(&mut self, now: Instant, output: Output) {
         match output {
+            // Sent by `settle`: a core that is new has none.
+            Output::Gtpu { .. } => {}
             Output::Request { token, target, call, request } => {
                 let (consumer, replies) = (self.consumer.clone(), self.replies.clone());
                 tokio::spawn(async move {
@@ -397,6 +433,15 @@ impl Edge {
     fn token(&mut self) -> Token {
         self.next_token += 1;
         Token(self.next_token)
+    }
+}
+
+/// The next datagram of an endpoint; `None` after an error, such as an ICMP error about an earlier one. Without an
+/// endpoint there never is one.
+async fn receive(endpoint: Option<&dyn Datagram>, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    match endpoint {
+        Some(endpoint) => endpoint.recv_from(buffer).await.ok(),
+        None => std::future::pending().await,
     }
 }
 

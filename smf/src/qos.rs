@@ -1,6 +1,6 @@
 //! QoS flows of a session, from the subscription and the policy (TS 23.501 §5.7, TS 29.512 §4.2.6).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ pub struct FlowFilter {
     /// IP protocol; `None` for every one.
     pub protocol: Option<u8>,
     /// Remote network and prefix length; `None` for every one.
-    pub remote: Option<(Ipv4Addr, u8)>,
+    pub remote: Option<(IpAddr, u8)>,
     /// Remote ports, both ends included.
     pub remote_ports: Option<(u16, u16)>,
     /// UE's ports, both ends included.
@@ -135,7 +135,7 @@ impl FromStr for FlowFilter {
         }
         let remote = match words.next() {
             Some("any") => None,
-            Some(network) => Some(prefix(network).ok_or_else(|| wrong("IPv4 network expected"))?),
+            Some(network) => Some(prefix(network).ok_or_else(|| wrong("network expected"))?),
             None => return Err(wrong("no source")),
         };
         let ports = |words: &mut std::iter::Peekable<std::str::SplitAsciiWhitespace<'_>>| {
@@ -161,10 +161,12 @@ impl FromStr for FlowFilter {
     }
 }
 
-fn prefix(text: &str) -> Option<(Ipv4Addr, u8)> {
-    let (address, length) = text.split_once('/').unwrap_or((text, "32"));
-    let length: u8 = length.parse().ok().filter(|&length| length <= 32)?;
-    Some((address.parse().ok()?, length))
+fn prefix(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, length) = text.split_once('/').map_or((text, None), |(a, length)| (a, Some(length)));
+    let address: IpAddr = address.parse().ok()?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let length = length.map_or(Some(longest), |length| length.parse().ok())?;
+    (length <= longest).then_some((address, length))
 }
 
 fn port_range(text: &str) -> Option<(u16, u16)> {
@@ -181,7 +183,7 @@ mod tests {
     fn flow_descriptions_are_read() {
         let filter: FlowFilter = "permit out 17 from 10.1.0.0/16 5000-5010 to assigned 80".parse().unwrap();
         assert_eq!(filter.protocol, Some(17));
-        assert_eq!(filter.remote, Some((Ipv4Addr::new(10, 1, 0, 0), 16)));
+        assert_eq!(filter.remote, Some((IpAddr::from([10, 1, 0, 0]), 16)));
         assert_eq!(filter.remote_ports, Some((5000, 5010)));
         assert_eq!(filter.local_ports, Some((80, 80)));
         assert!("permit out ip from any to assigned".parse::<FlowFilter>().unwrap().is_match_all());

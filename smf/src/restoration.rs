@@ -11,7 +11,7 @@ use crate::context::{Next, PduSession, SmContextRef, State};
 use crate::core::Core;
 use crate::dispatch::without_user_plane;
 use crate::io::Token;
-use crate::n4;
+use crate::{n4, router};
 
 /// Until a UPF that did not answer is asked once more.
 const RETRY: Duration = Duration::from_secs(1);
@@ -56,7 +56,8 @@ pub fn start(core: &mut Core<'_>, session: &mut PduSession, state: &mut State) -
         return Some(token);
     }
     let node = core.config.n4.address;
-    let request = n4::restoration(session, session.granted.as_ref()?, node, &core.config.timers)?;
+    let mut request = n4::restoration(session, session.granted.as_ref()?, node, &core.config.timers)?;
+    router::add_rules(&mut request, session, core.config);
     let user_plane = session.user_plane.as_mut()?;
     let token = core.out.n4(session.reference, user_plane.upf, 0, request);
     user_plane.restoring = Some(token);
@@ -81,7 +82,8 @@ pub fn on_answer(
         user_plane.up_seid = response.up_f_seid.map(|f_seid| f_seid.seid);
     }
     // What it does not name is as it was asked for.
-    let moved = n4::allocated(&response).is_some_and(|tunnel| Some(tunnel) != user_plane.uplink);
+    let moved = n4::allocated(&response).is_some_and(|tunnel| Some(tunnel) != user_plane.uplink)
+        || n4::allocated_for_router(&response).is_some_and(|tunnel| Some(tunnel) != session.router.tunnel);
     if user_plane.up_seid.is_none() || moved {
         tracing::warn!(
             supi = %session.supi, session = %session.id, cause = %response.cause, moved,

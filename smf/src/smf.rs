@@ -15,7 +15,7 @@ use tern_types::{Duration, Instant, PduSessionId, Random, Supi};
 use crate::cause::{GsmCause, Refusal};
 use crate::config::Config;
 use crate::context::{Next, PduSession, SCHEMA, SmContext, SmContextRef, State};
-use crate::core::{Core, Identity, pool_of};
+use crate::core::{Core, Identity, Pools};
 use crate::create;
 use crate::dispatch::{
     abandon, on_n4, on_released_by_amf, on_replaced, on_report, on_transfer_failure, on_update,
@@ -23,8 +23,8 @@ use crate::dispatch::{
 };
 use crate::gsm::{Cause, by_policy, establish, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
-use crate::pool::Pool;
 use crate::restoration::{self, Done, Due, Restorations};
+use crate::router;
 use crate::sbi::{data_change, pdu_session};
 use crate::upf::Upfs;
 
@@ -36,7 +36,7 @@ pub struct Smf {
     contexts: BTreeMap<SmContextRef, SmContext>,
     by_session: BTreeMap<(Supi, PduSessionId), SmContextRef>,
     deadlines: BTreeSet<Deadline>,
-    pools: Vec<Pool>,
+    pools: Pools,
     upfs: Upfs,
     restorations: Restorations,
     out: Outputs,
@@ -45,10 +45,7 @@ pub struct Smf {
 impl Smf {
     /// Without any session. Its first outputs ask for associations with the configured UPFs.
     pub fn new(config: Config, identity: Identity, random: Random) -> (Self, Vec<Output>) {
-        let pool = |network: &crate::config::DataNetwork| {
-            Pool::new(network.pool, network.gateway(), &network.reserved)
-        };
-        let pools = config.data_networks.iter().map(pool).collect();
+        let pools = Pools::new(&config);
         let upfs = Upfs::new(&config);
         let outputs = upfs.iter().map(|(&endpoint, _)| Output::Associate(endpoint)).collect();
         let smf = Self {
@@ -73,6 +70,7 @@ impl Smf {
             Input::Reply(token, reply) => self.on_reply(now, token, reply),
             Input::N4(token, answer) => self.on_n4(now, token, answer),
             Input::Report(token, report) => self.on_report(now, token, report),
+            Input::Gtpu(from, datagram) => self.on_gtpu(now, from, &datagram),
             Input::UpfUp(endpoint) => self.on_upf_up(now, endpoint),
             Input::UpfDown(endpoint) => self.on_upf_down(now, endpoint),
             Input::UpfRestarted(endpoint) => self.on_upf_restarted(now, endpoint),
@@ -112,10 +110,18 @@ impl Smf {
         &self.upfs
     }
 
-    /// Addresses in use, of each data network of the configuration.
+    /// IPv4 addresses in use, of each data network of the configuration.
     pub fn addresses_used(&self) -> Vec<usize> {
-        let networks = 0..self.config.data_networks.len();
-        networks.map(|index| self.pools[pool_of(&self.config, index)].used()).collect()
+        self.used().map(|(addresses, _)| addresses).collect()
+    }
+
+    /// IPv6 prefixes in use, of each data network of the configuration.
+    pub fn prefixes_used(&self) -> Vec<usize> {
+        self.used().map(|(_, prefixes)| prefixes).collect()
+    }
+
+    fn used(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.config.data_networks.len()).map(|index| self.pools.used(&self.config, index))
     }
 
     /// Replies and N4 answers awaited.
@@ -316,6 +322,17 @@ impl Smf {
         self.restore(now, upf);
     }
 
+    /// What a UPF has taken here from a UE.
+    fn on_gtpu(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let Some((teid, packet)) = router::receive(&mut self.out, from, datagram) else { return };
+        let found = self.contexts.range(SmContextRef::of_teid(teid)).next().map(|(reference, _)| *reference);
+        let Some(reference) = found else { return self.out.count("smf.gtpu.unknown_teid") };
+        self.with(now, reference, |core, session, state| {
+            router::on_packet(core, session, from, packet);
+            Next::State(state)
+        });
+    }
+
     fn on_upf_up(&mut self, now: Instant, endpoint: SocketAddr) {
         self.upfs.set_associated(endpoint, true);
         self.restorations.resume(endpoint);
@@ -407,11 +424,13 @@ impl Smf {
             self.with(now, reference, |core, session, state| match state {
                 State::Inactive(establishment) => establishment.expire(core, session),
                 State::ModificationPending(modification, mut connection) => {
+                    router::expire(core, session);
                     connection.expire(core, session);
                     modification.expire(core, session, connection)
                 }
                 State::InactivePending(release) => release.expire(core, session),
                 State::Active(mut connection) => {
+                    router::expire(core, session);
                     connection.expire(core, session);
                     Next::State(State::Active(connection))
                 }
@@ -427,7 +446,7 @@ impl Smf {
         transition: impl FnOnce(&mut Core<'_>, &mut PduSession, State) -> Next,
     ) {
         let Some(SmContext { mut session, state, .. }) = self.contexts.remove(&reference) else { return };
-        if let Some(at) = deadline(&state) {
+        if let Some(at) = deadline(&session, &state) {
             self.deadlines.remove(&(at, reference));
         }
         let mut core =
@@ -441,7 +460,7 @@ impl Smf {
         let reference = session.reference;
         match next {
             Next::State(state) => {
-                self.deadlines.extend(deadline(&state).map(|at| (at, reference)));
+                self.deadlines.extend(deadline(&session, &state).map(|at| (at, reference)));
                 self.contexts.insert(reference, SmContext { schema: SCHEMA, session, state });
             }
             Next::Gone => {
@@ -459,8 +478,10 @@ impl Smf {
 
     fn new_reference(&mut self) -> SmContextRef {
         loop {
-            let reference = SmContextRef::new(self.random.u64());
-            if let Some(reference) = reference.filter(|reference| !self.contexts.contains_key(reference)) {
+            let reference = SmContextRef::new(self.random.u64()).filter(|reference| reference.teid() != 0);
+            let is_free =
+                |of: &SmContextRef| self.contexts.range(SmContextRef::of_teid(of.teid())).next().is_none();
+            if let Some(reference) = reference.filter(is_free) {
                 return reference;
             }
         }
@@ -471,7 +492,7 @@ fn core<'a>(
     now: Instant,
     config: &'a Config,
     identity: &'a Identity,
-    pools: &'a mut [Pool],
+    pools: &'a mut Pools,
     upfs: &'a mut Upfs,
     out: &'a mut Outputs,
 ) -> Core<'a> {
@@ -490,12 +511,13 @@ fn terminate(core: &mut Core<'_>, session: &mut PduSession, state: State) -> Nex
     }
 }
 
-fn deadline(state: &State) -> Option<Instant> {
+fn deadline(session: &PduSession, state: &State) -> Option<Instant> {
+    let router = session.router.next;
     match state {
         State::Inactive(establishment) => establishment.deadline(),
-        State::Active(connection) => connection.deadline(),
+        State::Active(connection) => connection.deadline().into_iter().chain(router).min(),
         State::ModificationPending(modification, connection) => {
-            connection.deadline().into_iter().chain([modification.deadline()]).min()
+            connection.deadline().into_iter().chain(router).chain([modification.deadline()]).min()
         }
         State::InactivePending(release) => release.deadline(),
     }

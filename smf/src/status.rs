@@ -54,6 +54,7 @@ fn summarise(now: Instant, smf: &Smf) -> Value {
     json!({
         "sessions": smf.sessions(),
         "addressesInUse": smf.addresses_used(),
+        "prefixesInUse": smf.prefixes_used(),
         "upfs": smf.upfs().iter().map(upf).collect::<Vec<_>>(),
         "sessionList": smf.contexts().take(SESSIONS_LISTED_MAX).map(session).collect::<Vec<_>>(),
     })
@@ -67,7 +68,8 @@ fn session(context: &SmContext) -> Value {
         "dnn": session.dnn,
         "snssai": session.snssai.to_string(),
         "state": context.state.name(),
-        "address": session.granted.as_ref().map(|granted| granted.address),
+        "address": session.granted.as_ref().and_then(|granted| granted.ipv4),
+        "prefix": session.granted.as_ref().and_then(|granted| Some(granted.ipv6?.prefix_text())),
         "upf": session.user_plane.as_ref().map(|user_plane| user_plane.upf),
         "uplinkOctets": session.usage.uplink,
         "downlinkOctets": session.usage.downlink,

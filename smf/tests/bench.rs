@@ -11,8 +11,9 @@ use tern_nas::nas_5gs::{
 };
 use tern_ngap::transfer::{GtpTunnel, SetupResponse};
 use tern_pfcp::{
-    Cause, CreatedPdr, FSeid, FTeid, Message, NodeId, SessionDeletionResponse, SessionEstablishmentRequest,
-    SessionEstablishmentResponse, SessionModificationRequest, SessionModificationResponse,
+    Cause, CreatePdr, CreatedPdr, FSeid, FTeid, Interface, Message, NodeId, SessionDeletionResponse,
+    SessionEstablishmentRequest, SessionEstablishmentResponse, SessionModificationRequest,
+    SessionModificationResponse,
 };
 use tern_sbi::common::{AccessType, PduSessionType, PlmnIdNid, SscMode};
 use tern_sbi::namf_comm::{N1N2MessageTransfer, N1N2MessageTransferCause, N1N2MessageTransferRspData};
@@ -38,6 +39,10 @@ pub const UP_SEID: u64 = 0x77;
 pub const UPLINK: GtpTunnel = GtpTunnel { teid: 0x1001, ipv4: Some(Ipv4Addr::new(10, 0, 0, 18)), ipv6: None };
 pub const DOWNLINK: GtpTunnel =
     GtpTunnel { teid: 0x2002, ipv4: Some(Ipv4Addr::new(10, 0, 0, 99)), ipv6: None };
+
+/// The UPF's end of the tunnel for the SMF's own packets.
+pub const ROUTER_TUNNEL: GtpTunnel =
+    GtpTunnel { teid: 0x3003, ipv4: Some(Ipv4Addr::new(10, 0, 0, 18)), ipv6: None };
 
 pub type Created =
     Result<Response<Related<SmContextCreatedData>>, OperationError<Related<SmContextCreateError>>>;
@@ -261,6 +266,19 @@ impl Bench {
         }
     }
 
+    /// The next output, if it is a GTP-U datagram: to whom, and its octets.
+    pub fn gtpu(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        match self.outputs.pop_front()? {
+            Output::Gtpu { to, datagram } => Some((to, datagram)),
+            other => panic!("GTP-U expected: {other:?}"),
+        }
+    }
+
+    /// Whether a GTP-U datagram was among what came out, which is forgotten.
+    pub fn any_gtpu(&mut self) -> bool {
+        self.outputs.drain(..).any(|output| matches!(output, Output::Gtpu { .. }))
+    }
+
     pub fn answer4(&mut self, expected: Token) -> (u64, Cause) {
         match self.outputs.pop_front() {
             Some(Output::Answer4 { token, seid, message }) if token == expected => (seid, message.cause),
@@ -319,11 +337,17 @@ impl Bench {
             f_teid: Some(f_teid),
             ..CreatedPdr::default()
         };
+        let asks_for_router = |pdr: &&CreatePdr| pdr.pdi.source_interface == Interface::CpFunction;
+        let router = request.create_pdr.iter().find(asks_for_router).map(|pdr| CreatedPdr {
+            pdr_id: pdr.pdr_id,
+            f_teid: Some(FTeid::assigned(ROUTER_TUNNEL.teid, ROUTER_TUNNEL.address().unwrap())),
+            ..CreatedPdr::default()
+        });
         let response = SessionEstablishmentResponse {
             node_id: NodeId::Address(upf().ip()),
             cause: Cause::REQUEST_ACCEPTED,
             up_f_seid: Some(FSeid::new(UP_SEID, upf().ip())),
-            created_pdr: vec![created],
+            created_pdr: router.into_iter().chain([created]).collect(),
             ..SessionEstablishmentResponse::default()
         };
         self.input(Input::N4(token, Some(response.into())));

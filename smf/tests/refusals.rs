@@ -162,7 +162,7 @@ fn when_no_upf_or_no_address_is_there_then_69_or_67() {
     bench.empty();
 
     let mut small = config();
-    small.data_networks[0].pool = "10.45.0.0/30".parse().unwrap();
+    small.data_networks[0].pool = "10.45.0.0/30".parse().ok();
     let mut bench = Bench::with(small);
     bench.establish(1);
     let token = bench.create(2);

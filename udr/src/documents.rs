@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tern_crypto::{Milenage, SubscriberKey, Tuak, TuakParameters};
 use tern_sbi::common::{
-    Area, CoreNetworkType, DnnOrWildcard, IpAddr, Octets, OdbPacketServices, PduSessionType, SecretText,
-    ServiceAreaRestriction, SscMode, SubscribedDefaultQos,
+    Area, CoreNetworkType, DnnOrWildcard, IpAddr, Octets, OdbPacketServices, SecretText, ServiceAreaRestriction,
+    SscMode, SubscribedDefaultQos,
 };
 use tern_sbi::nausf_auth::AuthType;
 use tern_sbi::nudm_sdm::{
@@ -168,8 +168,8 @@ impl Subscriber {
 impl SubscribedDnn {
     fn configuration(&self) -> DnnConfiguration {
         let types = PduSessionTypes {
-            default_session_type: Some(PduSessionType::Ipv4),
-            allowed_session_types: vec![PduSessionType::Ipv4, PduSessionType::Ipv4v6],
+            default_session_type: self.session_types.first().cloned(),
+            allowed_session_types: self.session_types.clone(),
         };
         let modes = SscModes::new(SscMode::Mode1);
         DnnConfiguration {
@@ -178,13 +178,16 @@ impl SubscribedDnn {
                 ..SubscribedDefaultQos::new(self.five_qi, self.arp)
             }),
             session_ambr: Some(self.session_ambr),
-            static_ip_address: self
-                .ipv4
-                .map(|ipv4| IpAddr { ipv4_addr: Some(ipv4), ..IpAddr::default() })
-                .into_iter()
-                .collect(),
+            static_ip_address: self.static_addresses(),
             ..DnnConfiguration::new(types, modes)
         }
+    }
+
+    /// One for each version of IP (TS 29.503 `staticIpAddress`).
+    fn static_addresses(&self) -> Vec<IpAddr> {
+        let v4 = self.ipv4.map(|ipv4| IpAddr { ipv4_addr: Some(ipv4), ..IpAddr::default() });
+        let v6 = self.ipv6.map(|ipv6| IpAddr { ipv6_prefix: Some(ipv6.to_string()), ..IpAddr::default() });
+        v4.into_iter().chain(v6).collect()
     }
 }
 

@@ -5,8 +5,10 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
-use tern_sbi::common::RestrictionType;
-use tern_types::{Ambr, Arp, BitRate, Dnn, PreemptionCapability, PreemptionVulnerability, Snssai, Supi, Tac};
+use tern_sbi::common::{PduSessionType, RestrictionType};
+use tern_types::{
+    Ambr, Arp, BitRate, Dnn, Ipv6Prefix, PreemptionCapability, PreemptionVulnerability, Snssai, Supi, Tac,
+};
 use zeroize::Zeroizing;
 
 /// Most slices of one subscriber: the default configured NSSAI's bound of TS 24.501 §9.11.3.37.
@@ -19,6 +21,8 @@ pub const TACS_MAX: usize = 256;
 pub const CATEGORIES_MAX: usize = 16;
 /// Longest category, in octets.
 pub const CATEGORY_LEN_MAX: usize = 64;
+/// The length of a session's IPv6 prefix (TS 23.501 §5.8.2.2.1).
+const IPV6_PREFIX_LENGTH: u8 = 64;
 
 /// One subscriber.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +156,12 @@ pub struct SubscribedDnn {
     /// The address that each session gets, instead of one of the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv4: Option<Ipv4Addr>,
+    /// The prefix of 64 bits that each session gets, instead of one of the pool: `2001:db8:45:7::/64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Prefix>,
+    /// Types that a session may have, the default one first.
+    #[serde(default = "default_session_types", skip_serializing_if = "are_default_types")]
+    pub session_types: Vec<PduSessionType>,
     /// Categories by which the PCF's session policies choose, besides the subscriber's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
@@ -298,6 +308,17 @@ impl SubscribedDnn {
         if !(1..=15).contains(&self.arp.priority_level) {
             return Err(wrong(format!("{at}.arp.priorityLevel"), "1 to 15"));
         }
+        let is_link =
+            |ipv6: Ipv6Prefix| ipv6.length == IPV6_PREFIX_LENGTH && ipv6.address.octets()[8..] == [0; 8];
+        if !self.ipv6.is_none_or(is_link) {
+            return Err(wrong(format!("{at}.ipv6"), "a prefix of 64 bits such as 2001:db8:45:7::/64"));
+        }
+        let types = &self.session_types;
+        let known = |one: &PduSessionType| default_session_types().contains(one);
+        let twice = |(index, one): (usize, &PduSessionType)| types[..index].contains(one);
+        if types.is_empty() || !types.iter().all(known) || types.iter().enumerate().any(twice) {
+            return Err(wrong(format!("{at}.session_types"), "IPV4, IPV6 or IPV4V6, each at most once"));
+        }
         check_categories(&format!("{at}.categories"), &self.categories)
     }
 }
@@ -352,6 +373,15 @@ fn default_arp() -> Arp {
     }
 }
 
+/// What a data network may have; IPv4 alone, where a UE does not say.
+fn default_session_types() -> Vec<PduSessionType> {
+    vec![PduSessionType::Ipv4, PduSessionType::Ipv6, PduSessionType::Ipv4v6]
+}
+
+fn are_default_types(types: &[PduSessionType]) -> bool {
+    *types == default_session_types()
+}
+
 fn default_dnns() -> Vec<SubscribedDnn> {
     let dnn = |name| SubscribedDnn {
         dnn: Dnn::new(name).expect("invariant: a valid DNN"),
@@ -360,6 +390,8 @@ fn default_dnns() -> Vec<SubscribedDnn> {
         arp: default_arp(),
         ipv4: None,
         categories: Vec::new(),
+        ipv6: None,
+        session_types: default_session_types(),
     };
     vec![dnn("internet"), dnn("ims")]
 }

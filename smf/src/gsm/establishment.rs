@@ -17,7 +17,7 @@ use crate::gsm::release::{self, Cause};
 use crate::gsm::{connection, message};
 use crate::io::{Awaited, Token};
 use crate::sbi::{data_change, pdu_session, policy, registration, subscription, transfer};
-use crate::{n2, n4};
+use crate::{n2, n4, router};
 
 /// An establishment that is under way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -290,7 +290,8 @@ fn on_policy(core: &mut Core<'_>, session: &mut PduSession, reply: Result<Reply,
 
 fn install(core: &mut Core<'_>, session: &PduSession) -> Option<Token> {
     let (granted, user_plane) = (session.granted.as_ref()?, session.user_plane.as_ref()?);
-    let request = n4::establishment(session, granted, core.config.n4.address, &core.config.timers);
+    let mut request = n4::establishment(session, granted, core.config.n4.address, &core.config.timers);
+    router::add_rules(&mut request, session, core.config);
     Some(core.out.n4(session.reference, user_plane.upf, 0, request))
 }
 
@@ -318,7 +319,9 @@ fn on_installed(core: &mut Core<'_>, session: &mut PduSession, answer: Option<Me
     if let Some(user_plane) = &mut session.user_plane {
         user_plane.uplink = uplink;
     }
-    if uplink.is_none() || response.up_f_seid.is_none() {
+    session.router.tunnel = n4::allocated_for_router(&response);
+    let has_link = session.granted.as_ref().is_some_and(|granted| granted.ipv6.is_some());
+    if uplink.is_none() || response.up_f_seid.is_none() || has_link && session.router.tunnel.is_none() {
         return refuse(core, session, Refusal::Upf);
     }
     let (n1, n2) = match accept(core, session) {
@@ -366,9 +369,10 @@ fn on_connected(
     if let Some(granted) = &session.granted {
         tracing::info!(
             supi = %session.supi, session = %session.id, dnn = %session.dnn, slice = %session.snssai,
-            address = %granted.address, "PDU session established"
+            address = ?granted.ipv4, prefix = ?granted.ipv6.map(|link| link.prefix), "PDU session established"
         );
     }
+    router::start(core, session);
     core.out.count("smf.establishment.completed");
     Next::State(State::Active(Connection::default()))
 }

@@ -126,15 +126,21 @@ pub fn establishment_accept(
     network: &DataNetwork,
 ) -> Result<Bytes, EncodeError> {
     let mut accept = NasPduSessionEstablishmentAccept::new(
-        NasPduSessionType::from_session_type(PduSessionTypeValue::Ipv4),
+        NasPduSessionType::from_session_type(match granted.session_type() {
+            SessionType::Ipv6 => PduSessionTypeValue::Ipv6,
+            SessionType::Ipv4v6 => PduSessionTypeValue::Ipv4v6,
+            _ => PduSessionTypeValue::Ipv4,
+        }),
         NasSscMode::from_mode(SscModeValue::Ssc1),
         qos::rules(&granted.flows)?,
         session_ambr(granted.ambr)?,
     )
-    .with_pdu_address(NasPduAddress::from_ipv4(granted.address.octets()))
     .with_s_nssai(NasSNssai::from_sst_sd(session.snssai.sst(), session.snssai.sd_octets()))
     .with_authorized_qos_flow_descriptions(qos::descriptions(&granted.flows)?)
     .with_dnn(NasDnn::new(session.dnn.to_octets()));
+    if let Some(address) = pdu_address(granted) {
+        accept = accept.with_pdu_address(address);
+    }
     if let Some(cause) = granted.type_cause {
         accept = accept.with_fgsm_cause(cause_ie(cause));
     }
@@ -143,10 +149,21 @@ pub fn establishment_accept(
         let indication = NasAlwaysOnPduSessionIndication::from_apsi(granted.always_on);
         accept = accept.with_always_on_pdu_session_indication(indication);
     }
-    if let Some(options) = options::answer(&session.request.options, network, granted.address) {
+    if let Some(options) = options::answer(&session.request.options, network, granted) {
         accept = accept.with_extended_protocol_configuration_options(options);
     }
     encode(Nas5gsMessage::new_5gsm(accept, session.id.get(), session.request.pti))
+}
+
+/// PDU address (TS 24.501 §9.11.4.10): of IPv6 the interface identifier alone; the prefix is advertised.
+fn pdu_address(granted: &Granted) -> Option<NasPduAddress> {
+    let interface = granted.ipv6.map(|link| link.interface.to_be_bytes());
+    match (granted.ipv4.map(|address| address.octets()), interface) {
+        (Some(ipv4), None) => Some(NasPduAddress::from_ipv4(ipv4)),
+        (None, Some(interface)) => Some(NasPduAddress::from_ipv6_iid(interface)),
+        (Some(ipv4), Some(interface)) => Some(NasPduAddress::from_ipv4v6(interface, ipv4)),
+        (None, None) => None,
+    }
 }
 
 /// PDU SESSION ESTABLISHMENT REJECT (TS 24.501 §8.3.3, §6.4.1.4).
@@ -179,8 +196,8 @@ pub fn modification_command(
     if let Some(descriptions) = qos::changed_descriptions(&change.flows)? {
         command = command.with_authorized_qos_flow_descriptions(descriptions);
     }
-    let address = session.granted.as_ref().map(|granted| granted.address);
-    if let Some(options) = address.and_then(|address| options::answer(&change.options, network, address)) {
+    let granted = session.granted.as_ref();
+    if let Some(options) = granted.and_then(|granted| options::answer(&change.options, network, granted)) {
         command = command.with_extended_protocol_configuration_options(options);
     }
     encode(Nas5gsMessage::new_5gsm(command, session.id.get(), pti))

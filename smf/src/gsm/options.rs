@@ -1,14 +1,16 @@
 //! Extended protocol configuration options (TS 24.008 §10.5.6.3): what the UE asks for, and the
 //! answer, which holds nothing that was not asked for.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
 use tern_nas::nas_5gs::{NasExtendedProtocolConfigurationOptions, Pco, PcoDirection, PcoEntry};
 
 use crate::config::DataNetwork;
-use crate::context::{IPCP_LEN_MAX, RequestedOptions};
+use crate::context::{Granted, IPCP_LEN_MAX, RequestedOptions};
 
+const P_CSCF_IPV6: u16 = 0x0001;
+const DNS_IPV6: u16 = 0x0003;
 const P_CSCF_IPV4: u16 = 0x000c;
 const DNS_IPV4: u16 = 0x000d;
 const LINK_MTU_IPV4: u16 = 0x0010;
@@ -25,8 +27,10 @@ pub fn requested(options: Option<&NasExtendedProtocolConfigurationOptions>) -> R
     };
     for entry in &options.entries {
         match entry.identifier {
+            DNS_IPV6 => requested.dns_ipv6 = true,
             DNS_IPV4 => requested.dns = true,
             LINK_MTU_IPV4 => requested.mtu = true,
+            P_CSCF_IPV6 => requested.p_cscf_ipv6 = true,
             P_CSCF_IPV4 => requested.p_cscf = true,
             IPCP if entry.contents.len() <= IPCP_LEN_MAX => {
                 requested.ipcp = Some(Bytes::copy_from_slice(&entry.contents));
@@ -37,30 +41,57 @@ pub fn requested(options: Option<&NasExtendedProtocolConfigurationOptions>) -> R
     requested
 }
 
-/// The answer; `None` if nothing was asked for that this network has.
+/// The answer; `None` if nothing was asked for that this network has. Servers are told by addresses of a version of IP
+/// that the session has.
 pub fn answer(
     requested: &RequestedOptions,
     network: &DataNetwork,
-    address: Ipv4Addr,
+    granted: &Granted,
 ) -> Option<NasExtendedProtocolConfigurationOptions> {
     let mut entries = Vec::new();
     let mut push = |identifier, contents: Vec<u8>| entries.push(PcoEntry { identifier, contents });
-    if let Some(packet) = requested.ipcp.as_ref().and_then(|request| ipcp(request, &network.dns, address)) {
-        push(IPCP, packet);
+    if granted.ipv6.is_some() {
+        for (is_asked, identifier, servers) in [
+            (requested.p_cscf_ipv6, P_CSCF_IPV6, &network.p_cscf),
+            (requested.dns_ipv6, DNS_IPV6, &network.dns),
+        ] {
+            let told = v6(servers).filter(|_| is_asked).take(SERVERS_MAX);
+            told.for_each(|server| push(identifier, server.octets().to_vec()));
+        }
     }
-    if requested.dns {
-        network.dns.iter().take(SERVERS_MAX).for_each(|dns| push(DNS_IPV4, dns.octets().to_vec()));
-    }
-    if requested.p_cscf {
-        network.p_cscf.iter().take(SERVERS_MAX).for_each(|p| push(P_CSCF_IPV4, p.octets().to_vec()));
-    }
-    if requested.mtu {
-        push(LINK_MTU_IPV4, network.mtu.to_be_bytes().to_vec());
+    if let Some(address) = granted.ipv4 {
+        let dns: Vec<Ipv4Addr> = v4(&network.dns).collect();
+        if let Some(packet) = requested.ipcp.as_ref().and_then(|request| ipcp(request, &dns, address)) {
+            push(IPCP, packet);
+        }
+        for (is_asked, identifier, servers) in
+            [(requested.dns, DNS_IPV4, &network.dns), (requested.p_cscf, P_CSCF_IPV4, &network.p_cscf)]
+        {
+            let told = v4(servers).filter(|_| is_asked).take(SERVERS_MAX);
+            told.for_each(|server| push(identifier, server.octets().to_vec()));
+        }
+        if requested.mtu {
+            push(LINK_MTU_IPV4, network.mtu.to_be_bytes().to_vec());
+        }
     }
     if entries.is_empty() {
         return None;
     }
     NasExtendedProtocolConfigurationOptions::from_pco(&Pco::new(0, entries), PcoDirection::Downlink).ok()
+}
+
+fn v4(servers: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> {
+    servers.iter().filter_map(|server| match server {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    })
+}
+
+fn v6(servers: &[IpAddr]) -> impl Iterator<Item = Ipv6Addr> {
+    servers.iter().filter_map(|server| match server {
+        IpAddr::V6(address) => Some(*address),
+        IpAddr::V4(_) => None,
+    })
 }
 
 /// Answers an IPCP Configure-Request (RFC 1332 §3) that asks for DNS servers (RFC 1877 §1):

@@ -1,5 +1,7 @@
 //! QoS rules and QoS flow descriptions as the UE is told them (TS 24.501 §9.11.4.13, §9.11.4.12).
 
+use std::net::IpAddr;
+
 use tern_nas::EncodeError;
 use tern_nas::nas_5gs::{
     NasQosFlowDescriptions, NasQosRules, QosFlowBitRate, QosFlowDescription, QosFlowOpCode, QosFlowParameter,
@@ -115,12 +117,19 @@ pub fn representable_kbps(rate: BitRate) -> u64 {
 
 fn components(filter: &FlowFilter) -> Vec<QosPacketFilterComponent> {
     let mut components = Vec::new();
-    if let Some((address, length)) = filter.remote {
-        let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-        components.push(QosPacketFilterComponent::Ipv4RemoteAddress {
-            address: address.octets(),
-            mask: mask.to_be_bytes(),
-        });
+    match filter.remote {
+        Some((IpAddr::V4(address), length)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+            components.push(QosPacketFilterComponent::Ipv4RemoteAddress {
+                address: address.octets(),
+                mask: mask.to_be_bytes(),
+            });
+        }
+        Some((IpAddr::V6(address), prefix_length)) => {
+            let address = address.octets();
+            components.push(QosPacketFilterComponent::Ipv6RemoteAddressPrefix { address, prefix_length });
+        }
+        None => {}
     }
     if let Some(protocol) = filter.protocol {
         components.push(QosPacketFilterComponent::ProtocolIdentifierOrNextHeader(protocol));

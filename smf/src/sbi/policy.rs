@@ -12,7 +12,7 @@ use tern_sbi::{Location, Operation as _, OperationError, Reply, TransportError};
 
 use crate::binding::bind;
 use crate::cause::Refusal;
-use crate::context::{Granted, PduSession};
+use crate::context::{Granted, PduSession, SessionType};
 use crate::core::Core;
 use crate::io::Awaited;
 
@@ -25,7 +25,8 @@ pub fn create(core: &mut Core<'_>, session: &PduSession) -> Awaited<CreateSmPoli
         rat_type: Some(RatType::Nr),
         serving_network: Some(PlmnIdNid::new(session.serving_network)),
         pei: session.pei.clone(),
-        ipv4_address: session.granted.as_ref().map(|granted| granted.address),
+        ipv4_address: session.granted.as_ref().and_then(|granted| granted.ipv4),
+        ipv6_address_prefix: session.granted.as_ref().and_then(|granted| Some(granted.ipv6?.prefix_text())),
         subs_sess_ambr: session.granted.as_ref().map(|granted| granted.ambr),
         subs_def_qos: session
             .granted
@@ -35,7 +36,7 @@ pub fn create(core: &mut Core<'_>, session: &PduSession) -> Awaited<CreateSmPoli
         ..SmPolicyContextData::new(
             session.supi.clone(),
             session.id,
-            PduSessionType::Ipv4,
+            session_type(session),
             session.dnn.clone(),
             format!("{}{base}", core.identity.api_root),
             session.snssai,
@@ -44,6 +45,14 @@ pub fn create(core: &mut Core<'_>, session: &PduSession) -> Awaited<CreateSmPoli
     let selection = Selection { supi: Some(session.supi.clone()), ..Selection::default() };
     let target = Target::selected(NfType::Pcf, ServiceName::NpcfSmpolicycontrol, selection);
     core.out.request(session.reference, target, &CreateSmPolicy { context })
+}
+
+fn session_type(session: &PduSession) -> PduSessionType {
+    match session.granted.as_ref().map(Granted::session_type) {
+        Some(SessionType::Ipv6) => PduSessionType::Ipv6,
+        Some(SessionType::Ipv4v6) => PduSessionType::Ipv4v6,
+        _ => PduSessionType::Ipv4,
+    }
 }
 
 /// Takes the reply: the association, and what it changes of what the subscription grants.

@@ -279,6 +279,7 @@ impl Simulation {
             ("AMF sessions", number(&amf["sessions"])),
             ("SMF sessions", number(&smf["sessions"])),
             ("SMF addresses", number(&smf["addressesInUse"])),
+            ("SMF prefixes", number(&smf["prefixesInUse"])),
             ("UPF sessions", number(&upf["sessions"])),
             ("PCF AM policies", number(&pcf["amPolicies"])),
             ("PCF SM policies", number(&pcf["smPolicies"])),

@@ -80,6 +80,14 @@ impl Setup {
         &mut self.ran.ues[0]
     }
 
+    /// With IPv6 in the first data network.
+    pub fn ipv6(mut self) -> Self {
+        let pool = "2001:db8:45::/48".parse().expect("a network");
+        self.smf.data_networks[0].ipv6 =
+            Some(tern_smf::Ipv6Config { pool, gateway: None, reserved: Vec::new() });
+        self
+    }
+
     /// With this many gNBs.
     pub fn gnbs(mut self, gnbs: u32) -> Self {
         self.ran.gnbs = gnbs;
