@@ -5,7 +5,7 @@ mod memory;
 mod progress;
 mod scenarios;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -124,9 +124,10 @@ struct Flags {
     /// way out; with --tun
     #[arg(long)]
     netns: bool,
-    /// Ping this address through each session without a TUN device
+    /// Ping this address through each session without a TUN device: an IPv4 address, an IPv6 one for sessions of
+    /// type ipv6, or each once
     #[arg(long)]
-    ping: Option<Ipv4Addr>,
+    ping: Vec<IpAddr>,
     /// Run a program while the sessions are up; {tun}, {address} and {supi} stand for those of the
     /// first session
     #[arg(long)]
@@ -213,7 +214,12 @@ fn configured(arguments: &Flags) -> Result<Config> {
     config.inactivity_s = arguments.inactivity.or(config.inactivity_s);
     config.tun |= arguments.tun;
     config.tun_netns |= arguments.netns;
-    config.ping_target = arguments.ping.or(config.ping_target);
+    for target in &arguments.ping {
+        match target {
+            IpAddr::V4(target) => config.ping_target = Some(*target),
+            IpAddr::V6(target) => config.ping_target_ipv6 = Some(*target),
+        }
+    }
     config.exec.extend(arguments.exec.iter().cloned());
     config.hold |= arguments.hold;
     config.check().map_err(|wrong| anyhow::anyhow!(wrong))?;

@@ -2,7 +2,7 @@
 //! packets, forwarding and End Markers.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -208,7 +208,7 @@ async fn transfer(way: Way) -> Result<()> {
 
 /// Reads all that the server has, at a pace that outlasts the handovers: octets, time, and the longest time
 /// without any.
-async fn fetch(from: Ipv4Addr, device: &str) -> Result<(usize, Duration, Duration)> {
+async fn fetch(from: IpAddr, device: &str) -> Result<(usize, Duration, Duration)> {
     let socket = TcpSocket::new_v4()?;
     socket.bind_device(Some(device.as_bytes()))?;
     socket.bind(SocketAddr::from((from, 0)))?;

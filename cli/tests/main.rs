@@ -7,6 +7,7 @@ mod data_changes;
 mod handover;
 mod hardened;
 mod hostile;
+mod ipv6;
 mod launcher;
 mod load;
 mod n2;

@@ -1,16 +1,16 @@
 //! UEs that sleep and are woken by packets, with every process and the kernel's data path: TS 23.502 §4.2.3.3.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tern_tests::core::{K, OPC, SUPI};
-use tern_tests::topology::{DN_ADDRESS, N2_CORE, N2_GNB, N3_GNB};
+use tern_tests::topology::{DN_ADDRESS, DN_ADDRESS_V6, N2_CORE, N2_GNB, N3_GNB};
 use ue_ransim::scenario;
 use ue_ransim::ue::Session;
 
-use crate::world::{TERN, World, clean, isolated};
+use crate::world::{IPV6_NETWORK, TERN, World, clean, isolated};
 
 /// Datagrams of one go. The UPF keeps 64 of a session: there is time for a page of more than half a second.
 const DATAGRAMS: u32 = 100;
@@ -64,7 +64,7 @@ async fn udp() -> Result<()> {
     world.finish().await
 }
 
-fn send(socket: &UdpSocket, to: Ipv4Addr) -> Result<()> {
+fn send(socket: &UdpSocket, to: IpAddr) -> Result<()> {
     for number in 0..DATAGRAMS {
         socket.send_to(&number.to_be_bytes(), (to, PORT))?;
         std::thread::sleep(PAUSE);
@@ -96,7 +96,8 @@ fn when_scenarios_are_played_against_a_core_then_they_pass_and_the_report_says_s
 }
 
 async fn scenarios() -> Result<()> {
-    let world = World::start("").await?;
+    let world = World::start(IPV6_NETWORK).await?;
+    world.topology.add_ipv6()?;
     world.add_subscribers(2).await?;
     let third = ["subscriber", "add", THIRD, "--k", K, "--opc", OPC, "--method", "eap-aka-prime"];
     world.tern(&third).await?;
@@ -104,7 +105,8 @@ async fn scenarios() -> Result<()> {
     std::fs::write(
         &config,
         format!(
-            "amf: {N2_CORE}\nn2: {N2_GNB}\nn3: {N3_GNB}\nping_target: {DN_ADDRESS}\nping_interval_ms: 10\n\
+            "amf: {N2_CORE}\nn2: {N2_GNB}\nn3: {N3_GNB}\nping_target: {DN_ADDRESS}\n\
+             ping_target_ipv6: {DN_ADDRESS_V6}\nping_interval_ms: 10\n\
              ues:\n  - supi: {SUPI}\n    k: {K}\n    opc: {OPC}\n"
         ),
     )?;

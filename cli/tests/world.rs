@@ -37,6 +37,11 @@ const TOOL_TIME: Duration = Duration::from_secs(20);
 /// Addresses of gNBs on N2 and N3, 10.99.2.n and 10.99.3.n: one for each that a test makes.
 const GNBS: std::ops::RangeInclusive<u8> = 10..=30;
 
+/// Data networks of a core whose UEs may have IPv6 in the first one; the topology needs `add_ipv6` with it.
+pub const IPV6_NETWORK: &str = "dnns:\n  \
+    - { name: internet, pool: 10.45.0.0/16, ipv6: \"2001:db8:45::/48\", dns: [1.1.1.1, \"2001:db8:6::53\"] }\n  \
+    - { name: ims, pool: 10.46.0.0/16 }\n";
+
 /// How often a test repeats what must not fail even once; `make stress` asks for more.
 pub fn runs(ordinary: u32) -> u32 {
     std::env::var("TERN_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(ordinary)
@@ -231,7 +236,8 @@ impl World {
         self.wait_for("smf", "sessions", 0, LOG_TIME).await?;
         let smf = self.status("smf").await?;
         let used = smf["addressesInUse"].as_array().context("no addressesInUse")?;
-        ensure!(used.iter().all(|used| used == 0), "{smf}");
+        let prefixes = smf["prefixesInUse"].as_array().context("no prefixesInUse")?;
+        ensure!(used.iter().chain(prefixes).all(|used| used == 0), "{smf}");
         Ok(())
     }
 

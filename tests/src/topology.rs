@@ -5,15 +5,18 @@
 //!       10.99.3.2 ──n3── 10.99.3.1      (UEs: 10.45.0.0/16)
 //! ```
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
-use tern_types::Ipv4Prefix;
+use tern_types::{Ipv4Prefix, Ipv6Prefix};
 
 use crate::netns::Netns;
 
 /// The host in the data network.
 pub const DN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 2);
+/// The same over IPv6, once it is there.
+pub const DN_ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 0, 0, 0, 2);
+const N6_CORE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 0, 0, 0, 1);
 /// Where the AMF listens.
 pub const N2_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 1);
 /// The gNBs' side of N2.
@@ -25,6 +28,8 @@ pub const N3_GNB: Ipv4Addr = Ipv4Addr::new(10, 99, 3, 2);
 /// The UPF's side of N6.
 pub const N6_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 1);
 const UES: Ipv4Prefix = Ipv4Prefix { address: Ipv4Addr::new(10, 45, 0, 0), length: 16 };
+const UES_V6: Ipv6Prefix =
+    Ipv6Prefix { address: Ipv6Addr::new(0x2001, 0xdb8, 0x45, 0, 0, 0, 0, 0), length: 48 };
 /// Room for a GTP-U header around a packet of 1,500 octets.
 pub const N3_MTU: u16 = 1600;
 
@@ -64,6 +69,15 @@ impl Topology {
 }
 
 impl Topology {
+    /// Gives N6 IPv6, with a way to the UEs' prefixes.
+    pub fn add_ipv6(&self) -> Result<()> {
+        for (netns, address) in [(&self.core, N6_CORE_V6), (&self.dn, DN_ADDRESS_V6)] {
+            netns.ip(&["addr", "add", &format!("{address}/64"), "dev", "n6", "nodad"])?;
+        }
+        self.core.sysctl("net.ipv6.conf.all.forwarding", "1")?;
+        self.dn.ip(&["route", "add", &UES_V6.to_string(), "via", &N6_CORE_V6.to_string()])
+    }
+
     /// Leaves the core's ends of N3 and N6 to a UPF that reads and writes their frames: the kernel has no
     /// address there. A frame must be whole then, with its checksums, so no end leaves them to a device.
     pub fn leave_to_upf(&self) -> Result<()> {

@@ -239,7 +239,7 @@ fn when_the_mobile_reachable_timer_has_expired_then_the_ue_is_not_paged() {
 /// The scenarios of `tern sim run` that need no user plane.
 #[test]
 fn every_scenario_without_user_plane_passes_in_simulation() {
-    let mut setup = Setup::new(1, 3);
+    let mut setup = Setup::new(1, 3).ipv6();
     setup.subscribers[2].authentication.method = tern_udr::Method::EapAkaPrime;
     setup.amf.timers.t3512_s = 60;
     setup.ran.inactivity_s = Some(5);
@@ -247,6 +247,8 @@ fn every_scenario_without_user_plane_passes_in_simulation() {
         let names = [
             "register",
             "register-eap-aka-prime",
+            "pdu-session-ipv6",
+            "pdu-session-ipv4v6",
             "idle-wake",
             "periodic-update",
             "handover-xn",

@@ -1,6 +1,6 @@
 //! The simulator's configuration: one small YAML file, or a value built by a program.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ pub struct Config {
     pub ping: u32,
     /// Whom they are sent to; without it none are.
     pub ping_target: Option<Ipv4Addr>,
+    /// The same over IPv6, for sessions that have no IPv4.
+    pub ping_target_ipv6: Option<Ipv6Addr>,
     /// Milliseconds between two of them.
     pub ping_interval_ms: u64,
     /// Programs to run, in turn, while the sessions are up; `{tun}`, `{address}` and `{supi}` stand
@@ -191,6 +193,7 @@ impl Default for Config {
             tun_name: "uetun".into(),
             ping: 4,
             ping_target: None,
+            ping_target_ipv6: None,
             ping_interval_ms: 1000,
             exec: Vec::new(),
             hold_s: 0,
@@ -232,6 +235,14 @@ impl Config {
             return Err("slices: expected at least one".into());
         }
         Ok(())
+    }
+
+    /// Whom a session with this address pings.
+    pub fn ping_target_of(&self, address: IpAddr) -> Option<IpAddr> {
+        match address {
+            IpAddr::V4(_) => self.ping_target.map(IpAddr::V4),
+            IpAddr::V6(_) => self.ping_target_ipv6.map(IpAddr::V6),
+        }
     }
 
     /// Between two echo requests.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tern_sctp::SctpBackend;
@@ -12,8 +12,8 @@ pub use tern_datagrams::{BoxFuture, Datagram, Datagrams, Udp};
 
 /// Makes the devices through which programs use sessions.
 pub trait Tuns: Send + Sync {
-    /// A device of this name for a UE with this address.
-    fn create(&self, name: &str, address: Ipv4Addr, mtu: u16) -> io::Result<Arc<dyn Tun>>;
+    /// A device of this name for a UE with these addresses.
+    fn create(&self, name: &str, addresses: &[IpAddr], mtu: u16) -> io::Result<Arc<dyn Tun>>;
 }
 
 /// A device through which programs use a session: IP packets without any header.

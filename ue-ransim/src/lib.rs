@@ -6,7 +6,7 @@
 //! # async fn scenario(gnb: &ue_ransim::gnb::Gnb, mut ue: ue_ransim::ue::Ue) -> Result<(), ue_ransim::SimError> {
 //! ue.register().await?;
 //! let mut session = ue.establish_session(Default::default()).await?;
-//! session.ping([10, 0, 0, 1].into(), 4, std::time::Duration::from_secs(1)).await?;
+//! session.ping([10, 0, 0, 1], 4, std::time::Duration::from_secs(1)).await?;
 //! ue.release_session(session.psi).await?;
 //! ue.deregister(false).await?;
 //! # Ok(())

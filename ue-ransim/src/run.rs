@@ -268,6 +268,9 @@ async fn begin(ue: &mut Ue, open: &mut Vec<Open>, shared: &Shared) -> Result<(),
     for wanted in &sessions {
         let asked = ue.establish_session_persistently(request(wanted), config.session_attempts);
         let mut session = asked.await?;
+        if config.tun && session.ipv6.is_some() {
+            session.solicit_router().await?;
+        }
         if config.tun {
             let devices = shared.env.tun.as_ref();
             let devices = devices.ok_or_else(|| SimError::State("there are no TUN devices here".into()))?;
@@ -275,7 +278,7 @@ async fn begin(ue: &mut Ue, open: &mut Vec<Open>, shared: &Shared) -> Result<(),
             let tun = session.into_tun(devices, &format!("{}{number}", config.tun_name))?;
             tracing::info!(ue = %ue.supi(), device = %tun.name, address = %tun.address, "session up");
             open.push(Open::Tun(tun));
-        } else if let (Some(target), 1..) = (config.ping_target, config.ping) {
+        } else if let (Some(target), 1..) = (config.ping_target_of(session.address), config.ping) {
             let stats = session.ping(target, config.ping, config.ping_interval()).await?;
             if stats.rtt.len() < stats.sent as usize {
                 let lost = stats.sent as usize - stats.rtt.len();

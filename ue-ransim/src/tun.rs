@@ -1,7 +1,7 @@
 //! TUN devices of this host, and the pump between a device and a session.
 
 use std::io::{self, Write as _};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -14,14 +14,28 @@ use crate::gnb::UplinkTunnel;
 /// Longest packet taken from a device.
 const PACKET_MAX: usize = 9216;
 
-/// Makes devices in the network namespace of this process.
+/// Of the route by a device in the host's own network namespace.
+const LAST_METRIC: &str = "4294967294";
+
+/// Makes devices in the network namespace of this process. Those of IPv6 use iproute2.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HostTuns;
 
 impl Tuns for HostTuns {
-    fn create(&self, name: &str, address: Ipv4Addr, mtu: u16) -> io::Result<Arc<dyn Tun>> {
-        let device =
-            tun_rs::DeviceBuilder::new().name(name).ipv4(address, 32, None).mtu(mtu).build_async()?;
+    fn create(&self, name: &str, addresses: &[IpAddr], mtu: u16) -> io::Result<Arc<dyn Tun>> {
+        let mut device = tun_rs::DeviceBuilder::new().name(name).mtu(mtu);
+        for address in addresses {
+            device = match address {
+                IpAddr::V4(address) => device.ipv4(*address, 32, None),
+                IpAddr::V6(address) => device.ipv6(*address, 128),
+            };
+        }
+        let device = device.build_async()?;
+        if addresses.iter().any(IpAddr::is_ipv6) {
+            // A program that binds to the device needs a route there, other than with IPv4. It is the host's last
+            // resort, if it has another one.
+            ip(&["-6", "route", "add", "::/0", "dev", name, "metric", LAST_METRIC], "")?;
+        }
         Ok(Arc::new(device))
     }
 }
@@ -42,15 +56,16 @@ impl Tun for tun_rs::AsyncDevice {
 pub struct NamespacedTuns;
 
 impl Tuns for NamespacedTuns {
-    fn create(&self, name: &str, address: Ipv4Addr, mtu: u16) -> io::Result<Arc<dyn Tun>> {
+    fn create(&self, name: &str, addresses: &[IpAddr], mtu: u16) -> io::Result<Arc<dyn Tun>> {
         ip(&["netns", "add", name], "")?;
         let namespace = Namespace(name.to_owned());
         let device = tun_rs::DeviceBuilder::new().name(name).build_async()?;
         ip(&["link", "set", name, "netns", name], "")?;
-        let batch = format!(
-            "link set lo up\nlink set {name} mtu {mtu} up\naddr add {address}/32 dev {name}\n\
-             route add default dev {name}\n"
-        );
+        let mut batch = format!("link set lo up\nlink set {name} mtu {mtu} up\n");
+        for address in addresses {
+            let (length, all) = if address.is_ipv4() { (32, "0.0.0.0/0") } else { (128, "::/0") };
+            batch += &format!("addr add {address}/{length} dev {name}\nroute add {all} dev {name}\n");
+        }
         ip(&["-n", name, "-batch", "-"], &batch)?;
         Ok(Arc::new(NamespacedTun { device, _namespace: namespace }))
     }
@@ -142,6 +157,7 @@ pub(crate) fn pump(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     /// Needs /dev/net/tun and the right to use it; says so where it has not.
@@ -149,7 +165,7 @@ mod tests {
     async fn programs_reach_a_device_without_any_route() {
         let name = format!("uetest{}", std::process::id() % 100_000);
         let address = Ipv4Addr::new(198, 18, 0, 1);
-        let device = match HostTuns.create(&name, address, 1400) {
+        let device = match HostTuns.create(&name, &[address.into()], 1400) {
             Ok(device) => device,
             Err(error) => {
                 println!("SKIPPED ue-ransim tun::tests::programs_reach_a_device_without_any_route: {error}");
@@ -167,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_namespace_has_no_way_out_but_its_device() {
         let name = format!("uens{}", std::process::id() % 100_000);
-        let device = match NamespacedTuns.create(&name, Ipv4Addr::new(198, 18, 0, 2), 1400) {
+        let device = match NamespacedTuns.create(&name, &[Ipv4Addr::new(198, 18, 0, 2).into()], 1400) {
             Ok(device) => device,
             Err(error) => {
                 println!("SKIPPED ue-ransim tun::tests::a_namespace_has_no_way_out_but_its_device: {error}");

@@ -2,7 +2,7 @@
 //! configuration options; and whether what a UE was given is usable.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use oxirush_nas::nas_5gs::{
     NasDnn, NasExtendedProtocolConfigurationOptions, NasQosFlowDescriptions, NasQosRules, NasSessionAmbr,
@@ -13,6 +13,8 @@ use tern_types::{Ambr, BitRate, Dnn, Qfi};
 
 use crate::{DecodeError, EncodeError};
 
+/// DNS server IPv6 address (request) (TS 24.008 Table 10.5.154).
+pub const PCO_DNS_IPV6: u16 = 0x0003;
 /// DNS server IPv4 address (request) (TS 24.008 Table 10.5.154).
 pub const PCO_DNS_IPV4: u16 = 0x000d;
 /// IPv4 link MTU (request) (TS 24.008 Table 10.5.154).
@@ -101,7 +103,7 @@ pub fn check_qos(
         };
         used.insert(qfi);
         if rule.packet_filters.is_empty() {
-            fault("TS 24.501 §6.4.1.3", format!("QoS rule {id} of an IPv4 session has no packet filter"));
+            fault("TS 24.501 §6.4.1.3", format!("QoS rule {id} of an IP session has no packet filter"));
         }
         if rule.dqr && default_flow.replace(qfi).is_some() {
             fault("TS 24.501 §6.4.1.3", "more than one default QoS rule".into());
@@ -210,6 +212,8 @@ pub fn dnn_of(ie: &NasDnn) -> Result<Dnn, DecodeError> {
 pub struct PcoRequest {
     /// DNS servers' IPv4 addresses.
     pub dns_ipv4: bool,
+    /// DNS servers' IPv6 addresses.
+    pub dns_ipv6: bool,
     /// MTU of the IPv4 link.
     pub mtu_ipv4: bool,
 }
@@ -219,6 +223,8 @@ pub struct PcoRequest {
 pub struct PcoAnswer {
     /// DNS servers, the first one preferred.
     pub dns_ipv4: Vec<Ipv4Addr>,
+    /// The same by their IPv6 addresses.
+    pub dns_ipv6: Vec<Ipv6Addr>,
     /// MTU of the IPv4 link, in octets.
     pub mtu_ipv4: Option<u16>,
 }
@@ -227,6 +233,7 @@ pub struct PcoAnswer {
 pub fn pco_request(request: PcoRequest) -> Result<NasExtendedProtocolConfigurationOptions, EncodeError> {
     let entry = |identifier| PcoEntry { identifier, contents: Vec::new() };
     let mut entries = vec![entry(PCO_ADDRESS_BY_NAS)];
+    entries.extend(request.dns_ipv6.then(|| entry(PCO_DNS_IPV6)));
     entries.extend(request.dns_ipv4.then(|| entry(PCO_DNS_IPV4)));
     entries.extend(request.mtu_ipv4.then(|| entry(PCO_MTU_IPV4)));
     let pco = Pco::new(0, entries);
@@ -237,17 +244,17 @@ pub fn pco_request(request: PcoRequest) -> Result<NasExtendedProtocolConfigurati
 pub fn pco_request_of(ie: &NasExtendedProtocolConfigurationOptions) -> PcoRequest {
     let pco = ie.pco(PcoDirection::Uplink);
     let asks = |identifier| pco.as_ref().is_some_and(|pco| pco.entry(identifier).is_some());
-    PcoRequest { dns_ipv4: asks(PCO_DNS_IPV4), mtu_ipv4: asks(PCO_MTU_IPV4) }
+    PcoRequest { dns_ipv4: asks(PCO_DNS_IPV4), dns_ipv6: asks(PCO_DNS_IPV6), mtu_ipv4: asks(PCO_MTU_IPV4) }
 }
 
 /// Writes a network's extended PCO; `None` if there is nothing in it.
 pub fn pco_answer(
     answer: &PcoAnswer,
 ) -> Result<Option<NasExtendedProtocolConfigurationOptions>, EncodeError> {
-    let dns = answer.dns_ipv4.iter();
-    let mut entries: Vec<PcoEntry> = dns
-        .map(|address| PcoEntry { identifier: PCO_DNS_IPV4, contents: address.octets().to_vec() })
-        .collect();
+    let dns = |identifier, contents| PcoEntry { identifier, contents };
+    let v6 = answer.dns_ipv6.iter().map(|address| dns(PCO_DNS_IPV6, address.octets().to_vec()));
+    let v4 = answer.dns_ipv4.iter().map(|address| dns(PCO_DNS_IPV4, address.octets().to_vec()));
+    let mut entries: Vec<PcoEntry> = v6.chain(v4).collect();
     let mtu = answer.mtu_ipv4.map(|mtu| mtu.to_be_bytes().to_vec());
     entries.extend(mtu.map(|contents| PcoEntry { identifier: PCO_MTU_IPV4, contents }));
     if entries.is_empty() {
@@ -264,6 +271,9 @@ pub fn pco_answer_of(ie: &NasExtendedProtocolConfigurationOptions) -> Result<Pco
     let mut answer = PcoAnswer::default();
     for entry in &pco.entries {
         match (entry.identifier, entry.contents.as_slice()) {
+            (PCO_DNS_IPV6, octets) => {
+                answer.dns_ipv6.extend(<[u8; 16]>::try_from(octets).map(Ipv6Addr::from));
+            }
             (PCO_DNS_IPV4, &[a, b, c, d]) => answer.dns_ipv4.push(Ipv4Addr::new(a, b, c, d)),
             (PCO_MTU_IPV4, &[a, b]) => answer.mtu_ipv4 = Some(u16::from_be_bytes([a, b])),
             _ => {}
@@ -316,11 +326,16 @@ mod tests {
 
     #[test]
     fn pco_round_trips() {
-        let asked = PcoRequest { dns_ipv4: true, mtu_ipv4: true };
+        let asked = PcoRequest { dns_ipv4: true, dns_ipv6: true, mtu_ipv4: true };
         assert_eq!(pco_request_of(&pco_request(asked).unwrap()), asked);
-        let answer = PcoAnswer { dns_ipv4: vec![Ipv4Addr::new(9, 9, 9, 9)], mtu_ipv4: Some(1400) };
+        let answer = PcoAnswer {
+            dns_ipv4: vec![Ipv4Addr::new(9, 9, 9, 9)],
+            dns_ipv6: vec![Ipv6Addr::LOCALHOST],
+            mtu_ipv4: Some(1400),
+        };
         let ie = pco_answer(&answer).unwrap().unwrap();
-        assert_eq!(hex::encode(&*ie.value), "80000d040909090900100205 78".replace(' ', ""));
+        let octets = "80 0003 10 00000000000000000000000000000001 000d 04 09090909 0010 02 0578";
+        assert_eq!(hex::encode(&*ie.value), octets.replace(' ', ""));
         assert_eq!(pco_answer_of(&ie).unwrap(), answer);
         assert!(pco_answer(&PcoAnswer::default()).unwrap().is_none());
     }

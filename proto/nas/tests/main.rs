@@ -73,18 +73,37 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     .with_s_nssai(registration::snssai(slices[1]))
     .with_authorized_qos_flow_descriptions(session::flow_descriptions(&[(qfi, 9)]).unwrap())
     .with_extended_protocol_configuration_options(
-        session::pco_answer(&PcoAnswer { dns_ipv4: vec![Ipv4Addr::new(9, 9, 9, 9)], mtu_ipv4: Some(1400) })
-            .unwrap()
-            .unwrap(),
+        session::pco_answer(&PcoAnswer {
+            dns_ipv4: vec![Ipv4Addr::new(9, 9, 9, 9)],
+            dns_ipv6: vec![std::net::Ipv6Addr::LOCALHOST],
+            mtu_ipv4: Some(1400),
+        })
+        .unwrap()
+        .unwrap(),
     )
     .with_dnn(session::dnn(&Dnn::new("internet").unwrap()));
+    let of_type = |kind, address| {
+        let (rule, ambr) = (session::default_rule(qfi).unwrap(), Ambr { uplink: rate, downlink: rate });
+        NasPduSessionEstablishmentAccept::new(
+            NasPduSessionType::from_session_type(kind),
+            NasSscMode::from_mode(SscModeValue::Ssc1),
+            rule,
+            session::session_ambr(ambr),
+        )
+        .with_pdu_address(address)
+        .with_s_nssai(registration::snssai(slices[1]))
+        .with_dnn(session::dnn(&Dnn::new("internet").unwrap()))
+    };
+    let interface = [0, 0, 0, 0, 0, 0, 0, 2];
+    let ipv6 = NasPduAddress::from_ipv6_iid(interface);
+    let ipv4v6 = NasPduAddress::from_ipv4v6(interface, [10, 45, 0, 2]);
     let asked = NasPduSessionEstablishmentRequest::new(NasIntegrityProtectionMaximumDataRate::from_rates(
         MaxDataRate::FullRate,
         MaxDataRate::FullRate,
     ))
     .with_pdu_session_type(NasPduSessionType::from_session_type(PduSessionTypeValue::Ipv4v6))
     .with_extended_protocol_configuration_options(
-        session::pco_request(PcoRequest { dns_ipv4: true, mtu_ipv4: true }).unwrap(),
+        session::pco_request(PcoRequest { dns_ipv4: true, dns_ipv6: true, mtu_ipv4: true }).unwrap(),
     );
     let gsm = |message: Nas5gsmMessage| Nas5gsMessage::new_5gsm(message, 5, 1).encode().unwrap();
     let container = NasPayloadContainer::new(gsm(asked.clone().into()));
@@ -109,6 +128,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("SecurityModeCommand with EAP", gmm(eap_command)),
         ("UlNasTransport", gmm(transport)),
         ("PduSessionEstablishmentAccept", gsm(established.into())),
+        ("PduSessionEstablishmentAccept of IPv6", gsm(of_type(PduSessionTypeValue::Ipv6, ipv6).into())),
+        ("PduSessionEstablishmentAccept of IPv4v6", gsm(of_type(PduSessionTypeValue::Ipv4v6, ipv4v6).into())),
         ("PduSessionEstablishmentRequest", gsm(asked.into())),
     ]
 }
@@ -210,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn no_changed_message_panics(which in 0usize..13, at in any::<prop::sample::Index>(), with in any::<u8>()) {
+    fn no_changed_message_panics(which in 0usize..15, at in any::<prop::sample::Index>(), with in any::<u8>()) {
         let (_, mut octets) = samples().swap_remove(which);
         let at = at.index(octets.len());
         octets[at] ^= with;

@@ -11,6 +11,7 @@ mod handover_xn;
 mod hostile;
 mod idle_wake;
 mod paging;
+mod pdu_session_ipv6;
 mod periodic_update;
 mod register;
 mod register_eap_aka_prime;
@@ -53,6 +54,8 @@ pub const ALL: &[Scenario] = &[
     register::SCENARIO,
     register_eap_aka_prime::SCENARIO,
     idle_wake::SCENARIO,
+    pdu_session_ipv6::IPV6,
+    pdu_session_ipv6::IPV4V6,
     paging::SCENARIO,
     periodic_update::SCENARIO,
     handover_xn::SCENARIO,

@@ -1,6 +1,7 @@
 //! Where scenarios play: gNBs, UEs, and the steps so far.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -65,7 +66,17 @@ impl Stage {
 
     /// Pings the configured target through a session; no step without one.
     pub async fn ping(&mut self, session: &mut Session) -> Result<(), SimError> {
-        let Some(target) = self.config.ping_target else { return Ok(()) };
+        let Some(target) = self.config.ping_target_of(session.address) else { return Ok(()) };
+        self.ping_to(session, target).await
+    }
+
+    /// The same over IPv6, of a session that may have both.
+    pub async fn ping_ipv6(&mut self, session: &mut Session) -> Result<(), SimError> {
+        let Some(target) = self.config.ping_target_ipv6 else { return Ok(()) };
+        self.ping_to(session, target.into()).await
+    }
+
+    async fn ping_to(&mut self, session: &mut Session, target: IpAddr) -> Result<(), SimError> {
         let (count, interval) = (self.config.ping.max(1), self.config.ping_interval());
         let pings = async {
             let stats = session.ping(target, count, interval).await?;
@@ -75,7 +86,8 @@ impl Stage {
             }
             Ok(())
         };
-        self.step("ping", pings).await
+        let name = if target.is_ipv4() { "ping" } else { "ping over IPv6" };
+        self.step(name, pings).await
     }
 
     /// Has the UE go idle: by the gNB's inactivity timer if it has one.

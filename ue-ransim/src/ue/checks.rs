@@ -213,8 +213,13 @@ impl Ue {
         let selected = accept.selected_pdu_session_type.session_type();
         let cause = accept.fgsm_cause.as_ref().map(|cause| cause.value);
         let right = match (asked.kind, selected) {
-            (PduSessionTypeValue::Ipv4v6, Some(PduSessionTypeValue::Ipv4)) => matches!(cause, Some(50 | 52)),
-            (PduSessionTypeValue::Ipv4v6, Some(PduSessionTypeValue::Ipv6)) => matches!(cause, Some(51 | 52)),
+            // Without a cause the other version may be had by a second session.
+            (PduSessionTypeValue::Ipv4v6, Some(PduSessionTypeValue::Ipv4)) => {
+                matches!(cause, None | Some(50))
+            }
+            (PduSessionTypeValue::Ipv4v6, Some(PduSessionTypeValue::Ipv6)) => {
+                matches!(cause, None | Some(51))
+            }
             (asked, Some(selected)) => asked == selected,
             (_, None) => false,
         };
@@ -249,12 +254,21 @@ impl Ue {
             }
             _ => {}
         }
+        let interface = address.and_then(|address| address.ipv6_interface_id());
+        let has_ipv6 = matches!(selected, Some(PduSessionTypeValue::Ipv6 | PduSessionTypeValue::Ipv4v6));
+        if has_ipv6 && interface.is_none_or(|interface| interface == [0; 8]) {
+            self.failure(SESSION, "an IPv6 session without an interface identifier in PDU address");
+        }
+        if address.and_then(|address| address.session_type()) != selected {
+            self.failure("TS 24.501 §9.11.4.10", "the PDU address is of another type than the session");
+        }
     }
 
     fn check_pco(&self, asked: &SessionRequest, accept: &NasPduSessionEstablishmentAccept) -> PcoAnswer {
         const CLAUSE: &str = "TS 24.501 §6.2.4.2";
+        let has_ipv4 = accept.pdu_address.as_ref().is_some_and(|address| address.ipv4().is_some());
         let Some(pco) = &accept.extended_protocol_configuration_options else {
-            if asked.pco.dns_ipv4 || asked.pco.mtu_ipv4 {
+            if has_ipv4 && (asked.pco.dns_ipv4 || asked.pco.mtu_ipv4) {
                 self.failure(CLAUSE, "no extended protocol configuration options, although the UE asked");
             }
             return PcoAnswer::default();
@@ -266,10 +280,10 @@ impl Ue {
                 return PcoAnswer::default();
             }
         };
-        if asked.pco.dns_ipv4 && answer.dns_ipv4.is_empty() {
+        if has_ipv4 && asked.pco.dns_ipv4 && answer.dns_ipv4.is_empty() {
             self.failure(CLAUSE, "no DNS server, although the UE asked for one");
         }
-        if asked.pco.mtu_ipv4 && answer.mtu_ipv4.is_none_or(|mtu| mtu < 576) {
+        if has_ipv4 && asked.pco.mtu_ipv4 && answer.mtu_ipv4.is_none_or(|mtu| mtu < 576) {
             self.failure(CLAUSE, format_args!("IPv4 link MTU {:?}, although the UE asked", answer.mtu_ipv4));
         }
         answer

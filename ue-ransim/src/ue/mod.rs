@@ -14,6 +14,7 @@ mod registration;
 mod security_mode;
 mod service;
 mod session;
+mod slaac;
 mod subscriber;
 mod transport;
 mod trick;
@@ -38,6 +39,7 @@ pub use qos::SessionQos;
 pub use radio::{Fate, Way};
 pub use registration::RegistrationKind;
 pub use session::{PingStats, Session, SessionRequest, SessionTun};
+pub use slaac::Ipv6Link;
 pub use subscriber::Subscriber;
 pub use trick::{Misdeed, Moment, Trick};
 

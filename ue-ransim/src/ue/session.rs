@@ -1,6 +1,6 @@
 //! PDU sessions, UE side (TS 24.501 §6.4), and their use.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tern_types::{Dnn, PduSessionId, Qfi, Snssai};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::slaac::Ipv6Link;
 use super::{EXPIRIES_MAX, Heard, Moment, SessionQos, SessionState, T3580, T3582, Ue};
 use crate::env::Tuns;
 use crate::error::SimError;
@@ -63,7 +64,7 @@ impl Default for SessionRequest {
             dnn: None,
             slice: None,
             kind: PduSessionTypeValue::Ipv4,
-            pco: PcoRequest { dns_ipv4: true, mtu_ipv4: true },
+            pco: PcoRequest { dns_ipv4: true, dns_ipv6: true, mtu_ipv4: true },
         }
     }
 }
@@ -73,10 +74,14 @@ impl Default for SessionRequest {
 pub struct Session {
     /// PDU session identity.
     pub psi: u8,
-    /// The UE's address.
-    pub address: Ipv4Addr,
+    /// The UE's address: that of IPv4, if there is one; of IPv6 it is unspecified until a router has advertised.
+    pub address: IpAddr,
+    /// The IPv6 link, if there is one.
+    pub ipv6: Option<Ipv6Link>,
     /// DNS servers.
     pub dns: Vec<Ipv4Addr>,
+    /// The same by their IPv6 addresses.
+    pub dns_ipv6: Vec<Ipv6Addr>,
     /// MTU of the link, octets.
     pub mtu: u16,
     /// The default rule's flow.
@@ -85,7 +90,7 @@ pub struct Session {
     pub setup_time: Duration,
     uplink: UplinkTunnel,
     downlink: mpsc::Receiver<Bytes>,
-    journal: Journal,
+    pub(super) journal: Journal,
     identifier: u16,
     sequence: u16,
 }
@@ -104,8 +109,8 @@ pub struct PingStats {
 pub struct SessionTun {
     /// The device's name.
     pub name: String,
-    /// The UE's address.
-    pub address: Ipv4Addr,
+    /// The UE's address, the IPv4 one if it has both.
+    pub address: IpAddr,
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
@@ -226,13 +231,21 @@ impl Ue {
     ) -> Result<Session, SimError> {
         let unusable = || SimError::State("the session cannot be used: see the failures".into());
         let (qos, pco) = self.check_session(request, accept, &resources).ok_or_else(unusable)?;
-        let address = accept.pdu_address.as_ref().and_then(|address| address.ipv4()).ok_or_else(unusable)?;
+        let given = accept.pdu_address.as_ref().ok_or_else(unusable)?;
+        let ipv6 = given.ipv6_interface_id().map(Ipv6Link::new);
+        let address = match given.ipv4() {
+            Some(ipv4) => IpAddr::from(ipv4),
+            None if ipv6.is_some() => Ipv6Addr::UNSPECIFIED.into(),
+            None => return Err(unusable()),
+        };
         let setup_time = resources.at.saturating_duration_since(began);
         self.journal.step(&*self, SESSION, began, setup_time);
         Ok(Session {
             psi: resources.psi,
-            address: address.into(),
+            address,
+            ipv6,
             dns: pco.dns_ipv4,
+            dns_ipv6: pco.dns_ipv6,
             mtu: pco.mtu_ipv4.unwrap_or(MTU_DEFAULT),
             qfi: qos.default_flow,
             setup_time,
@@ -441,27 +454,29 @@ fn transport(message: Nas5gsmMessage, psi: u8, pti: u8) -> Result<NasUlNasTransp
 }
 
 impl Session {
-    /// Sends echo requests, one each interval, and awaits each reply for up to two seconds.
+    /// Sends echo requests, one each interval, and awaits each reply for up to two seconds. To an IPv6 address
+    /// they go from the one that a router's advertisement gives; it is solicited if need be.
     pub async fn ping(
         &mut self,
-        target: Ipv4Addr,
+        target: impl Into<IpAddr>,
         count: u32,
         interval: Duration,
     ) -> Result<PingStats, SimError> {
+        let target = target.into();
+        let source = match self.source(target) {
+            None if target.is_ipv6() => self.solicit_router().await?.into(),
+            source => source.ok_or_else(|| SimError::State(format!("no address to ping {target} from")))?,
+        };
         let mut stats = PingStats::default();
         for number in 0..count {
             let sent = Instant::now();
             self.sequence = self.sequence.wrapping_add(1);
-            let echo = Echo {
-                source: self.address,
-                destination: target,
-                identifier: self.identifier,
-                sequence: self.sequence,
-            };
+            let echo =
+                Echo { source, destination: target, identifier: self.identifier, sequence: self.sequence };
             self.send(&echo.request(ECHO_PAYLOAD)).await?;
             stats.sent += 1;
             self.journal.count("ping.sent");
-            let reply = Echo { source: target, destination: self.address, ..echo };
+            let reply = Echo { source: target, destination: source, ..echo };
             if self.await_reply(reply, sent + ECHO_TIME).await {
                 let rtt = sent.elapsed();
                 stats.rtt.push(rtt);
@@ -472,6 +487,14 @@ impl Session {
             }
         }
         Ok(stats)
+    }
+
+    /// The UE's address of the version of IP that `target` has.
+    pub fn source(&self, target: IpAddr) -> Option<IpAddr> {
+        match target {
+            IpAddr::V4(_) => Some(self.address).filter(IpAddr::is_ipv4),
+            IpAddr::V6(_) => self.ipv6?.address.map(IpAddr::V6),
+        }
     }
 
     async fn await_reply(&mut self, reply: Echo, until: Instant) -> bool {
@@ -505,8 +528,11 @@ impl Session {
 
     /// Gives the session to the programs of this host, as a TUN device.
     pub fn into_tun(self, tuns: &Arc<dyn Tuns>, name: &str) -> Result<SessionTun, SimError> {
+        let ipv6 = self.ipv6.and_then(|link| link.address).map(IpAddr::V6);
+        let ipv4 = Some(self.address).filter(IpAddr::is_ipv4);
+        let addresses: Vec<IpAddr> = ipv4.into_iter().chain(ipv6).collect();
         let device = tuns
-            .create(name, self.address, self.mtu)
+            .create(name, &addresses, self.mtu)
             .map_err(SimError::io("a TUN device (it needs root or CAP_NET_ADMIN)"))?;
         let tasks = crate::tun::pump(device, self.uplink, self.downlink);
         Ok(SessionTun { name: name.to_owned(), address: self.address, tasks })

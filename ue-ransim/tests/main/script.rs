@@ -557,7 +557,11 @@ impl Core {
             accept.set_authorized_qos_flow_descriptions(session::flow_descriptions(&[(qfi, 9)]).unwrap());
         }
         if wrong != Some(Wrong::NoPco) {
-            let answer = PcoAnswer { dns_ipv4: vec![Ipv4Addr::new(9, 9, 9, 9)], mtu_ipv4: Some(1400) };
+            let answer = PcoAnswer {
+                dns_ipv4: vec![Ipv4Addr::new(9, 9, 9, 9)],
+                mtu_ipv4: Some(1400),
+                ..PcoAnswer::default()
+            };
             accept
                 .set_extended_protocol_configuration_options(session::pco_answer(&answer).unwrap().unwrap());
         }

@@ -209,8 +209,8 @@ pub struct Packets {
     pub ue: Number,
     /// PDU session identity; none takes the lowest.
     pub session: Option<PduSessionId>,
-    /// To whom; none takes the configuration's `ping_target`.
-    pub to: Option<std::net::Ipv4Addr>,
+    /// To whom; none takes the configuration's `ping_target`, or `ping_target_ipv6` where the session has no IPv4.
+    pub to: Option<std::net::IpAddr>,
     /// How many.
     pub count: Times,
     /// Between two of them, in seconds.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tern_types::PduSessionId;
@@ -62,7 +62,7 @@ async fn one(action: &Action, stage: &mut Stage, cast: &mut Cast) -> Result<(), 
         _ => {}
     }
     let number = action.ue();
-    let target = stage.config.ping_target;
+    let target = (stage.config.ping_target, stage.config.ping_target_ipv6);
     let gnbs = stage.rig.gnbs.clone();
     let actor = cast.actor(stage, number)?;
     let Actor { ue, sessions } = actor;
@@ -283,22 +283,33 @@ fn session_of(
     }
 }
 
-fn target_of(of: &Packets, target: Option<Ipv4Addr>) -> Result<Ipv4Addr, SimError> {
+/// Whom the configuration has sessions ping, over IPv4 and over IPv6.
+type Targets = (Option<Ipv4Addr>, Option<Ipv6Addr>);
+
+fn target_of(of: &Packets, session: &Session, (ipv4, ipv6): Targets) -> Result<IpAddr, SimError> {
+    let target = match session.address {
+        IpAddr::V4(_) => ipv4.map(IpAddr::V4),
+        IpAddr::V6(_) => ipv6.map(IpAddr::V6),
+    };
     of.to.or(target).ok_or_else(|| {
         SimError::State("whom to: `to` of the step, or ping_target of the configuration (--ping)".into())
     })
 }
 
-async fn ping(session: &mut Session, of: &Packets, target: Option<Ipv4Addr>) -> Result<(), SimError> {
-    let stats = session.ping(target_of(of, target)?, of.count.0, of.every_s.0).await?;
+async fn ping(session: &mut Session, of: &Packets, targets: Targets) -> Result<(), SimError> {
+    let target = target_of(of, session, targets)?;
+    let stats = session.ping(target, of.count.0, of.every_s.0).await?;
     match stats.sent as usize - stats.rtt.len() {
         0 => Ok(()),
         lost => Err(SimError::State(format!("{lost} of {} echo requests lost", stats.sent))),
     }
 }
 
-async fn send(session: &Session, of: &Packets, target: Option<Ipv4Addr>) -> Result<(), SimError> {
-    let (source, destination) = (session.address, target_of(of, target)?);
+async fn send(session: &Session, of: &Packets, targets: Targets) -> Result<(), SimError> {
+    let destination = target_of(of, session, targets)?;
+    let source = session.source(destination);
+    let source =
+        source.ok_or_else(|| SimError::State(format!("no address to send to {destination} from")))?;
     for number in 0..of.count.0 {
         let echo = Echo { source, destination, identifier: 0, sequence: number as u16 };
         session.send(&echo.request(PAYLOAD)).await?;
