@@ -16,7 +16,7 @@ use ue_ransim::env::Tuns;
 use ue_ransim::tun::HostTuns;
 use ue_ransim::ue::{Session, SessionRequest, Ue};
 
-use crate::world::{IPV6_NETWORK, World, check_log, clean, isolated, kill, lives};
+use crate::world::{IPV6_NETWORK, World, clean, isolated, kill, lives};
 
 /// Octets that the UE fetches.
 const FILE: usize = 4 << 20;
@@ -39,13 +39,12 @@ async fn start(kind: PduSessionTypeValue) -> Result<(World, Rig, Ue, Session)> {
     Ok((world, rig, ue, session))
 }
 
-async fn finish(mut world: World, rig: Rig, mut ue: Ue) -> Result<()> {
+async fn finish(world: World, rig: Rig, mut ue: Ue) -> Result<()> {
     ue.deregister(false).await?;
     rig.stop().await;
     clean(&rig)?;
     world.wait_for_nobody().await?;
-    check_log(&world.log())?;
-    world.core.take().context("the core")?.stop().await
+    world.stop().await
 }
 
 async fn pings(session: &mut Session) -> Result<()> {

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use tern_tests::topology::DN_ADDRESS;
 use tokio::time::timeout;
 use ue_ransim::Rig;
 use ue_ransim::ue::{Session, Ue};
 
-use crate::world::{World, check_log, clean, isolated, kill, lives};
+use crate::world::{World, clean, isolated, kill, lives};
 
 const UES: u32 = 4;
 /// The goal is five seconds; a busy machine may need more, a core that does nothing would never do it.
@@ -70,15 +70,14 @@ async fn pings_again(session: &mut Session, since: Instant) -> Result<Duration> 
     }
 }
 
-async fn finish(mut world: World, rig: Rig, ues: Vec<(Ue, Session)>) -> Result<()> {
+async fn finish(world: World, rig: Rig, ues: Vec<(Ue, Session)>) -> Result<()> {
     for (mut ue, _) in ues {
         ue.deregister(false).await?;
     }
     rig.stop().await;
     clean(&rig)?;
     world.wait_for_nobody().await?;
-    check_log(&world.log())?;
-    world.core.take().context("the core")?.stop().await
+    world.stop().await
 }
 
 async fn upf_is_killed() -> Result<()> {

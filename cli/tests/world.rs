@@ -333,6 +333,12 @@ impl World {
         Ok(())
     }
 
+    /// Stops a core of which a process may have died: in order, without a panic.
+    pub async fn stop(mut self) -> Result<()> {
+        check_log(&self.log())?;
+        self.core.take().context("no core")?.stop().await
+    }
+
     /// Stops the core: in order, without a panic, and no process has died before.
     pub async fn finish(mut self) -> Result<()> {
         let log = self.log();

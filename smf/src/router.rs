@@ -182,9 +182,9 @@ pub fn expire(core: &mut Core<'_>, session: &mut PduSession) {
 
 fn advertise(core: &mut Core<'_>, session: &mut PduSession, to: Ipv6Addr) {
     let link = session.granted.as_ref().and_then(|granted| granted.ipv6);
+    session.router.next = link.map(|_| core.now + ADVERTISEMENT_INTERVAL);
     let (Some(link), Some(network)) = (link, core.network(session)) else { return };
     let mtu = network.mtu;
-    session.router.next = Some(core.now + ADVERTISEMENT_INTERVAL);
     let Some((tunnel, upf)) = session.router.tunnel.and_then(|tunnel| {
         let upf = match core.config.n4.gtpu_address() {
             IpAddr::V4(_) => tunnel.ipv4.map(IpAddr::V4),

@@ -21,7 +21,7 @@ pub const TACS_MAX: usize = 256;
 pub const CATEGORIES_MAX: usize = 16;
 /// Longest category, in octets.
 pub const CATEGORY_LEN_MAX: usize = 64;
-/// The length of a session's IPv6 prefix (TS 23.501 §5.8.2.2.1).
+/// The length of a session's IPv6 prefix (TS 23.501 §5.8.2.2).
 const IPV6_PREFIX_LENGTH: u8 = 64;
 
 /// One subscriber.
