@@ -12,15 +12,20 @@ use tracing::{debug, error, info, warn};
 
 use crate::admission::{self, Admission};
 use crate::config::Config;
+use crate::gmm::Procedure;
 use crate::io::{Awaited, Input, Output, ReplyResult, Token};
 use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope};
 use crate::ngap;
 use crate::ngap::handover_preparation::N2Handover;
+use crate::sbi::namf_loc;
 use crate::ue::{Connection, Reachability, UeContext, UeId};
 use crate::{gmm, overload, sbi, session};
 
 /// How long a gNB has to confirm the release of a UE's connection.
 pub const RELEASE_COMPLETE_WITHIN: Duration = Duration::from_secs(10);
+
+/// 5G-GUTIs before the last two that a UE may still have, having confirmed none since.
+const OLDER_GUTIS_MAX: usize = 4;
 
 /// Deadlines looked at to find a context that can go.
 const FORGET_SEARCH_MAX: usize = 1024;
@@ -32,6 +37,8 @@ pub(crate) struct Departing {
     /// `None` if the gNB has not told it.
     ran_ue_ngap_id: Option<u32>,
     deadline: Instant,
+    /// Whose it was.
+    pub(crate) ue: Option<UeId>,
 }
 
 impl Departing {
@@ -71,6 +78,10 @@ pub struct Amf {
     pub(crate) registering: BTreeSet<UeId>,
     /// Whether gNBs have been asked for less.
     pub(crate) overloaded: bool,
+    /// Service requests that wait for SMFs.
+    pub(crate) serving: BTreeSet<UeId>,
+    /// Whether it is about to stop.
+    pub(crate) leaving: bool,
     /// PDU session establishments in progress, and those that wait.
     pub(crate) admission: Admission,
     tokens: BTreeMap<Token, UeId>,
@@ -104,6 +115,8 @@ impl Amf {
             untold: BTreeSet::new(),
             registering: BTreeSet::new(),
             overloaded: false,
+            serving: BTreeSet::new(),
+            leaving: false,
             admission: Admission::default(),
             tokens: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -123,6 +136,7 @@ impl Amf {
             Input::N2(event) => self.on_n2(event),
             Input::Request(token, request) => sbi::on_request(self, token, request),
             Input::Reply(token, reply) => self.on_reply(token, reply),
+            Input::Stopping => ngap::amf_status::leave(self),
             Input::SmfLost(api_roots) => self.on_smf_lost(&api_roots),
             // The deadline that was asked for is used up.
             Input::Expired => self.asked = None,
@@ -162,6 +176,7 @@ impl Amf {
                 let id = gnb.id;
                 self.gnbs.insert(id, gnb);
                 overload::tell_new(self, id);
+                ngap::amf_status::tell_new(self, id);
             }
             N2Event::GnbUpdated(gnb) => {
                 debug!(gnb = %gnb.global, "gNB configuration updated");
@@ -262,6 +277,9 @@ impl Amf {
         {
             gmm::deregistration::start(&mut ue, self, reason);
         }
+        if ue.procedure.is_none() && ue.leaving {
+            gmm::deregistration::go_on(&mut ue, self);
+        }
         gmm::subscription_change::tell(&mut ue, self);
         self.settle(ue);
     }
@@ -283,7 +301,13 @@ impl Amf {
         } else {
             self.registering.remove(&ue.id);
         }
+        if matches!(ue.procedure, Some(Procedure::Service(_))) {
+            self.serving.insert(ue.id);
+        } else {
+            self.serving.remove(&ue.id);
+        }
         if ue.is_over() {
+            namf_loc::forget(self, ue.locating.take());
             self.unindex(&ue);
         } else {
             self.admission.settle(&ue);
@@ -313,6 +337,7 @@ impl Amf {
             self.deadlines.remove(&(at, Due::Ue(ue.id)));
         }
         self.registering.remove(&ue.id);
+        self.serving.remove(&ue.id);
         self.untold.remove(&ue.id);
         self.admission.forget(ue.id);
         if let Some(supi) = &ue.supi
@@ -320,8 +345,16 @@ impl Amf {
         {
             self.by_supi.remove(supi);
         }
-        for guti in [ue.guti, ue.old_guti].into_iter().flatten() {
+        let gutis = [ue.guti, ue.old_guti].into_iter().flatten();
+        for guti in gutis.chain(ue.older_gutis.iter().copied()) {
             self.release_tmsi(guti, ue.id);
+        }
+    }
+
+    /// The UE has its newest 5G-GUTI: those before it are no longer valid (TS 24.501 §5.4.4.4, §5.5.1.2.4).
+    pub(crate) fn confirm_guti(&mut self, ue: &mut UeContext) {
+        for old in ue.old_guti.take().into_iter().chain(std::mem::take(&mut ue.older_gutis)) {
+            self.release_tmsi(old, ue.id);
         }
     }
 
@@ -343,8 +376,14 @@ impl Amf {
             }
         };
         let guti = Guti5g { guami: self.config.guami(), tmsi };
+        // Each one that was not confirmed may be the one that the UE has.
         if let Some(older) = ue.old_guti.take() {
-            self.release_tmsi(older, ue.id);
+            ue.older_gutis.insert(0, older);
+        }
+        while ue.older_gutis.len() > OLDER_GUTIS_MAX
+            && let Some(oldest) = ue.older_gutis.pop()
+        {
+            self.release_tmsi(oldest, ue.id);
         }
         ue.old_guti = ue.guti.replace(guti);
         self.by_tmsi.insert(tmsi, ue.id);
@@ -475,15 +514,22 @@ impl Amf {
             self.departed(oldest);
         }
         let deadline = self.now + RELEASE_COMPLETE_WITHIN;
-        self.departing.insert(amf_ue_ngap_id, Departing { gnb, ran_ue_ngap_id, deadline });
+        self.departing.insert(amf_ue_ngap_id, Departing { gnb, ran_ue_ngap_id, deadline, ue: None });
         self.deadlines.insert((deadline, Due::Departing(amf_ue_ngap_id)));
     }
 
-    /// The release was confirmed; says whether it was awaited.
-    pub(crate) fn departed(&mut self, amf_ue_ngap_id: u64) -> bool {
-        let Some(departing) = self.departing.remove(&amf_ue_ngap_id) else { return false };
+    /// Whose connection it is that departs.
+    pub(crate) fn departing_of(&mut self, amf_ue_ngap_id: u64, ue: UeId) {
+        if let Some(departing) = self.departing.get_mut(&amf_ue_ngap_id) {
+            departing.ue = Some(ue);
+        }
+    }
+
+    /// The release was confirmed; what was known of it, if it was awaited.
+    pub(crate) fn departed(&mut self, amf_ue_ngap_id: u64) -> Option<Departing> {
+        let departing = self.departing.remove(&amf_ue_ngap_id)?;
         self.deadlines.remove(&(departing.deadline, Due::Departing(amf_ue_ngap_id)));
-        true
+        Some(departing)
     }
 
     /// Puts a connection under a UE.

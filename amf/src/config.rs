@@ -1,5 +1,7 @@
 //! The AMF's configuration file.
 
+mod reports;
+
 use serde::{Deserialize, Serialize};
 use tern_config::Sample;
 use tern_crypto::{CipheringAlgorithm, IntegrityAlgorithm};
@@ -7,6 +9,11 @@ use tern_nf::SbiConfig;
 use tern_types::{AmfId, Guami, PlmnId, Snssai, Tac, Tai};
 
 use crate::n2::message::{ServedAmf, SupportedPlmn};
+
+pub use reports::{AreaOfInterestConfig, InactiveReports, LocationReportingConfig, RrcInactiveConfig};
+
+/// Tracking areas of a registration area (TS 24.501 §9.11.3.9).
+const REGISTRATION_AREA_MAX: usize = 16;
 
 /// Everything an operator sets for an AMF.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,12 +46,21 @@ pub struct Config {
     /// How UEs in CM-IDLE are paged.
     #[serde(default)]
     pub paging: PagingConfig,
+    /// What gNBs are told for RRC_INACTIVE, and what they report of it.
+    #[serde(default)]
+    pub rrc_inactive: RrcInactiveConfig,
+    /// What gNBs report of UEs' locations.
+    #[serde(default)]
+    pub location_reporting: LocationReportingConfig,
     /// When gNBs are asked for less.
     #[serde(default)]
     pub overload: OverloadConfig,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
+    /// Seconds that the AMF goes on once it is asked to stop and has told gNBs so (AMF STATUS INDICATION).
+    #[serde(default)]
+    pub drain_s: u64,
     /// Which shard of the AMF this process is: the top four bits of each 5G-TMSI and
     /// AMF UE NGAP ID.
     #[serde(default)]
@@ -245,6 +261,8 @@ pub struct Limits {
     pub ues: usize,
     /// UEs that are not yet registered and have a procedure running; beyond it #22.
     pub registrations: usize,
+    /// Service requests that wait for SMFs at the same time; beyond it #22.
+    pub services: usize,
     /// PDU sessions of a UE.
     pub sessions_per_ue: usize,
     /// PDU session establishments in progress at the same time; at least 1.
@@ -262,6 +280,7 @@ impl Default for Limits {
         Self {
             ues: 200_000,
             registrations: 1024,
+            services: 4096,
             sessions_per_ue: 15,
             sessions_establishing: 64,
             sessions_waiting: 2048,
@@ -294,8 +313,11 @@ impl Config {
             security: SecurityConfig::default(),
             timers: TimerConfig::default(),
             paging: PagingConfig::default(),
+            rrc_inactive: RrcInactiveConfig::default(),
+            location_reporting: LocationReportingConfig::default(),
             overload: OverloadConfig::default(),
             limits: Limits::default(),
+            drain_s: 0,
             shard: 0,
         }
     }
@@ -323,14 +345,20 @@ impl Config {
         self.served.iter().filter(here).flat_map(|s| s.slices.iter().copied())
     }
 
-    /// The registration area of a UE in `tai`: the tracking areas that share its slices, itself
-    /// first, at most 16 (TS 24.501 §9.11.3.9).
-    pub fn registration_area(&self, tai: Tai) -> Vec<Tai> {
-        let here = |s: &&ServedPlmn| s.plmn == tai.plmn_id && s.tacs.contains(&tai.tac);
-        let Some(served) = self.served.iter().find(here) else { return vec![tai] };
-        let others = served.tacs.iter().filter(|&&tac| tac != tai.tac);
-        let others = others.map(|&tac| Tai { plmn_id: tai.plmn_id, tac });
-        std::iter::once(tai).chain(others).take(16).collect()
+    /// The registration area of a UE in `tai`: itself, and the tracking areas of its network in which the same
+    /// ones of the UE's slices are supported, so that what is allowed, and what is not, holds in all of it
+    /// (TS 23.501 §5.15.4.1.1); at most 16 (TS 24.501 §9.11.3.9).
+    pub fn registration_area(&self, tai: Tai, slices: &[Snssai]) -> Vec<Tai> {
+        let supports = |tai: Tai, slice: Snssai| self.slices(tai).any(|own| own == slice);
+        let mut area = vec![tai];
+        let tacs = self.served.iter().filter(|s| s.plmn == tai.plmn_id).flat_map(|s| &s.tacs);
+        for other in tacs.map(|&tac| Tai { plmn_id: tai.plmn_id, tac }) {
+            let same = slices.iter().all(|&slice| supports(other, slice) == supports(tai, slice));
+            if area.len() < REGISTRATION_AREA_MAX && !area.contains(&other) && same {
+                area.push(other);
+            }
+        }
+        area
     }
 
     /// What N2 tells the gNBs.
@@ -385,6 +413,7 @@ impl Config {
             return Err("limits.sessions_establishing: at least 1, or no session is ever established".into());
         }
         self.paging.check()?;
+        self.location_reporting.check()?;
         self.overload.check()?;
         if self.n2.addresses.is_empty() {
             return Err("n2.addresses: at least one address is needed".into());
@@ -423,7 +452,36 @@ mod tests {
         let served = ServedPlmn { tacs: vec![tac(1), tac(2)], ..ServedPlmn::default() };
         let config = Config { served: vec![served], ..Config::default() };
         let tai = |n| Tai { plmn_id: plmn, tac: tac(n) };
-        assert_eq!(config.registration_area(tai(2)), [tai(2), tai(1)]);
-        assert_eq!(config.registration_area(tai(3)), [tai(3)]);
+        let slice = Snssai::new(1, None);
+        assert_eq!(config.registration_area(tai(2), &[slice]), [tai(2), tai(1)]);
+        assert_eq!(config.registration_area(tai(3), &[slice]), [tai(3)]);
+    }
+
+    /// TS 23.501 §5.15.4.1.1.
+    #[test]
+    fn the_registration_area_is_where_the_same_slices_are() {
+        let tac = |n| Tac::new(n).unwrap();
+        let (one, two) = (Snssai::new(1, None), Snssai::new(2, None));
+        let entry = |tacs: &[u32], slices: &[Snssai]| ServedPlmn {
+            tacs: tacs.iter().map(|&n| tac(n)).collect(),
+            slices: slices.to_vec(),
+            ..ServedPlmn::default()
+        };
+        let many: Vec<u32> = (10..40).collect();
+        let served = vec![entry(&[1, 2], &[one]), entry(&[2, 3], &[two]), entry(&many, &[one, two])];
+        let config = Config { served, ..Config::default() };
+        let tai = |n| Tai { plmn_id: ServedPlmn::default().plmn, tac: tac(n) };
+        assert_eq!(config.registration_area(tai(3), &[two])[..3], [tai(3), tai(2), tai(10)]);
+        assert_eq!(config.registration_area(tai(1), &[one])[..3], [tai(1), tai(2), tai(10)]);
+        assert_eq!(config.registration_area(tai(2), &[one, two])[..2], [tai(2), tai(10)]);
+        assert_eq!(config.registration_area(tai(3), &[one, two]), [tai(3)]);
+        assert_eq!(config.registration_area(tai(2), &[one]).len(), REGISTRATION_AREA_MAX);
+    }
+
+    #[test]
+    fn an_area_of_interest_has_tracking_areas() {
+        let wrong = "location_reporting: { areas_of_interest: [ { tacs: [] } ] }";
+        let config: Config = tern_config::parse("amf.yaml", wrong).unwrap();
+        assert!(config.check().unwrap_err().contains("areas_of_interest"));
     }
 }

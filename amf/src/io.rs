@@ -23,6 +23,8 @@ pub enum Input {
     Request(Token, AmfRequest),
     /// What became of an [`Output::Request`].
     Reply(Token, Result<Reply, TransportError>),
+    /// The AMF is about to stop.
+    Stopping,
     /// An SMF has lost its SM contexts: where they were.
     SmfLost(Vec<String>),
     /// The deadline last asked for has come.

@@ -28,8 +28,9 @@ mod ue;
 pub use admission::{ACCEPT_WITHIN, ACCESS_WITHIN, WAITING_WITHIN, Waiting};
 pub use amf::{Amf, RELEASE_COMPLETE_WITHIN};
 pub use config::{
-    AmfIdConfig, Config, Limits, OverloadConfig, PagingConfig, PagingPriorityConfig, Reauthentication,
-    SecurityConfig, ServedPlmn, TimerConfig,
+    AmfIdConfig, AreaOfInterestConfig, Config, InactiveReports, Limits, LocationReportingConfig,
+    OverloadConfig, PagingConfig, PagingPriorityConfig, Reauthentication, RrcInactiveConfig, SecurityConfig,
+    ServedPlmn, TimerConfig,
 };
 pub use error::Refusal;
 pub use gmm::{Paging, Procedure};
@@ -37,9 +38,11 @@ pub use io::{Awaited, Input, Output, Token};
 pub use net::run;
 pub use ngap::handover::Handover;
 pub use ngap::handover_preparation::{ALLOCATION_WITHIN, EXECUTION_WITHIN, N2Handover, SMF_WITHIN};
+pub use ngap::location_reporting::Presence;
 pub use ngap::path_switch_request::{EARLY_WITHIN, EarlySwitch, PathSwitch, SWITCH_WITHIN, Target};
+pub use ngap::rrc_inactive::RrcState;
 pub use ngap::ue_context_modification::{REKEYING_WITHIN, Rekeying};
-pub use sbi::AmfRequest;
+pub use sbi::{AmfRequest, LOCATED_WITHIN, Locating};
 pub use session::Session;
 pub use supervised::{Expiry, Protection, Supervised, T3522, T3550, T3560, T3570};
 pub use ue::{

@@ -9,13 +9,14 @@ use futures_util::stream::FuturesUnordered;
 use tern_nf::{BoxFuture, Consumer, Env, Nf, ProfileSeed, Routes, Shutdown};
 use tern_sbi::common::{NfType, ServiceName};
 use tern_sbi::namf_comm::N1N2MessageTransfer;
+use tern_sbi::namf_loc::ProvideLocationInfo;
 use tern_sbi::nnrf_nfm::AmfInfo;
 use tern_sbi::npcf_am::{AmPolicyTerminateNotify, AmPolicyUpdateNotify};
 use tern_sbi::nsmf_pdusession::SmContextStatusNotify;
 use tern_sbi::nudm_sdm::DataChangeNotify;
 use tern_sbi::nudm_uecm::DeregistrationNotify;
 use tern_sbi::{Operation, ProblemDetails, Reply};
-use tern_types::Instant;
+use tern_types::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
@@ -25,6 +26,9 @@ use crate::{Amf, AmfRequest, Config};
 
 /// Service requests that wait for the core; one more is answered 503.
 const REQUESTS_MAX: usize = 4096;
+
+/// How long N2 has to end once the AMF is about to.
+const N2_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 type Asked = (AmfRequest, oneshot::Sender<Reply>);
 
@@ -44,12 +48,22 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
         () = shutdown.requested() => return Ok(()),
         nf = starting => nf?,
     };
-    let n2 = n2::start(&config.n2, config.served_amf(), &env, shutdown.clone()).await?;
+    // N2 goes on until what the AMF has to say at its end is said.
+    let (n2_stop, n2_shutdown) = Shutdown::new();
+    let n2 = n2::start(&config.n2, config.served_amf(), &env, n2_shutdown).await?;
     info!(amf = config.name, guami = %config.guami(), "AMF serves");
     env.ready(&nf.api_root());
-    let edge =
-        Edge { core, env, consumer, n2, replies: FuturesUnordered::new(), answers: Default::default() };
+    let edge = Edge {
+        core,
+        env,
+        consumer,
+        n2,
+        drain: Duration::from_secs(config.drain_s),
+        replies: FuturesUnordered::new(),
+        answers: Default::default(),
+    };
     edge.run(requests, shutdown).await;
+    drop(n2_stop);
     nf.stop().await;
     Ok(())
 }
@@ -73,7 +87,7 @@ fn profile(config: &Config) -> ProfileSeed {
         plmns: served.plmns.iter().map(|p| p.plmn).collect(),
         snssais: served.plmns.iter().flat_map(|p| p.slices.iter().copied()).collect(),
         amf_info: Some(amf_info),
-        ..ProfileSeed::new(NfType::Amf, vec![ServiceName::NamfComm])
+        ..ProfileSeed::new(NfType::Amf, vec![ServiceName::NamfComm, ServiceName::NamfLoc])
     }
 }
 
@@ -89,6 +103,7 @@ fn routes(sender: mpsc::Sender<Asked>) -> Routes {
     let routes = pass::<N1N2MessageTransfer>(Routes::new(), &sender, |op| {
         AmfRequest::N1N2MessageTransfer(Box::new(op))
     });
+    let routes = pass::<ProvideLocationInfo>(routes, &sender, AmfRequest::ProvideLocationInfo);
     let routes = pass::<SmContextStatusNotify>(routes, &sender, AmfRequest::SmContextStatusNotify);
     let routes = pass::<DeregistrationNotify>(routes, &sender, AmfRequest::DeregistrationNotify);
     let routes = pass::<DataChangeNotify>(routes, &sender, AmfRequest::DataChangeNotify);
@@ -111,6 +126,8 @@ struct Edge {
     env: Env,
     consumer: Consumer,
     n2: N2Handle,
+    /// How long it goes on once it is asked to stop.
+    drain: Duration,
     replies: FuturesUnordered<BoxFuture<'static, (Token, ReplyResult)>>,
     answers: std::collections::BTreeMap<Token, oneshot::Sender<Reply>>,
 }
@@ -119,11 +136,16 @@ impl Edge {
     async fn run(mut self, mut requests: mpsc::Receiver<Asked>, shutdown: Shutdown) {
         let mut deadline: Option<Instant> = None;
         let mut asked = 0u64;
+        let mut stop_at: Option<Instant> = None;
         loop {
             let clock = self.env.clock;
             let input = tokio::select! {
                 biased;
-                () = shutdown.requested() => break,
+                () = shutdown.requested(), if stop_at.is_none() => {
+                    stop_at = Some(clock.now() + self.drain);
+                    Input::Stopping
+                }
+                () = clock.sleep_until(stop_at.unwrap_or_default()), if stop_at.is_some() => break,
                 () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => Input::Expired,
                 Some((token, reply)) = self.replies.next(), if !self.replies.is_empty() => {
                     Input::Reply(token, reply)
@@ -154,6 +176,18 @@ impl Edge {
             for output in outputs {
                 self.carry(output, &mut deadline).await;
             }
+        }
+        self.end_n2().await;
+    }
+
+    /// N2 sends what it has been given, and ends.
+    async fn end_n2(self) {
+        let N2Handle { commands, mut events } = self.n2;
+        drop(commands);
+        let ended = async { while events.recv().await.is_some() {} };
+        tokio::select! {
+            () = ended => {}
+            () = self.env.clock.sleep_until(self.env.clock.now() + N2_ENDS_WITHIN) => {}
         }
     }
 

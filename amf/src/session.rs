@@ -352,6 +352,9 @@ fn on_updated(
                 (None, Work::N1(n1)) => {
                     nas_transport::not_forwarded(ue, amf, id, &n1, refusal.not_forwarded);
                 }
+                (None, Work::N2(N2FromGnb::ModifyIndication, _)) => {
+                    pdu_session_resource::refuse_modification(ue, amf, id, refusal.n2);
+                }
                 _ => {}
             }
         }

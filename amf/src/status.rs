@@ -1,9 +1,11 @@
 //! What `tern status` shows of the AMF.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::n2::message::GnbInfo;
-use crate::{Amf, GmmState, UeContext};
+use crate::{Amf, GmmState, RrcState, UeContext};
 
 /// gNBs, and UEs, that are listed; all are counted.
 const LISTED_MAX: usize = 100;
@@ -47,9 +49,23 @@ impl Amf {
             "ue": ue.name(),
             "state": state(ue.state()),
             "gnb": gnb.map(name),
+            "rrc": ue.n2.as_ref().map(|n2| rrc(n2.rrc)),
+            "cell": ue.location.map(|at| format!("{:09x}", at.nr_cell_id)),
+            "tac": ue.location.map(|at| at.tai.tac.to_string()),
+            "areasOfInterest": ue.presence.iter().map(|(area, presence)| {
+                (area.to_string(), format!("{presence:?}").to_lowercase())
+            }).collect::<BTreeMap<_, _>>(),
             "allowed": ue.allowed.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "sessions": ue.sessions.len(),
         })
+    }
+}
+
+/// The RRC state, in words.
+fn rrc(state: RrcState) -> &'static str {
+    match state {
+        RrcState::Connected => "connected",
+        RrcState::Inactive => "inactive",
     }
 }
 

@@ -20,11 +20,14 @@ use crate::gmm::{Paging, Procedure};
 use crate::io::Awaited;
 use crate::n2::message::GnbId;
 use crate::ngap::handover::Handover;
+use crate::ngap::location_reporting::Presence;
+use crate::ngap::rrc_inactive::RrcState;
 use crate::ngap::ue_context_modification::Rekeying;
+use crate::sbi::Locating;
 use crate::session::Session;
 
 /// Version of the serialised form of [`UeContext`].
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A context within this AMF; never used twice while the AMF lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,6 +61,9 @@ pub struct UeContext {
     pub guti: Option<Guti5g>,
     /// The one before, valid until the UE confirms the new one (TS 24.501 §5.5.1.2.4).
     pub old_guti: Option<Guti5g>,
+    /// Those before it, each of which the UE may still have, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older_gutis: Vec<Guti5g>,
     /// Current 5G NAS security context.
     pub security: Option<NasSecurityContext>,
     /// The context before the one that security mode control takes into use.
@@ -76,6 +82,9 @@ pub struct UeContext {
     pub allowed: Vec<Snssai>,
     /// Tracking areas of the registration area.
     pub registration_area: Vec<Tai>,
+    /// Those of the registration area before, until the UE confirms the new one (TS 24.501 §5.5.1.3.8 a).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old_registration_area: Vec<Tai>,
     /// PDU sessions by identity.
     pub sessions: BTreeMap<PduSessionId, Session>,
     /// Requests for further sessions that wait for their turn, by identity.
@@ -106,6 +115,18 @@ pub struct UeContext {
     pub handover: Option<Handover>,
     /// Where the UE was last seen.
     pub location: Option<NrLocation>,
+    /// When it was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub located_at: Option<Instant>,
+    /// Which areas of interest it is in, by their place in the configuration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub presence: BTreeMap<u8, Presence>,
+    /// Who waits for its current location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locating: Option<Locating>,
+    /// It wants to leave, and a procedure is to be completed before (TS 24.501 §5.5.1.3.8 g).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
     /// What time does to a UE in CM-IDLE.
     pub reachability: Option<Reachability>,
     /// What it is paged for.
@@ -120,6 +141,9 @@ pub struct UeContext {
     /// UE radio capability for paging, as a gNB told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub radio_capability_for_paging: Option<Bytes>,
+    /// Cells to page it in first, as the last gNB told them: Recommended Cells for Paging in aligned PER.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recommended_cells: Option<Bytes>,
     /// The deadline that the core holds for this context.
     pub(crate) armed: Option<Instant>,
 }
@@ -183,12 +207,18 @@ pub struct Connection {
     /// The gNB has a UE-AMBR of before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ambr_outdated: bool,
-    /// The gNB is being told the UE-AMBR, until then.
+    /// A UE CONTEXT MODIFICATION REQUEST without keys awaits its answer, until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modifying: Option<Instant>,
     /// The gNB has the AS keys of an older K_AMF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rekeying: Option<Rekeying>,
+    /// The UE's RRC state.
+    #[serde(default, skip_serializing_if = "RrcState::is_connected")]
+    pub rrc: RrcState,
+    /// The UE Identity Index Value that the gNB has been told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_index: Option<u16>,
     /// NAS messages that the gNB has not delivered because it hands the UE over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undelivered: Vec<Bytes>,
@@ -291,6 +321,7 @@ impl UeContext {
             pei: None,
             guti: None,
             old_guti: None,
+            older_gutis: Vec::new(),
             security: None,
             previous_security: None,
             capability: Bytes::new(),
@@ -300,6 +331,7 @@ impl UeContext {
             subscription: None,
             allowed: Vec::new(),
             registration_area: Vec::new(),
+            old_registration_area: Vec::new(),
             sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
             am_policy: None,
@@ -312,11 +344,16 @@ impl UeContext {
             radio_capability: None,
             handover: None,
             location: None,
+            located_at: None,
+            presence: BTreeMap::new(),
+            locating: None,
+            leaving: false,
             reachability: None,
             paging: None,
             deregistering: None,
             paging_drx: None,
             radio_capability_for_paging: None,
+            recommended_cells: None,
             armed: None,
         }
     }
@@ -353,8 +390,9 @@ impl UeContext {
         let handover = self.handover.as_ref().map(Handover::deadline);
         let rekeying = self.n2.as_ref().and_then(|n2| n2.rekeying).map(Rekeying::deadline);
         let modifying = self.n2.as_ref().and_then(|n2| n2.modifying);
+        let locating = self.locating.as_ref().map(Locating::deadline);
         let waiting = admission::deadline(self);
-        let deadlines = [procedure, reachability, paging, handover, rekeying, modifying, waiting];
+        let deadlines = [procedure, reachability, paging, handover, rekeying, modifying, locating, waiting];
         deadlines.into_iter().flatten().min()
     }
 

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::Amf;
 use crate::gmm::subscription_change::Changes;
 use crate::gmm::{self, Procedure, service_area};
+use crate::ngap::rrc_inactive;
 use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised, T3555};
 use crate::ue::{ContextSetup, Subscription, UeContext};
@@ -112,6 +113,29 @@ pub(crate) fn tell_changes(ue: &mut UeContext, amf: &mut Amf) {
     ue.procedure = Some(Procedure::ConfigurationUpdate(update));
 }
 
+/// CONFIGURATION UPDATE COMPLETE, which may come while a service request that has crossed the command waits
+/// for SMFs (TS 24.501 §5.4.4.6 e).
+pub(crate) fn on_complete(ue: &mut UeContext, amf: &mut Amf) {
+    match ue.procedure.take() {
+        Some(Procedure::ConfigurationUpdate(machine)) => machine.complete(ue, amf),
+        Some(Procedure::Service(mut service)) => match service.update.take() {
+            Some(update) if update.purpose == Purpose::Registration => {
+                // The UE is to register once the connection is released: the service request goes first.
+                service.completed = true;
+                service.update = Some(update);
+                ue.procedure = Some(Procedure::Service(service));
+            }
+            update => {
+                ue.procedure = Some(Procedure::Service(service));
+                if let Some(update) = update {
+                    update.complete(ue, amf);
+                }
+            }
+        },
+        other => ue.procedure = other,
+    }
+}
+
 impl ConfigurationUpdate {
     /// When T3555 expires.
     pub fn deadline(&self) -> Instant {
@@ -120,15 +144,27 @@ impl ConfigurationUpdate {
 
     /// CONFIGURATION UPDATE COMPLETE: the older 5G-GUTI is no longer valid (TS 24.501 §5.4.4.4); a UE that
     /// is to register does so when its connection is released (TS 24.501 §5.4.4.3).
-    pub(crate) fn on_complete(self, ue: &mut UeContext, amf: &mut Amf) {
+    pub(crate) fn complete(self, ue: &mut UeContext, amf: &mut Amf) {
         match self.purpose {
             Purpose::Registration => end(ue, amf),
             Purpose::Changes => ue.changes = Changes::default(),
             Purpose::Guti => {
-                if let Some(old) = ue.old_guti.take() {
-                    amf.release_tmsi(old, ue.id);
-                }
+                amf.confirm_guti(ue);
+                rrc_inactive::inform(ue, amf);
             }
+        }
+    }
+
+    /// The same while a service request is served; what is left of it.
+    pub(crate) fn expire_beside(mut self, ue: &mut UeContext, amf: &mut Amf) -> Option<Self> {
+        match gmm::resupervise(ue, amf, &mut self.sent) {
+            Expiry::Abort => {
+                if self.purpose == Purpose::Changes {
+                    ue.changes = Changes::default();
+                }
+                None
+            }
+            Expiry::NotYet | Expiry::Retransmit => Some(self),
         }
     }
 

@@ -13,10 +13,11 @@ use tracing::{info, warn};
 
 use crate::Amf;
 use crate::admission;
+use crate::gmm::registration::restore_security;
 use crate::gmm::subscription_change::Changes;
 use crate::gmm::{self, Procedure, Uplink, paging};
 use crate::ngap::ue_context_release;
-use crate::sbi::{pcf, udm};
+use crate::sbi::{namf_loc, pcf, udm};
 use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised, T3522};
 use crate::ue::UeContext;
@@ -44,6 +45,7 @@ pub(crate) fn on_request(
     amf: &mut Amf,
     request: &NasDeregistrationRequestUeOriginating,
     verified: bool,
+    previous: bool,
 ) {
     if !verified {
         // Who proves nothing ends nothing: the connection is released, the UE stays as it is
@@ -53,11 +55,37 @@ pub(crate) fn on_request(
         return gmm::release(ue, amf, cause::nas(CauseNas::unspecified));
     }
     let switch_off = request.de_registration_type.switch_off();
+    if !switch_off && matches!(&ue.procedure, Some(Procedure::Registration(r)) if r.comes_before_leaving()) {
+        // TS 24.501 §5.4.3.6 f, §5.5.1.3.8 g: what runs is completed first.
+        amf.count("amf.gmm.deregistration_waits");
+        ue.leaving = true;
+        return;
+    }
+    if previous {
+        // The UE has not taken the context of SECURITY MODE COMMAND into use, and does not any more
+        // (TS 24.501 §5.4.2.7 c).
+        restore_security(ue);
+    }
+    accept(ue, amf, switch_off);
+}
+
+/// What had to be completed before the UE leaves is over, or its connection is.
+pub(crate) fn go_on(ue: &mut UeContext, amf: &mut Amf) {
+    if ue.n2.is_some() {
+        return accept(ue, amf, false);
+    }
+    ue.leaving = false;
+    leave(ue, amf);
+}
+
+/// The UE leaves, with DEREGISTRATION ACCEPT unless it switches off (TS 24.501 §5.5.2.2.3).
+pub(crate) fn accept(ue: &mut UeContext, amf: &mut Amf, switch_off: bool) {
     info!(ue = ue.name(), switch_off, "UE deregisters");
     amf.count("amf.gmm.deregistered");
     // What was running is aborted (TS 24.501 §5.5.1.2.8, §5.5.2.3.5).
     ue.procedure = None;
     ue.paging = None;
+    ue.leaving = false;
     if !switch_off {
         gmm::send_message(ue, amf, NasDeregistrationAcceptUeOriginating::new());
     }
@@ -154,6 +182,9 @@ pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
         }
     }
     ue.subscription = None;
+    ue.presence.clear();
+    ue.old_registration_area.clear();
+    ue.recommended_cells = None;
     ue.allowed.clear();
     ue.reachability = None;
     if ue.n2.is_none() {
@@ -204,6 +235,13 @@ pub(crate) fn take_over(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) {
     ue.changes = other.changes;
     ue.changed_data = other.changed_data.take();
     ue.sdm_subscription = other.sdm_subscription.take();
+    ue.locating = match (ue.locating.take(), other.locating.take()) {
+        (Some(ours), theirs) => {
+            namf_loc::forget(amf, theirs);
+            Some(ours)
+        }
+        (None, theirs) => theirs,
+    };
     ue.subscription = other.subscription.take();
     ue.radio_capability = ue.radio_capability.take().or(other.radio_capability.take());
     ue.at_udm = other.at_udm;

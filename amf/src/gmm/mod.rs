@@ -28,8 +28,10 @@ use tracing::{debug, error, info, warn};
 
 use crate::Amf;
 use crate::admission;
+use crate::error::Refusal;
 use crate::io::{ReplyResult, Token};
 use crate::ngap::{handover, nas_transport as ngap_nas, ue_context_modification, ue_context_release};
+use crate::sbi::namf_loc;
 use crate::session;
 use crate::supervised::{Expiry, Protection, Supervised};
 use crate::ue::{Reachability, UeContext};
@@ -96,6 +98,8 @@ pub(crate) struct Uplink {
     pub verified: bool,
     /// Its NAS COUNT, if verified.
     pub count: Option<u32>,
+    /// Verified with the context before the one that security mode control is about to take into use.
+    pub previous: bool,
 }
 
 /// Takes an uplink NAS message on the UE's connection: TS 24.501 §4.4.4.3.
@@ -113,13 +117,41 @@ pub(crate) fn on_nas(ue: &mut UeContext, amf: &mut Amf, octets: &Bytes) {
             amf.count("amf.nas.discarded");
             debug!(ue = ue.name(), why, "NAS message discarded");
         }
-        Err(security::NotReceived::Answer(answer)) => {
+        Err(security::NotReceived::Answer { answer, kind, verified }) => {
             amf.count("amf.nas.decode_error");
+            // Who proves nothing ends nothing.
+            if verified && refuse_undecodable(ue, amf, kind) {
+                return;
+            }
             if let Some(answer) = answer {
                 send(ue, amf, &answer, Protection::Current);
             }
         }
     }
+}
+
+/// TS 24.501 Table 9.7.1.
+pub(crate) const REGISTRATION_REQUEST: u8 = 0x41;
+/// TS 24.501 Table 9.7.1.
+pub(crate) const SERVICE_REQUEST: u8 = 0x4c;
+
+/// A request with a protocol error (TS 24.501 §5.5.1.2.8 b, §5.5.1.3.8 b, §5.6.1.8 b); says whether it is one
+/// that is rejected for it.
+pub(crate) fn refuse_undecodable(ue: &mut UeContext, amf: &mut Amf, kind: Option<u8>) -> bool {
+    let refusal = Refusal::InvalidMandatoryInformation;
+    match kind {
+        // No UE does this: what runs goes on.
+        _ if matches!(ue.procedure, Some(Procedure::Deregistration(_))) => return false,
+        Some(REGISTRATION_REQUEST) => {
+            registration_start::abort_running(ue, amf);
+            registration_reject::reject(ue, amf, refusal, &[]);
+        }
+        Some(SERVICE_REQUEST) if !matches!(ue.procedure, Some(Procedure::Registration(_))) => {
+            service_request::reject(ue, amf, refusal);
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// Gives a message to the procedure it belongs to.
@@ -129,7 +161,7 @@ pub(crate) fn dispatch(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
     match uplink.message {
         M::RegistrationRequest(_) => registration_start::on_request(ue, amf, uplink),
         M::DeregistrationRequestUeOriginating(request) => {
-            deregistration::on_request(ue, amf, &request, verified);
+            deregistration::on_request(ue, amf, &request, verified, uplink.previous);
         }
         M::ServiceRequest(request) => {
             service_request::on_request(ue, amf, *request, verified, uplink.count, uplink.octets);
@@ -151,10 +183,7 @@ pub(crate) fn dispatch(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         | M::SecurityModeComplete(_)
         | M::SecurityModeReject(_)
         | M::DeregistrationAcceptUeTerminated(_) => on_answer(ue, amf, uplink),
-        M::ConfigurationUpdateComplete(_) => match ue.procedure.take() {
-            Some(Procedure::ConfigurationUpdate(machine)) => machine.on_complete(ue, amf),
-            other => ue.procedure = other,
-        },
+        M::ConfigurationUpdateComplete(_) => configuration_update::on_complete(ue, amf),
         M::NotificationResponse(_) => {}
         M::FiveGmmStatus(status) => {
             warn!(ue = ue.name(), cause = %status.fgmm_cause, "5GMM STATUS from the UE");
@@ -209,6 +238,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
         Some(Procedure::Registration(machine)) => machine.expire(ue, amf),
         Some(Procedure::Deregistration(machine)) => machine.expire(ue, amf),
         Some(Procedure::ConfigurationUpdate(machine)) => machine.expire(ue, amf),
+        Some(Procedure::Service(service)) => service.expire(ue, amf),
         other => ue.procedure = other,
     }
     handover::proceed(ue, amf);
@@ -216,6 +246,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     activation::proceed(ue, amf);
     admission::expire(ue, amf);
     paging::expire(ue, amf);
+    namf_loc::expire(ue, amf);
     let Some(reachability) = ue.reachability else { return };
     if amf.now < reachability.deadline() {
         return;
@@ -319,12 +350,17 @@ pub(crate) fn connection_lost(ue: &mut UeContext, amf: &mut Amf) {
     }
     session::suspend_all(ue, amf);
     become_idle(ue, amf);
+    if ue.leaving {
+        deregistration::go_on(ue, amf);
+    }
 }
 
 /// Enters CM-IDLE: the mobile reachable timer starts for a registered UE.
 pub(crate) fn become_idle(ue: &mut UeContext, amf: &mut Amf) {
     // What the UE was paged for, if its answer to the page came to nothing.
     paging::fail(ue, amf);
+    // The gNB says no more of where it is.
+    namf_loc::answer_all(ue, amf, false);
     if ue.registered {
         let t3512 = Duration::from_secs(registration_accept::t3512_seconds(amf.config.timers.t3512_s));
         let at = amf.now + t3512 + MOBILE_REACHABLE_MARGIN;

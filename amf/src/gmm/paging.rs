@@ -9,12 +9,13 @@ use tern_sbi::Location;
 use tern_sbi::namf_comm::{
     N1N2MessageTransferCause, N1N2MsgTxfrFailureNotification, N1N2TransferFailureNotify,
 };
-use tern_types::{Duration, Instant};
+use tern_types::{Duration, Guti5g, Instant};
 use tracing::{info, warn};
 
 use crate::Amf;
 use crate::gmm::deregistration;
 use crate::ngap::paging as ngap;
+use crate::sbi::namf_loc;
 use crate::ue::{HeldMessage, Reachability, UeContext};
 
 /// A UE that is paged, and what for.
@@ -131,9 +132,11 @@ fn page(ue: &mut UeContext, amf: &mut Amf) {
     let (priority, attempt) = (paging.priority, paging.attempts);
     // While the UE has not confirmed its new 5G-GUTI either may be its own, the older one first
     // (TS 24.501 §5.5.1.2.8 c, §5.4.4.6).
-    let guti = if attempt % 2 == 1 { ue.old_guti.or(ue.guti) } else { ue.guti };
-    if let Some(guti) = guti {
-        ngap::send(ue, amf, guti.into(), priority);
+    let gutis: Vec<Guti5g> =
+        [ue.old_guti, ue.guti].into_iter().flatten().chain(ue.older_gutis.iter().copied()).collect();
+    let turn = usize::from(attempt.saturating_sub(1)) % gutis.len().max(1);
+    if let Some(&guti) = gutis.get(turn) {
+        ngap::send(ue, amf, guti.into(), priority, attempt);
     }
 }
 
@@ -150,6 +153,7 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     warn!(ue = ue.name(), attempts = paging.attempts, "T3513: the UE does not answer the page");
     amf.count("amf.paging.unanswered");
     fail(ue, amf);
+    namf_loc::answer_all(ue, amf, false);
     if ue.deregistering.is_some() {
         // TS 24.501 §5.5.2.3.1: the network alone forgets.
         deregistration::leave(ue, amf);

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::error::Refusal;
 use crate::gmm::authentication::{Authenticated, NotAuthenticated};
 use crate::gmm::identification::NotIdentified;
-use crate::gmm::registration_request::RegistrationRequest;
+use crate::gmm::registration_request::{RegistrationKind, RegistrationRequest};
 use crate::gmm::security_mode::NoAnswer;
 use crate::gmm::{
     self, Activation, Authentication, Identification, Procedure, Progress, SecurityModeControl, Uplink,
@@ -93,6 +93,16 @@ impl Registration {
     /// The sessions it waits for.
     pub(crate) fn activation(&mut self) -> Option<&mut Activation> {
         if let Step::Activating(activation) = &mut self.step { Some(activation) } else { None }
+    }
+
+    /// Whether a UE that wants to leave has to wait for it: it has been asked who it is, or an update of it has
+    /// been accepted (TS 24.501 §5.4.3.6 f, §5.5.1.3.8 g).
+    pub(crate) fn comes_before_leaving(&self) -> bool {
+        match self.step {
+            Step::Identifying(_) => true,
+            Step::Accepting(_) => self.request.kind != RegistrationKind::Initial,
+            _ => false,
+        }
     }
 
     /// Whether REGISTRATION ACCEPT was sent.
@@ -237,6 +247,8 @@ impl Registration {
                 self.step = Step::Identifying(child);
                 self.run(ue);
             }
+            // It leaves instead.
+            Progress::Done(_) | Progress::Failed(NotIdentified::NoSuci) if ue.leaving => {}
             Progress::Done(suci) => self.authenticate(ue, amf, suci, true),
             Progress::Failed(NotIdentified::NoSuci) => reject(ue, amf, Refusal::IdentityUnknown, &[]),
             Progress::Failed(NotIdentified::NoAnswer) => no_answer(ue, amf, "IDENTITY REQUEST"),
@@ -320,13 +332,13 @@ impl Registration {
     }
 
     fn complete(self, ue: &mut UeContext, amf: &mut Amf) {
-        if let Some(old) = ue.old_guti.take() {
-            amf.release_tmsi(old, ue.id);
-        }
+        amf.confirm_guti(ue);
+        ue.old_registration_area.clear();
         ue.registered = true;
         amf.count("amf.gmm.registered");
         let slices: Vec<String> = ue.allowed.iter().map(ToString::to_string).collect();
         info!(ue = ue.name(), kind = ?self.request.kind, slices = slices.join(","), "UE registered");
+        ngap::rrc_inactive::inform(ue, amf);
     }
 
     /// The connection is gone (TS 24.501 §5.5.1.2.8 a): after the ACCEPT the UE counts as

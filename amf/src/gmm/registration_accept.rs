@@ -15,7 +15,7 @@ use crate::gmm::subscription_change::Changes;
 use crate::gmm::{self, Registration, service_area, slices::SliceRejection};
 use crate::session;
 use crate::supervised::{Protection, Supervised, T3550};
-use crate::ue::{ContextSetup, UeContext};
+use crate::ue::{ContextSetup, Subscription, UeContext};
 
 /// Sends the ACCEPT: inside INITIAL CONTEXT SETUP REQUEST unless the gNB has the context already.
 /// With it go the sessions that come back.
@@ -44,7 +44,14 @@ fn build(ue: &mut UeContext, amf: &mut Amf, registration: &Registration) -> NasR
     // All that may have changed stands in it.
     ue.changes = Changes::default();
     if let Some(location) = ue.location {
-        ue.registration_area = amf.config.registration_area(location.tai);
+        let subscribed = ue.subscription.as_ref().map(Subscription::configured);
+        let slices = subscribed.unwrap_or_else(|| ue.allowed.clone());
+        let area = amf.config.registration_area(location.tai, &slices);
+        if ue.registered && ue.registration_area != area {
+            // Either may be the one that the UE has (TS 24.501 §5.5.1.3.8 a).
+            ue.old_registration_area = std::mem::take(&mut ue.registration_area);
+        }
+        ue.registration_area = area;
     }
     let result = NasFGsRegistrationResult::from_result(RegistrationResult::ThreeGppAccess);
     let mut accept = NasRegistrationAccept::new(result)

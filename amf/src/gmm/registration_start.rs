@@ -42,8 +42,17 @@ pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         amf.count("amf.nas.unexpected");
         return;
     }
+    // A UE that is being asked for its SUCI need not be asked again (TS 24.501 §5.4.3.6 e).
+    let identifying = match &ue.procedure {
+        Some(Procedure::Registration(running)) => match &running.step {
+            Step::Identifying(child) => Some(child.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
     // A different request aborts what was running (TS 24.501 §5.5.1.2.8, §5.5.2.3.5 d, §5.6.1.8).
     abort_running(ue, amf);
+    ue.leaving = false;
     // On a connection that is secured already the COUNT of K_gNB stays: that of the latest SECURITY
     // MODE COMPLETE, or of the message that began the connection (TS 33.501 §6.8.1.1.2).
     if let (Some(n2), Some(count)) = (ue.n2.as_mut().filter(|n2| !n2.secured), uplink.count) {
@@ -63,12 +72,13 @@ pub(crate) fn on_request(ue: &mut UeContext, amf: &mut Amf, uplink: Uplink) {
         paging::stop(ue, amf);
     }
     match read {
-        Ok(request) => start(ue, amf, request, uplink.octets, verified),
+        Ok(request) => start(ue, amf, request, uplink.octets, verified, identifying),
         Err(refusal) => reject(ue, amf, refusal, &[]),
     }
 }
 
-fn abort_running(ue: &mut UeContext, amf: &mut Amf) {
+/// What runs is given up.
+pub(crate) fn abort_running(ue: &mut UeContext, amf: &mut Amf) {
     if let Some(procedure) = ue.procedure.take() {
         amf.count("amf.gmm.procedure_aborted");
         if let Procedure::Registration(running) = procedure
@@ -79,7 +89,14 @@ fn abort_running(ue: &mut UeContext, amf: &mut Amf) {
     }
 }
 
-fn start(ue: &mut UeContext, amf: &mut Amf, request: RegistrationRequest, first: Bytes, verified: bool) {
+fn start(
+    ue: &mut UeContext,
+    amf: &mut Amf,
+    request: RegistrationRequest,
+    first: Bytes,
+    verified: bool,
+    identifying: Option<Identification>,
+) {
     ue.claimed = match &request.identity {
         ClaimedIdentity::Suci(suci) => Some(suci.clone()),
         ClaimedIdentity::Guti(guti) => Some(guti.to_string()),
@@ -129,7 +146,8 @@ fn start(ue: &mut UeContext, amf: &mut Amf, request: RegistrationRequest, first:
             machine.authenticate(ue, amf, supi, false);
         }
         _ => {
-            machine.step = Step::Identifying(Identification::start(ue, amf));
+            let child = identifying.unwrap_or_else(|| Identification::start(ue, amf));
+            machine.step = Step::Identifying(child);
             machine.run(ue);
         }
     }

@@ -16,7 +16,14 @@ pub(crate) enum NotReceived {
     /// It is dropped.
     Discarded(&'static str),
     /// TS 24.501 §7 has it answered, or ignored.
-    Answer(Option<Bytes>),
+    Answer {
+        /// 5GMM STATUS.
+        answer: Option<Bytes>,
+        /// Its message type, if it has one.
+        kind: Option<u8>,
+        /// Whether its integrity was verified.
+        verified: bool,
+    },
 }
 
 /// Receives a message with the UE's current security context. A message that cannot be verified
@@ -32,7 +39,7 @@ pub(crate) fn receive(ue: &mut UeContext, amf: &mut Amf, octets: &Bytes) -> Resu
         // Until SECURITY MODE COMPLETE the UE may still use the context before (§5.4.2.5).
         (Ok(Uplink { verified: false, .. }) | Err(NotReceived::Discarded(_)), Some(previous)) => {
             match open(Some(previous), octets) {
-                Ok(uplink) if uplink.verified => Ok(uplink),
+                Ok(uplink) if uplink.verified => Ok(Uplink { previous: true, ..uplink }),
                 _ => received,
             }
         }
@@ -63,8 +70,11 @@ pub(crate) fn open(context: Option<&mut NasSecurityContext>, octets: &Bytes) -> 
 
 fn plain(octets: Bytes, count: Option<u32>) -> Result<Uplink, NotReceived> {
     match tern_nas::decode_gmm(&octets, RECEIVED) {
-        Ok(message) => Ok(Uplink { message, octets, verified: count.is_some(), count }),
-        Err(DecodeError::Syntax { answer, .. }) => Err(NotReceived::Answer(answer)),
+        Ok(message) => Ok(Uplink { message, octets, verified: count.is_some(), count, previous: false }),
+        Err(DecodeError::Syntax { answer, .. }) => {
+            let kind = octets.get(2).copied();
+            Err(NotReceived::Answer { answer, kind, verified: count.is_some() })
+        }
         Err(_) => Err(NotReceived::Discarded("no plain 5GMM message")),
     }
 }

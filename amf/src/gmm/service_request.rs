@@ -14,7 +14,11 @@ use tracing::{info, warn};
 use crate::Amf;
 use crate::error::Refusal;
 use crate::gmm::activation::{self, Activation};
-use crate::gmm::{self, Procedure, RECEIVED, configuration_update, paging, service_area};
+use crate::gmm::{
+    self, ConfigurationUpdate, Procedure, RECEIVED, configuration_update, paging, registration_reject,
+    service_area,
+};
+use crate::ngap::ue_context_release;
 use crate::session;
 use crate::ue::UeContext;
 
@@ -31,12 +35,27 @@ pub struct ServiceRequest {
     /// Whether it answers a page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     paged: bool,
+    /// A configuration update whose command it has crossed: both go on (TS 24.501 §5.4.4.6 e).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) update: Option<ConfigurationUpdate>,
+    /// Whether the UE has completed that already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) completed: bool,
 }
 
 impl ServiceRequest {
     /// When the SMFs' time is over.
     pub fn deadline(&self) -> Option<Instant> {
-        Some(self.activation.deadline())
+        let update = self.update.as_ref().filter(|_| !self.completed).map(ConfigurationUpdate::deadline);
+        [Some(self.activation.deadline()), update].into_iter().flatten().min()
+    }
+
+    /// T3555 of the update beside it may have expired.
+    pub(crate) fn expire(mut self, ue: &mut UeContext, amf: &mut Amf) {
+        if let Some(update) = self.update.take_if(|_| !self.completed) {
+            self.update = update.expire_beside(ue, amf);
+        }
+        ue.procedure = Some(Procedure::Service(self));
     }
 }
 
@@ -75,6 +94,12 @@ pub(crate) fn on_request(
     if !is_unrestricted(kind) && service_area::forbids(ue) {
         return reject(ue, amf, Refusal::RestrictedServiceArea);
     }
+    let full = amf.serving.len() >= amf.config.limits.services;
+    if full && !is_unrestricted(kind) && ue.n2.as_ref().is_some_and(|n2| !n2.priority) {
+        // TS 24.501 §5.3.9, §5.6.1.5.
+        amf.count("amf.gmm.congestion");
+        return reject(ue, amf, Refusal::Congestion);
+    }
     let paged = paging::stop(ue, amf) || mobile_terminated;
     if let Some(status) = &request.pdu_session_status {
         session::release_inactive(ue, amf, |id| status.is_active(id.get()));
@@ -82,7 +107,13 @@ pub(crate) fn on_request(
     let wanted = request.uplink_data_status.as_ref().map(|ie| ie.sessions_with_data()).unwrap_or_default();
     let status = request.pdu_session_status.is_some();
     let activation = Activation::start(ue, amf, &wanted);
-    ue.procedure = Some(Procedure::Service(ServiceRequest { first, activation, status, paged }));
+    let (update, completed) = match ue.procedure.take() {
+        Some(Procedure::ConfigurationUpdate(update)) => (Some(update), false),
+        Some(Procedure::Service(before)) => (before.update, before.completed),
+        _ => (None, false),
+    };
+    let service = ServiceRequest { first, activation, status, paged, update, completed };
+    ue.procedure = Some(Procedure::Service(service));
     activation::proceed(ue, amf);
 }
 
@@ -125,8 +156,11 @@ pub(crate) fn accept(ue: &mut UeContext, amf: &mut Amf, service: ServiceRequest)
     info!(ue = ue.name(), sessions = service.activation.count(), "service accepted");
     let plain = gmm::encode(amf, message);
     activation::deliver(ue, amf, &plain, Some(service.activation));
-    if service.paged {
-        configuration_update::reallocate_guti(ue, amf);
+    match service.update {
+        Some(update) if service.completed => update.complete(ue, amf),
+        Some(update) => ue.procedure = Some(Procedure::ConfigurationUpdate(update)),
+        None if service.paged => configuration_update::reallocate_guti(ue, amf),
+        None => {}
     }
 }
 
@@ -135,7 +169,16 @@ pub(crate) fn reject(ue: &mut UeContext, amf: &mut Amf, refusal: Refusal) {
     let gmm_cause = refusal.cause();
     warn!(ue = ue.name(), cause = gmm_cause as u8, why = %refusal, "SERVICE REJECT");
     amf.count("amf.gmm.service_rejected");
-    let message = NasServiceReject::new(NasFGmmCause::from_cause(gmm_cause));
+    let mut message = NasServiceReject::new(NasFGmmCause::from_cause(gmm_cause));
+    if refusal == Refusal::Congestion {
+        message.t3346_value = registration_reject::back_off(amf);
+    }
     gmm::send_message(ue, amf, message);
-    gmm::release(ue, amf, cause::nas(CauseNas::normal_release));
+    let why = cause::nas(CauseNas::normal_release);
+    if let Some(Procedure::Registration(_) | Procedure::Deregistration(_)) = &ue.procedure {
+        return gmm::release(ue, amf, why);
+    }
+    // What was under way over the connection ends with it.
+    ue_context_release::command(ue, amf, why);
+    gmm::connection_lost(ue, amf);
 }

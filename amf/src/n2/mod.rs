@@ -5,6 +5,7 @@
 //! [`start`] runs it inside the AMF, or reaches it in another process; [`run`] is that process
 //! (`tern n2`), which keeps the associations while an AMF comes and goes.
 
+mod amf_configuration_update;
 mod bridge;
 mod config;
 mod error_indication;

@@ -1,9 +1,10 @@
-//! NG Setup: TS 38.413 §8.7.1, and AMF Configuration Update: §8.7.3.
+//! NG Setup: TS 38.413 §8.7.1.
 
 use tern_ngap::ngap::{
     AMFName, Cause, CauseMisc, CauseProtocol, CauseRadioNetwork, CriticalityDiagnostics, GlobalRANNodeID,
-    NGAP_PDU, PLMNSupportItem, PLMNSupportList, PagingDRX, RelativeAMFCapacity, ServedGUAMIItem,
-    ServedGUAMIList, SliceSupportItem, SliceSupportList, SupportedTAList, TimeToWait, UERetentionInformation,
+    NGAP_PDU, PLMNSupportItem, PLMNSupportList, PagingDRX, RATInformation, RelativeAMFCapacity,
+    ServedGUAMIItem, ServedGUAMIList, SliceSupportItem, SliceSupportList, SupportedTAList, TimeToWait,
+    UERetentionInformation,
 };
 use tern_ngap::{DecodeError, Verdict, build_ngap, build_ngap_ie, cause, convert, extract_ngap_ies, judge};
 use tern_types::{GlobalGnbId, Tac};
@@ -11,6 +12,8 @@ use tern_types::{GlobalGnbId, Tac};
 use super::message::{GnbId, GnbInfo, N2Event, ResetScope, ServedAmf, SupportedPlmn, SupportedTa};
 use super::termination::{NON_UE_STREAM, State, Termination};
 
+/// id-RAT-Information.
+const RAT_INFORMATION: u16 = 179;
 /// Default Paging DRX where the gNB gives none that can be read: TS 38.413 §9.3.1.90.
 const PAGING_DRX_DEFAULT: u16 = 128;
 
@@ -20,6 +23,7 @@ struct Request {
     supported_tas: Vec<SupportedTa>,
     default_paging_drx: u16,
     ues_retained: bool,
+    serves_a_rat: bool,
 }
 
 /// NG SETUP REQUEST, at any time in an association's life.
@@ -47,28 +51,6 @@ pub(super) fn on_ng_setup_request(n2: &mut Termination, from: GnbId, pdu: &NGAP_
         return refuse(n2, from, cause, None, wait, &format!("{}: {why}", request.global));
     }
     accept(n2, from, request, notify);
-}
-
-/// What the AMF serves is new: gNBs that have set up NG are told.
-pub(super) fn configure(n2: &mut Termination, served: ServedAmf) {
-    let known = n2.served.replace(served);
-    let Some(served) = n2.served.clone() else { return };
-    if known.is_none_or(|known| known == served) {
-        return;
-    }
-    let gnbs: Vec<GnbId> = n2.gnbs().map(|gnb| gnb.id).collect();
-    for gnb in gnbs {
-        let pdu = build_ngap!(
-            InitiatingMessage,
-            AMFConfigurationUpdate,
-            AMFConfigurationUpdate,
-            AMFName(AMFName(served.name.clone().into())),
-            ServedGUAMIList(guami_list(&served)),
-            RelativeAMFCapacity(RelativeAMFCapacity(served.relative_capacity)),
-            PLMNSupportList(plmn_list(&served)),
-        );
-        n2.send(gnb, NON_UE_STREAM, pdu);
-    }
 }
 
 /// Whether a gNB's tracking areas meet those of the AMF; the cause and the reason if not.
@@ -109,6 +91,18 @@ pub(super) fn supported_tas(list: &SupportedTAList, most: usize) -> Result<Vec<S
     list.0.iter().take(most).map(area).collect()
 }
 
+/// Whether the AMF serves the RAT of any of a gNB's tracking areas (RAT Information, §8.7.1.4): NR, also in
+/// unlicensed bands, and neither NB-IoT nor satellites.
+pub(super) fn serves_a_rat(list: &SupportedTAList) -> bool {
+    list.0.iter().any(|item| {
+        let extensions = item.ie_extensions.iter().flat_map(|extensions| &extensions.0);
+        let rat = extensions.filter(|extension| extension.id.0 == RAT_INFORMATION).find_map(|extension| {
+            tern_ngap::ngap::decode_open_type::<RATInformation>(&extension.extension_value).ok()
+        });
+        rat.is_none_or(|rat| rat == RATInformation::unlicensed)
+    })
+}
+
 /// Default Paging DRX in radio frames.
 pub(super) fn paging_drx(drx: Option<PagingDRX>) -> u16 {
     match drx {
@@ -132,6 +126,7 @@ fn read(pdu: &NGAP_PDU) -> Result<Request, DecodeError> {
         name,
         supported_tas: supported_tas(&areas, usize::MAX)?,
         default_paging_drx: paging_drx(drx),
+        serves_a_rat: serves_a_rat(&areas),
         ues_retained: retained == Some(UERetentionInformation::ues_retained),
     })
 }
@@ -145,6 +140,9 @@ fn admit(n2: &Termination, from: GnbId, request: &Request) -> Result<(), Refusal
         return Err((overload, Some(TimeToWait::v5s), "no AMF is there yet"));
     };
     check_areas(served, &request.supported_tas).map_err(|(cause, why)| (cause, None, why))?;
+    if !request.serves_a_rat {
+        return Err((cause::misc(CauseMisc::unspecified), None, "no RAT of it is served"));
+    }
     if request.supported_tas.len() > n2.limits.tracking_areas {
         return Err((overload, None, "too many tracking areas"));
     }
@@ -251,12 +249,14 @@ fn failure(
     Ok(pdu)
 }
 
-fn guami_list(served: &ServedAmf) -> ServedGUAMIList<'static> {
+/// Served GUAMI List.
+pub(super) fn guami_list(served: &ServedAmf) -> ServedGUAMIList<'static> {
     let guamis = served.guamis.iter().map(|guami| ServedGUAMIItem::new(convert::guami(*guami), None, None));
     ServedGUAMIList(guamis.collect())
 }
 
-fn plmn_list(served: &ServedAmf) -> PLMNSupportList {
+/// PLMN Support List.
+pub(super) fn plmn_list(served: &ServedAmf) -> PLMNSupportList {
     let item = |plmn: &SupportedPlmn| {
         let slices = plmn.slices.iter();
         let slices = slices.map(|slice| SliceSupportItem::new(convert::snssai(*slice), None)).collect();

@@ -1,7 +1,8 @@
 //! RAN Configuration Update: TS 38.413 §8.7.2.
 
 use tern_ngap::ngap::{
-    Cause, CauseProtocol, CriticalityDiagnostics, GlobalRANNodeID, NGAP_PDU, PagingDRX, SupportedTAList,
+    Cause, CauseMisc, CauseProtocol, CriticalityDiagnostics, GlobalRANNodeID, NGAP_PDU, PagingDRX,
+    SupportedTAList,
 };
 use tern_ngap::{
     CodecError, DecodeError, Verdict, build_ngap, build_ngap_ie, cause, convert, extract_ngap_ies, judge,
@@ -9,7 +10,7 @@ use tern_ngap::{
 use tern_types::GlobalGnbId;
 
 use super::message::{GnbId, N2Event, SupportedTa};
-use super::ng_setup::{check_areas, paging_drx, supported_tas};
+use super::ng_setup::{check_areas, paging_drx, serves_a_rat, supported_tas};
 use super::termination::{NON_UE_STREAM, State, Termination};
 
 struct Update {
@@ -17,6 +18,7 @@ struct Update {
     name: Option<String>,
     supported_tas: Option<Vec<SupportedTa>>,
     default_paging_drx: Option<u16>,
+    serves_a_rat: bool,
 }
 
 /// RAN CONFIGURATION UPDATE.
@@ -53,6 +55,9 @@ pub(super) fn on_update(n2: &mut Termination, from: GnbId, pdu: &NGAP_PDU) {
     {
         return refuse(n2, from, cause, None, why);
     }
+    if !update.serves_a_rat {
+        return refuse(n2, from, cause::misc(CauseMisc::unspecified), None, "no RAT of it is served");
+    }
     let mut gnb = gnb;
     gnb.name = update.name.or(gnb.name);
     gnb.supported_tas = update.supported_tas.unwrap_or(gnb.supported_tas);
@@ -75,6 +80,7 @@ fn read(pdu: &NGAP_PDU, areas_max: usize) -> Result<Update, DecodeError> {
     Ok(Update {
         global: global.as_ref().map(convert::global_gnb_id_of).transpose()?,
         name,
+        serves_a_rat: areas.as_ref().is_none_or(serves_a_rat),
         supported_tas: areas.as_ref().map(|areas| supported_tas(areas, areas_max)).transpose()?,
         default_paging_drx: drx.map(|drx| paging_drx(Some(drx))),
     })

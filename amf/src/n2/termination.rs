@@ -8,6 +8,7 @@ use tern_ngap::ngap::{CauseProtocol, NGAP_PDU};
 use tern_ngap::{NgapPduKind, decode};
 use tern_types::{Duration, GlobalGnbId, Instant};
 
+use super::amf_configuration_update::{self, Update};
 use super::config::Limits;
 use super::error_indication::{self, Subject};
 use super::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope, ServedAmf};
@@ -73,6 +74,8 @@ pub(super) struct Association {
     pub(super) state: State,
     /// Undecodable messages since the last good one.
     undecodable: u32,
+    /// An AMF CONFIGURATION UPDATE that it has not taken yet.
+    pub(super) update: Option<Update>,
 }
 
 #[derive(Debug)]
@@ -132,7 +135,7 @@ impl Termination {
     pub fn deadline(&self) -> Option<Instant> {
         let waits = self.associations.values().filter_map(|association| match association.state {
             State::AwaitingSetup(deadline) => Some(deadline),
-            State::Up(_) => None,
+            State::Up(_) => association.update.map(|update| update.again_at),
         });
         waits.min()
     }
@@ -191,6 +194,11 @@ impl Termination {
         self.outputs.push(Output::Count(name));
     }
 
+    /// The time of the input that is handled.
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
     pub(super) fn is_attached(&self) -> bool {
         self.attached
     }
@@ -218,6 +226,7 @@ impl Termination {
         if self.by_global.get(&gnb.global) == Some(&id) {
             self.by_global.remove(&gnb.global);
         }
+        association.update = None;
         self.unheard_resets.retain(|known| *known != id);
         self.tell(N2Event::GnbDown(id));
     }
@@ -231,7 +240,7 @@ impl Termination {
         tracing::debug!(%peer, "association up");
         let deadline = self.now + Duration::from_secs(self.limits.setup_wait_s);
         let state = State::AwaitingSetup(deadline);
-        self.associations.insert(id, Association { peer, state, undecodable: 0 });
+        self.associations.insert(id, Association { peer, state, undecodable: 0, update: None });
     }
 
     fn lost(&mut self, id: GnbId, why: &str) {
@@ -257,6 +266,7 @@ impl Termination {
             self.count("n2.no_setup");
             self.abort(id, "no NG SETUP REQUEST in time");
         }
+        amf_configuration_update::expire(self);
     }
 
     fn amf_attached(&mut self) {
@@ -270,7 +280,7 @@ impl Termination {
 
     fn command(&mut self, command: N2Command) {
         match command {
-            N2Command::Configure(served) => ng_setup::configure(self, served),
+            N2Command::Configure(served) => amf_configuration_update::configure(self, served),
             N2Command::Abort { gnb } => {
                 if self.associations.contains_key(&gnb) {
                     self.abort(gnb, "on the AMF's request");
@@ -330,11 +340,9 @@ impl Termination {
             kind if self.gnb(from).is_none() => error_indication::before_setup(self, from, pdu, kind),
             K::Initiating_NGReset => ng_reset::on_ng_reset(self, from, pdu),
             K::Successful_NGReset => ng_reset::on_acknowledge(self, from),
-            K::Successful_AMFConfigurationUpdate => {
-                tracing::debug!(gnb = %self.who(from), "AMF configuration update acknowledged");
-            }
+            K::Successful_AMFConfigurationUpdate => amf_configuration_update::on_acknowledge(self, from),
             K::Unsuccessful_AMFConfigurationUpdate => {
-                tracing::warn!(gnb = %self.who(from), "the gNB refused the AMF configuration update");
+                amf_configuration_update::on_failure(self, from, pdu);
             }
             K::Initiating_ErrorIndication if !error_indication::concerns_ue(pdu) => {
                 error_indication::log(self, from, pdu);

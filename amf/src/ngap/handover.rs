@@ -9,6 +9,7 @@ use tern_types::{GlobalGnbId, Instant, PduSessionId, Tai};
 
 use super::handover_preparation::N2Handover;
 use super::path_switch_request::{EarlySwitch, PathSwitch, Target};
+use super::rrc_inactive::{self, RrcState};
 use super::{Handled, error_indication, ue_ids};
 use crate::n2::message::GnbId;
 use crate::ngap::{nas_transport, ue_context_modification};
@@ -87,6 +88,8 @@ pub(crate) fn move_connection(ue: &mut UeContext, amf: &mut Amf, to: Target) {
     amf.by_ran_id.remove(&(n2.gnb, n2.ran_ue_ngap_id));
     (n2.gnb, n2.stream, n2.ran_ue_ngap_id) = (to.gnb, to.stream, to.ran_ue_ngap_id);
     amf.by_ran_id.insert((to.gnb, to.ran_ue_ngap_id), ue.id);
+    n2.rrc = RrcState::Connected;
+    rrc_inactive::told(ue);
 }
 
 /// An SMF has answered the update of a session that a handover may be about.
@@ -173,6 +176,7 @@ pub(crate) fn over(ue: &mut UeContext, amf: &mut Amf) {
         nas_transport::send_downlink(ue, amf, nas);
     }
     ue_context_modification::proceed(ue, amf);
+    rrc_inactive::inform(ue, amf);
 }
 
 /// The same by N2, and then what was held meanwhile.

@@ -38,7 +38,9 @@ pub(crate) fn on_notify(
         );
         Ok(location)
     };
-    ue.location = read().ok().flatten().or(ue.location);
+    if let Some(location) = read().ok().flatten() {
+        super::located(ue, amf, location);
+    }
     handover.arrived(ue, amf, admitted);
     Ok(())
 }

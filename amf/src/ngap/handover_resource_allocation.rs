@@ -15,6 +15,7 @@ use super::handover::{self, Abandoned, Handover, HoUpdate};
 use super::handover_preparation::{ALLOCATION_WITHIN, N2Handover, SMF_WITHIN, Step};
 use super::path_switch_request::Target;
 use super::ue_context_modification::{self, Fresh};
+use super::{location_reporting, rrc_inactive};
 use crate::Amf;
 use crate::gmm::service_area;
 use crate::session::{self, Work};
@@ -73,9 +74,14 @@ impl N2Handover {
             ie!(HandoverType(HandoverType::intra5gs)),
             ie!(Cause(why)),
             ie!(UEAggregateMaximumBitRate(convert::ue_ambr(ambr))),
+        ];
+        if let Some(assistance) = rrc_inactive::assistance(ue, amf) {
+            ies.push(ie!(CoreNetworkAssistanceInformationForInactive(assistance)));
+        }
+        ies.extend([
             ie!(UESecurityCapabilities(SecurityCapability::from_nas(&ue.capability).to_ngap())),
             ie!(SecurityContext(SecurityContext::new(ncc, nh, None))),
-        ];
+        ]);
         if fresh.new_context {
             ies.push(ie!(NewSecurityContextInd(NewSecurityContextInd::R_true)));
         }
@@ -84,8 +90,14 @@ impl N2Handover {
             ie!(AllowedNSSAI(convert::allowed_nssai(&ue.allowed))),
             ie!(SourceToTarget_TransparentContainer(&container[..])),
             ie!(MobilityRestrictionList(restrictions)),
-            ie!(GUAMI(convert::guami(amf.config.guami()))),
         ]);
+        if let Some(request) = location_reporting::standing_request(amf) {
+            ies.push(ie!(LocationReportingRequestType(request)));
+        }
+        if let Some(reports) = rrc_inactive::report_request(amf) {
+            ies.push(ie!(RRCInactiveTransitionReportRequest(reports)));
+        }
+        ies.push(ie!(GUAMI(convert::guami(amf.config.guami()))));
         let message = HandoverRequest::new(ProtocolIEContainer(ies));
         NGAP_PDU::of_message(&message, HandoverRequest::CRITICALITY)
     }

@@ -8,7 +8,7 @@ use tern_ngap::{CodecError, Message as _, build_ngap_ie, convert, extract_ngap_i
 use tern_types::PduSessionId;
 use tracing::{error, warn};
 
-use super::{Handled, handover, ue_context_modification};
+use super::{Handled, handover, location_reporting, rrc_inactive, ue_context_modification};
 use crate::Amf;
 use crate::gmm::{self, registration, service_area};
 use crate::session::{self, N2FromGnb, Work};
@@ -39,6 +39,7 @@ pub(crate) fn request(ue: &mut UeContext, amf: &mut Amf, nas: Bytes, sessions: V
         }
     }
     ue.n2 = Some(n2);
+    rrc_inactive::told(ue);
 }
 
 fn build(
@@ -60,6 +61,9 @@ fn build(
     if let Some(ambr) = ambr.filter(|_| !sessions.is_empty()) {
         ies.push(ie!(UEAggregateMaximumBitRate(convert::ue_ambr(ambr))));
     }
+    if let Some(assistance) = rrc_inactive::assistance(ue, amf) {
+        ies.push(ie!(CoreNetworkAssistanceInformationForInactive(assistance)));
+    }
     ies.push(ie!(GUAMI(convert::guami(amf.config.guami()))));
     if let Some(list) = session_list(ue, sessions) {
         ies.push(ie!(PDUSessionResourceSetupListCxtReq(list)));
@@ -72,6 +76,9 @@ fn build(
         ies.push(ie!(UERadioCapability(&radio[..])));
     }
     ies.push(ie!(NAS_PDU(&nas[..])));
+    if let Some(reports) = rrc_inactive::report_request(amf) {
+        ies.push(ie!(RRCInactiveTransitionReportRequest(reports)));
+    }
     let message = InitialContextSetupRequest::new(ProtocolIEContainer(ies));
     NGAP_PDU::of_message(&message, InitialContextSetupRequest::CRITICALITY)
 }
@@ -125,8 +132,10 @@ pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> 
         }
     }
     session::release_held(ue, amf);
+    location_reporting::start(ue, amf);
     gmm::keys_given(ue, amf);
     ue_context_modification::proceed_ambr(ue, amf);
+    rrc_inactive::inform(ue, amf);
     // A path switch may have been quicker.
     handover::proceed(ue, amf);
     Ok(())
@@ -135,11 +144,22 @@ pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> 
 /// The gNB could not take the context.
 pub(crate) fn on_failure(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Handled {
     extract_ngap_ies!(pdu, InitialContextSetupFailure,
+        lax failed: Vec<(u8, Bytes)> = PDUSessionResourceFailedToSetupListCxtFail(list) => list.0.iter().map(|item| (
+            item.pdu_session_id.0,
+            Bytes::copy_from_slice(&item.pdu_session_resource_setup_unsuccessful_transfer),
+        )).collect(),
         lax why: Cause = Cause(cause) => cause,
     );
     let text = why.as_ref().map(tern_ngap::cause::describe);
     warn!(ue = ue.name(), cause = text, "INITIAL CONTEXT SETUP FAILURE");
     if ue.n2.as_ref().is_some_and(|n2| n2.context == ContextSetup::Requested) {
+        // The SMFs hear of it from the gNB itself, before the connection goes.
+        for (id, transfer) in failed.unwrap_or_default() {
+            if let Some(id) = PduSessionId::new(id) {
+                session::set_resources(ue, id, false);
+                session::push(ue, amf, id, Work::N2(N2FromGnb::SetupUnsuccessful, transfer));
+            }
+        }
         registration::context_setup_failed(ue, amf);
     }
     Ok(())

@@ -12,10 +12,11 @@ use tern_ngap::{build_ngap, cause, extract_ngap_ies};
 use tern_types::STmsi5g;
 use tracing::{debug, warn};
 
-use super::{Handled, ue_context_release};
+use super::rrc_inactive::RrcState;
+use super::{Handled, error_indication, ue_context_release};
 use crate::Amf;
 use crate::gmm::security::{self, NotReceived};
-use crate::gmm::{self, RECEIVED, registration_reject, service_request};
+use crate::gmm::{self, RECEIVED, REGISTRATION_REQUEST, SERVICE_REQUEST, registration_reject};
 use crate::n2::message::GnbId;
 use crate::ue::{Connection, ContextSetup, UeContext, UeId};
 
@@ -38,6 +39,15 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
             amf.disconnect(ue);
             gmm::connection_lost(ue, amf);
         });
+    }
+    if s_tmsi.is_none() && message_type(&nas) == Some(SERVICE_REQUEST) {
+        // A UE that asks for service has told its 5G-S-TMSI to the gNB: the procedure has failed
+        // (TS 38.413 §8.6.1.3).
+        amf.count("amf.ngap.no_s_tmsi");
+        warn!(?gnb, ran_id, "SERVICE REQUEST in INITIAL UE MESSAGE without 5G-S-TMSI");
+        let why = cause::protocol(CauseProtocol::semantic_error);
+        error_indication::send(amf, gnb, stream, None, Some(ran_id), why);
+        return Ok(());
     }
     let claimed = claimed_tmsi(amf, &nas, s_tmsi);
     if let Some(id) = claimed.and_then(|tmsi| amf.by_tmsi.get(&tmsi)).copied()
@@ -127,10 +137,12 @@ fn take_connection(ue: &mut UeContext, amf: &mut Amf, origin: Origin, nas: &Byte
         outdated: false,
         ambr_outdated: false,
         modifying: None,
+        rrc: RrcState::Connected,
+        identity_index: None,
         undelivered: Vec::new(),
     };
     amf.connect(ue, connection);
-    ue.location = Some(location);
+    super::located(ue, amf, location);
     on_initial_nas(ue, amf, nas);
     if ue.procedure.is_none() && !ue.registered && ue.n2.is_some() {
         // The message began nothing.
@@ -164,26 +176,16 @@ fn on_initial_nas(ue: &mut UeContext, amf: &mut Amf, nas: &Bytes) {
             amf.count("amf.nas.discarded");
             debug!(why, "initial NAS message discarded");
         }
-        Err(NotReceived::Answer(answer)) => {
+        Err(NotReceived::Answer { answer, kind, .. }) => {
             amf.count("amf.nas.decode_error");
-            // TS 24.501 §5.5.1.2.8 b, §5.6.1.8 b: protocol error.
-            let refusal = crate::error::Refusal::InvalidMandatoryInformation;
-            match message_type(nas) {
-                Some(REGISTRATION_REQUEST) => registration_reject::reject(ue, amf, refusal, &[]),
-                Some(SERVICE_REQUEST) => service_request::reject(ue, amf, refusal),
-                _ => {
-                    if let Some(answer) = answer {
-                        gmm::send(ue, amf, &answer, crate::supervised::Protection::Current);
-                    }
-                }
+            if !gmm::refuse_undecodable(ue, amf, kind)
+                && let Some(answer) = answer
+            {
+                gmm::send(ue, amf, &answer, crate::supervised::Protection::Current);
             }
         }
     }
 }
-
-/// TS 24.501 Table 9.7.1.
-const REGISTRATION_REQUEST: u8 = 0x41;
-const SERVICE_REQUEST: u8 = 0x4c;
 
 fn message_type(nas: &Bytes) -> Option<u8> {
     payload_unverified(nas).and_then(|plain| plain.get(2)).copied()

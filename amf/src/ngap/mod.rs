@@ -1,6 +1,7 @@
 //! NGAP, AMF side: TS 38.413 §8. One file per procedure; NG Setup, RAN Configuration Update and
 //! framing are the N2 termination's.
 
+pub(crate) mod amf_status;
 pub(crate) mod error_indication;
 pub(crate) mod handover;
 pub(crate) mod handover_cancellation;
@@ -9,12 +10,14 @@ pub(crate) mod handover_preparation;
 pub(crate) mod handover_resource_allocation;
 pub(crate) mod initial_context_setup;
 pub(crate) mod initial_ue_message;
+pub(crate) mod location_reporting;
 pub(crate) mod nas_transport;
 pub(crate) mod paging;
 pub(crate) mod path_switch_request;
 pub(crate) mod pdu_session_resource;
 pub(crate) mod ran_status_transfer;
 pub(crate) mod reset;
+pub(crate) mod rrc_inactive;
 pub(crate) mod ue_context_modification;
 pub(crate) mod ue_context_release;
 pub(crate) mod ue_radio_capability;
@@ -22,11 +25,13 @@ pub(crate) mod ue_radio_capability;
 use bytes::Bytes;
 use tern_ngap::NgapPduKind;
 use tern_ngap::cause::{self, Verdict};
+use tern_ngap::convert::NrLocation;
 use tern_ngap::ngap::{CauseRadioNetwork, NGAP_PDU};
 use tracing::{debug, warn};
 
 use crate::Amf;
 use crate::n2::message::GnbId;
+use crate::sbi::namf_loc;
 use crate::ue::UeContext;
 
 /// What a handler of a UE-associated message may fail with.
@@ -127,6 +132,11 @@ fn dispatch(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
         K::Initiating_UplinkRANStatusTransfer => {
             with_ue(amf, gnb, stream, pdu, ran_status_transfer::on_uplink)
         }
+        K::Initiating_RRCInactiveTransitionReport => with_ue(amf, gnb, stream, pdu, rrc_inactive::on_report),
+        K::Initiating_LocationReport => with_ue(amf, gnb, stream, pdu, location_reporting::on_report),
+        K::Initiating_LocationReportingFailureIndication => {
+            with_ue(amf, gnb, stream, pdu, location_reporting::on_failure)
+        }
         K::Initiating_PathSwitchRequest => path_switch_request::on_request(amf, gnb, stream, pdu),
         K::Initiating_ErrorIndication => error_indication::on_message(amf, gnb, pdu),
         kind => {
@@ -200,11 +210,17 @@ pub(crate) fn ue_ids(pdu: &NGAP_PDU) -> (Option<u64>, Option<u32>) {
 }
 
 /// Keeps the UE's location of a message that has it.
-pub(crate) fn note_location(ue: &mut UeContext, pdu: &NGAP_PDU) {
+pub(crate) fn note_location(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) {
     let ie = pdu.ie::<tern_ngap::ie::UserLocationInformation>();
     if let Some(Ok(ie)) = ie
         && let Ok(location) = tern_ngap::convert::user_location_of(&ie)
     {
-        ue.location = Some(location);
+        located(ue, amf, location);
     }
+}
+
+/// The UE is there now, and whoever wants to know hears of it.
+pub(crate) fn located(ue: &mut UeContext, amf: &mut Amf, location: NrLocation) {
+    (ue.location, ue.located_at) = (Some(location), Some(amf.now));
+    namf_loc::answer_all(ue, amf, true);
 }

@@ -5,6 +5,7 @@ use tern_ngap::ngap::*;
 use tern_ngap::{CodecError, Message as _, build_ngap_ie, convert, extract_ngap_ies};
 use tracing::debug;
 
+use super::rrc_inactive::RrcState;
 use super::{Handled, handover};
 use crate::gmm::service_area;
 use crate::ue::{Connection, UeContext};
@@ -15,7 +16,10 @@ pub(crate) fn on_uplink(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Ha
     extract_ngap_ies!(pdu, UplinkNASTransport,
         req nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
     );
-    super::note_location(ue, pdu);
+    super::note_location(ue, amf, pdu);
+    if let Some(n2) = &mut ue.n2 {
+        n2.rrc = RrcState::Connected;
+    }
     if let Some(n2) = ue.n2.as_mut().filter(|_| ue.handover.is_none()) {
         // It is here: what was not delivered for a handover that came to nothing is repeated by its timer.
         n2.undelivered.clear();

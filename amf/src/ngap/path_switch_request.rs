@@ -12,7 +12,7 @@ use tern_ngap::{CodecError, Message as _, build_ngap, build_ngap_ie, extract_nga
 use tern_types::{Duration, Instant, PduSessionId};
 use tracing::{info, warn};
 
-use super::{Handled, error_indication};
+use super::{Handled, error_indication, rrc_inactive};
 use crate::Amf;
 use crate::gmm;
 use crate::n2::message::GnbId;
@@ -288,7 +288,9 @@ impl PathSwitch {
             return gmm::connection_lost(ue, amf);
         }
         handover::move_connection(ue, amf, self.to);
-        ue.location = self.location.or(ue.location);
+        if let Some(location) = self.location {
+            super::located(ue, amf, location);
+        }
         amf.count("amf.ngap.path_switched");
         info!(
             ue = ue.name(),
@@ -300,13 +302,14 @@ impl PathSwitch {
         let fresh = ue_context_modification::fresh(ue, &n2);
         match &fresh {
             Some(fresh) => {
-                let pdu = self.acknowledge(ue, n2.amf_ue_ngap_id, fresh);
+                let pdu = self.acknowledge(ue, amf, n2.amf_ue_ngap_id, fresh);
                 amf.send_on(&n2, pdu);
                 n2.next_hop = Some(fresh.chain.clone());
             }
             None => amf.count("amf.ngap.no_key"),
         }
         ue.n2 = Some(n2);
+        rrc_inactive::told(ue);
         if fresh.is_some_and(|fresh| fresh.new_context) {
             ue_context_modification::given(ue, amf);
         }
@@ -332,7 +335,13 @@ impl PathSwitch {
         send_failure(amf, amf_id, self.to, &released);
     }
 
-    fn acknowledge(&self, ue: &UeContext, amf_id: u64, fresh: &Fresh) -> Result<NGAP_PDU, CodecError> {
+    fn acknowledge(
+        &self,
+        ue: &UeContext,
+        amf: &Amf,
+        amf_id: u64,
+        fresh: &Fresh,
+    ) -> Result<NGAP_PDU, CodecError> {
         macro_rules! ie {
             ($($ie:tt)*) => { build_ngap_ie!(PathSwitchRequestAcknowledge, $($ie)*)? };
         }
@@ -358,6 +367,12 @@ impl PathSwitch {
             ies.push(ie!(PDUSessionResourceReleasedListPSAck(list)));
         }
         ies.push(ie!(AllowedNSSAI(convert::allowed_nssai(&ue.allowed))));
+        if let Some(assistance) = rrc_inactive::assistance(ue, amf) {
+            ies.push(ie!(CoreNetworkAssistanceInformationForInactive(assistance)));
+        }
+        if let Some(reports) = rrc_inactive::report_request(amf) {
+            ies.push(ie!(RRCInactiveTransitionReportRequest(reports)));
+        }
         let message = PathSwitchRequestAcknowledge::new(ProtocolIEContainer(ies));
         NGAP_PDU::of_message(&message, PathSwitchRequestAcknowledge::CRITICALITY)
     }

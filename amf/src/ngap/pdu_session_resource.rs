@@ -52,6 +52,19 @@ pub(crate) fn release(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId) {
     ue.n2 = Some(n2);
 }
 
+/// The SMF does not take what the gNB has changed (TS 38.413 §8.2.5.3); it may have said why.
+pub(crate) fn refuse_modification(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, why: Option<Bytes>) {
+    let Some(n2) = ue.n2.take() else { return };
+    let unspecified = NgapCause::of(&cause::radio_network(CauseRadioNetwork::unspecified));
+    let own = || transfer::encode_modify_indication_unsuccessful(unspecified).ok();
+    if let Some(data) = why.or_else(own) {
+        amf.count("amf.ngap.modification_refused");
+        let pdu = modify_refused(&n2, id, &data);
+        amf.send_on(&n2, pdu);
+    }
+    ue.n2 = Some(n2);
+}
+
 fn nas_pdu(nas: Option<&Bytes>) -> Option<NASPDU<'_>> {
     nas.map(|nas| NASPDU::from(&nas[..]))
 }
@@ -151,6 +164,19 @@ fn modify_confirm(n2: &Connection, id: PduSessionId, data: &Bytes) -> Result<NGA
     )
 }
 
+fn modify_refused(n2: &Connection, id: PduSessionId, data: &Bytes) -> Result<NGAP_PDU, CodecError> {
+    let item =
+        PDUSessionResourceFailedToModifyItemModCfm::new(PDUSessionID(id.get()), (&data[..]).into(), None);
+    build_ngap!(
+        SuccessfulOutcome,
+        PDUSessionResourceModifyIndication,
+        PDUSessionResourceModifyConfirm,
+        AMF_UE_NGAP_ID(n2.amf_ue_ngap_id),
+        RAN_UE_NGAP_ID(n2.ran_ue_ngap_id),
+        PDUSessionResourceFailedToModifyListModCfm(PDUSessionResourceFailedToModifyListModCfm(vec![item])),
+    )
+}
+
 /// Session identity and transfer of each item of a list.
 macro_rules! items {
     ($list:expr, $transfer:ident) => {
@@ -197,7 +223,7 @@ pub(crate) fn on_release_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_
         lax released: Vec<(u8, Bytes)> = PDUSessionResourceReleasedListRelRes(list) =>
             items!(list, pdu_session_resource_release_response_transfer),
     );
-    super::note_location(ue, pdu);
+    super::note_location(ue, amf, pdu);
     relay(ue, amf, N2FromGnb::ReleaseResponse, released, Some(false));
     Ok(())
 }
@@ -223,7 +249,7 @@ pub(crate) fn on_notify(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Ha
         lax released: Vec<(u8, Bytes)> = PDUSessionResourceReleasedListNot(list) =>
             items!(list, pdu_session_resource_notify_released_transfer),
     );
-    super::note_location(ue, pdu);
+    super::note_location(ue, amf, pdu);
     relay(ue, amf, N2FromGnb::Notify, notified, None);
     relay(ue, amf, N2FromGnb::NotifyReleased, released, Some(false));
     Ok(())
@@ -235,6 +261,12 @@ pub(crate) fn on_modify_indication(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP
         req modified: Vec<(u8, Bytes)> = PDUSessionResourceModifyListModInd(list) =>
             items!(list, pdu_session_resource_modify_indication_transfer),
     );
-    relay(ue, amf, N2FromGnb::ModifyIndication, Some(modified), None);
+    for (id, transfer) in modified {
+        let Some(id) = PduSessionId::new(id) else { continue };
+        if !session::push(ue, amf, id, Work::N2(N2FromGnb::ModifyIndication, transfer)) {
+            amf.count("amf.ngap.session_unknown");
+            refuse_modification(ue, amf, id, None);
+        }
+    }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! UE Context Modification: TS 38.413 §8.3.4. It brings the AS keys of a new K_AMF to the gNB while the
-//! UE is connected (TS 33.501 §6.9.4.4), and a new UE-AMBR (TS 23.502 §4.2.4.2).
+//! UE is connected (TS 33.501 §6.9.4.4), a new UE-AMBR (TS 23.502 §4.2.4.2), and what `rrc_inactive.rs` has to
+//! say.
 
 use serde::{Deserialize, Serialize};
 use tern_crypto::{KGnb, NextHopChain};
@@ -10,7 +11,7 @@ use tern_ngap::{build_ngap, extract_ngap_ies};
 use tern_types::{Duration, Instant};
 use tracing::{debug, info, warn};
 
-use super::{Handled, handover, ue_context_release};
+use super::{Handled, handover, rrc_inactive, ue_context_release};
 use crate::ue::{Connection, ContextSetup, UeContext};
 use crate::{Amf, gmm};
 
@@ -110,11 +111,12 @@ pub(crate) fn proceed_ambr(ue: &mut UeContext, amf: &mut Amf) {
     amf.send_on(n2, pdu);
 }
 
-/// The gNB has answered about the UE-AMBR, if that was what it was asked.
+/// The gNB has answered a modification without keys, if that was what it was asked for.
 fn modified(ue: &mut UeContext, amf: &mut Amf) -> bool {
     let answered = ue.n2.as_mut().is_some_and(|n2| n2.modifying.take().is_some());
     if answered {
         proceed(ue, amf);
+        rrc_inactive::inform(ue, amf);
     }
     answered
 }
@@ -167,6 +169,7 @@ pub(crate) fn given(ue: &mut UeContext, amf: &mut Amf) {
     info!(ue = ue.name(), "AS keys of the new K_AMF are in use");
     gmm::keys_given(ue, amf);
     proceed_ambr(ue, amf);
+    rrc_inactive::inform(ue, amf);
 }
 
 /// UE CONTEXT MODIFICATION FAILURE: a handover that was quicker brings the keys; else the UE comes again,
@@ -176,7 +179,7 @@ pub(crate) fn on_failure(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> H
     extract_ngap_ies!(pdu, UEContextModificationFailure, lax why: Cause = Cause(cause) => cause);
     let Some(n2) = ue.n2.as_mut().filter(|n2| matches!(n2.rekeying, Some(Rekeying::Requested(_)))) else {
         if modified(ue, amf) {
-            warn!(ue = ue.name(), "the gNB keeps the UE-AMBR of before");
+            warn!(ue = ue.name(), "the gNB keeps what it has of the UE");
             return Ok(());
         }
         amf.count("amf.ngap.unexpected_response");

@@ -6,7 +6,7 @@ use tern_ngap::{build_ngap, extract_ngap_ies};
 use tern_types::PduSessionId;
 use tracing::debug;
 
-use super::Handled;
+use super::{Handled, note_location, paging};
 use crate::n2::message::GnbId;
 use crate::ue::UeContext;
 use crate::{Amf, gmm, session};
@@ -36,6 +36,7 @@ pub(crate) fn command(ue: &mut UeContext, amf: &mut Amf, cause: Cause) {
     let Some(n2) = amf.disconnect(ue) else { return };
     let ids = (n2.amf_ue_ngap_id, Some(n2.ran_ue_ngap_id));
     command_connection(amf, n2.gnb, n2.stream, ids, cause);
+    amf.departing_of(n2.amf_ue_ngap_id, ue.id);
 }
 
 /// Commands the release of a connection that belongs to no UE; the gNB may not have told its identity.
@@ -66,9 +67,24 @@ pub(crate) fn command_connection(
 pub(crate) fn on_complete(amf: &mut Amf, pdu: &NGAP_PDU) -> Handled {
     extract_ngap_ies!(pdu, UEContextReleaseComplete,
         req amf_id: u64 = AMF_UE_NGAP_ID(id),
+        lax recommended: InfoOnRecommendedCellsAndRANNodesForPaging =
+            InfoOnRecommendedCellsAndRANNodesForPaging(information) => information,
     );
-    if !amf.departed(amf_id) {
+    let Some(departed) = amf.departed(amf_id) else {
         amf.count("amf.ngap.release_unexpected");
-    }
+        return Ok(());
+    };
+    let Some(ue) = departed.ue else { return Ok(()) };
+    amf.with_ue(ue, |ue, amf| {
+        if ue.n2.is_some() {
+            // It has come again meanwhile: where it was is of no use any more.
+            return;
+        }
+        note_location(ue, amf, pdu);
+        match &recommended {
+            Some(information) => paging::recommend(ue, information),
+            None => ue.recommended_cells = None,
+        }
+    });
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The core driven by hand: a fake UE with real NAS security, a fake gNB, fake peers.
 
 mod abnormal;
+mod abnormal_connection;
 mod abnormal_registration;
 mod admission;
 mod authentication;
 mod bytes;
+mod collisions;
 mod connection;
 mod deregistration;
 mod eap;
@@ -16,6 +18,7 @@ mod path_switch;
 mod registration;
 mod rejection;
 mod rekeying;
+mod reports;
 mod rig;
 mod service_area;
 mod service_request;

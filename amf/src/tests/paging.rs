@@ -51,6 +51,16 @@ fn data() -> AmfRequest {
     asked(Some(NgapIeType::PduResSetupReq), false, 8)
 }
 
+/// The SMF has data for the UE.
+pub(super) fn asked_for_data(rig: &mut Rig) {
+    rig.ask(data());
+}
+
+/// Who is paged by the message that comes next.
+pub(super) fn paged_identity(rig: &mut Rig) -> STmsi5g {
+    page(rig).identity
+}
+
 fn cause(reply: &Reply) -> N1N2MessageTransferCause {
     N1N2MessageTransfer::from_reply(reply.clone()).unwrap().body.cause
 }

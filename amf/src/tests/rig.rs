@@ -11,8 +11,10 @@ use tern_nas::security::{HeaderType, NasSecurityContext, Side};
 use tern_nas::{MobileIdentity, NgKsi, Suci, registration};
 use tern_nf::Target;
 use tern_ngap::convert::{self, NrLocation};
-use tern_ngap::ngap::{Cause, NGAP_PDU, RRCEstablishmentCause, UENGAPIDs};
-use tern_ngap::{NgapPduKind, build_ngap, extract_ngap_ies};
+use tern_ngap::ngap::{
+    Cause, FiveGSTMSI, InitialUEMessage, NGAP_PDU, ProtocolIEContainer, RRCEstablishmentCause, UENGAPIDs,
+};
+use tern_ngap::{Message as _, NgapPduKind, build_ngap, build_ngap_ie, extract_ngap_ies};
 use tern_sbi::common::{DnnOrWildcard, LinksValue, Octets, Secret};
 use tern_sbi::nausf_auth::*;
 use tern_sbi::nnssf_nsselection::{AuthorizedNetworkSliceInfo, GetSliceSelectionInfo};
@@ -408,17 +410,30 @@ impl Ue {
     }
 
     pub(super) fn initial(&self, rig: &mut Rig, nas: &Bytes) {
+        let s_tmsi = self.guti.map(|guti| convert::s_tmsi(guti.into()));
+        self.initial_with(rig, nas, s_tmsi);
+    }
+
+    /// The same with this 5G-S-TMSI, or none.
+    pub(super) fn initial_with(&self, rig: &mut Rig, nas: &Bytes, s_tmsi: Option<FiveGSTMSI>) {
         let location = NrLocation { tai: self.tai, cell_plmn: self.tai.plmn_id, nr_cell_id: 0x10 };
-        let pdu = build_ngap!(
-            InitiatingMessage,
-            InitialUEMessage,
-            InitialUEMessage,
-            RAN_UE_NGAP_ID(self.ran_id),
-            NAS_PDU(&nas[..]),
-            UserLocationInformation(convert::user_location(location)),
-            RRCEstablishmentCause(self.why),
-        );
-        rig.gnb(self.stream, &pdu.unwrap());
+        let build = || {
+            macro_rules! ie {
+                ($($ie:tt)*) => { build_ngap_ie!(InitialUEMessage, $($ie)*)? };
+            }
+            let mut ies = vec![
+                ie!(RAN_UE_NGAP_ID(self.ran_id)),
+                ie!(NAS_PDU(&nas[..])),
+                ie!(UserLocationInformation(convert::user_location(location))),
+                ie!(RRCEstablishmentCause(self.why)),
+            ];
+            if let Some(s_tmsi) = s_tmsi {
+                ies.push(ie!(FiveG_S_TMSI(s_tmsi)));
+            }
+            let message = InitialUEMessage::new(ProtocolIEContainer(ies));
+            NGAP_PDU::of_message(&message, InitialUEMessage::CRITICALITY)
+        };
+        rig.gnb(self.stream, &build().unwrap());
     }
 
     pub(super) fn uplink(&self, rig: &mut Rig, nas: &Bytes) {

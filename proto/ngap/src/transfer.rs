@@ -25,7 +25,8 @@ use crate::convert::bit_rate;
 use crate::error::{DecodeError, EncodeError, PDU_OCTETS_MAX};
 
 pub use cause::{
-    decode_notify_released, decode_release_command, decode_release_response, decode_setup_unsuccessful,
+    decode_modify_indication_unsuccessful, decode_notify_released, decode_release_command,
+    decode_release_response, decode_setup_unsuccessful, encode_modify_indication_unsuccessful,
     encode_notify_released, encode_release_command, encode_release_response, encode_setup_unsuccessful,
 };
 pub use handover::{
@@ -383,6 +384,8 @@ mod tests {
         assert_eq!(decode_setup_unsuccessful(&encode_setup_unsuccessful(cause).unwrap()).unwrap(), cause);
         assert_eq!(decode_release_command(&encode_release_command(cause).unwrap()).unwrap(), cause);
         assert_eq!(decode_notify_released(&encode_notify_released(cause).unwrap()).unwrap(), cause);
+        let octets = encode_modify_indication_unsuccessful(cause).unwrap();
+        assert_eq!(decode_modify_indication_unsuccessful(&octets).unwrap(), cause);
         decode_release_response(&encode_release_response().unwrap()).unwrap();
     }
 }

@@ -20,6 +20,7 @@ mod related;
 pub mod common;
 pub mod direct;
 pub mod namf_comm;
+pub mod namf_loc;
 pub mod nausf_auth;
 pub mod nnrf_disc;
 pub mod nnrf_nfm;

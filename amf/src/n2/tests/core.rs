@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use proptest::prelude::{any, proptest};
 use tern_ngap::ngap::{
-    AMFUENGAPID, Cause, CauseMisc, CauseProtocol, CauseRadioNetwork, NASPDU, NGAP_PDU, PagingDRX,
-    RANUENGAPID, ResetAll, ResetType, TimeToWait, UEAssociatedLogicalNGConnectionItem,
-    UEAssociatedLogicalNGConnectionList, UERetentionInformation,
+    AMFUENGAPID, Cause, CauseMisc, CauseProtocol, CauseRadioNetwork, Criticality, NASPDU, NGAP_PDU,
+    PagingDRX, ProtocolExtensionContainer, ProtocolExtensionField, RANUENGAPID, RATInformation, ResetAll,
+    ResetType, SupportedTAItem, SupportedTAList, TimeToWait, UEAssociatedLogicalNGConnectionItem,
+    UEAssociatedLogicalNGConnectionList, UERetentionInformation, encode_open_type,
 };
 use tern_ngap::{NgapPduKind as K, build_ngap, build_ngap_ie, decode, ie};
 use tern_types::{Duration, Instant, PlmnId, Snssai, Tac};
 
-use super::super::message::{GnbId, N2Command, N2Event, ResetScope};
+use super::super::message::{GnbId, N2Command, N2Event, ResetScope, ServedAmf};
 use super::super::{Input, Limits, Output, Termination};
 use super::gnb::{Setup, encode, initial_ue_message, served};
 
@@ -431,6 +432,98 @@ fn when_the_amf_serves_something_else_then_gnbs_are_told() {
     let update = sent(&outputs[0], GNB);
     assert_eq!(update.kind(), K::Initiating_AMFConfigurationUpdate);
     assert!(update.check().expect("checks").is_empty());
+}
+
+/// TS 38.413 §8.7.3.3: not before the time to wait is over, and with the same content; §8.7.3.4: nor if there
+/// is no answer.
+#[test]
+fn when_a_gnb_does_not_take_the_configuration_then_it_is_told_again_at_its_time() {
+    let failure = |wait: Option<TimeToWait>| {
+        let why = Cause::misc(CauseMisc::unspecified);
+        let pdu = match wait {
+            Some(wait) => build_ngap!(
+                UnsuccessfulOutcome,
+                AMFConfigurationUpdate,
+                AMFConfigurationUpdateFailure,
+                Cause(why),
+                TimeToWait(wait),
+            ),
+            None => build_ngap!(
+                UnsuccessfulOutcome,
+                AMFConfigurationUpdate,
+                AMFConfigurationUpdateFailure,
+                Cause(why),
+            ),
+        };
+        encode(&pdu.expect("builds"))
+    };
+    let changed = || {
+        let mut bench = Bench::new(Limits::default());
+        bench.set_up(GNB, &Setup::new(1, 32));
+        let other = ServedAmf { relative_capacity: 1, ..served() };
+        let outputs = bench.put(Input::Command(N2Command::Configure(other)));
+        let update = sent(&outputs[0], GNB);
+        (bench, update)
+    };
+    let expire = |bench: &mut Bench, second: u64| {
+        bench.now = at(second);
+        bench.put(Input::Expired)
+    };
+    // The second association never sets up.
+    let (mut bench, update) = changed();
+    bench.put(Input::Lost(OTHER, "gone".into()));
+    assert!(bench.receive(GNB, failure(Some(TimeToWait::v10s))).is_empty());
+    assert!(expire(&mut bench, 9).is_empty());
+    let outputs = expire(&mut bench, 10);
+    assert_eq!(sent(&outputs[0], GNB), update);
+    let acknowledge =
+        build_ngap!(SuccessfulOutcome, AMFConfigurationUpdate, AMFConfigurationUpdateAcknowledge,);
+    bench.receive(GNB, encode(&acknowledge.expect("builds")));
+    assert_eq!(bench.core.deadline(), None);
+    // A gNB that names no time is left in peace.
+    let (mut bench, _) = changed();
+    bench.put(Input::Lost(OTHER, "gone".into()));
+    bench.receive(GNB, failure(None));
+    assert_eq!(bench.core.deadline(), None);
+    // One that does not answer is told three times in all.
+    let (mut bench, update) = changed();
+    bench.put(Input::Lost(OTHER, "gone".into()));
+    for second in [5, 10] {
+        let outputs = expire(&mut bench, second);
+        assert_eq!(sent(&outputs[0], GNB), update);
+    }
+    assert!(expire(&mut bench, 15).is_empty());
+    assert_eq!(bench.core.deadline(), None);
+}
+
+/// TS 38.413 §8.7.1.4.
+#[test]
+fn when_no_rat_of_a_gnb_is_served_then_setup_fails() {
+    let with = |rats: &[RATInformation]| {
+        let setup = Setup::new(1, 32);
+        let item = setup.areas().0.remove(0);
+        let areas = rats.iter().map(|rat| {
+            let value = encode_open_type(rat).expect("encodes").into_owned();
+            let field = ProtocolExtensionField::new(179u16, Criticality::reject, value);
+            let extensions = Some(ProtocolExtensionContainer(vec![field]));
+            SupportedTAItem { ie_extensions: extensions, ..item.clone() }
+        });
+        let pdu = build_ngap!(
+            InitiatingMessage,
+            NGSetup,
+            NGSetupRequest,
+            GlobalRANNodeID(tern_ngap::convert::global_gnb_id(setup.global)),
+            SupportedTAList(SupportedTAList(areas.collect())),
+            DefaultPagingDRX(PagingDRX::v64),
+        );
+        encode(&pdu.expect("builds"))
+    };
+    let mut bench = Bench::new(Limits::default());
+    let refused = bench.answer(GNB, with(&[RATInformation::nb_IoT, RATInformation::nR_LEO]));
+    assert_eq!(refused.kind(), K::Unsuccessful_NGSetup);
+    assert!(matches!(cause_of(&refused), Cause::misc(_)));
+    let outputs = bench.receive(GNB, with(&[RATInformation::nb_IoT, RATInformation::unlicensed]));
+    assert_eq!(sent(&outputs[0], GNB).kind(), K::Successful_NGSetup);
 }
 
 proptest! {

@@ -28,6 +28,7 @@ macro_rules! for_each_operation {
         $run! {
             namf_comm::N1N2MessageTransfer, namf_comm::N1N2MessageTransferReqData;
             namf_comm::N1N2TransferFailureNotify, namf_comm::N1N2MsgTxfrFailureNotification;
+            namf_loc::ProvideLocationInfo, namf_loc::RequestLocInfo;
             nausf_auth::Authenticate, nausf_auth::AuthenticationInfo;
             nausf_auth::Confirm5gAka, nausf_auth::ConfirmationData;
             nausf_auth::DeleteAuth, ();

@@ -1,9 +1,11 @@
-//! Transfers that say little more than a cause: TS 38.413 §9.3.4.12, §9.3.4.13, §9.3.4.16, §9.3.4.21.
+//! Transfers that say little more than a cause: TS 38.413 §9.3.4.12, §9.3.4.13, §9.3.4.16,
+//! §9.3.4.21, §9.3.4.22.
 
 use bytes::Bytes;
 use oxirush_ngap::ngap::{
-    PDUSessionResourceNotifyReleasedTransfer, PDUSessionResourceReleaseCommandTransfer,
-    PDUSessionResourceReleaseResponseTransfer, PDUSessionResourceSetupUnsuccessfulTransfer,
+    PDUSessionResourceModifyIndicationUnsuccessfulTransfer, PDUSessionResourceNotifyReleasedTransfer,
+    PDUSessionResourceReleaseCommandTransfer, PDUSessionResourceReleaseResponseTransfer,
+    PDUSessionResourceSetupUnsuccessfulTransfer,
 };
 
 use super::{cause_ie, read, write};
@@ -54,5 +56,17 @@ pub fn encode_notify_released(cause: NgapCause) -> Result<Bytes, EncodeError> {
 pub fn decode_notify_released(octets: &[u8]) -> Result<NgapCause, DecodeError> {
     let transfer: PDUSessionResourceNotifyReleasedTransfer =
         read("PDUSessionResourceNotifyReleasedTransfer", octets)?;
+    Ok(NgapCause::of(&transfer.cause))
+}
+
+/// PDU Session Resource Modify Indication Unsuccessful Transfer (§9.3.4.22), octets.
+pub fn encode_modify_indication_unsuccessful(cause: NgapCause) -> Result<Bytes, EncodeError> {
+    write(&PDUSessionResourceModifyIndicationUnsuccessfulTransfer::new(cause_ie(cause)?, None))
+}
+
+/// The cause of a PDU Session Resource Modify Indication Unsuccessful Transfer (§9.3.4.22).
+pub fn decode_modify_indication_unsuccessful(octets: &[u8]) -> Result<NgapCause, DecodeError> {
+    let transfer: PDUSessionResourceModifyIndicationUnsuccessfulTransfer =
+        read("PDUSessionResourceModifyIndicationUnsuccessfulTransfer", octets)?;
     Ok(NgapCause::of(&transfer.cause))
 }

@@ -4,6 +4,7 @@ use tern_sbi::namf_comm::{
     N1N2MessageTransferError, N1N2MessageTransferReqData, N1N2MessageTransferRspData,
     N1N2MsgTxfrFailureNotification,
 };
+use tern_sbi::namf_loc::{ProvideLocInfo, RequestLocInfo};
 use tern_sbi::nsmf_pdusession::{
     SmContextCreateData, SmContextCreateError, SmContextCreatedData, SmContextReleaseData,
     SmContextReleasedData, SmContextRetrieveData, SmContextRetrievedData, SmContextStatusNotification,
@@ -14,6 +15,7 @@ use super::{ID, Sample, TIME, ambr, arp, guami, plmn, sample, snssai, tai, user_
 
 const SMF: &str = "TS29502_Nsmf_PDUSession";
 const AMF: &str = "TS29518_Namf_Communication";
+const LOCATION: &str = "TS29518_Namf_Location";
 
 fn n1() -> Value {
     json!({"contentId": "n1"})
@@ -179,6 +181,17 @@ fn transfer() -> Vec<Sample> {
             AMF,
             "N1N2MsgTxfrFailureNotification",
             json!({"cause": "UE_NOT_RESPONDING", "n1n2MsgDataUri": "http://amf/x"}),
+        ),
+        sample::<RequestLocInfo>(
+            LOCATION,
+            "RequestLocInfo",
+            json!({"req5gsLoc": true, "reqCurrentLoc": true, "reqRatType": false, "supportedFeatures": "0"}),
+        ),
+        sample::<ProvideLocInfo>(
+            LOCATION,
+            "ProvideLocInfo",
+            json!({"currentLoc": true, "location": user_location(), "locationAge": 3, "ratType": "NR",
+                "supportedFeatures": "0"}),
         ),
     ]
 }
