@@ -5,6 +5,7 @@ mod client;
 mod core_config;
 mod generated;
 mod key_pair;
+mod locate;
 mod manager;
 mod nf;
 mod preflight;
@@ -45,6 +46,8 @@ enum Command {
     Up(up::Arguments),
     /// Show network functions, gNBs, UEs and sessions
     Status(status::Arguments),
+    /// Say where a UE is
+    Locate(locate::Arguments),
     /// Administer subscribers
     Subscriber(subscriber::Arguments),
     /// Simulate gNBs and UEs
@@ -136,6 +139,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Up(arguments) => up::main(&arguments),
         Command::Status(arguments) => tool(status::run(arguments)),
+        Command::Locate(arguments) => tool(locate::run(arguments)),
         Command::Subscriber(arguments) => tool(subscriber::run(arguments)),
         Command::Sim(arguments) => sim::main(*arguments),
         Command::Config(ConfigCommand::Print { of }) => tool(async { print(nf::sample(of)) }),

@@ -53,6 +53,8 @@ const TABLES: [Table; 3] = [
             ("ue", "UE"),
             ("state", "STATE"),
             ("gnb", "CONNECTED TO"),
+            ("rrc", "RRC STATE"),
+            ("cell", "CELL"),
             ("allowed", "SLICES"),
             ("sessions", "SESSIONS"),
         ],

@@ -14,6 +14,7 @@ mod n2;
 mod n3;
 mod paging;
 mod refusals;
+mod reports;
 mod restoration;
 mod subscriber;
 mod user_plane;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::keys::AsKeys;
+use super::location::LocationReports;
 use super::n3::Prepared;
 use super::procedures::Ids;
 use super::tunnel::UplinkTunnel;
@@ -56,6 +57,7 @@ pub(crate) struct HandoverRequest {
     ncc: u8,
     capability: SecurityCapability,
     ue_ambr: Option<Ambr>,
+    location_reports: LocationReports,
     sessions: BTreeMap<u8, SessionToMove>,
     /// They have resources, but nobody uses them.
     unused: Vec<u8>,
@@ -98,7 +100,8 @@ impl Gnb {
             }
         }
         let (capability, ue_ambr) = (ue.capability, ue.ue_ambr);
-        Ok(HandoverRequest { amf_id, key, ncc, capability, ue_ambr, sessions, unused })
+        let location_reports = ue.location_reports.clone();
+        Ok(HandoverRequest { amf_id, key, ncc, capability, ue_ambr, location_reports, sessions, unused })
     }
 
     /// Packets that an earlier handover forwards come first.
@@ -113,7 +116,8 @@ impl Gnb {
 
     /// The target gNB takes a UE: its resources are there before the UE is.
     pub(crate) fn admit(&self, request: HandoverRequest) -> Result<Admitted, SimError> {
-        let HandoverRequest { amf_id, key, ncc, capability, ue_ambr, sessions, unused } = request;
+        let HandoverRequest { amf_id, key, ncc, capability, ue_ambr, location_reports, sessions, unused } =
+            request;
         let (sink, events) = mpsc::channel(UE_QUEUE);
         let (ran_id, _) = self.add_ue(sink)?;
         let never = self.state().refused.clone();
@@ -138,6 +142,7 @@ impl Gnb {
         self.with_ue(ran_id, |ue| {
             ue.amf_id = Some(amf_id);
             ue.keys = Some(AsKeys::handed_over(key.clone(), ncc));
+            ue.location_reports = location_reports;
             (ue.context, ue.capability, ue.ue_ambr, ue.sessions) = (true, capability, ue_ambr, slots);
         });
         Ok(Admitted { ran_id, events, sessions: admitted, refused, ncc, key })
@@ -217,7 +222,10 @@ impl Gnb {
             moved
         });
         match &answer {
-            Ok(_) => self.watch_inactivity(ran_id),
+            Ok(_) => {
+                self.watch_inactivity(ran_id);
+                self.cell_changed(ran_id).await;
+            }
             Err(_) => self.forget_quietly(ran_id),
         }
         Ok((Link { gnb: self.clone(), ran_id, events }, answer))
@@ -276,6 +284,10 @@ impl Gnb {
             opt released: Vec<u8> = PDUSessionResourceReleasedListPSAck(list) =>
                 list.0.iter().map(|item| item.pdu_session_id.0).collect(),
             req _allowed: AllowedNSSAI = AllowedNSSAI(list) => list,
+            opt inactive: CoreNetworkAssistanceInformationForInactive =
+                CoreNetworkAssistanceInformationForInactive(information) => information,
+            opt reports: RRCInactiveTransitionReportRequest =
+                RRCInactiveTransitionReportRequest(request) => request,
         );
         let released = released.unwrap_or_default();
         self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
@@ -291,6 +303,7 @@ impl Gnb {
                 _ => self.failure(CLAUSE, "a Security Context that is none"),
             }
             ue.capability = capability.unwrap_or(ue.capability);
+            self.take_assistance(ue, (inactive, reports));
             let mut moved = Vec::new();
             for (psi, octets) in &switched {
                 let Some(session) = ue.sessions.get(psi) else {

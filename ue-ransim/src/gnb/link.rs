@@ -51,6 +51,8 @@ impl Link {
     /// Sends a NAS message: UPLINK NAS TRANSPORT (TS 38.413 §8.6.3).
     pub async fn send(&self, nas: Bytes) -> Result<(), SimError> {
         let (amf_id, stream) = self.ids()?;
+        // A UE in RRC_INACTIVE resumes to send.
+        self.gnb.resume(self.ran_id).await;
         self.gnb.with_ue(self.ran_id, super::UeSlot::touch);
         let pdu = build_ngap!(
             InitiatingMessage,
@@ -59,7 +61,7 @@ impl Link {
             AMF_UE_NGAP_ID(amf_id),
             RAN_UE_NGAP_ID(self.ran_id),
             NAS_PDU(nas.to_vec()),
-            UserLocationInformation(convert::user_location(self.gnb.0.config.location())),
+            UserLocationInformation(convert::user_location(self.gnb.location_of(self.ran_id))),
         )?;
         self.gnb.send(&pdu, stream).await
     }

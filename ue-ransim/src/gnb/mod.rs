@@ -1,9 +1,11 @@
 //! A gNB towards the core: N2 (TS 38.413) and N3, strict about what it receives.
 
+mod amf_status;
 mod handover;
 mod inactivity;
 mod keys;
 mod link;
+mod location;
 mod n2_handover;
 mod n3;
 mod overload;
@@ -11,6 +13,7 @@ mod paging;
 mod procedures;
 mod resources;
 mod rrc;
+mod rrc_inactive;
 mod setup;
 mod tunnel;
 
@@ -190,7 +193,6 @@ struct Inner {
     sender: AssociationSender,
     n3: N3,
     journal: Journal,
-    amf: ServedAmf,
     state: Mutex<State>,
 }
 
@@ -209,6 +211,14 @@ struct State {
     keys_refused: Option<CauseRadioNetwork>,
     /// The AMF wants less.
     overload: Option<overload::Overload>,
+    /// What the AMF says of itself.
+    amf: ServedAmf,
+    /// GUAMIs that it is about to serve no longer.
+    unavailable: Vec<Guami>,
+    /// How many changes of what it serves are refused, and when it may try again.
+    amf_configuration_refused: (u32, Option<TimeToWait>),
+    /// Reports no location that is asked for.
+    locations_refused: bool,
 }
 
 /// A UE's context at the gNB.
@@ -235,6 +245,10 @@ struct UeSlot {
     cancelled: Option<oneshot::Sender<()>>,
     /// The UE is not here yet.
     incoming: Option<Incoming>,
+    /// The cell that it is in: how many behind the first.
+    cell: u8,
+    rrc: rrc_inactive::RrcInactive,
+    location_reports: location::LocationReports,
 }
 
 /// A session's resources, as the gNB keeps them.
@@ -258,8 +272,8 @@ impl Gnb {
         let (sender, mut receiver) = association.into_split();
         let amf = setup::set_up(&config, &sender, &mut receiver, &journal).await?;
         journal.step(&config.name, "NG setup", began, began.elapsed());
-        let state = Mutex::default();
-        let gnb = Self(Arc::new(Inner { config, sender, n3, journal, amf, state }));
+        let state = Mutex::new(State { amf, ..State::default() });
+        let gnb = Self(Arc::new(Inner { config, sender, n3, journal, state }));
         tokio::spawn(procedures::receive(gnb.clone(), receiver));
         Ok(gnb)
     }
@@ -269,9 +283,9 @@ impl Gnb {
         &self.0.config
     }
 
-    /// What the AMF said of itself in NG SETUP RESPONSE.
-    pub fn amf(&self) -> &ServedAmf {
-        &self.0.amf
+    /// What the AMF says of itself, in NG SETUP RESPONSE or later.
+    pub fn amf(&self) -> ServedAmf {
+        self.state().amf.clone()
     }
 
     /// Its N3 end.
@@ -297,6 +311,7 @@ impl Gnb {
         cause: RRCEstablishmentCause,
     ) -> Result<Link, SimError> {
         self.admit_connection(cause)?;
+        self.select_amf(s_tmsi)?;
         let (sink, events) = mpsc::channel(UE_QUEUE);
         let (ran_id, stream) = self.add_ue(sink)?;
         let location = convert::user_location(self.0.config.location());
@@ -358,6 +373,9 @@ impl Gnb {
             commanded: None,
             cancelled: None,
             incoming: None,
+            cell: 0,
+            rrc: rrc_inactive::RrcInactive::default(),
+            location_reports: location::LocationReports::default(),
         };
         state.ues.insert(ran_id, slot);
         Ok((ran_id, stream))

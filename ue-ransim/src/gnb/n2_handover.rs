@@ -304,6 +304,11 @@ impl Gnb {
             req _allowed: AllowedNSSAI = AllowedNSSAI(list) => list,
             req container: Bytes = SourceToTarget_TransparentContainer(container) =>
                 Bytes::copy_from_slice(&container.0),
+            opt inactive: CoreNetworkAssistanceInformationForInactive =
+                CoreNetworkAssistanceInformationForInactive(information) => information,
+            opt reports: RRCInactiveTransitionReportRequest =
+                RRCInactiveTransitionReportRequest(request) => request,
+            opt locations: LocationReportingRequestType = LocationReportingRequestType(request) => request,
             req guami: GUAMI = GUAMI(guami) => guami,
         );
         if kind != HandoverType::intra5gs {
@@ -357,6 +362,10 @@ impl Gnb {
             (ue.amf_id, ue.core_stream) = (Some(amf_id), Some(stream));
             ue.keys = Some(AsKeys::handed_over(key, ncc));
             (ue.context, ue.capability, ue.ue_ambr, ue.sessions) = (true, capability, Some(ambr), slots);
+            self.take_assistance(ue, (inactive, reports));
+            if let Some(request) = &locations {
+                ue.location_reports.take(request);
+            }
             ue.incoming = Some(Incoming { events, sessions: incoming, counted: false });
         });
         let update = MasterKeyUpdate { key_set_change: new_context.is_some(), ncc };
@@ -478,6 +487,7 @@ impl Gnb {
         self.send(&pdu, stream).await?;
         forwarding.iter().for_each(|tunnel: &GtpTunnel| self.n3().expect_end(tunnel.teid));
         self.watch_inactivity(ran_id);
+        self.cell_changed(ran_id).await;
         Ok((Link { gnb: self.clone(), ran_id, events: incoming.events }, moved))
     }
 

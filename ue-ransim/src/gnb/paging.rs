@@ -1,7 +1,7 @@
 //! Paging (TS 38.413 §8.5.1): which UEs in CM-IDLE listen in this cell, and who is called.
 
 use tern_ngap::ngap::*;
-use tern_ngap::{DecodeError, convert, extract_ngap_ies};
+use tern_ngap::{Bits, DecodeError, convert, extract_ngap_ies};
 use tern_types::{STmsi5g, Tai};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -48,14 +48,44 @@ impl Gnb {
         Pager(pages)
     }
 
+    /// What a UE that leaves this cell is to be paged by first: the cell, and the gNB.
+    pub(super) fn recommended_cells(&self, cell: u8) -> InfoOnRecommendedCellsAndRANNodesForPaging {
+        let cell = self.cell(cell);
+        let cells = RecommendedCellList(vec![RecommendedCellItem::new(cell, None, None)]);
+        let node = AMFPagingTarget::globalRANNodeID(convert::global_gnb_id(self.config().global_id()));
+        let nodes = RecommendedRANNodeList(vec![RecommendedRANNodeItem::new(node, None)]);
+        InfoOnRecommendedCellsAndRANNodesForPaging::new(
+            RecommendedCellsForPaging::new(cells, None),
+            RecommendedRANNodesForPaging::new(nodes, None),
+            None,
+        )
+    }
+
+    fn cell(&self, number: u8) -> NGRANCGI {
+        let location = self.config().location();
+        let cell = NRCellIdentity(Bits::low(location.nr_cell_id + u64::from(number), 36));
+        NGRANCGI::nR_CGI(NRCGI::new(convert::plmn(location.cell_plmn), cell, None))
+    }
+
+    /// Whether the UE was in the first cell of this gNB when it was here last.
+    fn is_recommended(&self, data: &AssistanceDataForPaging) -> bool {
+        let cells = data.assistance_data_for_recommended_cells.iter();
+        let mut cells = cells.flat_map(|data| &data.recommended_cells_for_paging.recommended_cell_list.0);
+        cells.any(|item| item.ngran_cgi == self.cell(0))
+    }
+
     /// PAGING: calls a UE in the cell, which need not be there.
     pub(super) fn on_paging(&self, pdu: &NGAP_PDU, stream: u16) -> Result<(), DecodeError> {
         extract_ngap_ies!(pdu, Paging,
             req identity: UEPagingIdentity = UEPagingIdentity(identity) => identity,
             req areas: TAIListForPaging = TAIListForPaging(list) => list,
             opt priority: u8 = PagingPriority(priority) => priority as u8 + 1,
+            opt assistance: AssistanceDataForPaging = AssistanceDataForPaging(data) => data,
         );
         self.0.journal.count("gnb.paging");
+        if assistance.is_some_and(|data| self.is_recommended(&data)) {
+            self.0.journal.count("gnb.paging_recommended");
+        }
         if stream != 0 {
             self.failure("TS 38.412 §7", format_args!("PAGING on stream {stream}"));
         }

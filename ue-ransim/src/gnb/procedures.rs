@@ -114,15 +114,9 @@ impl Gnb {
                 Ok(())
             }
             NgapPduKind::Initiating_ErrorIndication => self.on_error_indication(pdu),
-            NgapPduKind::Initiating_AMFConfigurationUpdate => {
-                let answer = build_ngap!(
-                    SuccessfulOutcome,
-                    AMFConfigurationUpdate,
-                    AMFConfigurationUpdateAcknowledge,
-                );
-                self.answer(answer, stream).await;
-                Ok(())
-            }
+            NgapPduKind::Initiating_AMFConfigurationUpdate => self.on_amf_configuration(pdu, stream).await,
+            NgapPduKind::Initiating_AMFStatusIndication => self.on_amf_status(pdu, stream),
+            NgapPduKind::Initiating_LocationReportingControl => self.on_location_control(pdu, stream).await,
             NgapPduKind::Initiating_Paging => self.on_paging(pdu, stream),
             NgapPduKind::Initiating_OverloadStart => self.on_overload_start(pdu),
             NgapPduKind::Initiating_OverloadStop => self.on_overload_stop(),
@@ -210,6 +204,8 @@ impl Gnb {
             opt allowed: AllowedNSSAI = AllowedNSSAI(list) => list,
             opt ambr: Ambr = UEAggregateMaximumBitRate(ambr) => convert::ue_ambr_of(&ambr),
         );
+        // A UE in RRC_INACTIVE is paged by its gNB.
+        self.resume(ran_id).await;
         let back = self.of_ue(Ids { amf_id, ran_id }, stream, |ue| {
             ue.ue_ambr = ambr.or(ue.ue_ambr);
             ue.touch();
@@ -253,6 +249,10 @@ impl Gnb {
             opt radio_capability: Bytes = UERadioCapability(c) => Bytes::copy_from_slice(&c.0),
             opt restrictions: MobilityRestrictionList<'_> = MobilityRestrictionList(list) => list,
             opt nas: Bytes = NAS_PDU(nas) => Bytes::copy_from_slice(&nas.0),
+            opt inactive: CoreNetworkAssistanceInformationForInactive =
+                CoreNetworkAssistanceInformationForInactive(information) => information,
+            opt reports: RRCInactiveTransitionReportRequest =
+                RRCInactiveTransitionReportRequest(request) => request,
             opt sessions: PDUSessionResourceSetupListCxtReq<'_> = PDUSessionResourceSetupListCxtReq(list) => list,
         );
         let sessions = sessions.map(|list| list.0).unwrap_or_default();
@@ -268,6 +268,7 @@ impl Gnb {
             }
             ue.ue_ambr = ambr.or(ue.ue_ambr);
             (ue.keys, ue.capability) = (keys, capability);
+            self.take_assistance(ue, (inactive, reports));
             self.tell(ue, FromGnb::ContextSetUp(Box::new(event)));
             ue.stream
         });
@@ -308,6 +309,7 @@ impl Gnb {
             )
         };
         self.answer(answer, stream).await;
+        self.report_once(ran_id).await;
         Ok(())
     }
 
@@ -329,7 +331,7 @@ impl Gnb {
     pub(super) fn served_guami(&self, guami: &GUAMI) -> Option<Guami> {
         let guami =
             convert::guami_of(guami).map_err(|error| self.failure("TS 38.413 §9.3.3.3", error)).ok()?;
-        if !self.0.amf.guamis.contains(&guami) {
+        if !self.state().amf.guamis.contains(&guami) {
             let wrong = format_args!("GUAMI {guami} is none that the AMF serves");
             self.failure("TS 38.413 §8.3.1.2", wrong);
         }
@@ -381,8 +383,9 @@ impl Gnb {
             self.error_indication(None, cause, stream).await;
             return Ok(());
         };
+        let location = convert::user_location(self.location_of(ran_id));
         let Some(ue) = self.state().ues.remove(&ran_id) else { return Ok(()) };
-        let location = convert::user_location(self.config().location());
+        let cells = self.recommended_cells(ue.cell);
         let item = |&psi: &u8| PDUSessionResourceItemCxtRelCpl::new(PDUSessionID(psi), None);
         let sessions: Vec<_> = ue.sessions.keys().map(item).collect();
         let answer = if sessions.is_empty() {
@@ -393,6 +396,7 @@ impl Gnb {
                 AMF_UE_NGAP_ID(amf_id),
                 RAN_UE_NGAP_ID(ran_id),
                 UserLocationInformation(location),
+                InfoOnRecommendedCellsAndRANNodesForPaging(cells),
             )
         } else {
             build_ngap!(
@@ -402,6 +406,7 @@ impl Gnb {
                 AMF_UE_NGAP_ID(amf_id),
                 RAN_UE_NGAP_ID(ran_id),
                 UserLocationInformation(location),
+                InfoOnRecommendedCellsAndRANNodesForPaging(cells),
                 PDUSessionResourceListCxtRelCpl(PDUSessionResourceListCxtRelCpl(sessions)),
             )
         };
@@ -417,6 +422,10 @@ impl Gnb {
             req ran_id: u32 = RAN_UE_NGAP_ID(id),
             opt key: Vec<u8> = SecurityKey(key) => key.0.as_octets().to_vec(),
             opt ambr: Ambr = UEAggregateMaximumBitRate(ambr) => convert::ue_ambr_of(&ambr),
+            opt inactive: CoreNetworkAssistanceInformationForInactive =
+                CoreNetworkAssistanceInformationForInactive(information) => information,
+            opt reports: RRCInactiveTransitionReportRequest =
+                RRCInactiveTransitionReportRequest(request) => request,
         );
         let what = "UE CONTEXT MODIFICATION REQUEST";
         let Some(stream) = self.in_context(amf_id, ran_id, stream, what).await else { return Ok(()) };
@@ -425,6 +434,7 @@ impl Gnb {
             let refused = ue.leaving.or(refused).filter(|_| key.is_some());
             if refused.is_none() {
                 ue.ue_ambr = ambr.or(ue.ue_ambr);
+                self.take_assistance(ue, (inactive, reports));
                 if let Some(key) = key.as_deref().and_then(|key| key.try_into().ok()) {
                     self.rekey(ue, key);
                 }
@@ -451,6 +461,7 @@ impl Gnb {
             RAN_UE_NGAP_ID(ran_id),
         );
         self.answer(answer, stream).await;
+        self.report_once(ran_id).await;
         Ok(())
     }
 

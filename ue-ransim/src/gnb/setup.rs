@@ -95,13 +95,26 @@ fn read_response(pdu: &NGAP_PDU) -> Result<ServedAmf, tern_ngap::DecodeError> {
         req capacity: RelativeAMFCapacity = RelativeAMFCapacity(capacity) => capacity,
         req plmns: PLMNSupportList = PLMNSupportList(list) => list,
     );
-    let guamis = guamis.0.iter().map(|item| convert::guami_of(&item.guami)).collect::<Result<_, _>>()?;
-    let mut supported = Vec::new();
-    for item in &plmns.0 {
+    Ok(ServedAmf {
+        name,
+        guamis: self::guamis(&guamis)?,
+        plmns: self::plmns(&plmns)?,
+        capacity: capacity.0 as u8,
+    })
+}
+
+/// Served GUAMI List.
+pub(super) fn guamis(list: &ServedGUAMIList) -> Result<Vec<Guami>, tern_ngap::DecodeError> {
+    list.0.iter().map(|item| convert::guami_of(&item.guami)).collect()
+}
+
+/// PLMN Support List.
+pub(super) fn plmns(list: &PLMNSupportList) -> Result<Vec<(PlmnId, Vec<Snssai>)>, tern_ngap::DecodeError> {
+    let supported = |item: &PLMNSupportItem| {
         let slices = item.slice_support_list.0.iter().map(|s| convert::snssai_of(&s.s_nssai)).collect();
-        supported.push((convert::plmn_id(&item.plmn_identity)?, slices));
-    }
-    Ok(ServedAmf { name, guamis, plmns: supported, capacity: capacity.0 as u8 })
+        Ok((convert::plmn_id(&item.plmn_identity)?, slices))
+    };
+    list.0.iter().map(supported).collect()
 }
 
 fn check_response(config: &GnbConfig, journal: &Journal, amf: &ServedAmf) {

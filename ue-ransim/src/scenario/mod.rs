@@ -10,11 +10,13 @@ mod handover_n2_failure;
 mod handover_xn;
 mod hostile;
 mod idle_wake;
+mod location_report;
 mod paging;
 mod pdu_session_ipv6;
 mod periodic_update;
 mod register;
 mod register_eap_aka_prime;
+mod rrc_inactive;
 mod script;
 mod stage;
 
@@ -58,6 +60,8 @@ pub const ALL: &[Scenario] = &[
     pdu_session_ipv6::IPV4V6,
     paging::SCENARIO,
     periodic_update::SCENARIO,
+    rrc_inactive::SCENARIO,
+    location_report::SCENARIO,
     handover_xn::SCENARIO,
     handover_n2::DIRECT,
     handover_n2::INDIRECT,

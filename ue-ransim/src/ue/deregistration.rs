@@ -66,6 +66,9 @@ impl Ue {
         self.registered = false;
         self.sessions.clear();
         let cause = request.fgmm_cause.as_ref().map(|cause| cause.value);
+        if let Some(cause) = cause {
+            self.start_t3346(cause, request.t3346_value.as_ref());
+        }
         if matches!(cause, Some(3 | 6 | 7)) {
             self.guti = None;
             self.context = None;

@@ -158,6 +158,22 @@ impl Ue {
         }
     }
 
+    /// Waits in the cell for a page that long; says whether one came.
+    pub(super) async fn camp_for_pages(&mut self, until: Instant) -> bool {
+        if self.link.is_some() {
+            tokio::time::sleep_until(until).await;
+            return false;
+        }
+        loop {
+            match self.camp(until).await {
+                Woken::Page(_) => return true,
+                Woken::Time => return false,
+                // The update has to wait as well.
+                Woken::T3512 => self.t3512_at = Some(until),
+            }
+        }
+    }
+
     /// Waits in the cell, in CM-IDLE.
     async fn camp(&mut self, until: Instant) -> Woken {
         let t3512 = self.t3512_at.filter(|_| self.registered);

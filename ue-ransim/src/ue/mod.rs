@@ -2,7 +2,9 @@
 //! code: a scenario reads as a script.
 
 mod authentication;
+mod cells;
 mod checks;
+mod congestion;
 mod deregistration;
 mod eap;
 mod handover;
@@ -114,6 +116,8 @@ pub struct Ue {
     pti: u8,
     /// When T3396 expires, by the DNN of the request that was turned away (TS 24.501 §6.2.7).
     t3396: BTreeMap<Option<Dnn>, Instant>,
+    /// When T3346 expires, if it runs.
+    t3346: Option<Instant>,
     last_sent: Option<Bytes>,
     /// T3512 as the network gave it; none if it is deactivated.
     t3512: Option<Duration>,
@@ -188,6 +192,7 @@ impl Ue {
             sessions: BTreeMap::new(),
             pti: 0,
             t3396: BTreeMap::new(),
+            t3346: None,
             last_sent: None,
             t3512: None,
             t3512_at: None,

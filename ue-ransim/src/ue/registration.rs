@@ -72,6 +72,7 @@ impl Ue {
 
     /// Registers with this registration type.
     pub async fn register_as(&mut self, kind: RegistrationKind) -> Result<Duration, SimError> {
+        self.await_t3346().await;
         let (nas, count) = self.registration_request(kind)?;
         let began = Instant::now();
         if kind == RegistrationKind::Initial {
@@ -187,12 +188,12 @@ impl Ue {
             self.guti = None;
             self.context = None;
         }
-        let back_off = reject.t3346_value.as_ref().and_then(|timer| timer.to_seconds());
+        let back_off = self.start_t3346(cause, reject.t3346_value.as_ref());
         SimError::Rejected {
             message: "REGISTRATION REJECT",
             cause,
             text: reject.fgmm_cause.description(),
-            back_off: back_off.map(Duration::from_secs),
+            back_off,
         }
     }
 

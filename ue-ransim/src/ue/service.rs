@@ -1,7 +1,5 @@
 //! Service request, UE side (TS 24.501 §5.6.1).
 
-use std::time::Duration;
-
 use tern_nas::nas_5gs::{
     Nas5gmmMessage, NasPduSessionStatus, NasServiceReject, NasServiceRequest, NasServiceType,
     NasUplinkDataStatus, ServiceType,
@@ -30,6 +28,13 @@ impl Ue {
         kind: ServiceType,
         data: &[u8],
     ) -> Result<Vec<SessionResources>, SimError> {
+        let mut kind = kind;
+        if kind == ServiceType::MobileTerminatedServices {
+            self.stop_t3346();
+        } else if self.await_t3346().await {
+            // A page has come meanwhile: the same request answers it.
+            kind = ServiceType::MobileTerminatedServices;
+        }
         let guti =
             self.guti.ok_or_else(|| SimError::State("a UE without 5G-GUTI requests no service".into()))?;
         self.sent_ksi = self.context.as_ref().map(NasSecurityContext::ksi);
@@ -98,12 +103,12 @@ impl Ue {
             self.guti = None;
             self.context = None;
         }
-        let back_off = reject.t3346_value.as_ref().and_then(|timer| timer.to_seconds());
+        let back_off = self.start_t3346(cause, reject.t3346_value.as_ref());
         SimError::Rejected {
             message: "SERVICE REJECT",
             cause,
             text: reject.fgmm_cause.description(),
-            back_off: back_off.map(Duration::from_secs),
+            back_off,
         }
     }
 }
