@@ -6,10 +6,11 @@ use std::time::Duration;
 use tern_ngap::ngap::RRCEstablishmentCause;
 use tern_sbi_transport::Fault;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use ue_ransim::SimError;
 use ue_ransim::ue::{Fate, Way};
 
-use crate::simulation::{Nf, Setup, simulate};
+use crate::simulation::{Downlink, Nf, Setup, simulate};
 
 /// Beyond the limit of registrations at once UEs are told to stay away for a while, and all are
 /// served in the end.
@@ -136,6 +137,68 @@ fn when_the_amf_is_overloaded_then_gnbs_turn_ues_away_until_it_is_not() {
         assert!(counted("gnb.overload_start") >= 2 && counted("gnb.overload_stop") >= 2);
         assert_eq!(sim.counted(Nf::Amf, "amf.gmm.congestion"), 0, "what the gNBs let through had room");
         assert_eq!(sim.held().await["AMF registered"], 60);
+        sim.assert_conforming();
+    });
+}
+
+/// TS 24.501 §5.3.9, §5.5.1.2.5: the UE keeps away by itself as long as T3346 runs, whatever is asked of it.
+#[test]
+fn when_a_ue_is_turned_away_then_it_keeps_away_until_t3346_expires() {
+    let mut setup = Setup::new(6, 2);
+    setup.ausf.authentications_max = 1;
+    simulate(setup, async |sim| {
+        let (mut one, mut other) = (sim.ue(0), sim.ue(1));
+        one.register().await.expect("registered");
+        let refused = other.register().await;
+        let Err(SimError::Rejected { cause: 22, back_off: Some(wait), .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(other.t3346(), Some(wait));
+        let (messages, began) = (sim.counted(Nf::Amf, "amf.ngap.initial_ue_message"), Instant::now());
+        let trying = tokio::spawn(async move { (other.register().await, other) });
+        sim.pass(wait - Duration::from_secs(1)).await;
+        assert_eq!(sim.counted(Nf::Amf, "amf.ngap.initial_ue_message"), messages);
+        let (_, mut other) = trying.await.expect("no panic");
+        assert!(began.elapsed() >= wait);
+        assert_eq!(sim.rig.journal.counted("ue.t3346_waited"), 1);
+        sim.pass(Duration::from_secs(70)).await;
+        other.register().await.expect("registered");
+        assert_eq!(other.t3346(), None);
+        one.deregister(false).await.expect("deregistered");
+        other.deregister(false).await.expect("deregistered");
+        sim.assert_nothing_held().await;
+        sim.assert_conforming();
+    });
+}
+
+/// TS 24.501 §5.3.9, §5.6.1.5, §5.6.2.2: T3346 of a SERVICE REJECT, which a page stops.
+#[test]
+fn when_service_is_refused_for_congestion_then_the_ue_waits_but_for_a_page() {
+    let mut setup = Setup::new(7, 1);
+    setup.amf.limits.services = 0;
+    simulate(setup, async |sim| {
+        let mut n4 = Downlink::watch(sim).await;
+        let mut ue = sim.ue(0);
+        ue.register().await.expect("registered");
+        let mut session = ue.establish_session(Default::default()).await.expect("a session");
+        ue.go_idle().await.expect("idle");
+        sim.settle().await;
+        let refused = ue.wake(&mut session).await;
+        assert!(
+            matches!(refused, Err(SimError::Rejected { cause: 22, back_off: Some(_), .. })),
+            "{refused:?}"
+        );
+        assert!(ue.is_registered() && ue.t3346().is_some());
+        ue.idle(Duration::from_secs(1)).await.expect("released");
+        let began = Instant::now();
+        n4.packet_waits(0).await;
+        ue.await_page(Duration::from_secs(5)).await.expect("paged");
+        ue.resume(&mut session).await.expect("resources");
+        assert!(began.elapsed() < Duration::from_secs(5));
+        assert_eq!(ue.t3346(), None);
+        ue.idle(Duration::from_secs(1)).await.expect("connected");
+        ue.deregister(false).await.expect("deregistered");
+        sim.assert_nothing_held().await;
         sim.assert_conforming();
     });
 }

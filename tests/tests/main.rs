@@ -3,6 +3,7 @@
 mod admission;
 mod areas;
 mod authentication;
+mod captures;
 mod collisions;
 mod compliance;
 mod congestion;
@@ -19,6 +20,7 @@ mod paging;
 mod procedures;
 mod registration;
 mod rekeying;
+mod reports;
 mod restarts;
 mod restoration;
 mod sbi_faults;

@@ -251,6 +251,8 @@ fn every_scenario_without_user_plane_passes_in_simulation() {
             "pdu-session-ipv4v6",
             "idle-wake",
             "periodic-update",
+            "rrc-inactive",
+            "location-report",
             "handover-xn",
             "handover-n2",
             "handover-n2-indirect",

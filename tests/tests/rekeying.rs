@@ -105,9 +105,11 @@ fn when_the_gnb_takes_no_new_keys_then_the_ue_comes_again_with_them() {
 fn when_the_amf_gives_another_key_then_the_ue_notices() {
     simulate(setup(5), async |sim| {
         let (mut ue, _sessions) = with_sessions(sim).await;
-        sim.on_n2(|from, _, message| {
-            // UE CONTEXT MODIFICATION REQUEST begins so; SecurityKey ends it.
-            if from.ip() == AMF_ADDRESS && message.data.starts_with(&[0x00, 0x28]) {
+        let mut changed = false;
+        sim.on_n2(move |from, _, message| {
+            // UE CONTEXT MODIFICATION REQUEST begins so; SecurityKey ends the first one.
+            let request = from.ip() == AMF_ADDRESS && message.data.starts_with(&[0x00, 0x28]);
+            if request && !std::mem::replace(&mut changed, true) {
                 let mut data = message.data.to_vec();
                 *data.last_mut().expect("octets") ^= 1;
                 return MemVerdict::Replace(data.into());

@@ -195,7 +195,7 @@ async fn deed(ue: &mut Ue, random: &mut Random, gnbs: &Gnbs) -> Result<(), SimEr
 
 /// Something dies, or was dead and returns; or somebody calls.
 async fn havoc(sim: &mut Simulation, gnbs: &Gnbs, downlink: &mut Downlink) {
-    match sim.random.u32() % 16 {
+    match sim.random.u32() % 17 {
         0 => gnbs.lock().expect("unpoisoned")[0].abort(),
         1 => {
             let gnb = gnbs.lock().expect("unpoisoned")[1].clone();
@@ -209,6 +209,8 @@ async fn havoc(sim: &mut Simulation, gnbs: &Gnbs, downlink: &mut Downlink) {
         7 => sim.restart(Nf::Nrf).await,
         8 => sim.restart(Nf::Nssf).await,
         9 => sim.restart(Nf::Smf).await,
+        // Its gNBs lose their associations, and set NG up again with its successor.
+        16 => sim.restart(Nf::Amf).await,
         10..=14 if downlink.sessions() > 0 => {
             let called = sim.random.u32() as usize % downlink.sessions();
             downlink.packet_waits(called).await;

@@ -16,6 +16,7 @@ use tern_sbi::Method;
 use ue_ransim::gnb::Forwarding;
 use ue_ransim::ue::{RegistrationKind, Session, Ue};
 
+use crate::reports::locate;
 use crate::simulation::{Downlink, Nf, Setup, Simulation, simulate};
 use ladder::Ladder;
 
@@ -76,6 +77,18 @@ const PROCEDURES: &[Procedure] = &[
         run: |sim, ladder| Box::pin(periodic_update(sim, ladder)),
     },
     Procedure {
+        file: "rrc-inactive",
+        title: "RRC_INACTIVE, reported to the AMF",
+        clauses: "TS 38.413 §8.3.5, TS 23.501 §5.4.6",
+        run: |sim, ladder| Box::pin(rrc_inactive(sim, ladder)),
+    },
+    Procedure {
+        file: "location-report",
+        title: "The current location of a UE, asked for by Namf_Location",
+        clauses: "TS 29.518 §5.5.2, TS 38.413 §8.12",
+        run: |sim, ladder| Box::pin(location_report(sim, ladder)),
+    },
+    Procedure {
         file: "handover-xn",
         title: "Xn handover",
         clauses: "TS 23.502 §4.9.1.2.2",
@@ -123,6 +136,12 @@ const PROCEDURES: &[Procedure] = &[
         clauses: "TS 23.527 §4.3",
         prepare: |_| {},
         run: |sim, ladder| Box::pin(upf_restart(sim, ladder)),
+    },
+    Procedure {
+        file: "amf-stop",
+        title: "The AMF is asked to stop, and tells gNBs",
+        clauses: "TS 38.413 §8.7.6, TS 23.501 §5.21.2.2",
+        run: |sim, ladder| Box::pin(amf_stop(sim, ladder)),
     },
     Procedure {
         file: "deregistration",
@@ -280,6 +299,30 @@ async fn periodic_update(sim: &mut Simulation, ladder: &Ladder) {
     ladder.begin();
     ue.register_as(RegistrationKind::Periodic).await.expect("registered");
     sim.settle().await;
+}
+
+async fn rrc_inactive(sim: &mut Simulation, ladder: &Ladder) {
+    let (mut ue, _session) = with_session(sim).await;
+    ladder.begin();
+    ue.enter_rrc_inactive().await.expect("connected");
+    sim.settle().await;
+    ue.resume_rrc().await.expect("connected");
+    sim.settle().await;
+}
+
+async fn location_report(sim: &mut Simulation, ladder: &Ladder) {
+    let _ue = registered(sim).await;
+    ladder.begin();
+    locate(sim, true).await;
+    sim.settle().await;
+}
+
+async fn amf_stop(sim: &mut Simulation, ladder: &Ladder) {
+    let _ue = registered(sim).await;
+    ladder.begin();
+    sim.ask_to_stop(Nf::Amf);
+    sim.settle().await;
+    sim.come_again(Nf::Amf).await;
 }
 
 async fn handover_xn(sim: &mut Simulation, ladder: &Ladder) {

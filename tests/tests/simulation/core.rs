@@ -128,14 +128,27 @@ impl Running {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
+    /// Asks it to stop.
+    pub fn ask_to_stop(&mut self) {
+        if let Some(trigger) = &self.trigger {
+            trigger.shut_down();
+        }
+    }
+
+    /// Sees that it stops, as it was asked to.
+    pub async fn stopped(&mut self, limit: Duration) {
+        let Some(task) = self.task.take() else { return };
+        let ended = timeout(limit, task).await;
+        assert!(matches!(ended, Ok(Ok(Ok(())))), "the {} does not stop cleanly: {ended:?}", self.nf);
+        self.trigger = None;
+    }
+
     /// Asks it to stop, and sees that it does.
     pub async fn stop(&mut self, limit: Duration) {
         let Some(task) = self.task.take() else { return };
         assert!(!task.is_finished(), "the {} has ended by itself: {:?}", self.nf, task.await);
-        if let Some(trigger) = self.trigger.take() {
-            trigger.shut_down();
-        }
-        let ended = timeout(limit, task).await;
-        assert!(matches!(ended, Ok(Ok(Ok(())))), "the {} does not stop cleanly: {ended:?}", self.nf);
+        self.ask_to_stop();
+        self.task = Some(task);
+        self.stopped(limit).await;
     }
 }

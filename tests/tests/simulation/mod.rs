@@ -32,7 +32,7 @@ pub use core::Nf;
 use core::Running;
 pub use downlink::Downlink;
 pub use recording::Recording;
-pub use setup::Setup;
+pub use setup::{Setup, supi};
 pub use trace::{Trace, Witness};
 
 /// Bounds the whole scenario, in virtual time.
@@ -222,6 +222,18 @@ impl Simulation {
         let udr = self.setup.udr.sbi.api_root();
         let reply = self.network.sbi.send(&udr, &Call::default(), request).await;
         reply.expect("the UDR answers").status
+    }
+
+    /// It is asked to stop, and goes on as long as it likes to.
+    pub fn ask_to_stop(&mut self, nf: Nf) {
+        self.nfs.get_mut(&nf).expect("invariant: all network functions are there").ask_to_stop();
+    }
+
+    /// It has stopped, as it was asked to, and is started again.
+    pub async fn come_again(&mut self, nf: Nf) {
+        let running = self.nfs.get_mut(&nf).expect("invariant: all network functions are there");
+        running.stopped(STOP_MAX).await;
+        self.restart(nf).await;
     }
 
     /// Asks `hook` about each service request from now on, by path.
