@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tern_crypto::{Milenage, SubscriberKey, Tuak, TuakParameters};
 use tern_sbi::common::{
-    Area, CoreNetworkType, DnnOrWildcard, IpAddr, Octets, OdbPacketServices, SecretText, ServiceAreaRestriction,
-    SscMode, SubscribedDefaultQos,
+    Area, CoreNetworkType, DnnOrWildcard, IpAddr, Octets, OdbPacketServices, SecretText,
+    ServiceAreaRestriction, SscMode, SubscribedDefaultQos,
 };
 use tern_sbi::nausf_auth::AuthType;
 use tern_sbi::nudm_sdm::{
