@@ -179,9 +179,9 @@ mod tests {
                 { "ue": "suci-22", "state": "registering", "gnb": null, "allowed": [], "sessions": 0 },
             ],
         });
-        let expected = "\nUEs\n  UE       STATE        CONNECTED TO  SLICES  SESSIONS\n  \
-                        imsi-1   registered   gnb-1         1 2     1\n  \
-                        suci-22  registering  -                     0\n  \
+        let expected = "\nUEs\n  UE       STATE        CONNECTED TO  RRC STATE  CELL  SLICES  SESSIONS\n  \
+                        imsi-1   registered   gnb-1         -          -     1 2     1\n  \
+                        suci-22  registering  -             -          -             0\n  \
                         … and 1 more\n";
         assert_eq!(text(&TABLES[1], &state), expected);
         assert_eq!(text(&TABLES[0], &state), "");

@@ -50,7 +50,7 @@ fn when_scenarios_are_recorded_then_their_captures_decode_clean() {
 
 /// A run of one scenario, with NAS that others can read.
 fn record(directory: &Path, scenario: Scenario) -> std::path::PathBuf {
-    let mut setup = Setup::new(1, 3);
+    let mut setup = Setup::new(1, 3).ipv6();
     setup.subscribers[2].authentication.method = tern_udr::Method::EapAkaPrime;
     setup.amf.location_reporting.change_of_cell = true;
     setup.amf.timers.t3512_s = 60;

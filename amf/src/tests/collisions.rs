@@ -143,6 +143,8 @@ fn when_the_connection_goes_while_other_configuration_is_updated_then_nothing_st
     let (mut rig, mut ue) = (Rig::new(), Ue::new(1));
     ue.register(&mut rig);
     rig.amf.with_ue(crate::UeId(1), |ue, amf| crate::gmm::configuration_update::start(ue, amf));
+    // Nothing is due: what was begun leaves.
+    rig.input(crate::Input::Expired);
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::ConfigurationUpdateCommand(_)));
     let guti = rig.amf.ue(&supi()).unwrap().guti;
     ue.go_idle(&mut rig);

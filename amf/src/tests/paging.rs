@@ -249,7 +249,7 @@ fn when_the_ue_deregisters_while_it_is_paged_then_paging_ends() {
 #[test]
 fn when_the_answer_proves_nothing_then_the_ue_is_paged_on() {
     let (mut rig, ue) = paged();
-    let impostor = Ue::new(9);
+    let impostor = Ue { guti: ue.guti, ..Ue::new(9) };
     impostor.initial(&mut rig, &plain(answer(&ue)));
     rig.next();
     rig.released();

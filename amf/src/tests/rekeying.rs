@@ -53,17 +53,6 @@ fn modification(rig: &mut Rig) -> [u8; 32] {
     read().unwrap()
 }
 
-fn modified(rig: &mut Rig, ue: &Ue) {
-    let response = build_ngap!(
-        SuccessfulOutcome,
-        UEContextModification,
-        UEContextModificationResponse,
-        AMF_UE_NGAP_ID(ue.amf_id),
-        RAN_UE_NGAP_ID(ue.ran_id),
-    );
-    rig.gnb(ue.stream, &response.unwrap());
-}
-
 fn not_modified(rig: &mut Rig, ue: &Ue, why: R) {
     let failure = build_ngap!(
         UnsuccessfulOutcome,
@@ -96,8 +85,9 @@ fn when_a_connected_ue_is_authenticated_again_then_its_gnb_has_the_new_key_and_h
     let k_gnb = reauthenticate(&mut rig, &mut ue);
     assert_ne!(ue.k_amf.as_ref().unwrap().as_bytes(), before.as_bytes());
     assert_eq!(modification(&mut rig), *k_gnb.as_bytes());
-    modified(&mut rig, &ue);
+    ue.context_is_modified(&mut rig);
     finish(&mut rig, &mut ue);
+    ue.gnb_informed(&mut rig);
     assert!(rig.downlink.is_empty());
     switch(&mut rig, &ue, &[5], &[]);
     answer(&mut rig, switched());
@@ -148,7 +138,7 @@ fn when_an_n2_handover_is_quicker_and_fails_then_the_source_gnb_is_given_the_key
     n2_steps::fail_allocation(&mut rig, request.amf_id, R::no_radio_resources_available_in_target_cell);
     assert_eq!(rig.next().kind(), NgapPduKind::Unsuccessful_HandoverPreparation);
     assert_eq!(modification(&mut rig), *k_gnb.as_bytes());
-    modified(&mut rig, &ue);
+    ue.context_is_modified(&mut rig);
     assert_eq!(rig.count("amf.ngap.rekeyed"), 1);
 }
 

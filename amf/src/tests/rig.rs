@@ -615,6 +615,25 @@ impl Ue {
         self.accepted(rig)
     }
 
+    /// The gNB is told of the identity that the UE has confirmed, for RRC_INACTIVE.
+    pub(super) fn gnb_informed(&self, rig: &mut Rig) {
+        let pdu = rig.next();
+        assert_eq!(pdu.kind(), NgapPduKind::Initiating_UEContextModification, "{pdu}");
+        self.context_is_modified(rig);
+    }
+
+    /// The gNB has modified the UE's context.
+    pub(super) fn context_is_modified(&self, rig: &mut Rig) {
+        let response = build_ngap!(
+            SuccessfulOutcome,
+            UEContextModification,
+            UEContextModificationResponse,
+            AMF_UE_NGAP_ID(self.amf_id),
+            RAN_UE_NGAP_ID(self.ran_id),
+        );
+        rig.gnb(self.stream, &response.unwrap());
+    }
+
     /// The gNB gives the connection up.
     pub(super) fn go_idle(&self, rig: &mut Rig) {
         let cause = Cause::radioNetwork(tern_ngap::ngap::CauseRadioNetwork::user_inactivity);

@@ -92,6 +92,7 @@ fn when_a_ue_asks_for_service_where_it_has_none_then_it_is_refused_with_28() {
         let tern_nas::MobileIdentity::Guti(guti) = identity else { panic!("no 5G-GUTI") };
         ue.guti = Some(guti);
         ue.say(&mut rig, NasConfigurationUpdateComplete::new());
+        ue.gnb_informed(&mut rig);
     }
     ue.go_idle(&mut rig);
     ue.why = RRCEstablishmentCause::highPriorityAccess;

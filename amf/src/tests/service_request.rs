@@ -79,6 +79,7 @@ fn when_the_mac_of_a_service_request_is_wrong_then_it_is_rejected_with_9_and_the
     let mut ue = Ue::new(1);
     ue.register(&mut rig);
     let mut impostor = Ue::new(2);
+    impostor.guti = ue.guti;
     impostor.initial(&mut rig, &plain(service_request(&ue)));
     let Nas5gmmMessage::ServiceReject(reject) = impostor.hear(&mut rig) else { panic!() };
     assert_eq!(reject.fgmm_cause.cause(), Some(Refusal::IdentityUnknown.cause()));

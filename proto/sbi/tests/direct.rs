@@ -422,26 +422,30 @@ fn content_is_equal_by_its_json() {
     assert_eq!(model.clone().into_written(), model);
 }
 
-/// Keys of the samples that are text: those of objects with free keys, and `mcc` and `mnc` where
+/// Keys of the samples that are text: those of objects with free keys and of values that may be anything, and `mcc` and `mnc` where
 /// they are flattened into another object.
-const TEXT_KEYS: [&str; 17] = [
+const TEXT_KEYS: [&str; 21] = [
     "1",
     "1-010203",
     "5g-aka",
     "a",
     "ausf",
+    "downlink",
     "eap-session",
     "gone",
     "internet",
     "item",
+    "location",
     "mcc",
     "mnc",
     "p",
     "q",
     "s",
     "self",
+    "subscribedUeAmbr",
     "t",
     "ternNode",
+    "uplink",
 ];
 
 #[test]

@@ -80,12 +80,14 @@ const PROCEDURES: &[Procedure] = &[
         file: "rrc-inactive",
         title: "RRC_INACTIVE, reported to the AMF",
         clauses: "TS 38.413 §8.3.5, TS 23.501 §5.4.6",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(rrc_inactive(sim, ladder)),
     },
     Procedure {
         file: "location-report",
         title: "The current location of a UE, asked for by Namf_Location",
         clauses: "TS 29.518 §5.5.2, TS 38.413 §8.12",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(location_report(sim, ladder)),
     },
     Procedure {
@@ -141,6 +143,7 @@ const PROCEDURES: &[Procedure] = &[
         file: "amf-stop",
         title: "The AMF is asked to stop, and tells gNBs",
         clauses: "TS 38.413 §8.7.6, TS 23.501 §5.21.2.2",
+        prepare: |_| {},
         run: |sim, ladder| Box::pin(amf_stop(sim, ladder)),
     },
     Procedure {
