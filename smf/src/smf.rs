@@ -175,7 +175,7 @@ impl Smf {
                 let found = operation.key().and_then(|key| self.find(&key));
                 self.out.answer::<SmPolicyTerminateNotify>(token, callback_result(found.is_some()));
                 if let Some(reference) = found {
-                    self.with(now, reference, |core, session, state| terminate(core, session, state));
+                    self.with(now, reference, terminate);
                 }
             }
             SmfRequest::DataChange(operation) => {

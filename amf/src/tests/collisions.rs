@@ -142,7 +142,7 @@ fn when_the_update_is_completed_before_service_is_accepted_then_it_is_not_lost()
 fn when_the_connection_goes_while_other_configuration_is_updated_then_nothing_stays() {
     let (mut rig, mut ue) = (Rig::new(), Ue::new(1));
     ue.register(&mut rig);
-    rig.amf.with_ue(crate::UeId(1), |ue, amf| crate::gmm::configuration_update::start(ue, amf));
+    rig.amf.with_ue(crate::UeId(1), crate::gmm::configuration_update::start);
     // Nothing is due: what was begun leaves.
     rig.input(crate::Input::Expired);
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::ConfigurationUpdateCommand(_)));

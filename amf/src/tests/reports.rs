@@ -79,8 +79,8 @@ fn when_a_context_is_set_up_then_the_gnb_is_told_what_rrc_inactive_needs() {
         (None, InactiveReports::Never),
         (Some(RRCInactiveTransitionReportRequest::single_rrc_connected_state_report), InactiveReports::Once),
     ] {
-        let mut config = Config::default();
-        config.rrc_inactive = crate::RrcInactiveConfig { assistance: false, reports };
+        let rrc_inactive = crate::RrcInactiveConfig { assistance: false, reports };
+        let config = Config { rrc_inactive, ..Config::default() };
         assert_eq!(told_for_inactive(&context_setup(config).2), (None, wanted));
     }
 }
@@ -418,7 +418,7 @@ fn when_the_amf_is_about_to_stop_then_each_gnb_hears_that_its_guami_is_unavailab
         Ok(list)
     };
     let own = convert::guami(rig.amf.config.guami());
-    assert_eq!(unavailable(&rig.next_at(GNB)).unwrap(), [own.clone()]);
+    assert_eq!(unavailable(&rig.next_at(GNB)).unwrap(), std::slice::from_ref(&own));
     assert_eq!(rig.streams.last(), Some(&0));
     add_gnb(&mut rig);
     assert_eq!(unavailable(&rig.next_at(OTHER_GNB)).unwrap(), [own]);

@@ -96,7 +96,7 @@ impl Gnb {
                 amf.name = name.unwrap_or_else(|| amf.name.clone());
                 amf.guamis = guamis.unwrap_or_else(|| amf.guamis.clone());
                 amf.plmns = plmns.unwrap_or_else(|| amf.plmns.clone());
-                amf.capacity = capacity.map_or(amf.capacity, |capacity| capacity.0 as u8);
+                amf.capacity = capacity.map_or(amf.capacity, |capacity| capacity.0);
                 drop(state);
                 build_ngap!(SuccessfulOutcome, AMFConfigurationUpdate, AMFConfigurationUpdateAcknowledge,)
             }
