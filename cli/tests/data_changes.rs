@@ -13,6 +13,8 @@ use crate::world::{World, clean, isolated};
 
 /// How long a change may take to reach the UE.
 const WITHIN: Duration = Duration::from_secs(5);
+/// How the UDM has subscribed to changes at the UDR: what was changed before, nobody has heard of.
+const SUBSCRIPTION_DATA: &str = "Nudr_DR_SubscriptionDataSubscriptions";
 
 #[test]
 fn when_the_operator_changes_a_subscriber_then_its_session_has_other_rules_and_rates_at_once() {
@@ -38,6 +40,9 @@ policies:
 
 async fn policy() -> Result<()> {
     let mut world = World::start(POLICIES).await?;
+    for subscription in [SUBSCRIPTION_DATA, "Nudr_DR_CreateIndividualPolicyDataSubscription"] {
+        world.logged(&["subscribed", subscription]).await?;
+    }
     world.add_subscribers(1).await?;
     let config = world.config(1);
     let mut rig = world.rig(config).await?;
@@ -77,6 +82,7 @@ fn when_a_subscriber_is_barred_or_removed_then_its_ue_is_deregistered() {
 
 async fn withdrawn() -> Result<()> {
     let mut world = World::start("").await?;
+    world.logged(&["subscribed", SUBSCRIPTION_DATA]).await?;
     world.add_subscribers(1).await?;
     let config = world.config(1);
     let mut rig = world.rig(config).await?;

@@ -74,6 +74,7 @@ async fn transfer() -> Result<()> {
     let address = session.solicit_router().await?;
     ensure!(told == address && address.segments()[..3] == [0x2001, 0xdb8, 0x45], "{told} {address}");
     pings(&mut session).await?;
+    world.wait_for("smf", "sessions", 1, WITHIN).await?;
     let status = world.status("smf").await?;
     let prefix = status["sessionList"][0]["prefix"].as_str();
     ensure!(prefix.is_some_and(|prefix| prefix.starts_with("2001:db8:45:")), "{status}");

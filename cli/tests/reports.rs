@@ -1,9 +1,14 @@
 //! Where UEs are, and what gNBs hear when the core stops: Namf_Location, TS 38.413 §8.7.6, §8.12.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use tern_tests::core::SUPI;
 
 use crate::world::{World, clean, isolated};
+
+/// How long what the AMF knows may take to be in its status.
+const WITHIN: Duration = Duration::from_secs(5);
 
 #[test]
 fn when_a_ue_is_located_then_its_gnb_says_where_it_is_and_a_core_that_stops_tells_the_gnb() {
@@ -28,13 +33,14 @@ async fn located() -> Result<()> {
     ensure!(known.contains(&format!("cell {first:09x}  0 min ago")), "{known}");
     let current = world.tern(&["locate", SUPI, "--current"]).await?;
     ensure!(current.contains(&format!("cell {:09x}  now", first + 3)), "{current}");
-    let status = world.status("amf").await?;
-    ensure!(status["ueList"][0]["cell"] == format!("{:09x}", first + 3), "{status}");
+    let cell = format!("{:09x}", first + 3);
+    world.wait_until("amf", "the cell", WITHIN, |status| status["ueList"][0]["cell"] == cell).await?;
     ue.enter_rrc_inactive().await?;
     let current = world.tern(&["locate", SUPI, "--current"]).await?;
     ensure!(current.contains("now"), "{current}");
-    let status = world.status("amf").await?;
-    ensure!(status["ueList"][0]["rrc"] == "inactive", "{status}");
+    world
+        .wait_until("amf", "RRC_INACTIVE", WITHIN, |status| status["ueList"][0]["rrc"] == "inactive")
+        .await?;
 
     ensure!(!rig.gnbs[0].is_amf_leaving());
     world.core.take().context("the core")?.stop().await?;

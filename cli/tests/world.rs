@@ -217,13 +217,25 @@ impl World {
 
     /// Waits until an NF's status says so.
     pub async fn wait_for(&self, nf: &str, name: &str, value: u64, limit: Duration) -> Result<()> {
+        let what = format!("{value} {name}");
+        self.wait_until(nf, &what, limit, |status| status[name].as_u64() == Some(value)).await
+    }
+
+    /// Waits until this holds of an NF's status, which is as old as its last look at itself.
+    pub async fn wait_until(
+        &self,
+        nf: &str,
+        what: &str,
+        limit: Duration,
+        holds: impl Fn(&serde_json::Value) -> bool,
+    ) -> Result<()> {
         let until = Instant::now() + limit;
         loop {
             let status = self.status(nf).await?;
-            if status[name].as_u64() == Some(value) {
+            if holds(&status) {
                 return Ok(());
             }
-            ensure!(Instant::now() < until, "{nf}: {value} {name} expected: {status}");
+            ensure!(Instant::now() < until, "{nf}: {what} expected: {status}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
