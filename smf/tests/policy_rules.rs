@@ -63,6 +63,17 @@ fn complete(bench: &mut Bench, reference: &str) {
     assert_eq!(bench.updated(answer).unwrap().status, 204);
 }
 
+/// A session with a pushed rule that UE, gNB and UPF have.
+fn with_rule() -> (Bench, String) {
+    let mut bench = Bench::new();
+    let reference = bench.establish(1);
+    push(&mut bench, &reference, rule("call", 10, guaranteed("call", 3)));
+    bench.modified();
+    bench.transfer();
+    complete(&mut bench, &reference);
+    (bench, reference)
+}
+
 #[test]
 fn when_a_rule_of_a_guaranteed_rate_is_pushed_then_upf_gnb_and_ue_have_its_flow() {
     let mut bench = Bench::new();
@@ -94,12 +105,7 @@ fn when_a_rule_of_a_guaranteed_rate_is_pushed_then_upf_gnb_and_ue_have_its_flow(
 
 #[test]
 fn when_the_rate_of_a_rule_changes_then_its_qer_and_flow_change_and_nothing_else() {
-    let mut bench = Bench::new();
-    let reference = bench.establish(1);
-    push(&mut bench, &reference, rule("call", 10, guaranteed("call", 3)));
-    bench.modified();
-    bench.transfer();
-    complete(&mut bench, &reference);
+    let (mut bench, reference) = with_rule();
     let mut change = rule("call", 10, guaranteed("call", 4));
     change.pcc_rules.clear();
     push(&mut bench, &reference, change);
@@ -118,12 +124,7 @@ fn when_the_rate_of_a_rule_changes_then_its_qer_and_flow_change_and_nothing_else
 
 #[test]
 fn when_a_rule_is_removed_then_its_flow_goes_at_upf_gnb_and_ue() {
-    let mut bench = Bench::new();
-    let reference = bench.establish(1);
-    push(&mut bench, &reference, rule("call", 10, guaranteed("call", 3)));
-    bench.modified();
-    bench.transfer();
-    complete(&mut bench, &reference);
+    let (mut bench, reference) = with_rule();
     let mut gone = SmPolicyDecision::default();
     gone.pcc_rules.insert("call".to_owned(), None);
     gone.qos_decs.insert("call".to_owned(), None);
@@ -163,12 +164,7 @@ fn when_the_ue_refuses_a_pushed_rule_then_it_goes_at_the_upf_and_the_gnb() {
 /// The filters of a rule change: the UPF has it anew, under the same numbers.
 #[test]
 fn when_the_packets_of_a_rule_change_then_it_is_replaced() {
-    let mut bench = Bench::new();
-    let reference = bench.establish(1);
-    push(&mut bench, &reference, rule("call", 10, guaranteed("call", 3)));
-    bench.modified();
-    bench.transfer();
-    complete(&mut bench, &reference);
+    let (mut bench, reference) = with_rule();
     let mut change = rule("call", 10, guaranteed("call", 3));
     let rule = change.pcc_rules.get_mut("call").and_then(Option::as_mut).unwrap();
     rule.flow_infos[0].flow_description = Some("permit out 6 from any to assigned".to_owned());

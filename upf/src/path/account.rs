@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use pdr_classifier::prefetch;
 
 use super::Meter;
+use super::session::{CACHE_LINE, COUNTS};
 
 const RELAXED: Ordering = Ordering::Relaxed;
 
@@ -39,10 +40,8 @@ struct Way {
     has_ends: AtomicBool,
 }
 
-/// Octets that an [`Arc`](std::sync::Arc) has in front of what it holds.
-const COUNTS_OF_ARC: usize = 16;
 const _: () = assert!(
-    COUNTS_OF_ARC + size_of::<Way>() == 64 && COUNTS_OF_ARC + size_of::<Account>() == 128,
+    COUNTS + size_of::<Way>() == CACHE_LINE && COUNTS + size_of::<Account>() == 2 * CACHE_LINE,
     "a direction needs a second line of memory"
 );
 

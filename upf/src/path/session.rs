@@ -320,8 +320,9 @@ impl Drop for SessionState {
 
 /// A session's rules, as they are published.
 ///
-/// Most packets need nothing of it ([`Straight`](super::Straight)). What the others need of it is in front, in two lines of memory with
-/// the counts of who holds the session, or one step away, so that it can be asked for before it is needed.
+/// Most packets need nothing of it ([`Straight`](super::Straight)). What the others need of it is in front, in two
+/// lines of memory with the counts of who holds the session, or one step away, so that it can be asked for before it
+/// is needed.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Session {
@@ -351,9 +352,9 @@ pub(crate) struct Session {
 }
 
 /// Octets that the caches take at once.
-const CACHE_LINE: usize = 64;
+pub(super) const CACHE_LINE: usize = 64;
 /// Octets that an [`Arc`] has in front of what it holds.
-const COUNTS: usize = 16;
+pub(super) const COUNTS: usize = 16;
 const _: () = assert!(
     COUNTS + std::mem::offset_of!(Session, state) <= 2 * CACHE_LINE,
     "a packet needs a third line of each session"

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use super::session::CACHE_LINE;
 use super::{Prefixes, Session, Straight};
 use crate::index::Index;
 
@@ -31,7 +32,7 @@ pub(crate) struct Place {
     pub(crate) straight: Option<Straight>,
 }
 
-const _: () = assert!(size_of::<Place>() == 64, "most packets need a second line of each session");
+const _: () = assert!(size_of::<Place>() == CACHE_LINE, "most packets need a second line of each session");
 
 impl Tables {
     /// Puts a session in, in place of what it was before.
