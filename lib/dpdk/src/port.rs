@@ -97,6 +97,8 @@ impl Drop for Inbox {
 
 impl Drop for Port {
     fn drop(&mut self) {
+        // Another port may have the number as soon as this one is closed, and names its rings by it.
+        self.inboxes.clear();
         // SAFETY: the port was started, and nobody has a queue of it any more.
         unsafe { ffi::tern_port_stop(self.number) };
     }

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use tern_dpdk::{BURST, DpdkError, Eal, Memory, Options, Port, Queue};
 
 const BUFFERS: u32 = 8_191;
+/// Cables that a thread lays and takes away again.
+const ROUNDS: u32 = 64;
 
 fn options() -> Options {
     Options {
@@ -150,4 +152,17 @@ fn when_a_port_is_given_up_then_what_waits_in_its_inboxes_is_freed() {
         send(&mut near[1], &[1; 60]);
         assert_eq!(far[0].flush(), 0);
     }
+}
+
+#[test]
+fn when_ports_come_and_go_in_two_threads_then_each_has_the_rings_of_its_number() {
+    std::thread::scope(|scope| {
+        for thread in ["one", "two"] {
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    drop(cable(&format!("{thread}{round}"), 4));
+                }
+            });
+        }
+    });
 }
