@@ -34,11 +34,11 @@ impl PacketIo for Wire {
         Ok(filled.count())
     }
 
-    fn send_access(&mut self, packet: &Packet, to: Peer) {
+    fn send_access(&mut self, packet: &mut Packet, to: Peer) {
         self.sent.push(Sent { to: Some(to), octets: packet.bytes().to_vec() });
     }
 
-    fn send_network(&mut self, packet: &Packet, _: u16) {
+    fn send_network(&mut self, packet: &mut Packet, _: u16) {
         self.sent.push(Sent { to: None, octets: packet.bytes().to_vec() });
     }
 

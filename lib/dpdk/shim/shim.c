@@ -133,9 +133,10 @@ static int describe(struct rte_mbuf *mbuf, struct tern_frame *frame)
     if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0)
         return -1;
     frame->mbuf = mbuf;
-    frame->octets = rte_pktmbuf_mtod(mbuf, uint8_t *);
+    frame->buffer = mbuf->buf_addr;
+    frame->size = mbuf->buf_len;
+    frame->start = mbuf->data_off;
     frame->length = rte_pktmbuf_data_len(mbuf);
-    frame->room = frame->length + rte_pktmbuf_tailroom(mbuf);
     return 0;
 }
 
@@ -170,6 +171,9 @@ uint16_t tern_send(uint16_t port, uint16_t queue, struct tern_frame *frames, uin
     uint16_t wanted = RTE_MIN(count, BURST_MAX), sent;
     for (uint16_t at = 0; at < wanted; at++) {
         mbufs[at] = frames[at].mbuf;
+        /* What the port that it came from said of it is not meant for the one that sends it. */
+        mbufs[at]->ol_flags = 0;
+        mbufs[at]->data_off = (uint16_t)frames[at].start;
         mbufs[at]->data_len = (uint16_t)frames[at].length;
         mbufs[at]->pkt_len = frames[at].length;
     }

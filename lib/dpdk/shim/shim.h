@@ -7,10 +7,12 @@
 /* One frame: its buffer, and the octets in it. */
 struct tern_frame {
     void *mbuf;
-    uint8_t *octets;
+    /* All octets of the buffer, and how many these are. */
+    uint8_t *buffer;
+    uint32_t size;
+    /* Where in it the frame begins, and how long it is. */
+    uint32_t start;
     uint32_t length;
-    /* Octets that would fit behind `octets`. */
-    uint32_t room;
 };
 
 /* What a port is. */

@@ -3,10 +3,12 @@
 
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::eal::{Eal, is_pci, port_name, register_thread};
 use crate::error::DpdkError;
-use crate::ffi::{self, Frame};
+use crate::ffi::{self, Raw};
+use crate::frame::Frame;
 
 /// Frames that are received, or sent, with one call; `BURST_MAX` of the shim.
 pub const BURST: usize = 64;
@@ -59,8 +61,8 @@ impl Port {
         let code = unsafe { ffi::tern_port_start(number, queues, mtu, eal.pool) };
         DpdkError::check(code, || format!("start the port {device} with {queues} queues"))?;
         let mut port = Self { number, eal, device, mac: about.mac, inboxes: Vec::new() };
-        for queue in 0..if queues > 1 { queues } else { 0 } {
-            port.inboxes.push(Inbox::new(&format!("inbox_{number}_{queue}"))?);
+        for _ in 0..if queues > 1 { queues } else { 0 } {
+            port.inboxes.push(Inbox::new()?);
         }
         let port = Arc::new(port);
         Ok((0..queues).map(|queue| Queue::new(port.clone(), queue)).collect())
@@ -78,8 +80,11 @@ impl Port {
 }
 
 impl Inbox {
-    fn new(name: &str) -> Result<Self, DpdkError> {
-        let text = CString::new(name).map_err(|_| DpdkError::Nul(name.to_owned()))?;
+    fn new() -> Result<Self, DpdkError> {
+        // Of its own: a port's number is another one's before its rings are gone.
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let name = format!("inbox_{}", MADE.fetch_add(1, Ordering::Relaxed));
+        let text = CString::new(name.as_str()).map_err(|_| DpdkError::Nul(name.clone()))?;
         let mut inbox = std::ptr::null_mut();
         // SAFETY: DPDK runs, as there is a port; the name has a NUL and is copied.
         let code = unsafe { ffi::tern_inbox_create(text.as_ptr(), INBOX_FRAMES, &raw mut inbox) };
@@ -97,8 +102,6 @@ impl Drop for Inbox {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        // Another port may have the number as soon as this one is closed, and names its rings by it.
-        self.inboxes.clear();
         // SAFETY: the port was started, and nobody has a queue of it any more.
         unsafe { ffi::tern_port_stop(self.number) };
     }
@@ -109,11 +112,13 @@ pub struct Queue {
     port: Arc<Port>,
     queue: u16,
     /// Buffers that wait for a frame: the first `spare` are allocated.
-    spares: Box<[Frame; BURST]>,
+    spares: Box<[Raw; BURST]>,
     spare: usize,
     /// Frames that wait to be sent: the first `held` are there.
-    held_frames: Box<[Frame; BURST]>,
+    held_frames: Box<[Raw; BURST]>,
     held: usize,
+    /// Frames of other queues, each with whose it is; no more than a burst.
+    given: Vec<(usize, Frame)>,
     refused: usize,
 }
 
@@ -126,10 +131,11 @@ impl Queue {
         Self {
             port,
             queue,
-            spares: Box::new([Frame::NONE; BURST]),
+            spares: Box::new([Raw::NONE; BURST]),
             spare: 0,
-            held_frames: Box::new([Frame::NONE; BURST]),
+            held_frames: Box::new([Raw::NONE; BURST]),
             held: 0,
+            given: Vec::with_capacity(BURST),
             refused: 0,
         }
     }
@@ -139,65 +145,71 @@ impl Queue {
         &self.port
     }
 
-    /// Gives what has come to `each`, at most so many frames; how many. What `each` returns is the queue to
-    /// whose thread the frame goes in the place of being forgotten: it is given to `each` again there.
-    pub fn receive(&mut self, most: usize, mut each: impl FnMut(&mut [u8]) -> Option<usize>) -> usize {
+    /// Gives the frames that have come to `each`, at most so many; how many.
+    pub fn receive(&mut self, most: usize, mut each: impl FnMut(Frame)) -> usize {
+        let mut raw = [Raw::NONE; BURST];
+        let count = self.take(&mut raw, most);
+        for raw in &raw[..count] {
+            // SAFETY: a frame that has come, of which nobody else knows.
+            each(unsafe { Frame::new(raw) });
+        }
+        count
+    }
+
+    /// Frees the frames that have come, at most so many; how many.
+    pub fn discard(&mut self, most: usize) -> usize {
+        let mut raw = [Raw::NONE; BURST];
+        let count = self.take(&mut raw, most);
+        // SAFETY: frames that have come, each once. Their number is that of a burst.
+        unsafe { ffi::tern_free(raw.as_mut_ptr(), count as u16) };
+        count
+    }
+
+    /// Takes frames that have come, first those that others gave.
+    fn take(&mut self, raw: &mut [Raw; BURST], most: usize) -> usize {
         register_thread();
-        let mut frames = [Frame::NONE; BURST];
-        let most = u16::try_from(most.min(BURST)).expect("invariant: a small number");
+        let most = most.min(BURST) as u16;
         let mut count = 0;
         if let Some(inbox) = self.port.inboxes.get(usize::from(self.queue)) {
             // SAFETY: the inbox of this queue, from which this thread alone takes; room for so many frames.
-            count = unsafe { ffi::tern_take(inbox.0, frames.as_mut_ptr(), most) };
+            count = unsafe { ffi::tern_take(inbox.0, raw.as_mut_ptr(), most) };
         }
         if count < most {
-            let came = frames[usize::from(count)..].as_mut_ptr();
+            let came = raw[usize::from(count)..].as_mut_ptr();
             // SAFETY: a queue of a port that runs, used by this thread alone; room for so many frames.
             count += unsafe { ffi::tern_receive(self.port.number, self.queue, came, most - count) };
-        }
-        let frames = &mut frames[..usize::from(count)];
-        let mut to = [None; BURST];
-        let mut others = false;
-        for (frame, to) in frames.iter().zip(&mut to) {
-            // SAFETY: the buffer is ours until it is freed or given away below, and holds so many octets.
-            *to = each(unsafe { std::slice::from_raw_parts_mut(frame.octets, frame.length as usize) });
-            others |= to.is_some();
-        }
-        if others {
-            self.hand_out(frames, &to);
-        } else {
-            // SAFETY: frames that were received above, each once.
-            unsafe { ffi::tern_free(frames.as_mut_ptr(), count) };
         }
         count.into()
     }
 
-    /// Frees what goes to nobody, and gives the others to the queues that are named.
-    fn hand_out(&mut self, frames: &[Frame], to: &[Option<usize>; BURST]) {
-        let mut left = 0u64;
-        for at in 0..frames.len() {
-            left |= 1 << at;
+    /// Gives a frame to the thread of another queue of this port, with the next [`flush`](Self::flush) at the
+    /// latest. It is forgotten if there is no such queue.
+    pub fn give(&mut self, queue: usize, frame: Frame) {
+        if self.given.len() == BURST {
+            self.hand_out();
         }
-        while left != 0 {
-            let whose = to[left.trailing_zeros() as usize];
-            let mut same = [Frame::NONE; BURST];
+        self.given.push((queue, frame));
+    }
+
+    /// To each queue what is its own, in order.
+    fn hand_out(&mut self) {
+        while let Some(&(queue, _)) = self.given.first() {
+            let mut raw = [Raw::NONE; BURST];
             let mut count = 0;
-            for (at, frame) in frames.iter().enumerate() {
-                if left & (1 << at) != 0 && to[at] == whose {
-                    same[usize::from(count)] = *frame;
-                    count += 1;
-                    left &= !(1 << at);
-                }
+            for (_, frame) in self.given.extract_if(.., |(other, _)| *other == queue) {
+                raw[count] = frame.into_raw();
+                count += 1;
             }
-            match whose.and_then(|queue| self.port.inboxes.get(queue)) {
+            // The number is that of a burst.
+            let (frames, count) = (raw.as_mut_ptr(), count as u16);
+            match self.port.inboxes.get(queue) {
                 Some(inbox) => {
-                    // SAFETY: a ring that any thread may give to; frames that were received, each once, which
-                    // are no longer ours afterwards.
-                    let given = unsafe { ffi::tern_give(inbox.0, same.as_mut_ptr(), count) };
+                    // SAFETY: a ring that any thread may give to; frames that are no longer ours afterwards.
+                    let given = unsafe { ffi::tern_give(inbox.0, frames, count) };
                     self.refused += usize::from(count - given);
                 }
-                // SAFETY: frames that were received, each once.
-                None => unsafe { ffi::tern_free(same.as_mut_ptr(), count) },
+                // SAFETY: frames that were ours, each once.
+                None => unsafe { ffi::tern_free(frames, count) },
             }
         }
     }
@@ -205,9 +217,6 @@ impl Queue {
     /// A frame to write, of this length, that the next [`flush`](Self::flush) sends; what is in it is not
     /// defined. None if no buffer is left, or the frame is too long for one.
     pub fn frame(&mut self, length: usize) -> Option<&mut [u8]> {
-        if self.held == BURST {
-            self.send();
-        }
         if self.spare == 0 {
             register_thread();
             let count = BURST as u16;
@@ -215,27 +224,42 @@ impl Queue {
             let got = unsafe { ffi::tern_allocate(self.port.eal.pool, self.spares.as_mut_ptr(), count) };
             self.spare = got.into();
         }
-        let mut frame = self.spares[self.spare.checked_sub(1)?];
-        if length > frame.room as usize {
+        let mut raw = self.spares[self.spare.checked_sub(1)?];
+        if length > raw.room() {
             return None;
         }
-        frame.length = length as u32;
+        raw.length = length as u32;
         self.spare -= 1;
-        self.held_frames[self.held] = frame;
-        self.held += 1;
+        self.hold(raw);
         // SAFETY: the buffer is ours until it is sent, and has room for so many octets; DPDK's memory comes
         // from the kernel, and so all of it has been written.
-        Some(unsafe { std::slice::from_raw_parts_mut(frame.octets, length) })
+        Some(unsafe { std::slice::from_raw_parts_mut(raw.octets(), length) })
     }
 
-    /// Sends the frames that wait; how many the port, or the inbox of another queue, did not take since the
-    /// last time.
+    /// Sends a frame in the buffer that it is in, with the next [`flush`](Self::flush) at the latest.
+    #[inline]
+    pub fn send(&mut self, frame: Frame) {
+        self.hold(frame.into_raw());
+    }
+
+    #[inline]
+    fn hold(&mut self, raw: Raw) {
+        if self.held == BURST {
+            self.send_held();
+        }
+        self.held_frames[self.held] = raw;
+        self.held += 1;
+    }
+
+    /// Sends the frames that wait, and gives others theirs; how many the port, or the inbox of another queue, did
+    /// not take since the last time.
     pub fn flush(&mut self) -> usize {
-        self.send();
+        self.send_held();
+        self.hand_out();
         std::mem::take(&mut self.refused)
     }
 
-    fn send(&mut self) {
+    fn send_held(&mut self) {
         if self.held == 0 {
             return;
         }

@@ -56,7 +56,7 @@ impl Ends {
                 }
                 queue.flush();
             }
-            came += queue.receive(BURST, |_| None) as u64;
+            came += queue.discard(BURST) as u64;
         }
         came
     }

@@ -42,7 +42,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         }
         for direction in ["uplink", "downlink", "both"] {
             let rates = found.arm(&format!("ring, {direction}"))?;
-            let note = "frames that another core writes, by rings; copied in and out; wall clock";
+            let note = "frames that another core writes, by rings; wall clock";
             let what = format!("net_ring, {direction}, {sessions} sessions, one core");
             let row = Row::new(what, Spread::of(rates.to_vec()), "Mpps", note);
             report.row(row.goal(Bound::AtLeast(aim)).must(Bound::AtLeast(must)));
@@ -98,7 +98,8 @@ fn more_rows(report: &mut Report, found: &Found) -> Result<()> {
         let added: Vec<f64> =
             cycles(with).iter().zip(cycles(without)).map(|(with, without)| with - without).collect();
         let note = format!(
-            "from the port's buffer to the data path's and back; moving buffers alone takes {moving:.0}"
+            "what copies to a buffer of one's own and back would add; sent in the buffer that it came in, a frame takes \
+             {moving:.0}"
         );
         report.row(Row::new(format!("copies, {octets} octets"), Spread::of(added), "cycles", note));
     }

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
-use tern_dpdk::{Eal, Memory, Options, Port as DpdkPort, Queue};
+use tern_dpdk::{Eal, Frame, Memory, Options, Port as DpdkPort, Queue};
 use tern_figures::place::Pinned;
 use tern_figures::turns::{in_turn, timed};
 use tern_pfcp::Frame as Pfcp;
-use tern_upf::{BURST, Config, DataPathKind, EthernetIo, PacketIo, Port, Worker, dpdk_io, worker_of_ue};
+use tern_upf::{
+    BURST, Config, DataPathKind, EthernetIo, Packet, PacketIo, Port, Worker, dpdk_io, worker_of_ue,
+};
 
 use crate::frames::{Frames, LONG, SHORT, config, frame_octets};
 use crate::pfcp::handover;
@@ -100,19 +102,26 @@ struct Fill {
 }
 
 impl Port for Fill {
-    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&mut [u8]) -> Option<usize>) -> usize {
+    fn receive(&mut self, packets: &mut [Packet]) -> usize {
         if let Ok(next) = self.next.try_recv() {
             self.frames = next;
         }
         let Some(frames) = &mut self.frames else { return 0 };
-        self.queue.receive(most, |octets| {
-            frames.write(octets);
-            each(octets)
-        })
+        let came = Port::receive(&mut self.queue, packets);
+        packets[..came].iter_mut().for_each(|packet| frames.write(packet.bytes_mut()));
+        came
+    }
+
+    fn give(&mut self, packet: &mut Packet, worker: usize) {
+        Port::give(&mut self.queue, packet, worker);
     }
 
     fn frame(&mut self, length: usize) -> Option<&mut [u8]> {
         self.queue.frame(length)
+    }
+
+    fn send(&mut self, packet: &mut Packet) -> bool {
+        Port::send(&mut self.queue, packet)
     }
 
     fn flush(&mut self) -> usize {
@@ -286,26 +295,27 @@ fn write_alone(ask: &Ask, found: &mut Found, traces: &Traces) {
     }
 }
 
-/// A frame from a null device to a null device: as buffers alone, and with the octets copied to a packet of the
-/// data path and from there to the frame that is sent, as the shipped interfaces do.
+/// A frame from a null device to a null device: in the buffer that it came in, as the shipped interfaces send it, and
+/// with its octets copied to a buffer of one's own and from there to one of the port's.
 fn copies(ask: &Ask, found: &mut Found, eal: Eal, device: &str) -> Result<()> {
     let mut queue = first(DpdkPort::start(eal, device, 1, 1_500)?)?;
+    let mut frames = Vec::with_capacity(BURST);
     let mut packets = vec![vec![0u8; 2_048]; BURST];
     let mut pass = |octets: usize, copy: bool| {
         let ns = timed(|| {
             for _ in 0..PASS / BURST {
+                if !copy {
+                    move_frames(&mut queue, &mut frames);
+                    continue;
+                }
                 let mut at = 0;
                 let got = queue.receive(BURST, |frame| {
-                    if copy {
-                        let from = &frame[..frame.len().min(octets)];
-                        packets[at][..from.len()].copy_from_slice(from);
-                        at += 1;
-                    }
-                    None
+                    let from = &frame[..frame.len().min(octets)];
+                    packets[at][..from.len()].copy_from_slice(from);
+                    at += 1;
                 });
                 for packet in packets.iter().take(got) {
-                    let Some(frame) = queue.frame(octets) else { continue };
-                    if copy {
+                    if let Some(frame) = queue.frame(octets) {
                         frame.copy_from_slice(&packet[..octets]);
                     }
                 }
@@ -366,13 +376,11 @@ impl Rings {
         let mut rates = Vec::new();
         beside(ask, &mut self.plain_ends, traces, ARMS[0].1, |came| {
             rates = windows(ask.rounds, came, || {
-                let copy = |octets: &mut [u8]| {
+                one.receive(BURST, |octets| {
                     if let Some(frame) = two.frame(octets.len()) {
-                        frame.copy_from_slice(octets);
+                        frame.copy_from_slice(&octets);
                     }
-                    None
-                };
-                one.receive(BURST, copy);
+                });
                 two.flush();
             });
         })?;
@@ -410,7 +418,7 @@ fn beside(
                         frames.write(octets);
                     }
                     queue.flush();
-                    total += queue.receive(BURST, |_| None) as u64;
+                    total += queue.discard(BURST) as u64;
                 }
                 announced = true;
                 came.store(total, Ordering::Relaxed);
@@ -531,7 +539,9 @@ pub fn pair(ask: &Ask) -> Result<Found> {
             }
             let rates = match arm {
                 0..=1 => together(&cores, &mut workers[..running], |worker| worker.turn())?,
-                _ => together(&cores, &mut queues[..running], move_frames)?,
+                _ => together(&cores, &mut queues[..running], |queue| {
+                    move_frames(queue, &mut Vec::with_capacity(BURST));
+                })?,
             };
             // The first round is for caches.
             if round > 0 {
@@ -547,12 +557,10 @@ pub fn pair(ask: &Ask) -> Result<Found> {
     Ok(found)
 }
 
-/// What moves frames and nothing else: as many as a worker's turn.
-fn move_frames(queue: &mut Queue) {
-    let got = queue.receive(BURST, |_| None);
-    for _ in 0..got {
-        let _ = queue.frame(SHORT);
-    }
+/// What moves frames and nothing else: as many as a worker's turn. `room` is empty before and after.
+fn move_frames(queue: &mut Queue, room: &mut Vec<Frame>) {
+    queue.receive(BURST, |frame| room.push(frame));
+    room.drain(..).for_each(|frame| queue.send(frame));
     queue.flush();
 }
 

@@ -156,11 +156,11 @@ impl PacketIo for Source {
         Ok(burst)
     }
 
-    fn send_access(&mut self, packet: &Packet, _: Peer) {
+    fn send_access(&mut self, packet: &mut Packet, _: Peer) {
         self.sent += u64::from(!packet.bytes().is_empty());
     }
 
-    fn send_network(&mut self, packet: &Packet, _: u16) {
+    fn send_network(&mut self, packet: &mut Packet, _: u16) {
         self.sent += u64::from(!packet.bytes().is_empty());
     }
 

@@ -289,6 +289,7 @@ mod available {
                 gnb[0].flush();
                 for (worker, io) in ios.iter_mut().enumerate() {
                     let count = io.receive(&mut packets, Duration::ZERO).expect("receives");
+                    io.flush(&mut |reason, count| panic!("{count} dropped: {reason:?}"));
                     at_worker[worker] += count;
                     for packet in &packets[..count] {
                         let user = &packet.bytes()[packet.bytes().len() - 60..];

@@ -103,14 +103,14 @@ impl PacketIo for KernelIo {
         self.behind
     }
 
-    fn send_access(&mut self, packet: &Packet, to: Peer) {
+    fn send_access(&mut self, packet: &mut Packet, to: Peer) {
         match self.n3.iter_mut().find(|socket| socket.leads_to(to)) {
             Some(socket) => socket.send(packet.bytes(), packet.tos, to),
             None => self.nowhere += 1,
         }
     }
 
-    fn send_network(&mut self, packet: &Packet, network: u16) {
+    fn send_network(&mut self, packet: &mut Packet, network: u16) {
         match self.networks.get_mut(usize::from(network)) {
             Some(queue) => queue.send(packet.bytes()),
             None => self.nowhere += 1,
@@ -156,7 +156,7 @@ mod tests {
             assert_eq!(count.into_iter().find(|count| *count > 0), Some(1));
             let from = packets[0].from;
             assert_eq!(from.at, point);
-            io.send_access(&packets[0], from);
+            io.send_access(&mut packets[0], from);
             io.flush(&mut |_, refused| assert_eq!(refused, 0));
             let mut buffer = [0; 64];
             let (length, sender) = other.recv_from(&mut buffer).expect("an answer");

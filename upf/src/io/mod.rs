@@ -36,10 +36,11 @@ pub trait PacketIo: Send {
     fn is_behind(&self) -> bool {
         false
     }
-    /// Sends to a peer on N3, or holds the packet back until the end of the burst.
-    fn send_access(&mut self, packet: &Packet, to: Peer);
-    /// Sends to the data network of this index, or holds the packet back until the end of the burst.
-    fn send_network(&mut self, packet: &Packet, network: u16);
+    /// Sends to a peer on N3, or holds the packet back until the end of the burst. Headers may be written in front of
+    /// the packet, and its buffer may leave with it.
+    fn send_access(&mut self, packet: &mut Packet, to: Peer);
+    /// The same to the data network of this index.
+    fn send_network(&mut self, packet: &mut Packet, network: u16);
     /// Sends what is held back, at the end of a burst; tells how many packets were dropped since the last
     /// time, and why.
     fn flush(&mut self, dropped: &mut dyn FnMut(DropReason, usize));

@@ -101,7 +101,7 @@ impl Forwarded {
 pub(crate) fn process(
     context: &mut Context<'_>,
     packets: &mut [Packet],
-    mut done: impl FnMut(&Packet, Verdict),
+    mut done: impl FnMut(&mut Packet, Verdict),
 ) {
     let tables = context.tables;
     for burst in packets.chunks_mut(BURST) {

@@ -140,9 +140,9 @@ impl Copies {
 
     /// Gives them away.
     #[inline]
-    pub(crate) fn send(&mut self, mut done: impl FnMut(&Packet, Verdict)) {
+    pub(crate) fn send(&mut self, mut done: impl FnMut(&mut Packet, Verdict)) {
         if self.used > 0 {
-            self.packets.iter().take(self.used).for_each(|(packet, verdict)| done(packet, *verdict));
+            self.packets.iter_mut().take(self.used).for_each(|(packet, verdict)| done(packet, *verdict));
             self.used = 0;
         }
     }

@@ -126,11 +126,11 @@ impl PacketIo for Wire {
         self.behind
     }
 
-    fn send_access(&mut self, packet: &Packet, _: Peer) {
+    fn send_access(&mut self, packet: &mut Packet, _: Peer) {
         self.note(packet);
     }
 
-    fn send_network(&mut self, packet: &Packet, _: u16) {
+    fn send_network(&mut self, packet: &mut Packet, _: u16) {
         self.note(packet);
     }
 

@@ -1,11 +1,13 @@
 //! A packet in a buffer with room in front, so that a header is added without copying.
 
+use std::ops::{Deref, DerefMut};
+
 use super::Peer;
 
 use crate::io::BURST;
 
-/// Room in front of a received packet.
-pub(crate) const HEADROOM: usize = 64;
+/// Room in front of a packet: for GTP-U, UDP, IPv6 and a tagged link's header; a multiple of a line of memory.
+pub(crate) const HEADROOM: usize = 128;
 /// Packets of a burst begin at so many different places of their buffers, this far apart. Buffers are as far
 /// apart as the allocator likes, which is a multiple of two thousand octets; were all packets at the same place
 /// of them, their headers would share a few lines of the nearest cache.
@@ -24,11 +26,21 @@ pub enum Side {
     Network(u16),
 }
 
+/// Octets of a packet, with room in front.
+#[derive(Debug)]
+enum Buffer {
+    /// Memory of its own.
+    Own(Box<[u8]>),
+    /// What a port received it into, and may send it from.
+    #[cfg(feature = "dpdk")]
+    OfPort(tern_dpdk::Buffer),
+}
+
 /// One packet and where it came from.
 #[derive(Debug)]
 pub struct Packet {
-    buffer: Box<[u8]>,
-    /// Where a received packet begins.
+    buffer: Buffer,
+    /// Where a packet begins that is copied into it.
     first: usize,
     start: usize,
     end: usize,
@@ -38,6 +50,36 @@ pub struct Packet {
     pub(crate) from: Peer,
     /// ToS or traffic class of the IP header around it, of packets to N3.
     pub(crate) tos: u8,
+}
+
+impl Buffer {
+    fn own(octets: usize) -> Self {
+        Self::Own(vec![0; octets].into_boxed_slice())
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(octets) => octets,
+            #[cfg(feature = "dpdk")]
+            Self::OfPort(octets) => octets,
+        }
+    }
+}
+
+impl DerefMut for Buffer {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Own(octets) => octets,
+            #[cfg(feature = "dpdk")]
+            Self::OfPort(octets) => octets,
+        }
+    }
 }
 
 impl Packet {
@@ -54,7 +96,7 @@ impl Packet {
     fn at_place(place: usize) -> Self {
         let first = HEADROOM + place * PLACE_OCTETS;
         Self {
-            buffer: vec![0; first + PACKET_MAX].into_boxed_slice(),
+            buffer: Buffer::own(first + PACKET_MAX),
             first,
             start: first,
             end: first,
@@ -62,6 +104,32 @@ impl Packet {
             from: Peer::NOBODY,
             tos: 0,
         }
+    }
+
+    /// The packet becomes a frame that has come; of one without room in front its octets.
+    #[cfg(feature = "dpdk")]
+    #[inline]
+    pub(crate) fn hold(&mut self, frame: tern_dpdk::Frame) {
+        if frame.start < HEADROOM {
+            return self.set(&frame);
+        }
+        (self.first, self.start, self.end) = (HEADROOM, frame.start, frame.start + frame.length);
+        self.buffer = Buffer::OfPort(frame.buffer);
+        self.tos = 0;
+    }
+
+    /// The frame that the packet has become, in the buffer that it came in, which the packet has no more; `None` if
+    /// its octets were copied.
+    #[cfg(feature = "dpdk")]
+    #[inline]
+    pub(crate) fn leave(&mut self) -> Option<tern_dpdk::Frame> {
+        let Buffer::OfPort(_) = &self.buffer else { return None };
+        let Buffer::OfPort(buffer) = std::mem::replace(&mut self.buffer, Buffer::Own(Box::default())) else {
+            return None;
+        };
+        let frame = tern_dpdk::Frame { buffer, start: self.start, length: self.len() };
+        (self.start, self.end) = (0, 0);
+        Some(frame)
     }
 
     /// Says where the packet came from; the sender matters on N3.
@@ -72,6 +140,10 @@ impl Packet {
     /// The packet becomes these octets, cut to what fits.
     pub fn set(&mut self, bytes: &[u8]) {
         let length = bytes.len().min(PACKET_MAX);
+        // One of a port has room for what its frames may be, and one that has left has none.
+        if self.buffer.len() < self.first + length {
+            self.buffer = Buffer::own(self.first + PACKET_MAX);
+        }
         self.start = self.first;
         self.end = self.first + length;
         self.tos = 0;
@@ -104,7 +176,7 @@ impl Packet {
     }
 
     /// The same, to be changed.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.buffer[self.start..self.end]
     }
 

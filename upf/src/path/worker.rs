@@ -296,7 +296,7 @@ impl<I: PacketIo> Worker<I> {
     fn end_marker(&mut self, tunnel: &Tunnel) {
         let mut packet = Packet::new();
         packet.set_end_marker(tunnel.teid);
-        self.io.send_access(&packet, tunnel.remote.end);
+        self.io.send_access(&mut packet, tunnel.remote.end);
     }
 }
 
@@ -322,11 +322,11 @@ mod tests {
             Ok(0)
         }
 
-        fn send_access(&mut self, _: &Packet, to: Peer) {
+        fn send_access(&mut self, _: &mut Packet, to: Peer) {
             self.0.push(to);
         }
 
-        fn send_network(&mut self, _: &Packet, _: u16) {}
+        fn send_network(&mut self, _: &mut Packet, _: u16) {}
 
         fn flush(&mut self, _: &mut dyn FnMut(DropReason, usize)) {}
     }

@@ -41,17 +41,16 @@ pub(super) fn write_header(
     header.set_dst_addr(destination);
 }
 
-/// Writes a whole packet of UDP; `octets` are as many as it has. Over IPv6 it has a checksum (RFC 8200 §8.1).
+/// Writes the headers of a packet of UDP in front of its payload, which is there. Over IPv6 it has a checksum (RFC 8200
+/// §8.1).
 pub(super) fn write_datagram(
     octets: &mut [u8],
     ends: (Ipv6Addr, Ipv6Addr),
     ports: (u16, u16),
     traffic_class: u8,
-    payload: &[u8],
 ) {
-    let length = UDP_HEADER + payload.len();
+    let length = octets.len() - HEADER;
     write_header(octets, length, ends, IpProtocol::Udp, traffic_class);
-    octets[HEADER + UDP_HEADER..].copy_from_slice(payload);
     let mut udp = UdpPacket::new_unchecked(&mut octets[HEADER..]);
     udp.set_src_port(ports.0);
     udp.set_dst_port(ports.1);
@@ -203,8 +202,8 @@ mod tests {
 
     fn packet(payload: usize) -> Vec<u8> {
         let payload: Vec<u8> = (0..payload).map(|at| at as u8).collect();
-        let mut octets = vec![0; HEADER + UDP_HEADER + payload.len()];
-        write_datagram(&mut octets, (A, B), (1, 2), 0xb8, &payload);
+        let mut octets = [&[0; HEADER + UDP_HEADER][..], &payload].concat();
+        write_datagram(&mut octets, (A, B), (1, 2), 0xb8);
         octets
     }
 

@@ -233,20 +233,22 @@ impl Link {
     /// Writes the header of a frame.
     #[inline]
     pub(super) fn write_header(&self, frame: &mut [u8], to: EthernetAddress, protocol: EthernetProtocol) {
-        let mut header = [0; HEADER + TAG];
-        header[..6].copy_from_slice(&to.0);
-        header[6..12].copy_from_slice(&self.mac.0);
         let protocol = u16::from(protocol).to_be_bytes();
+        let start = |kind: [u8; 2]| {
+            let mut header = [0; HEADER];
+            header[..6].copy_from_slice(&to.0);
+            header[6..12].copy_from_slice(&self.mac.0);
+            header[12..].copy_from_slice(&kind);
+            header
+        };
         match self.vlan {
-            None => header[12..HEADER].copy_from_slice(&protocol),
+            None => frame[..HEADER].copy_from_slice(&start(protocol)),
             Some(vlan) => {
-                header[12..HEADER].copy_from_slice(&TAGGED.to_be_bytes());
-                header[HEADER..HEADER + 2].copy_from_slice(&vlan.to_be_bytes());
-                header[HEADER + 2..].copy_from_slice(&protocol);
+                frame[..HEADER].copy_from_slice(&start(TAGGED.to_be_bytes()));
+                frame[HEADER..HEADER + 2].copy_from_slice(&vlan.to_be_bytes());
+                frame[HEADER + 2..HEADER + TAG].copy_from_slice(&protocol);
             }
         }
-        let length = self.header_len();
-        frame[..length].copy_from_slice(&header[..length]);
     }
 
     /// A frame that asks for an address, and of IPv6 first the one who had it.

@@ -144,33 +144,14 @@ impl<P: Port> EthernetIo<P> {
         self.behind = false;
         for port in 0..self.ports.len() {
             let most = share.min(packets.len() - count);
-            let (places, links, steering) = (&self.places, &self.links, self.steering);
-            let (aside, dropped) = (&mut self.aside, &mut self.dropped);
-            let received = self.ports[port].receive(most, &mut |octets| {
-                let packet = packets.get_mut(count)?;
-                match places.sight(links, port, octets) {
-                    Sight::Access(payload, from) => {
-                        if let Some(other) = steering.of_gtpu(payload) {
-                            return Some(other);
-                        }
-                        packet.set(payload);
-                        packet.came(Side::Access, from);
-                        count += 1;
-                    }
-                    Sight::Network(payload, network) => {
-                        if let Some(other) = steering.of_packet(payload) {
-                            return Some(other);
-                        }
-                        packet.set(payload);
-                        packet.came(Side::Network(network), Peer::NOBODY);
-                        count += 1;
-                    }
-                    Sight::Aside if aside.len() < ASIDE_MAX => aside.push((port, octets.to_vec())),
-                    Sight::Aside => dropped[DropReason::NoBuffer as usize] += 1,
-                    Sight::Nothing(reason) => dropped[reason as usize] += 1,
+            let received = self.ports[port].receive(&mut packets[count..count + most]);
+            let came = count..count + received;
+            for at in came {
+                if self.sort(port, &mut packets[at]) {
+                    packets.swap(count, at);
+                    count += 1;
                 }
-                None
-            });
+            }
             self.behind |= received == most;
         }
         if !self.aside.is_empty() {
@@ -185,6 +166,39 @@ impl<P: Port> EthernetIo<P> {
             self.dropped[DropReason::OuterFragment as usize] += self.fragments.expire(self.now);
         }
         count
+    }
+
+    /// Sees what a frame is that has come: a packet for this worker's data path, which it then becomes, or something
+    /// that is put elsewhere.
+    #[inline]
+    fn sort(&mut self, port: usize, packet: &mut Packet) -> bool {
+        let octets = packet.bytes();
+        let (payload, other, side, from) = match self.places.sight(&self.links, port, octets) {
+            Sight::Access(payload, from) => (payload, self.steering.of_gtpu(payload), Side::Access, from),
+            Sight::Network(payload, network) => {
+                (payload, self.steering.of_packet(payload), Side::Network(network), Peer::NOBODY)
+            }
+            Sight::Aside if self.aside.len() < ASIDE_MAX => {
+                self.aside.push((port, octets.to_vec()));
+                return false;
+            }
+            Sight::Aside => {
+                self.drop(DropReason::NoBuffer);
+                return false;
+            }
+            Sight::Nothing(reason) => {
+                self.drop(reason);
+                return false;
+            }
+        };
+        if let Some(other) = other {
+            self.ports[port].give(packet, other);
+            return false;
+        }
+        let (front, length) = (payload.as_ptr().addr() - octets.as_ptr().addr(), payload.len());
+        packet.narrow(front, length);
+        packet.came(side, from);
+        true
     }
 
     /// Sends a packet of ours or of a UE on a link, in fragments if it may be and must.
@@ -264,6 +278,23 @@ impl<P: Port> EthernetIo<P> {
         }
     }
 
+    /// Sends a packet in front of which there is room for the link's header.
+    #[inline]
+    fn send_packet(
+        &mut self,
+        at: usize,
+        to: EthernetAddress,
+        packet: &mut Packet,
+        protocol: EthernetProtocol,
+    ) {
+        let link = &self.links[at];
+        let Some(room) = packet.prepend(link.header_len()) else { return self.drop(DropReason::NoBuffer) };
+        link.write_header(room, to, protocol);
+        if !self.ports[link.port].send(packet) {
+            self.drop(DropReason::NoBuffer);
+        }
+    }
+
     fn send_frame(&mut self, port: usize, octets: &[u8]) {
         match self.ports[port].frame(octets.len()) {
             Some(frame) => frame.copy_from_slice(octets),
@@ -272,54 +303,36 @@ impl<P: Port> EthernetIo<P> {
     }
 
     /// Sends a GTP-U packet over IPv4.
-    fn send_access_v4(&mut self, packet: &Packet, to: Ipv4Addr, peer: Peer) {
-        let payload = packet.bytes();
+    fn send_access_v4(&mut self, packet: &mut Packet, to: Ipv4Addr, peer: Peer) {
         let place = self.places.access(peer.at);
         let (at, own_port) = (place.link, place.port);
         let Some(from) = place.addresses.ipv4 else { return self.drop(DropReason::NoNeighbour) };
-        let outer = self.outer(payload.len(), packet.tos, (from, to), (own_port, peer.port));
-        let length = OUTER + payload.len();
-        // The common case: written where it is sent from.
-        if length <= self.links[at].mtu
-            && let Some(mac) = self.links[at].known(self.now, to.into())
-        {
-            let link = &self.links[at];
-            let header = link.header_len();
-            let Some(frame) = self.ports[link.port].frame(header + length) else {
-                return self.drop(DropReason::NoBuffer);
-            };
-            link.write_header(frame, mac, EthernetProtocol::Ipv4);
-            frame[header..header + OUTER].copy_from_slice(&outer);
-            frame[header + OUTER..].copy_from_slice(payload);
-            return;
+        let outer = self.outer(packet.len(), packet.tos, (from, to), (own_port, peer.port));
+        let Some(room) = packet.prepend(OUTER) else { return self.drop(DropReason::NoBuffer) };
+        room.copy_from_slice(&outer);
+        let known = self.links[at].known(self.now, to.into());
+        match known.filter(|_| packet.len() <= self.links[at].mtu) {
+            Some(mac) => self.send_packet(at, mac, packet, EthernetProtocol::Ipv4),
+            None => self.send_ip(at, to.into(), packet.bytes()),
         }
-        self.send_ip(at, to.into(), &[&outer[..], payload].concat());
     }
 
     /// Sends a GTP-U packet over IPv6.
-    fn send_access_v6(&mut self, packet: &Packet, to: Ipv6Addr, peer: Peer) {
-        let payload = packet.bytes();
+    fn send_access_v6(&mut self, packet: &mut Packet, to: Ipv6Addr, peer: Peer) {
         let place = self.places.access(peer.at);
         let (at, own_port) = (place.link, place.port);
         let Some(from) = place.addresses.ipv6 else { return self.drop(DropReason::NoNeighbour) };
-        let (ends, ports) = ((from, to), (own_port, peer.port));
-        let length = OUTER_V6 + payload.len();
-        let mtu = self.links[at].mtu_to(self.now, to, length);
-        // The common case: written where it is sent from.
-        if length <= mtu
-            && let Some(mac) = self.links[at].known(self.now, to.into())
-        {
-            let link = &self.links[at];
-            let header = link.header_len();
-            let Some(frame) = self.ports[link.port].frame(header + length) else {
-                return self.drop(DropReason::NoBuffer);
-            };
-            link.write_header(frame, mac, EthernetProtocol::Ipv6);
-            return ipv6::write_datagram(&mut frame[header..], ends, ports, packet.tos, payload);
+        let tos = packet.tos;
+        if packet.prepend(OUTER_V6).is_none() {
+            return self.drop(DropReason::NoBuffer);
         }
-        let mut octets = vec![0; length];
-        ipv6::write_datagram(&mut octets, ends, ports, packet.tos, payload);
-        self.send_within(at, to.into(), &octets, mtu);
+        ipv6::write_datagram(packet.bytes_mut(), (from, to), (own_port, peer.port), tos);
+        let mtu = self.links[at].mtu_to(self.now, to, packet.len());
+        let known = self.links[at].known(self.now, to.into());
+        match known.filter(|_| packet.len() <= mtu) {
+            Some(mac) => self.send_packet(at, mac, packet, EthernetProtocol::Ipv6),
+            None => self.send_within(at, to.into(), packet.bytes(), mtu),
+        }
     }
 
     /// IPv4 and UDP in front of a GTP-U packet of this length.
@@ -376,14 +389,14 @@ impl<P: Port> PacketIo for EthernetIo<P> {
         self.behind
     }
 
-    fn send_access(&mut self, packet: &Packet, to: Peer) {
+    fn send_access(&mut self, packet: &mut Packet, to: Peer) {
         match to.address {
             IpAddr::V4(address) => self.send_access_v4(packet, address, to),
             IpAddr::V6(address) => self.send_access_v6(packet, address, to),
         }
     }
 
-    fn send_network(&mut self, packet: &Packet, network: u16) {
+    fn send_network(&mut self, packet: &mut Packet, network: u16) {
         let octets = packet.bytes();
         let Some(place) = self.places.networks.get(usize::from(network)) else {
             return self.drop(DropReason::SendFailed);
@@ -415,7 +428,10 @@ impl<P: Port> PacketIo for EthernetIo<P> {
             return;
         }
         match self.links[at].known(self.now, to).filter(|_| !is_long) {
-            Some(mac) => self.send_to(at, mac, octets),
+            Some(mac) => {
+                let protocol = protocol_of(octets);
+                self.send_packet(at, mac, packet, protocol);
+            }
             None => self.send_ip(at, to, octets),
         }
     }

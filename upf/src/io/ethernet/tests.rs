@@ -35,8 +35,12 @@ pub(super) struct Wire {
 }
 
 impl Port for Wire {
-    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&mut [u8]) -> Option<usize>) -> usize {
-        self.incoming.try_iter().take(most).map(|mut frame| each(&mut frame)).count()
+    fn receive(&mut self, packets: &mut [Packet]) -> usize {
+        packets.iter_mut().zip(self.incoming.try_iter()).map(|(packet, frame)| packet.set(&frame)).count()
+    }
+
+    fn give(&mut self, _: &mut Packet, worker: usize) {
+        panic!("worker {worker}: there is one");
     }
 
     fn frame(&mut self, length: usize) -> Option<&mut [u8]> {
@@ -232,7 +236,7 @@ fn when_somebody_asks_for_our_address_then_we_answer_and_for_no_other() {
     };
     assert_eq!(ArpRepr::parse(&ArpPacket::new_checked(answer.payload).unwrap()), Ok(expected));
     // The router is known by its request: nobody has to ask.
-    bench.io.send_network(&packet(&user((UE, SERVER), 100, false)), 0);
+    bench.io.send_network(&mut packet(&user((UE, SERVER), 100, false)), 0);
     let (frames, _) = bench.sent(N6_PORT);
     assert_eq!(Frame::parse(&frames[0]).map(|frame| frame.protocol), Some(EthernetProtocol::Ipv4));
 }
@@ -270,7 +274,7 @@ fn when_gtpu_comes_then_the_data_path_has_it_and_nothing_else() {
 fn when_the_next_hop_is_not_known_then_packets_wait_for_its_answer_in_order() {
     let mut bench = Bench::new();
     for number in 0..WAITING_FOR_ONE_MAX + 2 {
-        bench.io.send_access(&packet(&[number as u8; 50]), peer(GNB, tern_gtpu::PORT));
+        bench.io.send_access(&mut packet(&[number as u8; 50]), peer(GNB, tern_gtpu::PORT));
     }
     let (frames, dropped) = bench.sent(N3_PORT);
     let asked: Vec<_> = frames.iter().filter_map(|frame| Frame::parse(frame)).map(|f| f.protocol).collect();
@@ -293,7 +297,7 @@ fn when_the_next_hop_is_not_known_then_packets_wait_for_its_answer_in_order() {
 #[test]
 fn when_nothing_leads_to_a_peer_then_the_packet_is_dropped_with_its_reason() {
     let mut bench = Bench::new();
-    bench.io.send_access(&packet(&[1; 50]), peer(SERVER, tern_gtpu::PORT));
+    bench.io.send_access(&mut packet(&[1; 50]), peer(SERVER, tern_gtpu::PORT));
     assert_eq!(bench.dropped(), [(DropReason::NoNeighbour, 1)]);
 }
 
@@ -302,7 +306,7 @@ fn when_a_ue_sends_then_its_packet_goes_to_the_router() {
     let mut bench = Bench::new();
     bench.introduce(N6_PORT, ROUTER);
     let sent = user((UE, SERVER), 100, true);
-    bench.io.send_network(&packet(&sent), 0);
+    bench.io.send_network(&mut packet(&sent), 0);
     let (frames, dropped) = bench.sent(N6_PORT);
     let frame = Frame::parse(&frames[0]).expect("a frame");
     assert_eq!((frame.to, frame.vlan, frame.payload), (THEIR_MAC, Some(N6_VLAN), &sent[..]));
@@ -343,7 +347,7 @@ fn when_a_packet_does_not_fit_into_the_tunnel_then_it_comes_in_fragments_or_its_
 fn when_a_ue_sends_more_than_the_link_takes_then_it_is_told_through_its_tunnel() {
     let mut bench = Bench::new();
     bench.introduce(N6_PORT, ROUTER);
-    bench.io.send_network(&packet(&user((UE, SERVER), 1_600, true)), 0);
+    bench.io.send_network(&mut packet(&user((UE, SERVER), 1_600, true)), 0);
     assert_eq!(bench.sent(N6_PORT), (Vec::new(), vec![(DropReason::TooLong, 1)]));
     let told = bench.look();
     let [(Side::Network(0), _, octets)] = &told[..] else { panic!("{told:?}") };
@@ -351,7 +355,7 @@ fn when_a_ue_sends_more_than_the_link_takes_then_it_is_told_through_its_tunnel()
     assert_eq!((error.src_addr(), error.dst_addr()), (N6, UE));
     let icmp = Icmpv4Packet::new_checked(error.payload()).expect("ICMP");
     assert_eq!((icmp.msg_type(), icmp.msg_code()), (Icmpv4Message::DstUnreachable, 4));
-    bench.io.send_network(&packet(&user((UE, SERVER), 1_600, false)), 0);
+    bench.io.send_network(&mut packet(&user((UE, SERVER), 1_600, false)), 0);
     assert_eq!(bench.sent(N6_PORT).0.len(), 2);
 }
 
@@ -359,7 +363,7 @@ fn when_a_ue_sends_more_than_the_link_takes_then_it_is_told_through_its_tunnel()
 fn when_a_gtpu_packet_is_longer_than_n3_takes_then_the_outer_one_is_fragmented() {
     let mut bench = Bench::new();
     bench.introduce(N3_PORT, GNB);
-    bench.io.send_access(&packet(&[7; 1_480]), peer(GNB, tern_gtpu::PORT));
+    bench.io.send_access(&mut packet(&[7; 1_480]), peer(GNB, tern_gtpu::PORT));
     let (frames, dropped) = bench.sent(N3_PORT);
     assert!(dropped.is_empty());
     let mut joined = Vec::new();
@@ -449,7 +453,7 @@ fn when_n9_has_a_link_of_its_own_then_its_packets_come_and_leave_there() {
         assert!(bench.look().is_empty());
     }
     bench.sent(N3_PORT);
-    bench.io.send_access(&packet(&[7; 50]), on_n9);
+    bench.io.send_access(&mut packet(&[7; 50]), on_n9);
     let (frames, dropped) = bench.sent(N3_PORT);
     let [sent] = &frames[..] else { panic!("{frames:?} {dropped:?}") };
     assert_eq!(sent[12..18], [0x81, 0x00, 0, N9_VLAN as u8, 8, 0]);

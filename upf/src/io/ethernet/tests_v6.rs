@@ -24,8 +24,8 @@ fn peer(address: Ipv6Addr) -> Peer {
 
 /// A packet of UDP from port 3000.
 fn datagram(ends: (Ipv6Addr, Ipv6Addr), port: u16, payload: &[u8]) -> Vec<u8> {
-    let mut octets = vec![0; OUTER_UDP + payload.len()];
-    ipv6::write_datagram(&mut octets, ends, (3_000, port), 0, payload);
+    let mut octets = [&[0; OUTER_UDP][..], payload].concat();
+    ipv6::write_datagram(&mut octets, ends, (3_000, port), 0);
     octets
 }
 
@@ -149,7 +149,7 @@ fn when_the_next_hop_is_not_known_then_packets_over_ipv6_wait_for_its_answer_in_
     for number in 0..WAITING_FOR_ONE_MAX + 2 {
         let mut packet = packet(&[number as u8; 50]);
         packet.tos = 0xb8;
-        bench.io.send_access(&packet, Peer::gtpu(GNB.into()));
+        bench.io.send_access(&mut packet, Peer::gtpu(GNB.into()));
     }
     let (frames, dropped) = bench.sent(N3_PORT);
     assert_eq!(dropped, [(DropReason::NoNeighbour, 2)]);
@@ -173,7 +173,7 @@ fn when_the_next_hop_is_not_known_then_packets_over_ipv6_wait_for_its_answer_in_
     }
     // What was said once is asked again of who said it.
     bench.io.now += Duration::from_secs(60);
-    bench.io.send_access(&packet(&[1; 50]), Peer::gtpu(GNB.into()));
+    bench.io.send_access(&mut packet(&[1; 50]), Peer::gtpu(GNB.into()));
     let (frames, _) = bench.sent(N3_PORT);
     assert_eq!(frames.len(), 2);
     let (to, question) = read(&frames[0]);
@@ -183,7 +183,7 @@ fn when_the_next_hop_is_not_known_then_packets_over_ipv6_wait_for_its_answer_in_
 #[test]
 fn when_nothing_leads_to_a_peer_over_ipv6_then_the_packet_is_dropped_with_its_reason() {
     let mut bench = Bench::new();
-    bench.io.send_access(&packet(&[1; 50]), Peer::gtpu(SERVER.into()));
+    bench.io.send_access(&mut packet(&[1; 50]), Peer::gtpu(SERVER.into()));
     assert_eq!(bench.dropped(), [(DropReason::NoNeighbour, 1)]);
 }
 
@@ -192,23 +192,23 @@ fn when_a_ue_sends_ipv6_then_its_packet_goes_to_the_router_and_nothing_of_its_li
     let mut bench = Bench::new();
     bench.introduce_v6(N6_PORT, ROUTER);
     let sent = datagram((UE, SERVER), 9, b"hello");
-    bench.io.send_network(&packet(&sent), 0);
+    bench.io.send_network(&mut packet(&sent), 0);
     let (frames, dropped) = bench.sent(N6_PORT);
     let frame = Frame::parse(&frames[0]).expect("a frame");
     assert_eq!((frame.to, frame.vlan, frame.payload), (THEIR_MAC, Some(N6_VLAN), &sent[..]));
     assert!(dropped.is_empty());
     for nowhere in [ROUTER, Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 1)] {
-        bench.io.send_network(&packet(&datagram((UE, nowhere), 9, b"hello")), 0);
+        bench.io.send_network(&mut packet(&datagram((UE, nowhere), 9, b"hello")), 0);
         assert_eq!(bench.sent(N6_PORT), (Vec::new(), vec![(DropReason::NoWay, 1)]));
     }
-    bench.io.send_network(&packet(&sent[..39]), 0);
+    bench.io.send_network(&mut packet(&sent[..39]), 0);
     assert_eq!(bench.sent(N6_PORT), (Vec::new(), vec![(DropReason::MalformedInner, 1)]));
 }
 
 #[test]
 fn when_a_link_has_no_ipv6_then_a_packet_of_it_does_not_leave_there() {
     let mut bench = Bench::with(|link| link.ipv6 = None);
-    bench.io.send_network(&packet(&datagram((UE, SERVER), 9, b"hello")), 0);
+    bench.io.send_network(&mut packet(&datagram((UE, SERVER), 9, b"hello")), 0);
     assert_eq!(bench.sent(N6_PORT), (Vec::new(), vec![(DropReason::NoWay, 1)]));
     // Nor does it hear any.
     let asked = ndisc::solicitation(THEIR_MAC, SERVER, ndisc::solicited_node(N6), N6);
@@ -240,7 +240,7 @@ fn when_a_packet_of_ipv6_is_for_a_ue_then_the_data_path_has_it_if_it_fits_into_t
 fn when_a_ue_sends_more_ipv6_than_the_link_takes_then_it_is_told_through_its_tunnel() {
     let mut bench = Bench::new();
     bench.introduce_v6(N6_PORT, ROUTER);
-    bench.io.send_network(&packet(&datagram((UE, SERVER), 9, &[5; 1_500])), 0);
+    bench.io.send_network(&mut packet(&datagram((UE, SERVER), 9, &[5; 1_500])), 0);
     assert_eq!(bench.sent(N6_PORT), (Vec::new(), vec![(DropReason::TooLong, 1)]));
     let told = bench.look();
     let [(Side::Network(0), _, octets)] = &told[..] else { panic!("{told:?}") };
@@ -273,12 +273,12 @@ fn when_a_gtpu_packet_is_longer_than_the_way_takes_then_its_source_fragments_it(
     let mut bench = Bench::new();
     bench.introduce_v6(N3_PORT, GNB);
     let to = Peer::gtpu(GNB.into());
-    bench.io.send_access(&packet(&[7; 1_453]), to);
+    bench.io.send_access(&mut packet(&[7; 1_453]), to);
     let (frames, dropped) = bench.sent(N3_PORT);
     assert_eq!((frames.len(), dropped), (2, Vec::new()));
     assert_eq!(joined(&frames, N3_MTU.into()).len(), UDP_HEADER + 1_453);
     // As long as the link takes; then a router says that it takes less, and one that lies.
-    bench.io.send_access(&packet(&[7; 1_452]), to);
+    bench.io.send_access(&mut packet(&[7; 1_452]), to);
     let (sent, _) = bench.sent(N3_PORT);
     assert_eq!(sent.len(), 1);
     let quoted = read(&sent[0]).1.into_inner()[..80].to_vec();
@@ -288,8 +288,8 @@ fn when_a_gtpu_packet_is_longer_than_the_way_takes_then_its_source_fragments_it(
     }
     assert!(bench.look().is_empty());
     assert_eq!(bench.dropped(), [(DropReason::NotForUs, 1)]);
-    bench.io.send_access(&packet(&[7; 1_352]), to);
-    bench.io.send_access(&packet(&[7; 1_353]), to);
+    bench.io.send_access(&mut packet(&[7; 1_352]), to);
+    bench.io.send_access(&mut packet(&[7; 1_353]), to);
     let (frames, _) = bench.sent(N3_PORT);
     assert_eq!(frames.len(), 3);
     assert_eq!(read(&frames[0]).1.total_len(), 1_400);
@@ -360,17 +360,17 @@ fn tshark_finds_nothing_malformed_in_our_frames() {
         octets.extend_from_slice(user);
         packet(&octets)
     };
-    bench.io.send_access(&tunnelled(&user), Peer::gtpu(GNB.into()));
+    bench.io.send_access(&mut tunnelled(&user), Peer::gtpu(GNB.into()));
     bench.give(N3_PORT, &ndisc::advertisement(THEIR_MAC, GNB, US));
     bench.give(N3_PORT, &message((GNB, US), 128, b"\0\x01\0\x02are you there"));
     bench.give(N3_PORT, &ndisc::solicitation(THEIR_MAC, GNB, ndisc::solicited_node(US), US));
     assert!(bench.look().is_empty());
-    bench.io.send_access(&tunnelled(&datagram((SERVER, UE), 9, &[5; 1_400])), Peer::gtpu(GNB.into()));
+    bench.io.send_access(&mut tunnelled(&datagram((SERVER, UE), 9, &[5; 1_400])), Peer::gtpu(GNB.into()));
     frames.extend(bench.sent(N3_PORT).0);
     bench.give(N6_PORT, &ndisc::solicitation(THEIR_MAC, ROUTER, ndisc::solicited_node(N6), N6));
     bench.give(N6_PORT, &datagram((SERVER, UE), 9, &[5; 1_452]));
     assert!(bench.look().is_empty());
-    bench.io.send_network(&packet(&datagram((UE, SERVER), 9, b"hello")), 0);
+    bench.io.send_network(&mut packet(&datagram((UE, SERVER), 9, b"hello")), 0);
     frames.extend(bench.sent(N6_PORT).0);
     assert_eq!(frames.len(), 9);
 
