@@ -4,7 +4,6 @@ use std::net::Ipv6Addr;
 
 use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, IpAddress, IpProtocol, Ipv6Packet, UdpPacket};
 
-use super::UDP_HEADER;
 use super::ipv4::TIME_TO_LIVE;
 
 /// Octets of a header.
@@ -194,6 +193,7 @@ pub(super) fn icmp<'a>(packet: &Ipv6Packet<&'a [u8]>) -> Option<Asked<'a>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::UDP_HEADER;
     use super::*;
 
     const A: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
