@@ -6,7 +6,7 @@ mod progress;
 mod scenarios;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
@@ -55,6 +55,9 @@ enum Scenarios {
         /// Where to write the report as JSON
         #[arg(long)]
         json: Option<PathBuf>,
+        /// Where to write the report as an HTML page: steps, latencies by procedure, what failed
+        #[arg(long)]
+        html: Option<PathBuf>,
         #[command(flatten)]
         flags: Box<Flags>,
     },
@@ -150,7 +153,9 @@ pub fn main(arguments: Arguments) -> ExitCode {
         None => simulate(&flags),
         Some(Scenarios::List) => crate::tool(async { crate::print(&scenarios::list()) }),
         Some(Scenarios::Load(arguments)) => load::run(&arguments),
-        Some(Scenarios::Run { names, json, flags }) => scenarios::run(&names, json.as_deref(), &flags),
+        Some(Scenarios::Run { names, json, html, flags }) => {
+            scenarios::run(&names, json.as_deref(), html.as_deref(), &flags)
+        }
     }
 }
 
@@ -167,12 +172,15 @@ fn simulate(arguments: &Flags) -> ExitCode {
         let report = ue_ransim::run(config, env).await?;
         print(&report);
         if let Some(path) = &arguments.report {
-            let text = serde_json::to_vec_pretty(&report)?;
-            std::fs::write(path, text).with_context(|| path.display().to_string())?;
+            write(path, &serde_json::to_vec_pretty(&report)?)?;
         }
         ensure!(report.ok, "not all went well");
         Ok(())
     })
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    std::fs::write(path, content).with_context(|| path.display().to_string())
 }
 
 /// Becomes true with Ctrl-C.

@@ -121,9 +121,10 @@ async fn scenarios() -> Result<()> {
 
 /// How many scenarios there are of these arguments; all of them pass.
 async fn play(world: &World, config: &Path, arguments: &[&str]) -> Result<usize> {
-    let json = world.directory.join("scenarios.json");
+    let (json, html) = (world.directory.join("scenarios.json"), world.directory.join("scenarios.html"));
     let mut command = world.topology.gnb.task(TERN);
     command.args(["sim", "run"]).args(arguments).arg("--config").arg(config).arg("--json").arg(&json);
+    command.arg("--html").arg(&html);
     let output = tokio::time::timeout(SCENARIOS_TIME, command.kill_on_drop(true).output()).await;
     let output = output.context("the scenarios take too long")??;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -132,8 +133,12 @@ async fn play(world: &World, config: &Path, arguments: &[&str]) -> Result<usize>
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json)?)?;
     ensure!(report["ok"] == true, "{report}");
     let played = report["scenarios"].as_array().context("no scenarios")?;
+    let page = std::fs::read_to_string(&html)?;
+    ensure!(page.contains("all passed") && page.contains("<svg"), "{page}");
     for scenario in played {
-        ensure!(text.contains(scenario["name"].as_str().context("no name")?), "{text}");
+        let name = scenario["name"].as_str().context("no name")?;
+        ensure!(text.contains(name), "{text}");
+        ensure!(page.contains(&format!("<td>{name}</td>")), "{name}: {page}");
     }
     Ok(played.len())
 }

@@ -117,9 +117,8 @@ async fn play(sim: &mut Simulation, script: Script) -> Vec<scenario::ScenarioRep
     config.n3_port += 1;
     let n3 = Arc::new(sim.network.datagrams.clone());
     let env = SimEnv::new(sim.network.sctp.endpoint(vec![RAN_ADDRESS]), n3, sim.random.fork());
-    scenario::play_all(config, env, &[Playable::Script(Arc::new(script))])
-        .await
-        .expect("gNBs and subscribers")
+    let played = scenario::play_all(config, env, &[Playable::Script(Arc::new(script))]).await;
+    played.expect("gNBs and subscribers").scenarios
 }
 
 fn file(name: &str) -> Script {

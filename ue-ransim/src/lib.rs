@@ -24,6 +24,8 @@ pub mod gnb;
 mod histogram;
 pub mod icmp;
 pub mod load;
+mod page;
+mod plot;
 pub mod report;
 mod run;
 pub mod scenario;

@@ -1,6 +1,6 @@
 //! `tern sim load`: UEs in numbers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use ue_ransim::load::{self, Activity, LoadConfig};
 
 use super::memory::Processes;
 use super::progress::Bar;
-use super::{Flags, configured, stopped_by_signal};
+use super::{Flags, configured, stopped_by_signal, write};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -74,10 +74,6 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         ensure!(report.ok, "not all went well");
         Ok(())
     })
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<()> {
-    std::fs::write(path, content).with_context(|| path.display().to_string())
 }
 
 fn load_config(arguments: &Arguments, config: &Config, seed: impl FnOnce() -> u64) -> Result<LoadConfig> {

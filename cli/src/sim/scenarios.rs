@@ -5,12 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use serde_json::json;
+use anyhow::{Result, anyhow, ensure};
 use ue_ransim::env::SimEnv;
 use ue_ransim::scenario::{self, Playable, ScenarioReport, Script, StepReport};
 
-use super::{Flags, configured};
+use super::{Flags, configured, write};
 
 /// Every scenario with what happens in it.
 pub fn list() -> String {
@@ -20,7 +19,7 @@ pub fn list() -> String {
 }
 
 /// Plays scenarios; success only if all of them passed.
-pub fn run(names: &[String], json: Option<&Path>, flags: &Flags) -> ExitCode {
+pub fn run(names: &[String], json: Option<&Path>, html: Option<&Path>, flags: &Flags) -> ExitCode {
     tern_nf::log_to_stderr();
     crate::tool(async {
         let scenarios = playable(names)?;
@@ -33,16 +32,17 @@ pub fn run(names: &[String], json: Option<&Path>, flags: &Flags) -> ExitCode {
         // Kept: without its sender nobody could be told to stop.
         let (_stop, stopped) = tokio::sync::watch::channel(false);
         let env = SimEnv::real(sctp, tern_nf::Entropy::real()?.random(), stopped);
-        let reports = scenario::play_all(config, env, &scenarios).await?;
-        crate::print(&table(&reports))?;
-        let ok = reports.iter().all(|report| report.ok);
+        let report = scenario::play_all(config, env, &scenarios).await?;
+        crate::print(&table(&report.scenarios))?;
         if let Some(path) = json {
-            let text = serde_json::to_vec_pretty(&json!({ "ok": ok, "scenarios": reports }))?;
-            std::fs::write(path, text).with_context(|| path.display().to_string())?;
+            write(path, &serde_json::to_vec_pretty(&report)?)?;
         }
-        let failed: Vec<&str> =
-            reports.iter().filter(|report| !report.ok).map(|report| report.name.as_str()).collect();
-        ensure!(ok, "failed: {}", failed.join(", "));
+        if let Some(path) = html {
+            write(path, report.html().as_bytes())?;
+        }
+        let failed = report.scenarios.iter().filter(|scenario| !scenario.ok);
+        let failed: Vec<&str> = failed.map(|scenario| scenario.name.as_str()).collect();
+        ensure!(report.ok, "failed: {}", failed.join(", "));
         Ok(())
     })
 }
@@ -77,8 +77,7 @@ fn table(reports: &[ScenarioReport]) -> String {
     let width = width.unwrap_or_default() + 2;
     let mut text = String::new();
     for report in reports {
-        let steps = report.steps.iter().map(|step| step.duration_us).sum::<u64>();
-        line(&mut text, width, &report.name, report.ok, steps);
+        line(&mut text, width, &report.name, report.ok, report.duration_us());
         for StepReport { name, ok, duration_us, error } in &report.steps {
             line(&mut text, width, &format!("  {name}"), *ok, *duration_us);
             if let Some(error) = error {

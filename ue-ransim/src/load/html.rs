@@ -2,16 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::plot::{Axis, Curve, chart, escape};
 use super::report::LoadReport;
-use crate::report::Failure;
-use crate::statistics::{FailedProcedure, Procedure};
-
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem auto;padding:0 1rem}\
-    h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.1rem;margin-top:2.2rem}\
-    table{border-collapse:collapse;width:100%}th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}\
-    th:first-child,td:first-child,td.text,th.text{text-align:left}\
-    svg{width:100%;font:11px system-ui,sans-serif}.ok{color:#3a7d44}.bad{color:#b3261e}.quiet{color:#666}";
+use crate::page::{self, end_table, latencies};
+use crate::plot::{Axis, Curve, escape};
+use crate::statistics::FailedProcedure;
 
 /// Lines of a table of errors.
 const ERRORS_MAX: usize = 100;
@@ -19,18 +13,12 @@ const ERRORS_MAX: usize = 100;
 impl LoadReport {
     /// The report as an HTML page with its pictures in it.
     pub fn html(&self) -> String {
-        let mut page = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n<title>tern sim load: {} UEs</title>\n\
-             <style>{STYLE}</style>\n</head>\n<body>\n",
-            self.ues
-        );
+        let mut page = page::begin(&format!("tern sim load: {} UEs", self.ues));
         self.head(&mut page);
-        self.procedures(&mut page);
+        page::procedures(&mut page, &self.procedures);
         self.failures(&mut page);
         self.pictures(&mut page);
-        page.push_str("</body>\n</html>\n");
-        page
+        page::end(page)
     }
 
     fn head(&self, page: &mut String) {
@@ -48,24 +36,6 @@ impl LoadReport {
             self.duration_us as f64 / 1e6,
             self.seed
         );
-    }
-
-    fn procedures(&self, page: &mut String) {
-        page.push_str("<h2>Procedures</h2>\n<table>\n<tr>");
-        for name in ["", "done", "failed", "mean, ms", "p50", "p99", "p99.9", "max"] {
-            let _ = write!(page, "<th>{name}</th>");
-        }
-        page.push_str("</tr>\n");
-        for procedure in &self.procedures {
-            let Procedure { name, succeeded, failed, mean_us, p50_us, p99_us, p999_us, max_us, .. } =
-                procedure;
-            let _ = write!(page, "<tr><td>{}</td><td>{succeeded}</td><td>{failed}</td>", escape(name));
-            for micros in [mean_us, p50_us, p99_us, p999_us, max_us] {
-                let _ = write!(page, "<td>{:.2}</td>", *micros as f64 / 1e3);
-            }
-            page.push_str("</tr>\n");
-        }
-        page.push_str("</table>\n");
     }
 
     fn failures(&self, page: &mut String) {
@@ -86,22 +56,7 @@ impl LoadReport {
             );
         }
         end_table(page, !self.failed.is_empty());
-        if !self.deviations.is_empty() {
-            page.push_str(
-                "<h2>Against the specifications</h2>\n<table>\n<tr><th>who</th><th class=\"text\">what</th>\
-                 <th class=\"text\">clause</th><th>times</th></tr>\n",
-            );
-        }
-        for Failure { who, clause, what, times, .. } in &self.deviations {
-            let _ = writeln!(
-                page,
-                "<tr><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{times}</td></tr>",
-                escape(who),
-                escape(what),
-                escape(clause)
-            );
-        }
-        end_table(page, !self.deviations.is_empty());
+        page::deviations(page, &self.deviations);
         if !self.errors.is_empty() {
             page.push_str("<h2>Errors</h2>\n<ul>\n");
         }
@@ -114,10 +69,7 @@ impl LoadReport {
     }
 
     fn pictures(&self, page: &mut String) {
-        let curves: Vec<_> = self.procedures.iter().map(share).collect();
-        picture(page, "How many were as fast, %", (Axis::Logarithmic, "ms"), &curves);
-        let curves: Vec<_> = self.procedures.iter().map(classes).collect();
-        picture(page, "Latency: how many took so long", (Axis::Logarithmic, "ms"), &curves);
+        latencies(page, &self.procedures);
         let seconds = self.duration_us.div_ceil(1_000_000);
         let over_time = |name, each: &[(u64, u64)]| Curve { name, points: filled(each, seconds) };
         let curves: Vec<_> = self
@@ -125,50 +77,19 @@ impl LoadReport {
             .iter()
             .map(|procedure| over_time(&procedure.name, &procedure.per_second))
             .collect();
-        picture(page, "Procedures a second", (Axis::Linear, "s"), &curves);
+        page::picture(page, "Procedures a second", (Axis::Linear, "s"), &curves);
         let curves: Vec<_> =
             self.failed.iter().map(|failed| over_time(&failed.cause, &failed.per_second)).collect();
-        picture(page, "Failures a second", (Axis::Linear, "s"), &curves);
+        page::picture(page, "Failures a second", (Axis::Linear, "s"), &curves);
         let points = self.registered.iter().map(|&(second, ues)| (second as f64, f64::from(ues))).collect();
-        picture(page, "UEs registered", (Axis::Linear, "s"), &[Curve { name: "UEs", points }]);
+        page::picture(page, "UEs registered", (Axis::Linear, "s"), &[Curve { name: "UEs", points }]);
         let curve = |memory: &super::Memory| {
             memory.samples.iter().map(|&(second, kib)| (second as f64, kib as f64 / 1024.0)).collect()
         };
         let curves: Vec<_> =
             self.memory.iter().map(|memory| Curve { name: &memory.process, points: curve(memory) }).collect();
-        picture(page, "Resident memory, MiB", (Axis::Linear, "s"), &curves);
+        page::picture(page, "Resident memory, MiB", (Axis::Linear, "s"), &curves);
     }
-}
-
-fn end_table(page: &mut String, was_begun: bool) {
-    if was_begun {
-        page.push_str("</table>\n");
-    }
-}
-
-fn picture(page: &mut String, title: &str, x: (Axis, &str), curves: &[Curve<'_>]) {
-    let curves_with_points = curves.iter().any(|curve| !curve.points.is_empty());
-    if curves_with_points {
-        let _ = write!(page, "<h2>{}</h2>\n{}", escape(title), chart(x, title, curves));
-    }
-}
-
-/// Per cent that took no longer.
-fn share(procedure: &Procedure) -> Curve<'_> {
-    let count = procedure.succeeded.max(1) as f64;
-    let mut seen = 0;
-    let points = procedure.histogram.iter().map(|&(longest_us, times)| {
-        seen += times;
-        (longest_us as f64 / 1e3, 100.0 * seen as f64 / count)
-    });
-    Curve { name: &procedure.name, points: points.collect() }
-}
-
-/// How many took about so long.
-fn classes(procedure: &Procedure) -> Curve<'_> {
-    let points =
-        procedure.histogram.iter().map(|&(longest_us, times)| (longest_us as f64 / 1e3, times as f64));
-    Curve { name: &procedure.name, points: points.collect() }
 }
 
 /// A point for each second, also where nothing happened; for long runs for as many of them as can be seen.

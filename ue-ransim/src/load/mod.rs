@@ -4,7 +4,6 @@
 mod flood;
 mod html;
 mod life;
-mod plot;
 mod report;
 
 use std::sync::Arc;

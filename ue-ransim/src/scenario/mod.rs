@@ -16,6 +16,7 @@ mod pdu_session_ipv6;
 mod periodic_update;
 mod register;
 mod register_eap_aka_prime;
+mod report;
 mod rrc_inactive;
 mod script;
 mod stage;
@@ -23,14 +24,13 @@ mod stage;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::config::Config;
 use crate::env::SimEnv;
 use crate::error::SimError;
 use crate::report::Failure;
 use crate::run::Rig;
 
+pub use report::{ScenarioReport, ScenariosReport};
 pub use script::Script;
 pub use stage::{Stage, StepReport};
 
@@ -120,19 +120,6 @@ impl Playable {
     }
 }
 
-/// What a scenario came to.
-#[derive(Debug, Clone, Serialize)]
-pub struct ScenarioReport {
-    /// Its name.
-    pub name: String,
-    /// Whether every step succeeded, and the core did nothing wrong.
-    pub ok: bool,
-    /// Its steps, in their order.
-    pub steps: Vec<StepReport>,
-    /// What the core did that it must not.
-    pub failures: Vec<Failure>,
-}
-
 /// The scenarios of these names; `all` stands for all.
 ///
 /// # Errors
@@ -152,7 +139,7 @@ pub async fn play(
     scenarios: &[Scenario],
 ) -> Result<Vec<ScenarioReport>, SimError> {
     let scenarios: Vec<Playable> = scenarios.iter().copied().map(Playable::Named).collect();
-    play_all(config, env, &scenarios).await
+    Ok(play_all(config, env, &scenarios).await?.scenarios)
 }
 
 /// Plays scenarios of any kind in the same way.
@@ -160,7 +147,7 @@ pub async fn play_all(
     mut config: Config,
     env: SimEnv,
     scenarios: &[Playable],
-) -> Result<Vec<ScenarioReport>, SimError> {
+) -> Result<ScenariosReport, SimError> {
     let gnbs = scenarios.iter().map(Playable::gnbs).max().unwrap_or(1);
     config.gnbs = config.gnbs.max(gnbs);
     let subscribers: u32 = config.ues.iter().map(|group| group.count).sum();
@@ -184,8 +171,9 @@ pub async fn play_all(
         let name = scenario.name().to_owned();
         reports.push(ScenarioReport { name, ok, steps: stage.take_steps(played), failures });
     }
+    let procedures = stage.rig.journal.procedures();
     stage.rig.stop().await;
-    Ok(reports)
+    Ok(ScenariosReport::new(reports, procedures))
 }
 
 #[cfg(test)]

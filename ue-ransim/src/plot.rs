@@ -19,12 +19,12 @@ const COLOURS: [&str; 10] = [
 ];
 
 /// The colour of the curve of this number.
-pub(super) fn colour(number: usize) -> &'static str {
+pub(crate) fn colour(number: usize) -> &'static str {
     COLOURS[number % COLOURS.len()]
 }
 
 /// Text that may stand in a page, whatever it says.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -42,14 +42,14 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A curve.
-pub(super) struct Curve<'a> {
-    pub(super) name: &'a str,
-    pub(super) points: Vec<(f64, f64)>,
+pub(crate) struct Curve<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// How an axis is divided.
 #[derive(Clone, Copy)]
-pub(super) enum Axis {
+pub(crate) enum Axis {
     /// From nothing.
     Linear,
     /// By powers of ten.
@@ -108,7 +108,7 @@ impl Scale {
 }
 
 /// Curves over one another. What the axes show stands beside them.
-pub(super) fn chart((x_axis, x_name): (Axis, &str), y_name: &str, curves: &[Curve<'_>]) -> String {
+pub(crate) fn chart((x_axis, x_name): (Axis, &str), y_name: &str, curves: &[Curve<'_>]) -> String {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let x = Scale::of(x_axis, points().map(|point| point.0));
     let y = Scale::of(Axis::Linear, points().map(|point| point.1));
