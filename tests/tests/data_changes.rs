@@ -109,6 +109,24 @@ fn when_the_udm_is_away_while_a_subscriber_is_removed_then_it_hears_of_it_later(
     });
 }
 
+/// The same after so long that its subscription at the UDR has ended: nobody was there to be told.
+#[test]
+fn when_the_udm_was_away_for_so_long_that_its_subscription_has_ended_then_it_hears_of_changes_all_the_same() {
+    simulate(Setup::new(16, 1), async |sim| {
+        let (mut ue, _session) = with_session(sim).await;
+        sim.kill(Nf::Udm).await;
+        ue.idle(Duration::from_secs(3700)).await.expect("connected");
+        set(sim, "/barred", json!("services")).await;
+        ue.idle(Duration::from_secs(20)).await.expect("connected");
+        assert!(ue.is_registered());
+        sim.restart(Nf::Udm).await;
+        ue.idle(Duration::from_secs(20)).await.expect("deregistered");
+        assert!(!ue.is_registered());
+        sim.assert_nothing_held().await;
+        sim.assert_conforming();
+    });
+}
+
 /// The UDR keeps what is to be told.
 #[test]
 fn when_the_udr_dies_before_it_has_told_of_a_change_then_it_does_when_it_is_back() {

@@ -34,6 +34,11 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
+    /// Whether it is what a UDM monitors, rather than policy data.
+    pub(crate) fn is_subscription_data(&self) -> bool {
+        matches!(self.document, Document::AmData | Document::SmfSelection | Document::SmData)
+    }
+
     /// In a log.
     pub(crate) fn name(&self) -> &'static str {
         match self.document {

@@ -213,12 +213,20 @@ async fn tell_of(
     if *version != untold.version {
         (*version, *told) = (untold.version, BTreeSet::new());
     }
+    // While a UE is served and nobody hears of its data, its UDM is one that has yet to subscribe, or to come
+    // again.
+    let mut missed =
+        changed.iter().any(Changed::is_subscription_data) && udr.repository.is_served(supi).await?;
     let mut all = true;
     for (id, subscription) in current::<SubscriptionDataSubscriptions>(udr, now).await? {
-        if told.contains(&id) || subscription.ue_id.as_ref().is_some_and(|own| own != supi) {
+        if subscription.ue_id.as_ref().is_some_and(|own| own != supi) {
             continue;
         }
         let Some(notification) = changes::notification(&subscription, supi, &changed) else { continue };
+        missed = false;
+        if told.contains(&id) {
+            continue;
+        }
         let Some(callback) = Location::parse(&subscription.callback_reference) else { continue };
         let operation = SubscriptionDataChange { path: callback.path, notification };
         all &= send(udr, consumer, callback.api_root, &operation, supi).await && told.insert(id);
@@ -234,6 +242,10 @@ async fn tell_of(
         let operation = PolicyDataChange { path: callback.path, notifications: vec![notification] };
         all &= send(udr, consumer, callback.api_root, &operation, supi).await && told.insert(id);
     }
+    if missed {
+        udr.env.counters.add("udr.changes_without_hearer", 1);
+    }
+    let all = all && !missed;
     if !changed.is_empty() {
         tracing::debug!(%supi, documents = changed.iter().map(Changed::name).collect::<Vec<_>>().join(" "), all, "changes told");
     }

@@ -167,6 +167,16 @@ impl Repository {
         untold.collect()
     }
 
+    /// Whether a network function has registered for the subscriber's UE, or subscribed to its data.
+    pub(crate) async fn is_served(&self, supi: &Supi) -> Result<bool, StoreError> {
+        for space in SERVED {
+            if !self.store.range(&format!("{space}{supi}/"), None, 1).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// All have heard of this change, unless there was another one meanwhile. Of a subscriber who is no
     /// more, nothing stays.
     pub(crate) async fn told(&self, untold: &Untold) -> Result<(), StoreError> {
@@ -174,7 +184,7 @@ impl Repository {
         let supi = &untold.supi;
         let mut gone = Vec::new();
         if self.store.get(&record_key(supi)).await?.is_none() {
-            for space in [AMF_3GPP, SMF_REGISTRATIONS, SDM_SUBSCRIPTIONS] {
+            for space in SERVED {
                 let documents = self.store.range(&format!("{space}{supi}/"), None, DOCUMENTS_MAX).await?;
                 gone.extend(documents.into_iter().map(|(key, _)| key));
             }
@@ -246,6 +256,8 @@ const AUTH_STATUS: &str = "udr/authentication-status/";
 const AMF_3GPP: &str = "udr/amf-3gpp-access/";
 const SMF_REGISTRATIONS: &str = "udr/smf-registrations/";
 const SDM_SUBSCRIPTIONS: &str = "udr/sdm-subscriptions/";
+/// What those who serve a UE leave.
+const SERVED: [&str; 3] = [AMF_3GPP, SMF_REGISTRATIONS, SDM_SUBSCRIPTIONS];
 const UNTOLD: &str = "udr/untold/";
 
 fn record_key(supi: &Supi) -> String {

@@ -382,6 +382,43 @@ async fn when_a_subscriber_is_removed_then_its_registrations_stay_until_that_is_
     assert_eq!(status(consumer.call(&list).await), 404);
 }
 
+/// A UE that is served has a UDM: one that has yet to subscribe, or has been away for too long.
+#[tokio::test(start_paused = true)]
+async fn when_nobody_has_subscribed_while_a_ue_is_served_then_a_change_waits_for_who_does() {
+    let network = SimNetwork::new(1);
+    let env = Env::simulated(1, &network);
+    let counters = env.counters.clone();
+    let consumer = Consumer::start_on(&network, env).await;
+    for number in 1..=3 {
+        consumer.administer(Method::Put, &path(number), Some(record(number))).await;
+    }
+    let pdu_session_id = PduSessionId::new(5).unwrap();
+    let plmn = PlmnId::new("001", "01").unwrap();
+    for number in [1, 3] {
+        let instance = consumer.env.entropy.uuid();
+        let registration = SmfRegistration::new(instance, pdu_session_id, Snssai::new(1, None), plmn);
+        let ue_id = supi(number);
+        consumer.call(&CreateOrUpdateSmfRegistration { ue_id, pdu_session_id, registration }).await.unwrap();
+    }
+    // Of the second one's nobody needs to hear, and the third one's is none of the UDM's.
+    for number in 1..=2 {
+        let barred = set("/barred", json!("services"));
+        assert_eq!(consumer.administer(Method::Patch, &path(number), barred).await.status, 204);
+    }
+    consumer.administer(Method::Patch, &path(3), set("/categories", json!(["gold"]))).await;
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(counters.get("udr.changes_without_hearer") > 1);
+    let subscriber = Subscriber::serve(&network).await;
+    consumer.call(&subscribe(CALLBACK)).await.unwrap();
+    settle().await;
+    let told = subscriber.take();
+    assert_eq!(told.iter().map(|told| told.ue_id.clone()).collect::<Vec<_>>(), [Some(supi(1))]);
+    let before = counters.get("udr.changes_without_hearer");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(subscriber.take().is_empty());
+    assert_eq!(counters.get("udr.changes_without_hearer"), before);
+}
+
 #[tokio::test(start_paused = true)]
 async fn when_there_are_too_many_subscriptions_then_a_further_one_is_refused_and_a_renewal_is_not() {
     let network = SimNetwork::new(1);
