@@ -90,6 +90,7 @@ pub struct Amf {
     next_token: u64,
     next_ue: u64,
     next_amf_id: u64,
+    next_indication: u64,
     out: Vec<Output>,
     counts: BTreeMap<&'static str, u64>,
 }
@@ -124,6 +125,7 @@ impl Amf {
             next_token: 1,
             next_ue: 1,
             next_amf_id,
+            next_indication: 1,
             out: Vec::new(),
             counts: BTreeMap::new(),
         }
@@ -281,6 +283,7 @@ impl Amf {
             gmm::deregistration::go_on(&mut ue, self);
         }
         gmm::subscription_change::tell(&mut ue, self);
+        ngap::modify_indication::proceed(&mut ue, self);
         self.settle(ue);
     }
 
@@ -401,6 +404,12 @@ impl Amf {
         loop {
             self.next_amf_id = (self.next_amf_id + 1) & 0xf_ffff_ffff;
             let id = shard | self.next_amf_id;
+    /// The number of what a gNB indicates; never used twice.
+    pub(crate) fn new_indication(&mut self) -> u64 {
+        self.next_indication += 1;
+        self.next_indication
+    }
+
             if !self.by_amf_id.contains_key(&id) && !self.departing.contains_key(&id) {
                 return id;
             }

@@ -18,7 +18,7 @@ use crate::gmm::nas_transport::{self, NotForwarded};
 use crate::gmm::{activation, configuration_update};
 use crate::io::{Awaited, ReplyResult, Token};
 use crate::ngap::handover::{self, HoUpdate};
-use crate::ngap::pdu_session_resource;
+use crate::ngap::{modify_indication, pdu_session_resource};
 use crate::sbi::smf::{self, Created};
 use crate::ue::{HeldMessage, N2SmKind, UeContext};
 
@@ -74,6 +74,8 @@ pub(crate) enum Work {
     N2(N2FromGnb, Bytes),
     /// What becomes of a handover by N2, of this number.
     Handover(u64, HoUpdate),
+    /// What the gNB has changed, in an indication of this number.
+    Indicated(u64, Bytes),
     /// The user plane connection is to be deactivated.
     Deactivate,
     /// The user plane connection is to be activated.
@@ -86,7 +88,7 @@ impl Work {
     /// Whether UE or gNB, or both, take the session for one that is there.
     fn is_of_a_session_in_use(&self) -> bool {
         match self {
-            Self::N1(_) | Self::Handover(..) => true,
+            Self::N1(_) | Self::Handover(..) | Self::Indicated(..) => true,
             Self::N2(kind, _) => *kind != N2FromGnb::ReleaseResponse,
             Self::Deactivate | Self::Activate | Self::Release(_) => false,
         }
@@ -108,7 +110,6 @@ pub(crate) enum N2FromGnb {
     ModifyUnsuccessful,
     Notify,
     NotifyReleased,
-    ModifyIndication,
     PathSwitchRequest,
     PathSwitchSetupFailed,
 }
@@ -147,6 +148,12 @@ impl Session {
     /// Whether a gNB has been asked for its resources and has not answered.
     pub(crate) fn is_setting_up(&self) -> bool {
         self.setting_up
+    }
+
+    /// Whether its SMF has yet to answer what the gNB has changed, in the indication of this number.
+    pub(crate) fn has_indicated(&self, number: u64) -> bool {
+        let of = |work: &Work| matches!(work, Work::Indicated(own, _) if *own == number);
+        matches!(&self.step, Step::Updating(_, work) if of(work)) || self.queue.iter().any(of)
     }
 
     /// Whether the SMF has something left to answer.
@@ -326,6 +333,13 @@ fn on_updated(
     work: Work,
 ) {
     handover::answered(ue, id, &work, &updated);
+    if let Work::Indicated(number, _) = &work {
+        let answer = match &updated {
+            Ok(updated) => updated.confirm.clone().ok_or(None),
+            Err(refusal) => Err(refusal.n2.clone()),
+        };
+        modify_indication::answered(ue, amf, id, *number, answer);
+    }
     match updated {
         Ok(_) if matches!(work, Work::Handover(..)) => {}
         Ok(updated) => {
@@ -351,9 +365,6 @@ fn on_updated(
                 (Some(reject), _) => nas_transport::send_sm(ue, amf, id, &reject),
                 (None, Work::N1(n1)) => {
                     nas_transport::not_forwarded(ue, amf, id, &n1, refusal.not_forwarded);
-                }
-                (None, Work::N2(N2FromGnb::ModifyIndication, _)) => {
-                    pdu_session_resource::refuse_modification(ue, amf, id, refusal.n2);
                 }
                 _ => {}
             }

@@ -22,6 +22,7 @@ use crate::n2::message::GnbId;
 use crate::ngap::handover::Handover;
 use crate::ngap::location_reporting::Presence;
 use crate::ngap::rrc_inactive::RrcState;
+use crate::ngap::modify_indication::ModifyIndication;
 use crate::ngap::ue_context_modification::Rekeying;
 use crate::sbi::Locating;
 use crate::session::Session;
@@ -235,6 +236,9 @@ pub struct HeldMessage {
     pub n1: Option<Bytes>,
     /// N2 SM information and what it is.
     pub n2: Option<(N2SmKind, Bytes)>,
+    /// What the gNB has changed of sessions and waits to have confirmed, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indications: Vec<ModifyIndication>,
 }
 
 /// N2 SM information that the AMF relays towards a gNB (TS 29.502 N2SmInfoType, TS 29.518
@@ -247,8 +251,6 @@ pub enum N2SmKind {
     ModifyRequest,
     /// PDU Session Resource Release Command Transfer.
     ReleaseCommand,
-    /// PDU Session Resource Modify Confirm Transfer.
-    ModifyConfirm,
 }
 
 /// S-NSSAIs in a configured NSSAI (TS 24.501 §9.11.3.37).

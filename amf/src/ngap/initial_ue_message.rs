@@ -135,6 +135,7 @@ fn take_connection(ue: &mut UeContext, amf: &mut Amf, origin: Origin, nas: &Byte
         next_hop: None,
         rekeying: None,
         outdated: false,
+        indications: Vec::new(),
         ambr_outdated: false,
         modifying: None,
         rrc: RrcState::Connected,

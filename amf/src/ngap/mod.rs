@@ -11,6 +11,7 @@ pub(crate) mod handover_resource_allocation;
 pub(crate) mod initial_context_setup;
 pub(crate) mod initial_ue_message;
 pub(crate) mod location_reporting;
+pub(crate) mod modify_indication;
 pub(crate) mod nas_transport;
 pub(crate) mod paging;
 pub(crate) mod path_switch_request;
@@ -114,7 +115,7 @@ fn dispatch(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
             with_ue(amf, gnb, stream, pdu, pdu_session_resource::on_notify)
         }
         K::Initiating_PDUSessionResourceModifyIndication => {
-            with_ue(amf, gnb, stream, pdu, pdu_session_resource::on_modify_indication)
+            with_ue(amf, gnb, stream, pdu, modify_indication::on_indication)
         }
         K::Initiating_HandoverPreparation => {
             with_ue(amf, gnb, stream, pdu, handover_preparation::on_required)

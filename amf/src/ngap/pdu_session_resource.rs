@@ -32,7 +32,6 @@ pub(crate) fn send(
         N2SmKind::SetupRequest => setup_request(ue, &n2, id, data, nas.as_ref()),
         N2SmKind::ModifyRequest => modify_request(&n2, id, data, nas.as_ref()),
         N2SmKind::ReleaseCommand => release_command(&n2, id, data, nas.as_ref()),
-        N2SmKind::ModifyConfirm => modify_confirm(&n2, id, data),
     };
     amf.send_on(&n2, pdu);
     ue.n2 = Some(n2);
@@ -48,19 +47,6 @@ pub(crate) fn release(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId) {
             amf.send_on(&n2, pdu);
         }
         Err(error) => error!(%error, "release command not encoded"),
-    }
-    ue.n2 = Some(n2);
-}
-
-/// The SMF does not take what the gNB has changed (TS 38.413 §8.2.5.3); it may have said why.
-pub(crate) fn refuse_modification(ue: &mut UeContext, amf: &mut Amf, id: PduSessionId, why: Option<Bytes>) {
-    let Some(n2) = ue.n2.take() else { return };
-    let unspecified = NgapCause::of(&cause::radio_network(CauseRadioNetwork::unspecified));
-    let own = || transfer::encode_modify_indication_unsuccessful(unspecified).ok();
-    if let Some(data) = why.or_else(own) {
-        amf.count("amf.ngap.modification_refused");
-        let pdu = modify_refused(&n2, id, &data);
-        amf.send_on(&n2, pdu);
     }
     ue.n2 = Some(n2);
 }
@@ -152,31 +138,6 @@ fn release_command(
     NGAP_PDU::of_message(&message, PDUSessionResourceReleaseCommand::CRITICALITY)
 }
 
-fn modify_confirm(n2: &Connection, id: PduSessionId, data: &Bytes) -> Result<NGAP_PDU, CodecError> {
-    let item = PDUSessionResourceModifyItemModCfm::new(PDUSessionID(id.get()), (&data[..]).into(), None);
-    build_ngap!(
-        SuccessfulOutcome,
-        PDUSessionResourceModifyIndication,
-        PDUSessionResourceModifyConfirm,
-        AMF_UE_NGAP_ID(n2.amf_ue_ngap_id),
-        RAN_UE_NGAP_ID(n2.ran_ue_ngap_id),
-        PDUSessionResourceModifyListModCfm(PDUSessionResourceModifyListModCfm(vec![item])),
-    )
-}
-
-fn modify_refused(n2: &Connection, id: PduSessionId, data: &Bytes) -> Result<NGAP_PDU, CodecError> {
-    let item =
-        PDUSessionResourceFailedToModifyItemModCfm::new(PDUSessionID(id.get()), (&data[..]).into(), None);
-    build_ngap!(
-        SuccessfulOutcome,
-        PDUSessionResourceModifyIndication,
-        PDUSessionResourceModifyConfirm,
-        AMF_UE_NGAP_ID(n2.amf_ue_ngap_id),
-        RAN_UE_NGAP_ID(n2.ran_ue_ngap_id),
-        PDUSessionResourceFailedToModifyListModCfm(PDUSessionResourceFailedToModifyListModCfm(vec![item])),
-    )
-}
-
 /// Session identity and transfer of each item of a list.
 macro_rules! items {
     ($list:expr, $transfer:ident) => {
@@ -252,21 +213,5 @@ pub(crate) fn on_notify(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Ha
     super::note_location(ue, amf, pdu);
     relay(ue, amf, N2FromGnb::Notify, notified, None);
     relay(ue, amf, N2FromGnb::NotifyReleased, released, Some(false));
-    Ok(())
-}
-
-/// PDU SESSION RESOURCE MODIFY INDICATION; the SMF's answer becomes the CONFIRM.
-pub(crate) fn on_modify_indication(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> Handled {
-    extract_ngap_ies!(pdu, PDUSessionResourceModifyIndication,
-        req modified: Vec<(u8, Bytes)> = PDUSessionResourceModifyListModInd(list) =>
-            items!(list, pdu_session_resource_modify_indication_transfer),
-    );
-    for (id, transfer) in modified {
-        let Some(id) = PduSessionId::new(id) else { continue };
-        if !session::push(ue, amf, id, Work::N2(N2FromGnb::ModifyIndication, transfer)) {
-            amf.count("amf.ngap.session_unknown");
-            refuse_modification(ue, amf, id, None);
-        }
-    }
     Ok(())
 }

@@ -30,6 +30,8 @@ pub(crate) struct Created {
 pub(crate) struct Updated {
     pub n1: Option<Bytes>,
     pub n2: Option<(N2SmKind, Bytes)>,
+    /// PDU Session Resource Modify Confirm Transfer.
+    pub confirm: Option<Bytes>,
     /// N2 SM information, whatever it is.
     pub transfer: Option<Bytes>,
 }
@@ -93,6 +95,10 @@ pub(crate) fn update(
             n2_sm_info = Some(transfer.clone());
         }
         Work::Handover(_, update) => n2_sm_info = handover(&mut data, update),
+        Work::Indicated(_, transfer) => {
+            data.n2_sm_info_type = Some(N2SmInfoType::PduResModInd);
+            n2_sm_info = Some(transfer.clone());
+        }
         Work::Deactivate => data.up_cnx_state = Some(UpCnxState::Deactivated),
         Work::Activate => {
             data.up_cnx_state = Some(UpCnxState::Activating);
@@ -187,7 +193,13 @@ pub(crate) fn updated(
         Ok(response) => {
             let Related { data, n1_sm_msg, n2_sm_info } = response.body;
             let kind = data.n2_sm_info_type.as_ref().and_then(to_gnb);
-            Ok(Updated { n1: n1_sm_msg, n2: kind.zip(n2_sm_info.clone()), transfer: n2_sm_info })
+            let confirms = data.n2_sm_info_type == Some(N2SmInfoType::PduResModCfm);
+            Ok(Updated {
+                n1: n1_sm_msg,
+                n2: kind.zip(n2_sm_info.clone()),
+                confirm: n2_sm_info.clone().filter(|_| confirms),
+                transfer: n2_sm_info,
+            })
         }
         Err(OperationError::Refused { body, .. }) => {
             let n2 = body.n2_sm_info;
@@ -225,7 +237,6 @@ fn from_gnb(kind: N2FromGnb) -> N2SmInfoType {
         N2FromGnb::ModifyUnsuccessful => N2SmInfoType::PduResModFail,
         N2FromGnb::Notify => N2SmInfoType::PduResNty,
         N2FromGnb::NotifyReleased => N2SmInfoType::PduResNtyRel,
-        N2FromGnb::ModifyIndication => N2SmInfoType::PduResModInd,
         N2FromGnb::PathSwitchRequest => N2SmInfoType::PathSwitchReq,
         N2FromGnb::PathSwitchSetupFailed => N2SmInfoType::PathSwitchSetupFail,
     }
@@ -236,7 +247,6 @@ fn to_gnb(kind: &N2SmInfoType) -> Option<N2SmKind> {
         N2SmInfoType::PduResSetupReq => Some(N2SmKind::SetupRequest),
         N2SmInfoType::PduResModReq => Some(N2SmKind::ModifyRequest),
         N2SmInfoType::PduResRelCmd => Some(N2SmKind::ReleaseCommand),
-        N2SmInfoType::PduResModCfm => Some(N2SmKind::ModifyConfirm),
         _ => None,
     }
 }

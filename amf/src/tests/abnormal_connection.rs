@@ -1,66 +1,19 @@
-//! Abnormal cases on N2 and of requests on a connection: TS 38.413 §8.2.5.3, §8.3.1.3, §8.6.1.3; TS 24.501
+//! Abnormal cases on N2 and of requests on a connection: TS 38.413 §8.3.1.3, §8.6.1.3; TS 24.501
 //! §5.5.1.2.8 b, §5.5.1.3.8 b, §5.6.1.8 b, §5.6.1.5.
 
 use bytes::Bytes;
 use tern_nas::nas_5gs::{ServiceType, *};
 use tern_nas::security::HeaderType;
 use tern_ngap::ngap::*;
-use tern_ngap::{NgapPduKind, build_ngap, extract_ngap_ies, transfer};
+use tern_ngap::{NgapPduKind, build_ngap};
 use tern_sbi::namf_comm::NgapIeType;
 use tern_sbi::nsmf_pdusession::N2SmInfoType;
 
 use super::rig::*;
 use super::service_request::service_request;
 use super::session::{created, registered, set_up, transfer as namf_transfer};
-use super::two_gnbs::{answer, connected, refused, update};
-use crate::{Config, Input};
-
-fn indicate(rig: &mut Rig, ue: &Ue, session: u8) {
-    let item = PDUSessionResourceModifyItemModInd::new(PDUSessionID(session), vec![1, 2, 3].into(), None);
-    let pdu = build_ngap!(
-        InitiatingMessage,
-        PDUSessionResourceModifyIndication,
-        PDUSessionResourceModifyIndication,
-        AMF_UE_NGAP_ID(ue.amf_id),
-        RAN_UE_NGAP_ID(ue.ran_id),
-        PDUSessionResourceModifyListModInd(PDUSessionResourceModifyListModInd(vec![item])),
-    );
-    rig.gnb(ue.stream, &pdu.unwrap());
-}
-
-/// Session and transfer of what the CONFIRM that comes next says was not modified.
-fn not_modified(rig: &mut Rig) -> (u8, Bytes) {
-    let pdu = rig.next();
-    let read = || -> Result<(u8, Bytes), tern_ngap::CodecError> {
-        extract_ngap_ies!(pdu, PDUSessionResourceModifyConfirm,
-            req failed: Vec<(u8, Bytes)> = PDUSessionResourceFailedToModifyListModCfm(list) =>
-                list.0.iter().map(|item| (
-                    item.pdu_session_id.0,
-                    Bytes::copy_from_slice(&item.pdu_session_resource_modify_indication_unsuccessful_transfer),
-                )).collect(),
-        );
-        Ok(failed[0].clone())
-    };
-    read().unwrap()
-}
-
-/// TS 38.413 §8.2.5.3: with the SMF's own words, else with a cause of the AMF's.
-#[test]
-fn when_an_smf_refuses_what_the_gnb_has_changed_then_the_gnb_is_told() {
-    let (mut rig, ue) = connected(&[5]);
-    indicate(&mut rig, &ue, 5);
-    answer(&mut rig, refused(N2SmInfoType::PduResModFail));
-    assert_eq!(not_modified(&mut rig), (5, Bytes::from_static(&[9])));
-    indicate(&mut rig, &ue, 5);
-    let (token, _, _) = update(&mut rig);
-    rig.input(Input::Reply(token, Ok(problem(500, "SYSTEM_FAILURE"))));
-    let (session, why) = not_modified(&mut rig);
-    assert_eq!(session, 5);
-    transfer::decode_modify_indication_unsuccessful(&why).unwrap();
-    // One that nobody knows.
-    indicate(&mut rig, &ue, 9);
-    assert_eq!(not_modified(&mut rig).0, 9);
-}
+use super::two_gnbs::{answer, update};
+use crate::Config;
 
 /// TS 38.413 §8.3.1.3: the SMFs hear why from the gNB.
 #[test]

@@ -12,6 +12,7 @@ mod deregistration;
 mod eap;
 mod n2_handover;
 mod n2_steps;
+mod modify_indication;
 mod overload;
 mod paging;
 mod path_switch;
