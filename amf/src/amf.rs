@@ -318,6 +318,11 @@ impl Amf {
         }
     }
 
+    /// Where to begin to look for a UE, so that each is as likely to be found.
+    pub(crate) fn random_ue(&mut self) -> UeId {
+        UeId(self.random.u64() % self.next_ue)
+    }
+
     /// Makes room: of the deregistered UEs whose context is only kept for their return, one that
     /// would go soon.
     pub(crate) fn forget_one_deregistered(&mut self) {
@@ -399,17 +404,17 @@ impl Amf {
         Box::new(UeContext::new(id))
     }
 
-    pub(crate) fn new_amf_ue_ngap_id(&mut self) -> u64 {
-        let shard = u64::from(self.config.shard) << 36;
-        loop {
-            self.next_amf_id = (self.next_amf_id + 1) & 0xf_ffff_ffff;
-            let id = shard | self.next_amf_id;
     /// The number of what a gNB indicates; never used twice.
     pub(crate) fn new_indication(&mut self) -> u64 {
         self.next_indication += 1;
         self.next_indication
     }
 
+    pub(crate) fn new_amf_ue_ngap_id(&mut self) -> u64 {
+        let shard = u64::from(self.config.shard) << 36;
+        loop {
+            self.next_amf_id = (self.next_amf_id + 1) & 0xf_ffff_ffff;
+            let id = shard | self.next_amf_id;
             if !self.by_amf_id.contains_key(&id) && !self.departing.contains_key(&id) {
                 return id;
             }

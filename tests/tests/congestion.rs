@@ -107,6 +107,32 @@ fn when_the_ausf_is_full_then_the_ue_backs_off() {
     });
 }
 
+/// TS 24.501 §5.5.2.3.2: who is deregistered with #22 for one with priority stays away while T3346 runs.
+#[test]
+fn when_one_with_priority_needs_the_room_of_another_then_that_one_stays_away_for_t3346() {
+    let mut setup = Setup::new(1, 2);
+    setup.amf.limits.ues = 1;
+    simulate(setup, async |sim| {
+        let (mut one, mut urgent) = (sim.ue(0), sim.ue(1));
+        one.register().await.expect("registered");
+        one.establish_session(Default::default()).await.expect("a session");
+        urgent.set_establishment_cause(RRCEstablishmentCause::highPriorityAccess);
+        urgent.register().await.expect("registered");
+        one.idle(Duration::from_secs(5)).await.expect("deregistered");
+        assert!(!one.is_registered() && one.sessions().count() == 0);
+        assert_eq!(sim.counted(Nf::Amf, "amf.gmm.congestion_deregistered"), 1);
+        let told = one.t3346().expect("T3346");
+        assert!(told >= Duration::from_secs(11), "{told:?}");
+        urgent.deregister(false).await.expect("deregistered");
+        let began = Instant::now();
+        one.register().await.expect("registered");
+        assert!(began.elapsed() >= told, "{:?}", began.elapsed());
+        one.deregister(false).await.expect("deregistered");
+        sim.assert_nothing_held().await;
+        sim.assert_conforming();
+    });
+}
+
 /// TS 38.413 §8.7.7, §8.7.8: a gNB turns half of the UEs away that want to signal, and takes all of them
 /// again once the AMF says so; UEs that are let in do not notice.
 #[test]

@@ -15,7 +15,7 @@ use crate::Amf;
 use crate::admission;
 use crate::gmm::registration::restore_security;
 use crate::gmm::subscription_change::Changes;
-use crate::gmm::{self, Procedure, Uplink, paging};
+use crate::gmm::{self, Procedure, Uplink, paging, registration_reject};
 use crate::ngap::ue_context_release;
 use crate::sbi::{namf_loc, pcf, udm};
 use crate::session;
@@ -26,6 +26,7 @@ use crate::ue::UeContext;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deregistration {
     sent: Supervised,
+    reason: Reason,
 }
 
 /// Why the network deregisters a UE.
@@ -37,6 +38,8 @@ pub enum Reason {
     Reregistration,
     /// No slice is left that the UE may use.
     NoNetworkSlicesAvailable,
+    /// There is no room for it: it is to stay away while T3346 runs.
+    Congestion,
 }
 
 /// DEREGISTRATION REQUEST of the UE (TS 24.501 §5.5.2.2).
@@ -83,7 +86,10 @@ pub(crate) fn accept(ue: &mut UeContext, amf: &mut Amf, switch_off: bool) {
     info!(ue = ue.name(), switch_off, "UE deregisters");
     amf.count("amf.gmm.deregistered");
     // What was running is aborted (TS 24.501 §5.5.1.2.8, §5.5.2.3.5).
-    ue.procedure = None;
+    let by_network = match ue.procedure.take() {
+        Some(Procedure::Deregistration(machine)) => Some(machine.reason),
+        _ => None,
+    };
     ue.paging = None;
     ue.leaving = false;
     if !switch_off {
@@ -91,7 +97,10 @@ pub(crate) fn accept(ue: &mut UeContext, amf: &mut Amf, switch_off: bool) {
     }
     // With the connection go the sessions' resources at the gNB.
     gmm::release(ue, amf, cause::nas(CauseNas::deregister));
-    leave(ue, amf);
+    match by_network {
+        Some(reason) => forget(ue, amf, reason),
+        None => leave(ue, amf),
+    }
 }
 
 /// Starts the network-initiated procedure (TS 24.501 §5.5.2.3.1).
@@ -110,7 +119,7 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
     let secured = ue.n2.as_ref().is_some_and(|n2| n2.secured);
     if !ue.registered || !secured {
         // Not reachable: the network alone forgets (TS 24.501 §5.5.2.3.1).
-        return leave(ue, amf);
+        return forget(ue, amf, reason);
     }
     let mut kind = NasDeRegistrationType::new(0)
         .with_deregistration_access_type(DeregistrationAccessType::ThreeGppAccess);
@@ -129,7 +138,7 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
     info!(ue = ue.name(), ?reason, "network deregisters the UE");
     admission::leave(ue, amf);
     let sent = gmm::send_supervised(ue, amf, T3522, request, Protection::Current);
-    ue.procedure = Some(Procedure::Deregistration(Deregistration { sent }));
+    ue.procedure = Some(Procedure::Deregistration(Deregistration { sent, reason }));
 }
 
 impl Deregistration {
@@ -137,11 +146,15 @@ impl Deregistration {
     pub fn deadline(&self) -> Instant {
         self.sent.deadline()
     }
+        Reason::Congestion => Some(GmmCause::Congestion),
 
     /// DEREGISTRATION ACCEPT, or something that does not belong here.
     pub(crate) fn on_answer(self, ue: &mut UeContext, amf: &mut Amf, uplink: &Uplink) {
         match uplink.message {
             Nas5gmmMessage::DeregistrationAcceptUeTerminated(_) => self.end(ue, amf),
+    if reason == Reason::Congestion {
+        request.t3346_value = registration_reject::back_off(amf);
+    }
             _ => ue.procedure = Some(Procedure::Deregistration(self)),
         }
     }
@@ -156,7 +169,16 @@ impl Deregistration {
 
     fn end(self, ue: &mut UeContext, amf: &mut Amf) {
         gmm::release(ue, amf, cause::nas(CauseNas::deregister));
-        leave(ue, amf);
+        forget(ue, amf, self.reason);
+    }
+}
+
+/// The UE counts as deregistered. Of one that there is no room for nothing is kept.
+pub(crate) fn forget(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
+    leave(ue, amf);
+    if reason == Reason::Congestion {
+        amf.count("amf.gmm.congestion_deregistered");
+        (ue.security, ue.reachability) = (None, None);
     }
 }
 
@@ -170,6 +192,11 @@ pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
     session::release_all(ue, amf);
     (ue.policy_area, ue.policy_ambr) = (None, None);
     (ue.changes, ue.changed_data) = (Changes::default(), None);
+    /// The connection is gone before the answer (TS 24.501 §5.5.2.3.5 b).
+    pub(crate) fn connection_lost(self, ue: &mut UeContext, amf: &mut Amf) {
+        forget(ue, amf, self.reason);
+    }
+
     if let Some(policy) = ue.am_policy.take() {
         pcf::delete(ue, amf, &policy);
     }

@@ -344,7 +344,7 @@ pub(crate) fn status(ue: &mut UeContext, amf: &mut Amf, cause: GmmCause) {
 pub(crate) fn connection_lost(ue: &mut UeContext, amf: &mut Amf) {
     match ue.procedure.take() {
         Some(Procedure::Registration(machine)) => machine.connection_lost(ue, amf),
-        Some(Procedure::Deregistration(_)) => deregistration::leave(ue, amf),
+        Some(Procedure::Deregistration(machine)) => machine.connection_lost(ue, amf),
         Some(Procedure::Service(service)) => service.activation.abandon(ue),
         Some(Procedure::ConfigurationUpdate(_)) | None => {}
     }

@@ -154,9 +154,9 @@ pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     amf.count("amf.paging.unanswered");
     fail(ue, amf);
     namf_loc::answer_all(ue, amf, false);
-    if ue.deregistering.is_some() {
+    if let Some(reason) = ue.deregistering {
         // TS 24.501 §5.5.2.3.1: the network alone forgets.
-        deregistration::leave(ue, amf);
+        deregistration::forget(ue, amf, reason);
     }
 }
 

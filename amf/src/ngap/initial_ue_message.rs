@@ -15,10 +15,14 @@ use tracing::{debug, warn};
 use super::rrc_inactive::RrcState;
 use super::{Handled, error_indication, ue_context_release};
 use crate::Amf;
+use crate::gmm::deregistration::{self, Reason};
 use crate::gmm::security::{self, NotReceived};
 use crate::gmm::{self, RECEIVED, REGISTRATION_REQUEST, SERVICE_REQUEST, registration_reject};
 use crate::n2::message::GnbId;
 use crate::ue::{Connection, ContextSetup, UeContext, UeId};
+
+/// UEs among which one is sought that gives its room to another one.
+const ROOM_SEARCH_MAX: usize = 1024;
 
 /// A UE speaks on a new connection.
 pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU) -> Handled {
@@ -192,14 +196,44 @@ fn message_type(nas: &Bytes) -> Option<u8> {
     payload_unverified(nas).and_then(|plain| plain.get(2)).copied()
 }
 
-/// Who comes with priority has as much room again (TS 24.501 §5.3.9).
+/// Who comes with priority has as much room again (TS 24.501 §5.3.9), where a registered UE gives it up.
 fn overloaded(amf: &mut Amf, priority: bool) -> bool {
     if amf.ues.len() >= amf.config.limits.ues {
         amf.forget_one_deregistered();
     }
     let limits = &amf.config.limits;
     let registrations = limits.registrations.saturating_mul(if priority { 2 } else { 1 });
-    amf.ues.len() >= limits.ues || amf.registering.len() >= registrations
+    if amf.registering.len() >= registrations {
+        return true;
+    }
+    amf.ues.len() >= limits.ues && !(priority && make_room(amf))
+}
+
+/// Deregisters a UE for one with priority (TS 24.501 §5.5.2.3.1): one that can be told at once rather than one
+/// that has to be paged, and one without sessions rather than one with them. Until it has gone the table is
+/// over its limit, at most by as many as may register at the same time.
+fn make_room(amf: &mut Amf) -> bool {
+    let limits = &amf.config.limits;
+    if amf.ues.len() >= limits.ues.saturating_add(limits.registrations) {
+        return false;
+    }
+    // From anywhere, so that no UE is the one to go each time.
+    let from = amf.random_ue();
+    let all = amf.ues.range(from..).chain(amf.ues.range(..from)).map(|(_, ue)| ue);
+    let may_go = all.take(ROOM_SEARCH_MAX).filter(|ue| may_go(ue));
+    let Some(ue) = may_go.min_by_key(|ue| (ue.n2.is_none(), ue.sessions.len())).map(|ue| ue.id) else {
+        return false;
+    };
+    amf.count("amf.gmm.congestion_room_made");
+    amf.with_ue(ue, |ue, amf| deregistration::start(ue, amf, Reason::Congestion));
+    true
+}
+
+/// Whether a UE may be deregistered for another one.
+fn may_go(ue: &UeContext) -> bool {
+    let can_be_told = ue.n2.as_ref().is_none_or(|n2| n2.secured && !n2.priority);
+    let busy = ue.procedure.is_some() || ue.handover.is_some() || ue.paging.is_some();
+    ue.registered && can_be_told && !busy && !ue.leaving && ue.deregistering.is_none()
 }
 
 /// Says no before any work: cause #22 with T3346 (TS 24.501 §5.5.1.2.5, §5.6.1.5).

@@ -8,6 +8,7 @@ mod authentication;
 mod bytes;
 mod collisions;
 mod connection;
+mod congestion;
 mod deregistration;
 mod eap;
 mod n2_handover;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Ue;
 
 /// 5GMM cause "congestion".
-const CONGESTION: u8 = 22;
+pub(super) const CONGESTION: u8 = 22;
 
 impl Ue {
     /// Whether T3346 runs, and for how long.

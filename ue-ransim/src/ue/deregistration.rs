@@ -8,6 +8,7 @@ use tern_nas::security::NasSecurityContext;
 use tern_nas::{MobileIdentity, registration};
 use tokio::time::Instant;
 
+use super::congestion::CONGESTION;
 use super::{EXPIRIES_MAX, Heard, Moment, T3521, Ue};
 use crate::error::SimError;
 use crate::report::DEREGISTRATION;
@@ -66,10 +67,10 @@ impl Ue {
         self.registered = false;
         self.sessions.clear();
         let cause = request.fgmm_cause.as_ref().map(|cause| cause.value);
-        if let Some(cause) = cause {
-            self.start_t3346(cause, request.t3346_value.as_ref());
-        }
-        if matches!(cause, Some(3 | 6 | 7)) {
+        // The 5G-GUTI and its keys stay while T3346 runs; #22 without it is an abnormal case
+        // (TS 24.501 §5.5.2.3.4).
+        let back_off = cause.and_then(|cause| self.start_t3346(cause, request.t3346_value.as_ref()));
+        if matches!(cause, Some(3 | 6 | 7)) || cause == Some(CONGESTION) && back_off.is_none() {
             self.guti = None;
             self.context = None;
         }

@@ -30,6 +30,7 @@ use tern_crypto::{KAmf, ResStar};
 use tern_nas::nas_5gs::{Nas5gmmMessage, Nas5gsmHeader, Nas5gsmMessage};
 use tern_nas::security::NasSecurityContext;
 use tern_nas::{HeaderType, NgKsi};
+use tern_ngap::ngap::RRCEstablishmentCause;
 use tern_types::{Dnn, Guti5g, Random, ServiceArea, Snssai, Supi, Tai};
 use tokio::time::Instant;
 
@@ -118,6 +119,8 @@ pub struct Ue {
     t3396: BTreeMap<Option<Dnn>, Instant>,
     /// When T3346 expires, if it runs.
     t3346: Option<Instant>,
+    /// Why it wants a connection to register.
+    why: RRCEstablishmentCause,
     last_sent: Option<Bytes>,
     /// T3512 as the network gave it; none if it is deactivated.
     t3512: Option<Duration>,
@@ -193,6 +196,7 @@ impl Ue {
             pti: 0,
             t3396: BTreeMap::new(),
             t3346: None,
+            why: RRCEstablishmentCause::mo_Signalling,
             last_sent: None,
             t3512: None,
             t3512_at: None,
@@ -224,6 +228,11 @@ impl Ue {
     /// From now on it does these things wrong.
     pub fn set_tricks(&mut self, tricks: Vec<Trick>) {
         self.subscriber.tricks = tricks;
+    }
+
+    /// From now on it says to the gNB that it registers for this: access with priority, for example.
+    pub fn set_establishment_cause(&mut self, why: RRCEstablishmentCause) {
+        self.why = why;
     }
 
     /// Loses its security context, as a UE whose battery was taken out.

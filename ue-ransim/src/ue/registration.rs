@@ -10,7 +10,6 @@ use tern_nas::nas_5gs::{
 };
 use tern_nas::security::NasSecurityContext;
 use tern_nas::{HeaderType, MobileIdentity, registration};
-use tern_ngap::ngap::RRCEstablishmentCause;
 use tokio::time::Instant;
 
 use super::{Heard, Moment, T3510, T3511, Ue};
@@ -79,7 +78,7 @@ impl Ue {
             self.sessions.clear();
             self.radio_capability_known = false;
         }
-        self.open(nas, RRCEstablishmentCause::mo_Signalling).await?;
+        self.open(nas, self.why).await?;
         self.k_gnb_count = count;
         self.await_acceptance(kind, began).await
     }
