@@ -64,6 +64,18 @@ pub(crate) fn on_request(
         ue.leaving = true;
         return;
     }
+    if switch_off
+        && previous
+        && let Some(Procedure::Registration(running)) = &mut ue.procedure
+        && running.is_securing()
+    {
+        // TS 24.501 §5.4.2.7 d: both go on; the connection goes with the end of security mode control.
+        running.left = true;
+        info!(ue = ue.name(), switch_off, "UE deregisters while it is given new keys");
+        amf.count("amf.gmm.deregistered");
+        ue.leaving = false;
+        return leave(ue, amf);
+    }
     if previous {
         // The UE has not taken the context of SECURITY MODE COMMAND into use, and does not any more
         // (TS 24.501 §5.4.2.7 c).
@@ -105,8 +117,12 @@ pub(crate) fn accept(ue: &mut UeContext, amf: &mut Amf, switch_off: bool) {
 
 /// Starts the network-initiated procedure (TS 24.501 §5.5.2.3.1).
 pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
-    if !ue.registered && matches!(ue.procedure, Some(Procedure::Registration(_))) {
-        // It hears of it once it is registered (TS 24.501 §5.5.2.3.1).
+    let registering = match &ue.procedure {
+        Some(Procedure::Registration(running)) => !ue.registered || running.is_securing(),
+        _ => false,
+    };
+    if registering {
+        // It hears of it once it is registered (TS 24.501 §5.5.2.3.1), or has its new keys (§5.4.2.7 d).
         ue.deregistering = Some(reason);
         return;
     }

@@ -37,6 +37,9 @@ pub struct Registration {
     /// Whether the UE's whole request is known; else security mode control asks for it again
     /// (RINMR, TS 24.501 §5.4.2.2).
     pub(super) whole: bool,
+    /// The UE has switched off while security mode control ran, which alone goes on (TS 24.501 §5.4.2.7 d).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) left: bool,
     /// Rejected slices; whether for the whole network, else for the registration area.
     pub(super) rejected: Vec<(bool, Snssai)>,
     pub(super) step: Step,
@@ -105,6 +108,11 @@ impl Registration {
         }
     }
 
+    /// Whether SECURITY MODE COMMAND awaits its answer.
+    pub(crate) fn is_securing(&self) -> bool {
+        matches!(self.step, Step::SecuringNas(_))
+    }
+
     /// Whether REGISTRATION ACCEPT was sent.
     pub(crate) fn is_accepted(&self) -> bool {
         matches!(self.step, Step::Accepting(_))
@@ -141,6 +149,9 @@ impl Registration {
             (Step::SecuringNas(_), M::SecurityModeReject(reject_message)) => {
                 warn!(ue = ue.name(), cause = %reject_message.fgmm_cause, "SECURITY MODE REJECT");
                 restore_security(ue);
+                if self.left {
+                    return gmm::release(ue, amf, cause::nas(CauseNas::deregister));
+                }
                 reject(ue, amf, Refusal::SecurityModeRejected, &[]);
             }
             (Step::Accepting(_), M::RegistrationComplete(_)) => self.complete(ue, amf),
@@ -312,6 +323,9 @@ impl Registration {
     fn secured(mut self: Box<Self>, ue: &mut UeContext, amf: &mut Amf, container: Option<Bytes>) {
         let before = ue.previous_security.take().map(|context| context.ksi());
         let new_k_amf = before != ue.security.as_ref().map(|context| context.ksi());
+        if self.left {
+            return gmm::release(ue, amf, cause::nas(CauseNas::deregister));
+        }
         match container.map(RegistrationRequest::of_container) {
             None => {}
             Some(Some(Ok(request))) => {

@@ -117,8 +117,14 @@ fn start(
         return reject(ue, amf, Refusal::InvalidMandatoryInformation, &[]);
     }
     let same_capability = request.capability.is_empty() || request.capability == ue.capability;
-    let mut machine =
-        Registration { first, whole: verified, rejected: Vec::new(), step: Step::none(), request };
+    let mut machine = Registration {
+        first,
+        whole: verified,
+        left: false,
+        rejected: Vec::new(),
+        step: Step::none(),
+        request,
+    };
     let fresh = ue.security.as_ref().is_some_and(|context| !context.nearly_exhausted());
     let wanted = match amf.config.security.reauthentication {
         Reauthentication::WhenNeeded => true,

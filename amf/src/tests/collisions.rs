@@ -1,12 +1,14 @@
 //! Procedures that cross, and are both completed: TS 24.501 §5.4.2.7, §5.4.3.6, §5.4.4.6, §5.5.1.3.8.
 
 use bytes::Bytes;
+use tern_nas::NgKsi;
 use tern_nas::nas_5gs::*;
-use tern_nas::security::HeaderType;
+use tern_nas::security::{HeaderType, NasSecurityContext};
 use tern_ngap::ngap::{Cause, CauseNas};
+use tern_sbi::nudm_uecm::DeregistrationReason;
 use tern_types::STmsi5g;
 
-use super::deregistration::deregistration;
+use super::deregistration::{deregistration, withdrawn};
 use super::paging::{answered, asked_for_data, paged_identity};
 use super::rig::*;
 use super::service_request::service_request;
@@ -38,6 +40,78 @@ fn when_the_ue_deregisters_before_it_hears_of_new_keys_then_it_is_answered_under
     let request = deregistration(&ue, false);
     ue.say(&mut rig, request);
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::DeregistrationAcceptUeOriginating(_)));
+    assert!(is_deregistered(&mut rig));
+}
+
+type Keys = (Option<NasSecurityContext>, Option<NgKsi>);
+
+/// A UE that has the keys of before, and those that SECURITY MODE COMMAND wants it to take into use.
+fn rekeyed() -> (Rig, Ue, Keys) {
+    let (mut rig, mut ue) = authenticated_again();
+    let Nas5gmmMessage::AuthenticationRequest(challenge) = ue.hear(&mut rig) else { panic!() };
+    ue.respond(&mut rig, &challenge);
+    let old = (ue.security.clone(), ue.ksi);
+    assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::SecurityModeCommand(_)));
+    let new = (ue.security.take(), ue.ksi.take());
+    (ue.security, ue.ksi) = old;
+    (rig, ue, new)
+}
+
+/// It takes them into use.
+fn takes(rig: &mut Rig, ue: &mut Ue, keys: Keys) {
+    (ue.security, ue.ksi) = keys;
+    let octets = ue.protect(&plain(NasSecurityModeComplete::new()), HeaderType::CipheredNewContext);
+    ue.uplink(rig, &octets);
+}
+
+/// TS 24.501 §5.4.2.7 d: both are progressed.
+#[test]
+fn when_the_ue_switches_off_before_it_hears_of_new_keys_then_both_go_on() {
+    for answers in [true, false] {
+        let (mut rig, mut ue, keys) = rekeyed();
+        let old = rig.amf.ue(&supi()).unwrap().previous_security.as_ref().map(|context| context.ksi());
+        let new = rig.amf.ue(&supi()).unwrap().security.as_ref().map(|context| context.ksi());
+        assert!(old.is_some() && old != new);
+        let request = deregistration(&ue, true);
+        ue.say(&mut rig, request);
+        rig.serve();
+        assert!(!rig.amf.ue(&supi()).unwrap().registered && rig.downlink.is_empty());
+        // T3560 goes on.
+        rig.expire();
+        rig.next();
+        if answers {
+            takes(&mut rig, &mut ue, keys);
+            assert_eq!(rig.released(), Cause::nas(CauseNas::deregister));
+        } else {
+            for _ in 0..4 {
+                assert!(rig.amf.ue(&supi()).unwrap().n2.is_some());
+                rig.downlink.clear();
+                rig.destinations.clear();
+                rig.expire();
+            }
+            rig.released();
+        }
+        rig.serve();
+        let context = rig.amf.ue(&supi()).unwrap();
+        assert_eq!(context.state(), GmmState::Deregistered);
+        assert_eq!(context.security.as_ref().map(|context| context.ksi()), if answers { new } else { old });
+        assert!(context.previous_security.is_none() && context.procedure.is_none());
+    }
+}
+
+/// TS 24.501 §5.4.2.7 d: the network's de-registration waits for the new keys.
+#[test]
+fn when_the_network_deregisters_a_ue_that_is_given_new_keys_then_it_hears_of_it_under_these() {
+    let (mut rig, mut ue, keys) = rekeyed();
+    withdrawn(&mut rig, DeregistrationReason::SubscriptionWithdrawn);
+    assert!(rig.downlink.is_empty());
+    takes(&mut rig, &mut ue, keys);
+    rig.serve();
+    ue.accepted(&mut rig);
+    ue.context_is_set_up(&mut rig);
+    ue.say(&mut rig, NasRegistrationComplete::new());
+    let Nas5gmmMessage::DeregistrationRequestUeTerminated(_) = ue.hear(&mut rig) else { panic!() };
+    ue.say(&mut rig, NasDeregistrationAcceptUeTerminated::new());
     assert!(is_deregistered(&mut rig));
 }
 
