@@ -9,6 +9,7 @@ use tern_crypto::NextHopChain;
 use tern_nas::security::NasSecurityContext;
 use tern_ngap::convert::NrLocation;
 use tern_sbi::Location;
+use tern_sbi::npcf_am::{RequestTrigger, UpdateAmPolicy};
 use tern_sbi::nudm_sdm::GetDataSets;
 use tern_types::{Ambr, Dnn, Guti5g, Imei, Instant, PduSessionId, ServiceArea, Snssai, Supi, Tai};
 
@@ -21,8 +22,8 @@ use crate::io::Awaited;
 use crate::n2::message::GnbId;
 use crate::ngap::handover::Handover;
 use crate::ngap::location_reporting::Presence;
-use crate::ngap::rrc_inactive::RrcState;
 use crate::ngap::modify_indication::ModifyIndication;
+use crate::ngap::rrc_inactive::RrcState;
 use crate::ngap::ue_context_modification::Rekeying;
 use crate::sbi::Locating;
 use crate::session::Session;
@@ -99,6 +100,15 @@ pub struct UeContext {
     /// UE-AMBR, as the PCF has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_ambr: Option<Ambr>,
+    /// RFSP index, as the PCF has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_rfsp: Option<u16>,
+    /// Changes of which the PCF wants to hear.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_triggers: Vec<RequestTrigger>,
+    /// The PCF has been told of changes, and decides anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_update: Option<Awaited<UpdateAmPolicy>>,
     /// What has changed and the UE has yet to hear of.
     #[serde(default, skip_serializing_if = "Changes::is_empty")]
     pub changes: Changes,
@@ -208,6 +218,9 @@ pub struct Connection {
     /// The gNB has a UE-AMBR of before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ambr_outdated: bool,
+    /// The gNB has an RFSP index of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rfsp_outdated: bool,
     /// A UE CONTEXT MODIFICATION REQUEST without keys awaits its answer, until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modifying: Option<Instant>,
@@ -223,6 +236,9 @@ pub struct Connection {
     /// NAS messages that the gNB has not delivered because it hands the UE over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undelivered: Vec<Bytes>,
+    /// What the gNB has changed of sessions and waits to have confirmed, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indications: Vec<ModifyIndication>,
     /// Session messages held until the gNB has the context.
     pub held: Vec<HeldMessage>,
 }
@@ -236,9 +252,6 @@ pub struct HeldMessage {
     pub n1: Option<Bytes>,
     /// N2 SM information and what it is.
     pub n2: Option<(N2SmKind, Bytes)>,
-    /// What the gNB has changed of sessions and waits to have confirmed, the oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub indications: Vec<ModifyIndication>,
 }
 
 /// N2 SM information that the AMF relays towards a gNB (TS 29.502 N2SmInfoType, TS 29.518
@@ -256,11 +269,17 @@ pub enum N2SmKind {
 /// S-NSSAIs in a configured NSSAI (TS 24.501 §9.11.3.37).
 const CONFIGURED_MAX: usize = 16;
 
+/// RFSP indices (TS 29.571 RfspIndex).
+pub(crate) const RFSP_INDICES: std::ops::RangeInclusive<u16> = 1..=256;
+
 /// What the AMF uses of a subscription.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// UE-AMBR.
     pub ambr: Option<Ambr>,
+    /// RFSP index, 1 to 256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rfsp: Option<u16>,
     /// Default S-NSSAIs.
     pub default_slices: Vec<Snssai>,
     /// The other subscribed S-NSSAIs.
@@ -339,6 +358,9 @@ impl UeContext {
             am_policy: None,
             policy_area: None,
             policy_ambr: None,
+            policy_rfsp: None,
+            policy_triggers: Vec::new(),
+            policy_update: None,
             changes: Changes::default(),
             changed_data: None,
             sdm_subscription: None,
@@ -363,6 +385,11 @@ impl UeContext {
     /// UE-AMBR in force: the PCF's, else the subscribed one.
     pub fn ambr(&self) -> Option<Ambr> {
         self.policy_ambr.or(self.subscription.as_ref().and_then(|subscription| subscription.ambr))
+    }
+
+    /// RFSP index in force: the PCF's, else the subscribed one (TS 23.501 §5.3.4.3).
+    pub fn rfsp(&self) -> Option<u16> {
+        self.policy_rfsp.or(self.subscription.as_ref().and_then(|subscription| subscription.rfsp))
     }
 
     /// Its main state.

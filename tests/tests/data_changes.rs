@@ -318,6 +318,41 @@ fn when_the_access_policy_changes_then_the_amf_hears_of_it_at_once_and_of_its_en
     });
 }
 
+/// TS 29.507 §4.2.3.2: the PCF decides on what is subscribed anew, and the UE has what it decides.
+#[test]
+fn when_the_subscription_of_a_ue_with_a_policy_changes_then_the_pcf_has_the_last_word() {
+    simulate(with_policies(15), async |sim| {
+        let (mut ue, _session) = with_session(sim).await;
+        let ambr = |ue: &Ue| ue.link().and_then(Link::ue_ambr).map(|ambr| ambr.downlink.bps());
+        let mbps =
+            |rate: u64| json!({ "uplink": format!("{rate} Mbps"), "downlink": format!("{rate} Mbps") });
+        set(sim, "/ue_ambr", mbps(3)).await;
+        ue.idle(Duration::from_secs(2)).await.expect("connected");
+        assert_eq!((ambr(&ue), sim.counted(Nf::Amf, "amf.policy.change_told")), (Some(3_000_000), 1));
+        set(sim, "/categories", json!(["visitor"])).await;
+        ue.idle(Duration::from_secs(5)).await.expect("connected");
+        assert_eq!(ambr(&ue), Some(2_000_000));
+        set(sim, "/ue_ambr", mbps(6)).await;
+        ue.idle(Duration::from_secs(2)).await.expect("connected");
+        assert_eq!((ambr(&ue), sim.counted(Nf::Amf, "amf.policy.change_told")), (Some(2_000_000), 2));
+        // The PCF knows what was subscribed meanwhile.
+        set(sim, "/categories", json!([])).await;
+        ue.idle(Duration::from_secs(5)).await.expect("connected");
+        assert_eq!(ambr(&ue), Some(6_000_000));
+
+        let here = sim.rig.gnbs[0].config().tai();
+        set(sim, "/service_area", json!({ "restriction": "ALLOWED_AREAS", "tacs": [here.tac] })).await;
+        ue.idle(Duration::from_secs(5)).await.expect("connected");
+        assert_eq!(ue.service_area(), Some(&ServiceArea { allowed: true, tais: vec![here] }));
+        set(sim, "/service_area", json!(null)).await;
+        ue.idle(Duration::from_secs(5)).await.expect("connected");
+        assert_eq!((ue.service_area(), sim.counted(Nf::Amf, "amf.policy.change_told")), (None, 4));
+        ue.deregister(false).await.expect("deregistered");
+        sim.assert_nothing_held().await;
+        sim.assert_conforming();
+    });
+}
+
 /// TS 23.502 §4.3.3.2: without a word of the policies the subscription holds.
 #[test]
 fn when_the_subscribed_session_ambr_and_5qi_change_then_the_session_has_them() {

@@ -89,6 +89,7 @@ impl Subscriber {
             gpsis: self.msisdn.iter().map(|msisdn| format!("msisdn-{msisdn}")).collect(),
             subscribed_ue_ambr: Some(self.ue_ambr),
             nssai: Some(nssai),
+            rfsp_index: self.rfsp,
             service_area_restriction: self.service_area.as_ref().map(|area| ServiceAreaRestriction {
                 restriction_type: Some(area.restriction.clone()),
                 areas: vec![Area { tacs: area.tacs.clone(), area_code: None }],

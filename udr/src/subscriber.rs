@@ -19,6 +19,8 @@ pub const DNNS_MAX: usize = 16;
 pub const TACS_MAX: usize = 256;
 /// Most categories of a subscriber, and of one of its data networks.
 pub const CATEGORIES_MAX: usize = 16;
+/// RFSP indices.
+pub const RFSP_INDICES: std::ops::RangeInclusive<u16> = 1..=256;
 /// Longest category, in octets.
 pub const CATEGORY_LEN_MAX: usize = 64;
 /// The length of a session's IPv6 prefix (TS 23.501 §5.8.2.2).
@@ -38,6 +40,9 @@ pub struct Subscriber {
     /// Bound of all sessions without a guaranteed rate together.
     #[serde(default = "default_ue_ambr")]
     pub ue_ambr: Ambr,
+    /// Index to RAT/frequency selection priority, 1 to 256, if any (TS 23.501 §5.3.4.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rfsp: Option<u16>,
     /// Slices, with the data networks reached through each. The first is a default one unless
     /// others say so.
     #[serde(default = "default_slices")]
@@ -228,6 +233,9 @@ impl Subscriber {
         let msisdn = self.msisdn.as_deref().unwrap_or("00000");
         if !(5..=15).contains(&msisdn.len()) || !msisdn.bytes().all(|b| b.is_ascii_digit()) {
             return Err(wrong("msisdn", "5 to 15 digits"));
+        }
+        if self.rfsp.is_some_and(|index| !RFSP_INDICES.contains(&index)) {
+            return Err(wrong("rfsp", "1 to 256"));
         }
         if self.slices.is_empty() || self.slices.len() > SLICES_MAX {
             return Err(wrong("slices", format!("1 to {SLICES_MAX} slices")));

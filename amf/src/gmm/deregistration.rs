@@ -146,10 +146,14 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf, reason: Reason) {
     let why = match reason {
         Reason::SubscriptionWithdrawn => Some(GmmCause::IllegalUe),
         Reason::NoNetworkSlicesAvailable => Some(GmmCause::NoNetworkSlicesAvailable),
+        Reason::Congestion => Some(GmmCause::Congestion),
         Reason::Reregistration => None,
     };
     if let Some(why) = why {
         request = request.with_fgmm_cause(NasFGmmCause::from_cause(why));
+    }
+    if reason == Reason::Congestion {
+        request.t3346_value = registration_reject::back_off(amf);
     }
     info!(ue = ue.name(), ?reason, "network deregisters the UE");
     admission::leave(ue, amf);
@@ -162,15 +166,11 @@ impl Deregistration {
     pub fn deadline(&self) -> Instant {
         self.sent.deadline()
     }
-        Reason::Congestion => Some(GmmCause::Congestion),
 
     /// DEREGISTRATION ACCEPT, or something that does not belong here.
     pub(crate) fn on_answer(self, ue: &mut UeContext, amf: &mut Amf, uplink: &Uplink) {
         match uplink.message {
             Nas5gmmMessage::DeregistrationAcceptUeTerminated(_) => self.end(ue, amf),
-    if reason == Reason::Congestion {
-        request.t3346_value = registration_reject::back_off(amf);
-    }
             _ => ue.procedure = Some(Procedure::Deregistration(self)),
         }
     }
@@ -181,6 +181,11 @@ impl Deregistration {
             Expiry::Abort => self.end(ue, amf),
             Expiry::NotYet | Expiry::Retransmit => ue.procedure = Some(Procedure::Deregistration(self)),
         }
+    }
+
+    /// The connection is gone before the answer (TS 24.501 §5.5.2.3.5 b).
+    pub(crate) fn connection_lost(self, ue: &mut UeContext, amf: &mut Amf) {
+        forget(ue, amf, self.reason);
     }
 
     fn end(self, ue: &mut UeContext, amf: &mut Amf) {
@@ -206,13 +211,8 @@ pub(crate) fn leave(ue: &mut UeContext, amf: &mut Amf) {
     // Its sessions go: nobody waits for what it is paged for.
     ue.paging = None;
     session::release_all(ue, amf);
-    (ue.policy_area, ue.policy_ambr) = (None, None);
+    pcf::forget(ue);
     (ue.changes, ue.changed_data) = (Changes::default(), None);
-    /// The connection is gone before the answer (TS 24.501 §5.5.2.3.5 b).
-    pub(crate) fn connection_lost(self, ue: &mut UeContext, amf: &mut Amf) {
-        forget(ue, amf, self.reason);
-    }
-
     if let Some(policy) = ue.am_policy.take() {
         pcf::delete(ue, amf, &policy);
     }
@@ -275,6 +275,9 @@ pub(crate) fn take_over(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) {
     ue.am_policy = other.am_policy.take();
     ue.policy_area = other.policy_area.take();
     ue.policy_ambr = other.policy_ambr.take();
+    ue.policy_rfsp = other.policy_rfsp.take();
+    ue.policy_triggers = std::mem::take(&mut other.policy_triggers);
+    ue.policy_update = other.policy_update.take();
     ue.changes = other.changes;
     ue.changed_data = other.changed_data.take();
     ue.sdm_subscription = other.sdm_subscription.take();

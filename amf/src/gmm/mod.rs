@@ -212,7 +212,7 @@ pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, token: Token, reply: R
         return activation::proceed(ue, amf);
     }
     if subscription_change::awaits(ue, token) {
-        return subscription_change::on_reply(ue, amf, reply);
+        return subscription_change::on_reply(ue, amf, token, reply);
     }
     match ue.procedure.take() {
         Some(Procedure::Registration(machine)) => machine.on_reply(ue, amf, token, reply),

@@ -1,11 +1,10 @@
 //! Registration, the home network's part: TS 23.502 §4.2.2.2.2 steps 14 to 16.
 
 use tern_sbi::Operation;
-use tern_sbi::common::ServiceAreaRestriction;
 use tern_sbi::nnssf_nsselection::GetSliceSelectionInfo;
 use tern_sbi::npcf_am::CreateAmPolicy;
 use tern_sbi::nudm_sdm::Subscribe;
-use tern_types::{ServiceArea, Snssai};
+use tern_types::Snssai;
 use tracing::warn;
 
 use crate::Amf;
@@ -17,6 +16,7 @@ use crate::gmm::registration_reject::reject;
 use crate::gmm::registration_request::RegistrationKind;
 use crate::gmm::service_area;
 use crate::gmm::slices::{self, SliceRejection, Slices};
+use crate::gmm::subscription_change;
 use crate::io::{ReplyResult, Token};
 use crate::sbi::{nssf, pcf, udm};
 use crate::session;
@@ -58,7 +58,10 @@ impl Registration {
         } else if let Some(awaited) = data.take_if(|awaited| awaited.is(token)) {
             let read = awaited.read(reply).map_err(|error| udm::refusal(ue, &error));
             let serving = amf.serving_plmn(ue);
-            read.map(|answer| ue.subscription = Some(udm::subscription(&answer.body, serving)))
+            read.map(|answer| {
+                // Of a UE that comes again the PCF may want to hear what has changed.
+                subscription_change::replace(ue, amf, udm::subscription(&answer.body, serving));
+            })
         } else {
             amf.count("amf.sbi.told");
             Ok(())
@@ -165,8 +168,7 @@ impl Registration {
             match awaited.read(reply) {
                 Ok(answer) => {
                     ue.am_policy = udm::location(answer.location.as_deref());
-                    ue.policy_area = policy_area(ue, amf, answer.body.serv_area_res.as_ref());
-                    ue.policy_ambr = answer.body.ue_ambr;
+                    pcf::decided(ue, amf, answer.body);
                 }
                 Err(error) => optional_failed(ue, amf, CreateAmPolicy::NAME, &error),
             }
@@ -196,15 +198,6 @@ impl Registration {
         self.step = Step::Accepting(sent);
         self.run(ue);
     }
-}
-
-/// What the PCF has of the UE's service area.
-pub(crate) fn policy_area(
-    ue: &UeContext,
-    amf: &Amf,
-    restriction: Option<&ServiceAreaRestriction>,
-) -> Option<ServiceArea> {
-    service_area::of(restriction?, amf.serving_plmn(ue))
 }
 
 fn optional_failed<E>(ue: &UeContext, amf: &mut Amf, operation: &str, error: &tern_sbi::OperationError<E>)

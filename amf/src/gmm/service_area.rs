@@ -4,7 +4,7 @@ use tern_nas::nas_5gs::NasServiceAreaList;
 use tern_nas::registration;
 use tern_ngap::convert;
 use tern_ngap::ngap::MobilityRestrictionList;
-use tern_sbi::common::{RestrictionType, ServiceAreaRestriction};
+use tern_sbi::common::{Area, RestrictionType, ServiceAreaRestriction};
 use tern_types::{PlmnId, ServiceArea, Tai};
 
 use crate::ue::UeContext;
@@ -20,6 +20,25 @@ pub(crate) fn of(restriction: &ServiceAreaRestriction, plmn: PlmnId) -> Option<S
         RestrictionType::AllowedAreas => Some(ServiceArea { allowed: true, tais }),
         RestrictionType::NotAllowedAreas if !tais.is_empty() => Some(ServiceArea { allowed: false, tais }),
         _ => None,
+    }
+}
+
+/// A restriction as the PCF is told.
+pub(crate) fn restriction(area: &ServiceArea) -> ServiceAreaRestriction {
+    let kind = if area.allowed { RestrictionType::AllowedAreas } else { RestrictionType::NotAllowedAreas };
+    let tacs = area.tais.iter().map(|tai| tai.tac).collect();
+    ServiceAreaRestriction {
+        restriction_type: Some(kind),
+        areas: vec![Area { tacs, area_code: None }],
+        max_num_of_tas: None,
+    }
+}
+
+/// There is service everywhere: no area is forbidden.
+pub(crate) fn unrestricted() -> ServiceAreaRestriction {
+    ServiceAreaRestriction {
+        restriction_type: Some(RestrictionType::NotAllowedAreas),
+        ..ServiceAreaRestriction::default()
     }
 }
 
@@ -66,7 +85,6 @@ pub(crate) fn mobility_restrictions(ue: &UeContext, serving: PlmnId) -> Mobility
 
 #[cfg(test)]
 mod tests {
-    use tern_sbi::common::Area;
     use tern_types::Tac;
 
     use super::*;

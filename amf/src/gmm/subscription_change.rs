@@ -5,16 +5,18 @@
 //! paged for that.
 
 use serde::{Deserialize, Serialize};
+use tern_sbi::npcf_am::RequestTrigger;
+use tern_sbi::nudm_sdm::GetDataSets;
 use tern_types::{Ambr, ServiceArea};
 use tracing::{info, warn};
 
 use crate::Amf;
 use crate::gmm::deregistration::{self, Reason};
 use crate::gmm::{configuration_update, paging, service_area, slices};
-use crate::io::{ReplyResult, Token};
+use crate::io::{Awaited, ReplyResult, Token};
 use crate::ngap::ue_context_modification;
-use crate::sbi::udm;
-use crate::ue::UeContext;
+use crate::sbi::{pcf, udm};
+use crate::ue::{Subscription, UeContext};
 
 /// What a UE has yet to hear of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +37,13 @@ impl Changes {
 /// What held before a change.
 pub(crate) struct Before {
     ambr: Option<Ambr>,
+    rfsp: Option<u16>,
     service_area: Option<ServiceArea>,
 }
 
 impl Before {
     pub(crate) fn of(ue: &UeContext) -> Self {
-        Self { ambr: ue.ambr(), service_area: service_area::in_force(ue).cloned() }
+        Self { ambr: ue.ambr(), rfsp: ue.rfsp(), service_area: service_area::in_force(ue).cloned() }
     }
 }
 
@@ -53,14 +56,21 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf) {
     }
 }
 
-/// Whether this reply brings changed data.
+/// Whether this reply brings changed data, or what the PCF makes of them.
 pub(crate) fn awaits(ue: &UeContext, token: Token) -> bool {
-    ue.changed_data.as_ref().is_some_and(|awaited| awaited.is(token))
+    let data = ue.changed_data.as_ref().is_some_and(|awaited| awaited.is(token));
+    data || ue.policy_update.as_ref().is_some_and(|awaited| awaited.is(token))
 }
 
-/// The changed data.
-pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, reply: ReplyResult) {
-    let Some(awaited) = ue.changed_data.take() else { return };
+/// One of them.
+pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, token: Token, reply: ReplyResult) {
+    match ue.changed_data.take_if(|awaited| awaited.is(token)) {
+        Some(awaited) => on_data(ue, amf, &awaited, reply),
+        None => on_policy(ue, amf, reply),
+    }
+}
+
+fn on_data(ue: &mut UeContext, amf: &mut Amf, awaited: &Awaited<GetDataSets>, reply: ReplyResult) {
     let answer = match awaited.read(reply) {
         Ok(answer) => answer,
         Err(error) => {
@@ -77,20 +87,62 @@ pub(crate) fn on_reply(ue: &mut UeContext, amf: &mut Amf, reply: ReplyResult) {
         return deregistration::start(ue, amf, Reason::SubscriptionWithdrawn);
     }
     let before = Before::of(ue);
-    let old = ue.subscription.replace(subscription);
-    let same = |old: &crate::ue::Subscription, new: &crate::ue::Subscription| {
+    let old = replace(ue, amf, subscription);
+    let same = |(old, new): (Subscription, &Subscription)| {
         old.default_slices == new.default_slices && old.slices == new.slices
     };
-    let slices_kept = old.zip(ue.subscription.as_ref()).is_some_and(|(old, new)| same(&old, new));
-    ue.changes.slices |= !slices_kept;
+    ue.changes.slices |= !old.zip(ue.subscription.as_ref()).is_some_and(same);
+    took_effect(ue, amf, &before);
+}
+
+/// Keeps a subscription in the place of another one, and tells the PCF what is new, if it wants to hear of it.
+pub(crate) fn replace(ue: &mut UeContext, amf: &mut Amf, subscription: Subscription) -> Option<Subscription> {
+    let mut met = ue.subscription.as_ref().map(|old| triggers(old, &subscription)).unwrap_or_default();
+    met.retain(|trigger| ue.policy_triggers.contains(trigger));
+    let old = ue.subscription.replace(subscription);
+    if !met.is_empty() {
+        // Its answer to what it was told before is none to this.
+        ue.policy_update = pcf::update(ue, amf, met);
+    }
+    old
+}
+
+/// What a PCF may want to hear of (TS 29.507 §4.2.3.2).
+fn triggers(old: &Subscription, new: &Subscription) -> Vec<RequestTrigger> {
+    let changes = [
+        (old.service_area != new.service_area, RequestTrigger::ServAreaCh),
+        (old.rfsp != new.rfsp, RequestTrigger::RfspCh),
+        (old.ambr != new.ambr, RequestTrigger::UeAmbrCh),
+    ];
+    changes.into_iter().filter_map(|(changed, trigger)| changed.then_some(trigger)).collect()
+}
+
+/// What the PCF decides, now that it knows what has changed.
+fn on_policy(ue: &mut UeContext, amf: &mut Amf, reply: ReplyResult) {
+    let Some(awaited) = ue.policy_update.take() else { return };
+    let before = Before::of(ue);
+    match awaited.read(reply) {
+        Ok(answer) => pcf::apply(ue, amf, answer.body),
+        Err(error) => {
+            amf.count("amf.sbi.optional_failed");
+            warn!(ue = ue.name(), %error, "the PCF does not decide on changed data");
+            if error.status() != Some(404) {
+                return;
+            }
+            // It has lost the association: the subscription holds until there is another one.
+            ue.am_policy = None;
+            pcf::forget(ue);
+        }
+    }
     took_effect(ue, amf, &before);
 }
 
 /// Something has changed: whom it concerns is told.
 pub(crate) fn took_effect(ue: &mut UeContext, amf: &mut Amf, before: &Before) {
-    if ue.ambr() != before.ambr {
-        info!(ue = ue.name(), ambr = ?ue.ambr(), "UE-AMBR changed");
-        ue_context_modification::tell_ambr(ue, amf);
+    let (ambr, rfsp) = (ue.ambr() != before.ambr, ue.rfsp() != before.rfsp);
+    if ambr || rfsp {
+        info!(ue = ue.name(), ambr = ?ue.ambr(), rfsp = ue.rfsp(), "UE-AMBR or RFSP index changed");
+        ue_context_modification::tell(ue, amf, ambr, rfsp);
     }
     ue.changes.service_area |= service_area::in_force(ue) != before.service_area.as_ref();
     if ue.changes.is_empty() || !ue.registered {

@@ -75,6 +75,9 @@ fn build(
     if let Some(radio) = &ue.radio_capability {
         ies.push(ie!(UERadioCapability(&radio[..])));
     }
+    if let Some(rfsp) = ue.rfsp() {
+        ies.push(ie!(IndexToRFSP(IndexToRFSP(rfsp.into()))));
+    }
     ies.push(ie!(NAS_PDU(&nas[..])));
     if let Some(reports) = rrc_inactive::report_request(amf) {
         ies.push(ie!(RRCInactiveTransitionReportRequest(reports)));
@@ -134,7 +137,7 @@ pub(crate) fn on_response(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> 
     session::release_held(ue, amf);
     location_reporting::start(ue, amf);
     gmm::keys_given(ue, amf);
-    ue_context_modification::proceed_ambr(ue, amf);
+    ue_context_modification::proceed_values(ue, amf);
     rrc_inactive::inform(ue, amf);
     // A path switch may have been quicker.
     handover::proceed(ue, amf);

@@ -1,14 +1,14 @@
 //! UE Context Modification: TS 38.413 §8.3.4. It brings the AS keys of a new K_AMF to the gNB while the
-//! UE is connected (TS 33.501 §6.9.4.4), a new UE-AMBR (TS 23.502 §4.2.4.2), and what `rrc_inactive.rs` has to
-//! say.
+//! UE is connected (TS 33.501 §6.9.4.4), a new UE-AMBR or RFSP index (TS 23.502 §4.2.4.2), and what
+//! `rrc_inactive.rs` has to say.
 
 use serde::{Deserialize, Serialize};
 use tern_crypto::{KGnb, NextHopChain};
 use tern_ngap::cause;
 use tern_ngap::convert;
 use tern_ngap::ngap::*;
-use tern_ngap::{build_ngap, extract_ngap_ies};
-use tern_types::{Duration, Instant};
+use tern_ngap::{CodecError, Message as _, build_ngap, build_ngap_ie, extract_ngap_ies};
+use tern_types::{Ambr, Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::{Handled, handover, rrc_inactive, ue_context_release};
@@ -56,7 +56,7 @@ pub(crate) fn start(ue: &mut UeContext, amf: &mut Amf) {
 
 /// Sends the request once the UE is in one cell (TS 33.501 §6.9.5).
 pub(crate) fn proceed(ue: &mut UeContext, amf: &mut Amf) {
-    proceed_ambr(ue, amf);
+    proceed_values(ue, amf);
     let waits = ue.n2.as_ref().is_some_and(|n2| {
         matches!(n2.rekeying, Some(Rekeying::Waiting(_))) && n2.modifying.is_none_or(|until| until <= amf.now)
     });
@@ -79,36 +79,59 @@ pub(crate) fn proceed(ue: &mut UeContext, amf: &mut Amf) {
     amf.send_on(n2, pdu);
 }
 
-/// The UE-AMBR has changed. A gNB that has no context of the UE yet gets it with that.
-pub(crate) fn tell_ambr(ue: &mut UeContext, amf: &mut Amf) {
+/// The UE-AMBR has changed, or the RFSP index; that there is none any more a gNB cannot be told. One that has
+/// no context of the UE yet gets them with that.
+pub(crate) fn tell(ue: &mut UeContext, amf: &mut Amf, ambr: bool, rfsp: bool) {
     if let Some(n2) = ue.n2.as_mut().filter(|n2| n2.context != ContextSetup::None) {
-        n2.ambr_outdated = true;
-        proceed_ambr(ue, amf);
+        n2.ambr_outdated |= ambr;
+        n2.rfsp_outdated |= rfsp;
+        proceed_values(ue, amf);
     }
 }
 
-/// Sends it once nothing else is under way with the gNB that has the UE.
-pub(crate) fn proceed_ambr(ue: &mut UeContext, amf: &mut Amf) {
-    let (Some(ambr), true) = (ue.ambr(), handover::is_in_one_cell(ue)) else { return };
-    let now = amf.now;
+/// Sends UE-AMBR and RFSP index, if they have changed, once nothing else is under way with the gNB that has
+/// the UE.
+pub(crate) fn proceed_values(ue: &mut UeContext, amf: &mut Amf) {
+    if !handover::is_in_one_cell(ue) {
+        return;
+    }
+    let (ambr, rfsp, now) = (ue.ambr(), ue.rfsp(), amf.now);
     let free = |n2: &&mut Connection| {
-        n2.ambr_outdated
+        (n2.ambr_outdated || n2.rfsp_outdated)
             && n2.context == ContextSetup::Done
             && n2.rekeying.is_none()
             && n2.modifying.is_none()
     };
     let Some(n2) = ue.n2.as_mut().filter(free) else { return };
-    (n2.ambr_outdated, n2.modifying) = (false, Some(now + REKEYING_WITHIN));
-    amf.count("amf.ngap.ue_ambr_told");
-    let pdu = build_ngap!(
-        InitiatingMessage,
-        UEContextModification,
-        UEContextModificationRequest,
-        AMF_UE_NGAP_ID(n2.amf_ue_ngap_id),
-        RAN_UE_NGAP_ID(n2.ran_ue_ngap_id),
-        UEAggregateMaximumBitRate(convert::ue_ambr(ambr)),
-    );
+    let ambr = ambr.filter(|_| n2.ambr_outdated);
+    let rfsp = rfsp.filter(|_| n2.rfsp_outdated);
+    (n2.ambr_outdated, n2.rfsp_outdated) = (false, false);
+    if ambr.is_none() && rfsp.is_none() {
+        return;
+    }
+    n2.modifying = Some(now + REKEYING_WITHIN);
+    for (told, name) in [(ambr.is_some(), "amf.ngap.ue_ambr_told"), (rfsp.is_some(), "amf.ngap.rfsp_told")] {
+        if told {
+            amf.count(name);
+        }
+    }
+    let pdu = values(n2, ambr, rfsp);
     amf.send_on(n2, pdu);
+}
+
+fn values(n2: &Connection, ambr: Option<Ambr>, rfsp: Option<u16>) -> Result<NGAP_PDU, CodecError> {
+    macro_rules! ie {
+        ($($ie:tt)*) => { build_ngap_ie!(UEContextModificationRequest, $($ie)*)? };
+    }
+    let mut ies = vec![ie!(AMF_UE_NGAP_ID(n2.amf_ue_ngap_id)), ie!(RAN_UE_NGAP_ID(n2.ran_ue_ngap_id))];
+    if let Some(rfsp) = rfsp {
+        ies.push(ie!(IndexToRFSP(IndexToRFSP(rfsp.into()))));
+    }
+    if let Some(ambr) = ambr {
+        ies.push(ie!(UEAggregateMaximumBitRate(convert::ue_ambr(ambr))));
+    }
+    let message = UEContextModificationRequest::new(ProtocolIEContainer(ies));
+    NGAP_PDU::of_message(&message, UEContextModificationRequest::CRITICALITY)
 }
 
 /// The gNB has answered a modification without keys, if that was what it was asked for.
@@ -168,7 +191,7 @@ pub(crate) fn given(ue: &mut UeContext, amf: &mut Amf) {
     amf.count("amf.ngap.rekeyed");
     info!(ue = ue.name(), "AS keys of the new K_AMF are in use");
     gmm::keys_given(ue, amf);
-    proceed_ambr(ue, amf);
+    proceed_values(ue, amf);
     rrc_inactive::inform(ue, amf);
 }
 
@@ -204,7 +227,7 @@ pub(crate) fn on_failure(ue: &mut UeContext, amf: &mut Amf, pdu: &NGAP_PDU) -> H
 /// loses it.
 pub(crate) fn expire(ue: &mut UeContext, amf: &mut Amf) {
     if ue.n2.as_ref().and_then(|n2| n2.modifying).is_some_and(|until| until <= amf.now) {
-        warn!(ue = ue.name(), "the gNB does not say whether it has the new UE-AMBR");
+        warn!(ue = ue.name(), "the gNB does not say whether it has what is new of the UE");
         modified(ue, amf);
     }
     let rekeying =

@@ -5,14 +5,14 @@ use tern_sbi::nsmf_pdusession::{ResourceStatus, SmContextStatusNotify};
 use tern_sbi::nudm_sdm::DataChangeNotify;
 use tern_sbi::nudm_uecm::{DeregistrationNotify, DeregistrationReason};
 use tern_sbi::{Operation, OperationError, ProblemDetails, Response};
-use tern_types::{Ambr, PduSessionId, Supi};
+use tern_types::{PduSessionId, Supi};
 use tracing::info;
 
 use crate::Amf;
 use crate::gmm::deregistration::{self, Reason};
-use crate::gmm::registration_home;
 use crate::gmm::subscription_change::{self, Before};
 use crate::io::Token;
+use crate::sbi::pcf;
 use crate::session;
 use crate::ue::UeContext;
 
@@ -81,14 +81,10 @@ pub(crate) fn on_data_change(amf: &mut Amf, token: Token, request: &DataChangeNo
 
 /// AM policy update (TS 29.507 §4.2.4.2): what it does not name stays as it is.
 pub(crate) fn on_am_policy_update(amf: &mut Amf, token: Token, request: &AmPolicyUpdateNotify) {
-    let ambr: Option<Ambr> = request.update.ue_ambr;
-    let area = request.update.serv_area_res.clone();
+    let update = request.update.clone();
     on_ue::<AmPolicyUpdateNotify>(amf, token, supi_of(request.key()), |ue, amf| {
         let before = Before::of(ue);
-        if area.is_some() {
-            ue.policy_area = registration_home::policy_area(ue, amf, area.as_ref());
-        }
-        ue.policy_ambr = ambr.or(ue.policy_ambr);
+        pcf::apply(ue, amf, update);
         subscription_change::took_effect(ue, amf, &before);
     });
 }
@@ -98,9 +94,9 @@ pub(crate) fn on_am_policy_termination(amf: &mut Amf, token: Token, request: &Am
     on_ue::<AmPolicyTerminateNotify>(amf, token, supi_of(request.key()), |ue, amf| {
         let before = Before::of(ue);
         if let Some(policy) = ue.am_policy.take() {
-            super::pcf::delete(ue, amf, &policy);
+            pcf::delete(ue, amf, &policy);
         }
-        (ue.policy_area, ue.policy_ambr) = (None, None);
+        pcf::forget(ue);
         subscription_change::took_effect(ue, amf, &before);
     });
 }

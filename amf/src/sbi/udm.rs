@@ -18,7 +18,7 @@ use crate::Amf;
 use crate::error::Refusal;
 use crate::gmm::service_area;
 use crate::io::Awaited;
-use crate::ue::{SubscribedDnn, Subscription, UeContext};
+use crate::ue::{RFSP_INDICES, SubscribedDnn, Subscription, UeContext};
 
 fn target(service: ServiceName, supi: &Supi) -> Target {
     let selection = Selection { supi: Some(supi.clone()), ..Selection::default() };
@@ -89,6 +89,7 @@ pub(crate) fn subscription(sets: &SubscriptionDataSets, serving: PlmnId) -> Subs
     let nssai = am.and_then(|am| am.nssai.as_ref());
     let mut subscription = Subscription {
         ambr: am.and_then(|am| am.subscribed_ue_ambr),
+        rfsp: am.and_then(|am| am.rfsp_index).filter(|index| RFSP_INDICES.contains(index)),
         default_slices: nssai.map(|n| n.default_single_nssais.clone()).unwrap_or_default(),
         slices: nssai.map(|n| n.single_nssais.clone()).unwrap_or_default(),
         dnns: Vec::new(),

@@ -17,6 +17,12 @@ pub struct Set {
     /// Bound of all sessions without a guaranteed rate together: UPLINK/DOWNLINK
     #[arg(long, value_parser = ambr)]
     ue_ambr: Option<Ambr>,
+    /// Index to RAT/frequency selection priority, 1 to 256
+    #[arg(long, conflicts_with = "no_rfsp")]
+    rfsp: Option<u16>,
+    /// No such index any more
+    #[arg(long)]
+    no_rfsp: bool,
     /// Slice to add, with the data networks of the first slice
     #[arg(long)]
     add_slice: Vec<Snssai>,
@@ -80,6 +86,9 @@ impl Set {
         let mut patch = Vec::new();
         if let Some(ambr) = self.ue_ambr {
             patch.push(PatchItem::replace("/ue_ambr", json!(ambr)));
+        }
+        if self.rfsp.is_some() || self.no_rfsp {
+            patch.push(PatchItem::replace("/rfsp", json!(self.rfsp)));
         }
         if let Some(Area(area)) = &self.service_area {
             patch.push(PatchItem::replace("/service_area", json!(area)));
@@ -200,6 +209,8 @@ mod tests {
         assert_eq!(record["slices"][0]["dnns"][1]["five_qi"], 5);
         assert_eq!(record["slices"][0]["dnns"][1]["categories"], json!(["voice"]));
         assert!(record.get("categories").is_none());
+        assert_eq!(patched(&["--rfsp", "7"]).unwrap()["rfsp"], 7);
+        assert_eq!(patched(&["--no-rfsp"]).unwrap()["rfsp"], Value::Null);
     }
 
     #[test]

@@ -55,8 +55,10 @@ async fn update(context: Arc<Context>, op: UpdateAmPolicy) -> Answer<PolicyUpdat
     let uri = uri(&context, &op.pol_asso_id);
     let change = |association: &mut Access| {
         access::apply(&mut association.request, op.request.clone());
-        association.decision = access::decide(&context.config, &association.request, &association.categories);
-        access::update(uri.clone(), &association.decision)
+        let decision = access::decide(&context.config, &association.request, &association.categories);
+        let update = access::update(uri.clone(), &association.decision, &decision);
+        association.decision = decision;
+        update
     };
     let changed = context.access.change(&op.pol_asso_id, change).await;
     Ok(Response::ok(changed.map_err(ProblemDetails::from)?))

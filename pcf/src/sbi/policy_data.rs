@@ -162,7 +162,7 @@ async fn push_access(context: &Context, id: &str) -> Result<bool, Unpushed> {
     let association = context.access.get(id).await?;
     let decision = access::decide(&context.config, &association.request, &association.categories);
     let uri = format!("{}{}", context.api_root, PathParams::fill(ReadAmPolicy::PATH, &[id]));
-    let Some(update) = access::changes(uri, &association.request, &association.decision, &decision) else {
+    let Some(update) = access::changes(uri, &association.decision, &decision) else {
         return Ok(false);
     };
     let callback = callback(&association.request.notification_uri)?;
