@@ -76,6 +76,49 @@ async fn policy() -> Result<()> {
 }
 
 #[test]
+fn when_a_gnb_has_no_resources_for_a_flow_then_it_is_taken_back_and_the_operator_hears_of_it() {
+    isolated(
+        "data_changes::when_a_gnb_has_no_resources_for_a_flow_then_it_is_taken_back_and_the_operator_hears_of_it",
+        flow_refused,
+    );
+}
+
+/// TS 23.502 §4.3.3.2, TS 29.512 §4.2.4.
+async fn flow_refused() -> Result<()> {
+    let mut world = World::start(POLICIES).await?;
+    for subscription in [SUBSCRIPTION_DATA, "Nudr_DR_CreateIndividualPolicyDataSubscription"] {
+        world.logged(&["subscribed", subscription]).await?;
+    }
+    world.add_subscribers(1).await?;
+    let config = world.config(1);
+    let mut rig = world.rig(config).await?;
+    rig.gnbs[0].refuse_flows(&[2]);
+    let mut ue = rig.ue(0)?;
+    ue.register().await?;
+    let mut session = ue.establish_session(Default::default()).await?;
+    world.tern(&["subscriber", "set", SUPI, "--category", "gold"]).await?;
+    // The UE has the rule for a moment.
+    world.logged(&["PCC rules that the SMF does not enforce", "video INACTIVE RES_ALLO_FAIL"]).await?;
+    ue.idle(Duration::from_secs(1)).await?;
+    ensure!(ue.session_qos(session.psi).is_some_and(|qos| qos.rules() == 1), "the rule is still there");
+    let pause = Duration::from_millis(10);
+    session.ping(DN_ADDRESS, 3, pause).await?;
+
+    // There is room again, and the rule is decided anew.
+    rig.gnbs[0].refuse_flows(&[]);
+    for categories in [&["--no-category"][..], &["--category", "gold"]] {
+        world.tern(&[&["subscriber", "set", SUPI], categories].concat()).await?;
+    }
+    until(&mut ue, "the rule", |ue| ue.session_qos(session.psi).is_some_and(|qos| qos.rules() == 2)).await?;
+    session.ping(DN_ADDRESS, 3, pause).await?;
+    ue.deregister(false).await?;
+    rig.stop().await;
+    clean(&rig)?;
+    world.wait_for_nobody().await?;
+    world.finish().await
+}
+
+#[test]
 fn when_a_subscriber_is_barred_or_removed_then_its_ue_is_deregistered() {
     isolated("data_changes::when_a_subscriber_is_barred_or_removed_then_its_ue_is_deregistered", withdrawn);
 }

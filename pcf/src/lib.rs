@@ -4,11 +4,12 @@
 //! The operator's policies are in the configuration; what a subscriber's policy data in the UDR
 //! adds is its categories. A decision is a function of the two and of the request ([`access`],
 //! [`session`]); associations are kept in the store ([`associations`]), so that they outlive the
-//! process.
+//! process. What the SMF cannot enforce is held back ([`failures`]).
 
 pub mod access;
 pub mod associations;
 pub mod config;
+pub mod failures;
 pub mod flow;
 pub mod session;
 

@@ -18,8 +18,8 @@ use tern_sbi::npcf_am::{
     UpdateAmPolicy,
 };
 use tern_sbi::npcf_sm::{
-    CreateSmPolicy, DeleteSmPolicy, GetSmPolicy, SmPolicyContextData, SmPolicyDeleteData,
-    SmPolicyUpdateContextData, UpdateSmPolicy,
+    CreateSmPolicy, DeleteSmPolicy, FailureCode, GetSmPolicy, RuleReport, RuleStatus, SmPolicyContextData,
+    SmPolicyDecision, SmPolicyDeleteData, SmPolicyUpdateContextData, UpdateSmPolicy,
 };
 use tern_sbi::nudr_dr::{AmPolicyData, ReadAmPolicyData};
 use tern_sbi::{Call, Location, Operation, OperationError, Response};
@@ -175,4 +175,40 @@ async fn when_the_table_is_full_then_more_is_refused_and_known_sessions_are_not(
     let again = id(bed.call(&session(1, 1)).await.unwrap().location);
     assert_eq!(bed.call(&GetSmPolicy::new(first)).await.unwrap_err().status(), Some(404));
     assert!(bed.call(&GetSmPolicy::new(again)).await.is_ok());
+}
+
+/// What the SMF says of the rule `call`.
+fn report(rule_status: RuleStatus) -> SmPolicyUpdateContextData {
+    let failure_code = Some(FailureCode::ResAlloFail);
+    let report = RuleReport { failure_code, ..RuleReport::new(vec!["call".into()], rule_status) };
+    SmPolicyUpdateContextData { rule_reports: vec![report], ..Default::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_smf_reports_that_a_rule_is_not_enforced_then_it_is_not_in_force_and_not_asked_for_again() {
+    let rules = "
+sessions:
+  - rules:
+      - { name: call, precedence: 10, flows: [permit out 17 from any to assigned], five_qi: 1,
+          maximum: { uplink: 2 Mbps, downlink: 2 Mbps }, guaranteed: { uplink: 1 Mbps, downlink: 1 Mbps } }
+";
+    let bed = Bed::new(config(rules)).await;
+    let created = bed.call(&session(1, 1)).await.unwrap();
+    assert_eq!(created.body.pcc_rules.len(), 2);
+    let id = id(created.location);
+    let in_force = async || {
+        let policy = bed.call(&GetSmPolicy::new(id.clone())).await.unwrap().body.policy;
+        (policy.pcc_rules.contains_key("call"), policy.qos_decs.contains_key("call"))
+    };
+    assert_eq!(in_force().await, (true, true));
+    let answer = bed.call(&UpdateSmPolicy::new(id.clone(), report(RuleStatus::Inactive))).await.unwrap();
+    // Nothing follows that would have the SMF try at once again.
+    assert_eq!(answer.body, SmPolicyDecision::default());
+    assert_eq!(in_force().await, (false, false));
+    let rate = BitRate::from_bps(5_000_000);
+    let ambr = Some(Ambr { uplink: rate, downlink: rate });
+    let update = SmPolicyUpdateContextData { subs_sess_ambr: ambr, ..Default::default() };
+    let changes = bed.call(&UpdateSmPolicy::new(id.clone(), update)).await.unwrap().body;
+    assert_eq!((changes.sess_rules.len(), changes.pcc_rules.len()), (1, 0));
+    assert_eq!(in_force().await, (false, false));
 }

@@ -173,6 +173,15 @@ impl FlowChanges {
         *self == Self::default()
     }
 
+    /// The same without these flows, which the access network has refused: it has them not, or as they were.
+    pub fn without(&self, refused: &[Qfi]) -> Self {
+        let mut changes = self.clone();
+        changes.new_flows.retain(|flow| !refused.contains(&flow.qfi));
+        changes.changed_flows.retain(|flow| !refused.contains(&flow.qfi));
+        changes.gone_flows.retain(|qfi| !refused.contains(qfi));
+        changes
+    }
+
     /// Whether flows change, which the access network knows.
     pub fn has_flows(&self) -> bool {
         !(self.new_flows.is_empty() && self.changed_flows.is_empty() && self.gone_flows.is_empty())

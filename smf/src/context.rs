@@ -11,12 +11,13 @@ use tern_types::{
     Ambr, Arp, Dnn, Duration, Guami, Imei, Instant, PduSessionId, PlmnId, Qfi, Snssai, Supi, Timer,
 };
 
-use crate::gsm::{Establishment, Handover, Modification, Release, Unfinished};
+use crate::gsm::{Establishment, Handover, Modification, Release, Unanswered, Unfinished};
 use crate::io::Token;
 use crate::policy_rules::PolicyRules;
 use crate::qos::QosFlow;
 use crate::router::Router;
 use crate::sbi::data_change::{Refresh, Subscription};
+use crate::sbi::rule_report::RuleReports;
 
 /// Version of the serialised form of [`SmContext`]; grows with each change of it.
 pub const SCHEMA: u32 = 1;
@@ -142,6 +143,9 @@ pub struct Connection {
     /// A handover by N2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
+    /// A modification that the UE has completed, and others have not answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<Box<Unanswered>>,
 }
 
 /// What is done later about a UE that was not reached.
@@ -230,6 +234,12 @@ pub struct PduSession {
     /// What the PCF has decided, where it is more than the default rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_rules: Option<Box<PolicyRules>>,
+    /// Failures of rules on their way to the PCF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_reports: Option<Box<RuleReports>>,
+    /// Flows that the access network has refused, or has released, and that are to be taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Qfi>,
     /// Whether the UDM was asked to register this SMF for the session.
     pub registered: bool,
     /// The subscription to changes of its data at the UDM.
@@ -310,7 +320,7 @@ pub struct RequestedOptions {
 pub const IPCP_LEN_MAX: usize = 64;
 
 /// What a session was given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// The UE's IPv4 address, unless it is of type IPv6.
     #[serde(default, rename = "address", skip_serializing_if = "Option::is_none")]

@@ -86,6 +86,8 @@ pub fn read(
         user_plane: None,
         policy: None,
         policy_rules: None,
+        rule_reports: None,
+        refused: Vec::new(),
         data_subscription: None,
         refresh: None,
         registered: false,

@@ -11,7 +11,7 @@ use crate::cause::GsmCause;
 use crate::context::{Next, PduSession, State};
 use crate::core::Core;
 use crate::gsm::message::{self, Content, Uplink};
-use crate::gsm::{Cause, Establishment, Waiting, modify, release};
+use crate::gsm::{Cause, Establishment, Waiting, admission, modification_answered, modify, release};
 use crate::io::{Report, Token};
 use crate::restoration;
 use crate::sbi::pdu_session::{self, Updated};
@@ -275,12 +275,13 @@ fn on_n2(
             }
             release.on_access_released(core, session)
         }
-        // Nothing follows from these: a flow's quality changed, or resources that a session
-        // before this one had are gone.
+        (N2SmInfoType::PduResModRsp, state) => {
+            admission::on_modify_response(core, session, state, answer, octets)
+        }
+        (N2SmInfoType::PduResNty, state) => admission::on_notify(core, session, state, answer, octets),
+        // Nothing follows from these: resources that a session before this one had are gone.
         (
-            N2SmInfoType::PduResNty
-            | N2SmInfoType::PduResRelRsp
-            | N2SmInfoType::PduResModRsp
+            N2SmInfoType::PduResRelRsp
             | N2SmInfoType::PduResModFail
             | N2SmInfoType::PduResSetupFail
             | N2SmInfoType::SecondaryRatUsage,
@@ -441,6 +442,9 @@ pub fn on_n4(
     }
     match state {
         State::Inactive(establishment) => establishment.on_n4(core, session, token, answer),
+        State::Active(connection) if connection.awaits_modification(token) => {
+            modification_answered(core, session, connection, answer.as_ref())
+        }
         State::Active(mut connection) => {
             if connection.on_n4(core, session, token, answer.as_ref()) {
                 return release::by_network(core, session, GsmCause::NetworkFailure);

@@ -1,21 +1,32 @@
 //! What the PCF has decided for a session so far (TS 29.512 §4.2.6.2), and which services follow from it.
 //!
 //! A decision at run time names what it changes alone: rules and the QoS and gates that they refer to are
-//! kept here, in plain values.
+//! kept here, in plain values. What cannot be enforced comes back as a [`RuleFailure`].
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tern_sbi::npcf_sm::{FlowStatus, PccRule, QosData, SmPolicyDecision, TrafficControlData};
+use tern_sbi::npcf_sm::{FailureCode, FlowStatus, PccRule, QosData, SmPolicyDecision, TrafficControlData};
 use tern_types::{Ambr, Arp, BitRate};
 
 use crate::binding::Service;
-use crate::qos::{FILTERS_PER_RULE_MAX, FlowFilter};
+use crate::qos::{FILTERS_PER_RULE_MAX, FlowFilter, QosFlow};
 
 /// More than PFCP and any link can carry.
 const UNLIMITED: BitRate = BitRate::from_bps(1_000_000_000_000);
 /// References of one rule to QoS data, and to traffic control data.
 const REFERENCES_MAX: usize = 4;
+
+/// A PCC rule that is not enforced as the PCF wants it (TS 29.512 `RuleReport`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFailure {
+    /// Its identity.
+    pub rule: String,
+    /// Why.
+    pub code: FailureCode,
+    /// Whether it is enforced as it was before; else it is not at all.
+    pub active: bool,
+}
 
 /// The PCC rules of a session with what they refer to, by their identities.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,44 +75,100 @@ impl PolicyRules {
     }
 
     /// Takes over what a decision names; a null removes. Of each kind there are `max` beside the rule that
-    /// matches everything.
-    pub fn take(&mut self, decision: &SmPolicyDecision, max: usize) {
-        for (id, rule) in &decision.pcc_rules {
-            let taken = rule.as_ref().map(|rule| self.rule(id, rule));
-            match taken {
-                None => drop(self.rules.remove(id)),
-                Some(Ok(rule)) => insert(&mut self.rules, id, rule, max),
-                Some(Err(error)) => {
-                    tracing::warn!(rule = id, error, "PCC rule not enforced");
-                    self.rules.remove(id);
-                }
-            }
-        }
+    /// matches everything. A rule that is wrong stays as it was.
+    pub fn take(&mut self, decision: &SmPolicyDecision, max: usize) -> Vec<RuleFailure> {
+        let before = self.clone();
+        let mut failures = Vec::new();
         for (id, qos) in &decision.qos_decs {
             match qos {
-                Some(qos) => insert(&mut self.qos, id, Qos::of(qos), max),
+                Some(qos) => drop(insert(&mut self.qos, id, Qos::of(qos), max)),
                 None => drop(self.qos.remove(id)),
             }
         }
         for (id, control) in &decision.traff_cont_decs {
             match control {
-                Some(control) => insert(&mut self.gates, id, Gates::of(control), max),
+                Some(control) => drop(insert(&mut self.gates, id, Gates::of(control), max)),
                 None => drop(self.gates.remove(id)),
             }
         }
+        for (id, rule) in &decision.pcc_rules {
+            let Some(rule) = rule else {
+                self.rules.remove(id);
+                continue;
+            };
+            let taken = self.rule(id, rule).and_then(|rule| {
+                if self.qos_of(&rule).is_some_and(|qos| !qos.is_valid()) {
+                    return Err(FailureCode::UnsuccQosVal);
+                }
+                let fits = insert(&mut self.rules, id, rule, max);
+                if fits { Ok(()) } else { Err(FailureCode::ResLim) }
+            });
+            if let Err(code) = taken {
+                self.restore(id, &before);
+                failures.push(RuleFailure { rule: id.clone(), code, active: self.has(id) });
+            }
+        }
+        // What is decided of QoS alone is of rules that were there.
+        let of_qos = |rule: &Rule| self.qos_of(rule).is_some_and(|qos| !qos.is_valid());
+        let wrong: Vec<String> =
+            self.rules.iter().filter(|(_, rule)| of_qos(rule)).map(|(id, _)| id.clone()).collect();
+        for rule in wrong {
+            self.restore(&rule, &before);
+            failures.push(RuleFailure { rule, code: FailureCode::UnsuccQosVal, active: true });
+        }
+        failures
+    }
+
+    /// A rule, and what it refers to, as they are in `before`: there may be none.
+    pub fn restore(&mut self, id: &str, before: &Self) {
+        let Some(rule) = before.rules.get(id) else {
+            self.rules.remove(id);
+            return;
+        };
+        let qos = rule.qos.iter().filter_map(|id| before.qos.get_key_value(id));
+        self.qos.extend(qos.map(|(id, qos)| (id.clone(), *qos)));
+        let gates = rule.gates.iter().filter_map(|id| before.gates.get_key_value(id));
+        self.gates.extend(gates.map(|(id, gates)| (id.clone(), *gates)));
+        self.rules.insert(id.to_owned(), rule.clone());
+    }
+
+    /// Whether there is a rule of this identity.
+    pub fn has(&self, id: &str) -> bool {
+        self.rules.contains_key(id)
+    }
+
+    /// Identities of the rules that are another in `other`, or in one of the two alone.
+    pub fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let ids = self.rules.keys().chain(other.rules.keys().filter(|id| !self.has(id)));
+        ids.filter(|id| self.resolved(id) != other.resolved(id)).map(String::as_str)
+    }
+
+    /// A rule with what it refers to.
+    fn resolved(&self, id: &str) -> Option<(&Rule, Option<&Qos>, Option<&Gates>)> {
+        let rule = self.rules.get(id)?;
+        Some((rule, self.qos_of(rule), rule.gates.iter().find_map(|id| self.gates.get(id))))
+    }
+
+    fn qos_of(&self, rule: &Rule) -> Option<&Qos> {
+        rule.qos.iter().find_map(|id| self.qos.get(id))
     }
 
     /// A rule as it is from now on: what it does not name stays.
-    fn rule(&self, id: &str, rule: &PccRule) -> Result<Rule, String> {
+    fn rule(&self, id: &str, rule: &PccRule) -> Result<Rule, FailureCode> {
         let before = self.rules.get(id);
         let descriptions = rule.flow_infos.iter().filter_map(|info| info.flow_description.as_deref());
-        let mut filters = descriptions.map(str::parse).collect::<Result<Vec<FlowFilter>, _>>()?;
+        let filters = descriptions.map(str::parse).collect::<Result<Vec<FlowFilter>, _>>();
+        let mut filters = filters.map_err(|error| {
+            tracing::warn!(rule = id, error, "PCC rule not understood");
+            FailureCode::FilterRes
+        })?;
         if let Some(before) = before.filter(|_| rule.flow_infos.is_empty()) {
             filters = before.filters.clone();
         }
-        if filters.is_empty() || filters.len() > FILTERS_PER_RULE_MAX {
-            let count = filters.len();
-            return Err(format!("1 to {FILTERS_PER_RULE_MAX} flow descriptions expected, {count} found"));
+        match filters.len() {
+            0 => return Err(FailureCode::MissFlowInfo),
+            1..=FILTERS_PER_RULE_MAX => {}
+            _ => return Err(FailureCode::MaxNrPacketFiltersExceeded),
         }
         let references = |named: &[String], before: Option<&Vec<String>>| match before {
             Some(before) if named.is_empty() => before.clone(),
@@ -116,20 +183,28 @@ impl PolicyRules {
     }
 
     /// The services, in the order in which they are looked at; those that say no more than the default rule
-    /// are none. `default` is 5QI and ARP of the default QoS flow.
+    /// are none. `default` is 5QI and ARP of the default QoS flow. Those beyond `max` are left out.
     pub fn services(&self, default: (u8, Arp), max: usize) -> Vec<Service> {
         let services = self.rules.iter().filter_map(|(name, rule)| self.service(name, rule, default));
         let mut services: Vec<Service> = services.collect();
         services.sort_by(|a, b| (a.precedence, &a.name).cmp(&(b.precedence, &b.name)));
-        for service in services.iter().skip(max) {
-            tracing::warn!(rule = service.name, max, "PCC rule not enforced: too many");
-        }
         services.truncate(max);
         services
     }
 
+    /// Takes the rules away that are not among `enforced`, though they ask for more than the default rule.
+    pub fn leave_out(&mut self, default: (u8, Arp), enforced: &[QosFlow]) -> Vec<RuleFailure> {
+        let is_enforced = |name: &str| enforced.iter().flat_map(|flow| &flow.rules).any(|r| r.name == name);
+        let services = self.rules.iter().filter_map(|(name, rule)| self.service(name, rule, default));
+        let lost: Vec<String> =
+            services.map(|service| service.name).filter(|name| !is_enforced(name)).collect();
+        lost.iter().for_each(|name| drop(self.rules.remove(name)));
+        let failure = |rule| RuleFailure { rule, code: FailureCode::ResLim, active: false };
+        lost.into_iter().map(failure).collect()
+    }
+
     fn service(&self, name: &str, rule: &Rule, default: (u8, Arp)) -> Option<Service> {
-        let qos = rule.qos.iter().find_map(|id| self.qos.get(id));
+        let qos = self.qos_of(rule);
         let gates = rule.gates.iter().find_map(|id| self.gates.get(id)).copied();
         let gates = gates.unwrap_or(Gates { uplink_open: true, downlink_open: true });
         let service = Service {
@@ -153,15 +228,27 @@ impl PolicyRules {
     }
 }
 
-fn insert<T>(map: &mut BTreeMap<String, T>, id: &str, value: T, max: usize) {
-    if map.contains_key(id) || map.len() <= max {
+/// Says whether there was room.
+fn insert<T>(map: &mut BTreeMap<String, T>, id: &str, value: T, max: usize) -> bool {
+    let fits = map.contains_key(id) || map.len() <= max;
+    if fits {
         map.insert(id.to_owned(), value);
     } else {
         tracing::warn!(id, max, "a part of the policy is not enforced: too many");
     }
+    fits
 }
 
 impl Qos {
+    /// Whether what is guaranteed is allowed.
+    fn is_valid(&self) -> bool {
+        let within = |(guaranteed, maximum): (Ambr, Ambr)| {
+            guaranteed.uplink.bps() <= maximum.uplink.bps()
+                && guaranteed.downlink.bps() <= maximum.downlink.bps()
+        };
+        self.guaranteed.zip(self.maximum).is_none_or(within)
+    }
+
     fn of(data: &QosData) -> Self {
         let rates = |uplink: Option<BitRate>, downlink: Option<BitRate>, missing| {
             let some = uplink.is_some() || downlink.is_some();
@@ -215,7 +302,7 @@ mod tests {
     #[test]
     fn when_a_decision_names_qos_alone_then_the_rule_that_refers_to_it_changes() {
         let mut rules = PolicyRules::default();
-        rules.take(&decision("video", Some(7)), 4);
+        assert_eq!(rules.take(&decision("video", Some(7)), 4), []);
         let mut change = decision("video", Some(6));
         change.pcc_rules.clear();
         rules.take(&change, 4);
@@ -231,8 +318,53 @@ mod tests {
     fn when_there_are_too_many_rules_then_the_further_ones_are_left_out() {
         let mut rules = PolicyRules::default();
         for number in 0..9 {
-            rules.take(&decision(&format!("rule-{number}"), Some(7)), 2);
+            let id = format!("rule-{number}");
+            let failed = rules.take(&decision(&id, Some(7)), 2);
+            let too_many = RuleFailure { rule: id, code: FailureCode::ResLim, active: false };
+            assert_eq!(failed, if number < 3 { vec![] } else { vec![too_many] });
         }
-        assert_eq!((rules.rules.len(), rules.services(DEFAULT_QOS, 2).len()), (3, 2));
+        let services = rules.services(DEFAULT_QOS, 2);
+        assert_eq!((rules.rules.len(), services.len()), (3, 2));
+        let failed = rules.leave_out(DEFAULT_QOS, &crate::binding::bind(DEFAULT_QOS, services, &[]));
+        assert_eq!((failed.len(), rules.rules.len()), (1, 2));
+        assert_eq!((failed[0].rule.as_str(), failed[0].active), ("rule-2", false));
+    }
+
+    #[test]
+    fn when_a_change_of_a_rule_is_wrong_then_it_stays_as_it_was() {
+        let mut rules = PolicyRules::default();
+        rules.take(&decision("video", Some(7)), 4);
+        let before = rules.clone();
+        let mut change = decision("video", Some(1));
+        let rate = |bps| Some(BitRate::from_bps(bps));
+        let qos = change.qos_decs.get_mut("video").and_then(Option::as_mut).unwrap();
+        (qos.gbr_dl, qos.maxbr_dl) = (rate(2), rate(1));
+        let failure = |code| vec![RuleFailure { rule: "video".to_owned(), code, active: true }];
+        assert_eq!(rules.take(&change, 4), failure(FailureCode::UnsuccQosVal));
+        assert_eq!(rules, before);
+        let mut change = decision("video", Some(7));
+        let rule = change.pcc_rules.get_mut("video").and_then(Option::as_mut).unwrap();
+        rule.flow_infos[0].flow_description = Some("deny out ip from any to any".to_owned());
+        assert_eq!(rules.take(&change, 4), failure(FailureCode::FilterRes));
+        assert_eq!(rules, before);
+        let mut new = decision("call", None);
+        new.pcc_rules.get_mut("call").and_then(Option::as_mut).unwrap().flow_infos.clear();
+        let missing = RuleFailure { rule: "call".to_owned(), code: FailureCode::MissFlowInfo, active: false };
+        assert_eq!(rules.take(&new, 4), [missing]);
+        assert_eq!(rules.services(DEFAULT_QOS, 4).len(), 1);
+    }
+
+    #[test]
+    fn when_rules_are_restored_then_they_refer_to_what_they_did() {
+        let mut before = PolicyRules::default();
+        before.take(&decision("video", Some(7)), 4);
+        let mut rules = before.clone();
+        rules.take(&decision("video", Some(6)), 4);
+        rules.take(&decision("call", Some(1)), 4);
+        assert_eq!(rules.differing(&before).collect::<Vec<_>>(), ["call", "video"]);
+        rules.restore("video", &before);
+        assert_eq!(rules.differing(&before).collect::<Vec<_>>(), ["call"]);
+        rules.restore("call", &before);
+        assert_eq!(rules.services(DEFAULT_QOS, 4), before.services(DEFAULT_QOS, 4));
     }
 }

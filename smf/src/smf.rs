@@ -21,11 +21,11 @@ use crate::dispatch::{
     abandon, on_n4, on_released_by_amf, on_replaced, on_report, on_transfer_failure, on_update,
     on_user_plane_lost,
 };
-use crate::gsm::{Cause, by_policy, establish, release};
+use crate::gsm::{Cause, admission, establish, policy_pushed, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
 use crate::restoration::{self, Done, Due, Restorations};
 use crate::router;
-use crate::sbi::{data_change, pdu_session};
+use crate::sbi::{data_change, pdu_session, rule_report};
 use crate::upf::Upfs;
 
 /// The SMF. Inputs go into [`Smf::handle`], outputs come out of it; it does no I/O.
@@ -258,6 +258,10 @@ impl Smf {
             state if data_change::awaits(session, token) => {
                 data_change::on_reply(core, session, state, token, reply)
             }
+            state if rule_report::awaits(session, token) => {
+                rule_report::on_reply(session, reply);
+                Next::State(state)
+            }
             State::Inactive(establishment) => establishment.on_reply(core, session, token, reply),
             State::Active(mut connection) => {
                 connection.on_reply(core, session, token, reply);
@@ -277,17 +281,14 @@ impl Smf {
     fn on_policy_update(&mut self, now: Instant, token: Token, operation: &SmPolicyUpdateNotify) {
         let found = operation.key().and_then(|key| self.find(&key));
         let Some(reference) = found else {
-            return self.out.answer::<SmPolicyUpdateNotify>(token, callback_result(false));
+            let problem = ProblemDetails::new(404, "CONTEXT_NOT_FOUND");
+            return self.out.answer::<SmPolicyUpdateNotify>(token, Err(OperationError::Problem(problem)));
         };
         let decision = operation.notification.sm_policy_decision.clone().unwrap_or_default();
         self.with(now, reference, |core, session, state| match state {
-            State::Active(connection) => {
-                core.out.answer::<SmPolicyUpdateNotify>(token, callback_result(true));
-                by_policy(core, session, connection, &decision)
-            }
+            State::Active(connection) => policy_pushed(core, session, connection, &decision, token),
             state => {
-                let problem = ProblemDetails::new(400, "PENDING_TRANSACTION");
-                core.out.answer::<SmPolicyUpdateNotify>(token, Err(OperationError::Problem(problem)));
+                rule_report::answer_pending(core, token);
                 Next::State(state)
             }
         });
@@ -452,6 +453,8 @@ impl Smf {
         let mut core =
             core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
         let next = transition(&mut core, &mut session, state);
+        let next = admission::proceed(&mut core, &mut session, next);
+        let next = rule_report::proceed(&mut core, &mut session, next);
         let next = data_change::proceed(&mut core, &mut session, next);
         self.put(session, next);
     }

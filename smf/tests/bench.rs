@@ -444,6 +444,20 @@ impl Bench {
         request
     }
 
+    /// The next output must be a change of the UPF's session, which it does not answer yet.
+    pub fn modified_later(&mut self) -> Token {
+        let (token, _, message) = self.n4();
+        assert!(matches!(message, Message::SessionModificationRequest(_)), "{message:?}");
+        token
+    }
+
+    /// It does, and the AMF's request that waits for it is answered.
+    pub fn switched(&mut self, token: Token, answer: Token) {
+        let response = SessionModificationResponse { cause: Cause::REQUEST_ACCEPTED, ..Default::default() };
+        self.input(Input::N4(token, Some(response.into())));
+        assert_eq!(self.updated(answer).unwrap().status, 200);
+    }
+
     pub fn deleted(&mut self) {
         let (token, seid, message) = self.n4();
         assert_eq!((seid, matches!(message, Message::SessionDeletionRequest(_))), (UP_SEID, true));

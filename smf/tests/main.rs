@@ -20,6 +20,7 @@ mod n4;
 mod networks;
 mod path_switch;
 mod policy_rules;
+mod qos_flows;
 mod refusals;
 mod release;
 mod restoration;

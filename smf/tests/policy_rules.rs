@@ -7,7 +7,8 @@ use tern_nas::nas_5gs::{
 use tern_ngap::transfer::{GbrRates, ModifyRequest};
 use tern_pfcp::{FTeid, PdrId, QerId};
 use tern_sbi::npcf_sm::{
-    FlowInformation, PccRule, QosData, SmPolicyDecision, SmPolicyNotification, SmPolicyUpdateNotify,
+    FlowInformation, PccRule, QosData, RuleStatus, SmPolicyDecision, SmPolicyNotification,
+    SmPolicyUpdateNotify, UpdateSmPolicy,
 };
 use tern_smf::SmfRequest;
 use tern_types::{Ambr, BitRate};
@@ -19,7 +20,7 @@ fn rate(mbps: u64) -> BitRate {
 }
 
 /// A rule of its own QoS.
-fn rule(name: &str, precedence: u32, qos: QosData) -> SmPolicyDecision {
+pub fn rule(name: &str, precedence: u32, qos: QosData) -> SmPolicyDecision {
     let flow_description = Some("permit out 17 from 192.0.2.1 5000 to assigned".to_owned());
     let rule = PccRule {
         precedence: Some(precedence),
@@ -33,7 +34,7 @@ fn rule(name: &str, precedence: u32, qos: QosData) -> SmPolicyDecision {
     decision
 }
 
-fn guaranteed(name: &str, mbps: u64) -> QosData {
+pub fn guaranteed(name: &str, mbps: u64) -> QosData {
     QosData {
         five_qi: Some(1),
         gbr_ul: Some(rate(mbps)),
@@ -44,21 +45,21 @@ fn guaranteed(name: &str, mbps: u64) -> QosData {
     }
 }
 
-fn push(bench: &mut Bench, reference: &str, decision: SmPolicyDecision) {
+pub fn push(bench: &mut Bench, reference: &str, decision: SmPolicyDecision) {
     let notification = SmPolicyNotification { resource_uri: None, sm_policy_decision: Some(decision) };
     let path = SmPolicyUpdateNotify::callback_path(reference);
     let answer = bench.request(SmfRequest::PolicyUpdate(SmPolicyUpdateNotify { path, notification }));
     assert_eq!(bench.answered::<SmPolicyUpdateNotify>(answer).unwrap().status, 204);
 }
 
-fn command(n1: &[u8]) -> NasPduSessionModificationCommand {
+pub fn command(n1: &[u8]) -> NasPduSessionModificationCommand {
     match read_n1(n1) {
         (_, 0, Nas5gsmMessage::PduSessionModificationCommand(command)) => *command,
         other => panic!("{other:?}"),
     }
 }
 
-fn complete(bench: &mut Bench, reference: &str) {
+pub fn complete(bench: &mut Bench, reference: &str) {
     let answer = bench.send_n1(reference, n1(NasPduSessionModificationComplete::new(), 1, 0));
     assert_eq!(bench.updated(answer).unwrap().status, 204);
 }
@@ -158,6 +159,8 @@ fn when_the_ue_refuses_a_pushed_rule_then_it_goes_at_the_upf_and_the_gnb() {
     let transfer = bench.transfer();
     assert!(transfer.n1_sm_msg.is_none());
     assert_eq!(ModifyRequest::decode(&transfer.n2_sm_info.unwrap()).unwrap().release.len(), 1);
+    let (_, report) = bench.expect::<UpdateSmPolicy>();
+    assert_eq!(report.update.rule_reports[0].rule_status, RuleStatus::Inactive);
     bench.nothing();
 }
 

@@ -12,7 +12,7 @@ use crate::outcome::cause;
 use crate::simulation::{Nf, Setup, Simulation, simulate};
 
 /// The operator sets an attribute of the first subscriber.
-async fn set(sim: &Simulation, path: &str, value: serde_json::Value) {
+pub async fn set(sim: &Simulation, path: &str, value: serde_json::Value) {
     let patch = json!([{ "op": "replace", "path": path, "value": value }]);
     assert_eq!(sim.administer(tern_sbi::Method::Patch, 0, Some(patch)).await, 204);
 }
@@ -22,7 +22,7 @@ async fn remove(sim: &Simulation) {
 }
 
 /// A UE that is registered and has a session, and the session.
-async fn with_session(sim: &mut Simulation) -> (Ue, ue_ransim::ue::Session) {
+pub async fn with_session(sim: &mut Simulation) -> (Ue, ue_ransim::ue::Session) {
     let mut ue = sim.ue(0);
     ue.register().await.expect("registered");
     let session = ue.establish_session(SessionRequest::default()).await.expect("a session");
@@ -216,7 +216,7 @@ fn when_the_service_area_of_an_idle_ue_changes_and_is_lifted_then_it_hears_of_bo
 }
 
 /// Visitors have no service in tracking area 9; who is gold has a video flow of a guaranteed rate.
-fn with_policies(seed: u64) -> Setup {
+pub fn with_policies(seed: u64) -> Setup {
     let mut setup = Setup::new(seed, 1);
     let text = "\
 access:

@@ -18,6 +18,7 @@ mod n4;
 mod outcome;
 mod paging;
 mod procedures;
+mod qos_flows;
 mod registration;
 mod rekeying;
 mod reports;

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use tern_nf::{Routes, Target};
 use tern_sbi::common::{NfType, ServiceName};
 use tern_sbi::npcf_am::{AmPolicyUpdateNotify, ReadAmPolicy};
-use tern_sbi::npcf_sm::{GetSmPolicy, SmPolicyDecision, SmPolicyNotification, SmPolicyUpdateNotify};
+use tern_sbi::npcf_sm::{
+    GetSmPolicy, RuleReport, SmPolicyDecision, SmPolicyNotification, SmPolicyUpdateNotify,
+    SmPolicyUpdateReport,
+};
 use tern_sbi::nudr_dr::{
     PolicyDataChange, PolicyDataChangeNotification, PolicyDataSubscription, ReadAmPolicyData,
     ReadSmPolicyData, SubscribeToPolicyData,
@@ -15,8 +18,9 @@ use tern_sbi::nudr_dr::{
 use tern_sbi::{Call, Location, Operation, OperationError, PathParams, ProblemDetails, Response};
 use tern_types::{Duration, Supi};
 
-use super::{Context, subscriber};
+use super::{Context, Session, sm_policy_control, subscriber};
 use crate::associations::AssociationError;
+use crate::failures::{hold_back, put_in_force};
 use crate::{access, session};
 
 /// In the URI of a monitored resource in place of a UE's identity: every UE's.
@@ -175,9 +179,17 @@ async fn push_access(context: &Context, id: &str) -> Result<bool, Unpushed> {
 /// Npcf_SMPolicyControl_UpdateNotify; says whether there was something to tell.
 async fn push_session(context: &Context, id: &str) -> Result<bool, Unpushed> {
     let association = context.sessions.get(id).await?;
-    let decision = session::decide(&context.config, &association.context, &association.categories);
+    let mut decision = association.decide(&context.config);
+    let mut failed = association.failed.clone();
+    hold_back(&mut decision, &mut failed, &association.decision);
     let changes = session::changes(&association.decision, &decision);
+    let decided_anew: Vec<&String> =
+        association.failed.keys().filter(|name| !failed.contains_key(*name)).collect();
     if changes == SmPolicyDecision::default() {
+        if !decided_anew.is_empty() {
+            let change = |it: &mut Session| it.failed.retain(|name, _| !decided_anew.contains(&name));
+            context.sessions.change(id, change).await?;
+        }
         return Ok(false);
     }
     let notification = SmPolicyNotification {
@@ -186,9 +198,33 @@ async fn push_session(context: &Context, id: &str) -> Result<bool, Unpushed> {
     };
     let callback = callback(&association.context.notification_uri)?;
     let operation = SmPolicyUpdateNotify { path: callback.path, notification };
-    tell(context, callback.api_root, &operation).await?;
-    context.sessions.change(id, |association| association.decision = decision.clone()).await?;
+    let reports = tell_smf(context, callback.api_root, &operation).await?;
+    let told = context.sessions.change(id, |association| {
+        association.failed.retain(|name, _| !decided_anew.contains(&name));
+        let mut told = decision.clone();
+        // The SMF may have reported failures before its answer came.
+        put_in_force(&mut told, &association.failed, &association.decision);
+        association.before = Some(Box::new(std::mem::replace(&mut association.decision, told)));
+        association.note(&association.decide(&context.config), &reports)
+    });
+    let noted = told.await?;
+    let of = &association.context;
+    sm_policy_control::tell_failures(context, &of.supi, of.pdu_session_id, &reports, noted);
     Ok(true)
+}
+
+/// Tells the SMF; what of it the SMF says that it does not enforce.
+async fn tell_smf(
+    context: &Context,
+    api_root: String,
+    operation: &SmPolicyUpdateNotify,
+) -> Result<Vec<RuleReport>, Unpushed> {
+    match context.consumer.call(&Target::ApiRoot(api_root), &Call::default(), operation).await {
+        Ok(response) => Ok(response.body.map(SmPolicyUpdateReport::rule_reports).unwrap_or_default()),
+        Err(OperationError::Refused { body, .. }) if !body.rule_reports.is_empty() => Ok(body.rule_reports),
+        Err(error) if error.status() == Some(404) => Err(Unpushed::Over),
+        Err(error) => Err(Unpushed::Later(error.to_string())),
+    }
 }
 
 /// Where `update` is told under a `notificationUri`.

@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use tern_nf::Routes;
 use tern_sbi::npcf_sm::{
-    CreateSmPolicy, DeleteSmPolicy, GetSmPolicy, SmPolicyControl, SmPolicyDecision, UpdateSmPolicy,
+    CreateSmPolicy, DeleteSmPolicy, GetSmPolicy, RuleReport, SmPolicyControl, SmPolicyDecision,
+    UpdateSmPolicy,
 };
 use tern_sbi::{Operation as _, OperationError, PathParams, ProblemDetails, Response};
+use tern_types::{PduSessionId, Supi};
 
 use super::{Context, Session, subscriber};
+use crate::failures::{Failed, hold_back};
 use crate::session;
+
+/// Reports that one line of the log shows; all are counted.
+const REPORTS_LOGGED_MAX: usize = 8;
 
 type Answer<T> = Result<Response<T>, OperationError>;
 
@@ -33,7 +39,13 @@ async fn create(context: Arc<Context>, op: CreateSmPolicy) -> Answer<SmPolicyDec
     let decision = session::decide(&context.config, &data, &categories);
     let owner = format!("{}-{session_id}", supi.imsi());
     let nonce = context.env.entropy.random().u32();
-    let association = Session { context: data, categories, decision: decision.clone() };
+    let association = Session {
+        context: data,
+        categories,
+        decision: decision.clone(),
+        before: None,
+        failed: Failed::new(),
+    };
     let id = match context.sessions.create(&owner, nonce, association).await {
         Ok(id) => id,
         Err(error) => {
@@ -54,15 +66,42 @@ async fn get(context: Arc<Context>, op: GetSmPolicy) -> Answer<SmPolicyControl> 
 }
 
 async fn update(context: Arc<Context>, op: UpdateSmPolicy) -> Answer<SmPolicyDecision> {
+    let reports = &op.update.rule_reports;
     let change = |association: &mut Session| {
         session::apply(&mut association.context, op.update.clone());
-        let decision = session::decide(&context.config, &association.context, &association.categories);
+        let mut decision = association.decide(&context.config);
+        let noted = association.note(&decision, reports);
+        hold_back(&mut decision, &mut association.failed, &association.decision);
         let changes = session::changes(&association.decision, &decision);
-        association.decision = decision;
-        changes
+        if changes != SmPolicyDecision::default() {
+            association.before = Some(Box::new(std::mem::replace(&mut association.decision, decision)));
+        }
+        (changes, noted, association.context.supi.clone(), association.context.pdu_session_id)
     };
     let changed = context.sessions.change(&op.sm_policy_id, change).await;
-    Ok(Response::ok(changed.map_err(ProblemDetails::from)?))
+    let (changes, noted, supi, session_id) = changed.map_err(ProblemDetails::from)?;
+    tell_failures(&context, &supi, session_id, reports, noted);
+    Ok(Response::ok(changes))
+}
+
+/// The operator hears of rules that are not enforced.
+pub(super) fn tell_failures(
+    context: &Context,
+    supi: &Supi,
+    session_id: PduSessionId,
+    reports: &[RuleReport],
+    noted: usize,
+) {
+    if noted == 0 {
+        return;
+    }
+    context.env.counters.add("pcf.sm.rules_failed", noted as u64);
+    let one = |report: &RuleReport| {
+        let why = report.failure_code.as_ref().map_or("", |code| code.as_str());
+        format!("{} {} {why}", report.pcc_rule_ids.join(","), report.rule_status)
+    };
+    let rules = reports.iter().take(REPORTS_LOGGED_MAX).map(one).collect::<Vec<_>>().join("; ");
+    tracing::warn!(%supi, %session_id, count = noted, rules, "PCC rules that the SMF does not enforce");
 }
 
 async fn delete(context: Arc<Context>, op: DeleteSmPolicy) -> Answer<()> {

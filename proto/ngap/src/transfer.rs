@@ -4,6 +4,7 @@
 mod cause;
 mod handover;
 mod modify;
+mod notify;
 mod setup;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,6 +38,7 @@ pub use handover::{
     encode_path_switch_acknowledge, encode_path_switch_setup_failed, encode_path_switch_unsuccessful,
 };
 pub use modify::{ModifyRequest, ModifyResponse};
+pub use notify::Notify;
 pub use setup::{SetupRequest, SetupResponse};
 
 /// QoS flows of one PDU session (maxnoofQosFlows, TS 38.413 §9.3.1.12).

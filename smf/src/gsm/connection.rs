@@ -11,7 +11,7 @@ use tern_types::{Duration, Instant};
 
 use crate::context::{Change, Confirm, Connection, Granted, Later, PduSession, UpCnxState, UserPlane};
 use crate::core::Core;
-use crate::gsm::Handover;
+use crate::gsm::{Handover, admission};
 use crate::io::Token;
 use crate::sbi::pdu_session::{self, Updated};
 use crate::sbi::transfer;
@@ -85,15 +85,16 @@ impl Connection {
         n2: &[u8],
     ) {
         let change = SetupResponse::decode(n2).ok().and_then(|response| {
-            n4::activation(&response.downlink, uplink(session)).map(|change| (response.downlink, change))
+            n4::activation(&response.downlink, uplink(session)).map(|change| (response, change))
         });
-        let Some((downlink, change)) = change else {
+        let Some((response, change)) = change else {
             pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
             return;
         };
         if let Some(user_plane) = &mut session.user_plane {
-            user_plane.downlink = Some(downlink);
+            user_plane.downlink = Some(response.downlink);
         }
+        admission::refused(core, session, &response.failed, None);
         (self.data_waits, self.later) = (false, None);
         self.change(core, session, change, UpCnxState::Activated, Some(answer));
     }
@@ -135,17 +136,20 @@ impl Connection {
         let default_qfi = session.granted.as_ref().map(Granted::default_qfi);
         let request = PathSwitchRequest::decode(octets).ok();
         let request = request.filter(|request| request.flows.iter().any(|&qfi| Some(qfi) == default_qfi));
-        let taken = request.and_then(|PathSwitchRequest { downlink, .. }| {
+        let taken = request.and_then(|PathSwitchRequest { downlink, flows }| {
             let user_plane = session.user_plane.as_mut().filter(|u| u.connection == UpCnxState::Activated)?;
             let confirm = encode_path_switch_acknowledge(user_plane.uplink).ok()?;
             let change = n4::path_switch(&downlink, user_plane.uplink)?;
             user_plane.downlink = Some(downlink);
-            Some((change, confirm))
+            Some((change, confirm, flows))
         });
-        let Some((change, confirm)) = taken else {
+        let Some((change, confirm, flows)) = taken else {
             return pdu_session::path_switch_refused(core, answer, 403, "N2_SM_ERROR");
         };
         core.out.count("smf.path_switch");
+        // The target gNB has no resources for the others (TS 23.502 §4.9.1.2.2).
+        let others = admission::not_among(session.granted.as_ref(), &flows);
+        admission::refused(core, session, &others, None);
         self.change(core, session, change, UpCnxState::Activated, Some(answer));
         if let Some(changing) = &mut self.changing {
             changing.confirm = Some(Confirm::Switched(confirm));

@@ -14,7 +14,7 @@ use crate::cause::Refusal;
 use crate::context::{Connection, Next, PduSession, State, UpCnxState, UserPlane};
 use crate::core::Core;
 use crate::gsm::release::{self, Cause};
-use crate::gsm::{connection, message};
+use crate::gsm::{admission, connection, message};
 use crate::io::{Awaited, Token};
 use crate::sbi::{data_change, pdu_session, policy, registration, subscription, transfer};
 use crate::{n2, n4, router};
@@ -136,9 +136,7 @@ impl Establishment {
         let Some(change) = n4::activation(&response.downlink, connection::uplink(session)) else {
             return self.on_setup_failure(core, session, answer);
         };
-        for (qfi, cause) in &response.failed {
-            tracing::warn!(supi = %session.supi, session = %session.id, qfi = qfi.get(), ?cause, "QoS flow not set up");
-        }
+        admission::refused(core, session, &response.failed, None);
         let n4 = match connection::endpoint(session) {
             Some((upf, seid)) => Some(core.out.n4(session.reference, upf, seid, change)),
             None if session.user_plane.as_ref().is_some_and(UserPlane::is_lost) => None,

@@ -12,6 +12,7 @@ use tern_pfcp::Message;
 use tern_sbi::nsmf_pdusession::{HoState, N2SmInfoType};
 use tern_types::{Duration, Instant, Qfi};
 
+use super::admission;
 use super::connection::{accepted, endpoint, uplink};
 use crate::context::{Confirm, Connection, Granted, PduSession, UpCnxState};
 use crate::core::Core;
@@ -32,6 +33,9 @@ pub struct Handover {
     direct: bool,
     /// Whether the UPF forwards from one to the other.
     forwarded: bool,
+    /// Flows that the target gNB does not admit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<(Qfi, NgapCause)>,
     deadline: Instant,
 }
 
@@ -88,6 +92,7 @@ impl Connection {
             step: Step::Preparing,
             direct: required.direct_forwarding,
             forwarded: false,
+            refused: Vec::new(),
             deadline: core.now + HANDOVER_WITHIN,
         });
         let n2 = Some((N2SmInfoType::PduResSetupReq, request));
@@ -117,7 +122,8 @@ impl Connection {
         let (Some(acknowledge), Some(handover)) = (acknowledge, handover) else {
             return pdu_session::handover_refused(core, answer, 403, "N2_SM_ERROR");
         };
-        let HandoverRequestAcknowledge { downlink, forwarding, flows, .. } = acknowledge;
+        let HandoverRequestAcknowledge { downlink, forwarding, flows, failed } = acknowledge;
+        handover.refused = failed;
         let flows: Vec<Qfi> =
             flows.into_iter().filter(|(_, forwarded)| *forwarded).map(|(qfi, _)| qfi).collect();
         let forwarding = forwarding.filter(|_| !flows.is_empty());
@@ -199,7 +205,10 @@ impl Connection {
         if let Some(changing) = &mut self.changing {
             changing.confirm = Some(Confirm::HandedOver);
         }
-        let forwarded = self.handover.take().filter(|handover| handover.forwarded);
+        let handover = self.handover.take();
+        let refused = handover.as_ref().map_or(&[][..], |handover| &handover.refused);
+        admission::refused(core, session, refused, None);
+        let forwarded = handover.filter(|handover| handover.forwarded);
         self.handover = forwarded.map(|handover| Handover {
             step: Step::Switched,
             deadline: core.now + FORWARDING_TIME,

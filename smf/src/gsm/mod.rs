@@ -1,5 +1,6 @@
 //! 5GS session management, network side (TS 24.501 §6): one file per procedure.
 
+pub mod admission;
 mod connection;
 mod establishment;
 mod handover;
@@ -11,5 +12,8 @@ pub mod release;
 
 pub use establishment::{Establishment, Unfinished, Waiting, start as establish};
 pub use handover::Handover;
-pub use modification::{Modification, by_policy, requested as modify, to as modify_to};
+pub use modification::{
+    Modification, Unanswered, answered as modification_answered, by_policy, pushed as policy_pushed,
+    requested as modify, to as modify_to,
+};
 pub use release::{Cause, Release};

@@ -15,6 +15,8 @@ use crate::cause::Refusal;
 use crate::context::{Granted, PduSession, SessionType};
 use crate::core::Core;
 use crate::io::Awaited;
+use crate::policy_rules::{PolicyRules, RuleFailure};
+use crate::sbi::rule_report;
 
 /// Asks for an association.
 pub fn create(core: &mut Core<'_>, session: &PduSession) -> Awaited<CreateSmPolicy> {
@@ -77,10 +79,11 @@ pub fn created(
         }
     };
     session.policy = response.location.as_deref().and_then(Location::parse);
-    let max = core.config.limits.rules_per_session_max;
-    if let Some(granted) = decided(session, &response.body, max) {
-        session.granted = Some(granted);
-    }
+    let Decided { granted, failures } =
+        decided(session, &response.body, core.config.limits.rules_per_session_max);
+    session.granted = granted.or_else(|| session.granted.take());
+    // What fails of a decision that was asked for is reported afterwards (TS 29.512 §4.2.4).
+    rule_report::add(core, session, failures);
     Ok(())
 }
 
@@ -96,19 +99,40 @@ pub fn delete(core: &mut Core<'_>, session: &mut PduSession) -> Option<Awaited<D
     Some(core.out.insist(session.reference, target, &DeleteSmPolicy { sm_policy_id, data }))
 }
 
-/// Takes a decision over; what of it changes the session is in what is returned. `None` if nothing.
-pub fn decided(session: &mut PduSession, decision: &SmPolicyDecision, max: usize) -> Option<Granted> {
-    let granted = session.granted.as_ref()?;
+/// What a decision changes of a session.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// What the session is granted from now on; `None` if that stays.
+    pub granted: Option<Granted>,
+    /// Rules that are not enforced as they should be.
+    pub failures: Vec<RuleFailure>,
+}
+
+/// Takes a decision over.
+pub fn decided(session: &mut PduSession, decision: &SmPolicyDecision, max: usize) -> Decided {
+    let Some(granted) = session.granted.as_ref() else { return Decided::default() };
     let mut after = granted.clone();
     for rule in decision.sess_rules.values().flatten() {
         apply_session_rule(&mut after, rule);
     }
-    let mut rules = session.policy_rules.take().unwrap_or_default();
-    rules.take(decision, max);
-    let default = (after.five_qi, after.arp);
-    after.flows = bind(default, rules.services(default, max), &granted.flows);
-    session.policy_rules = (!rules.is_default()).then_some(rules);
-    (after != *granted).then_some(after)
+    let mut rules = session.policy_rules.take().map_or_else(PolicyRules::default, |rules| *rules);
+    let mut failures = rules.take(decision, max);
+    failures.extend(rebind(&mut after, &mut rules, max));
+    let granted = (after != *granted).then_some(after);
+    session.policy_rules = kept(rules);
+    Decided { granted, failures }
+}
+
+/// Binds the flows of a session anew to its rules. Rules that cannot be bound are let go.
+pub fn rebind(granted: &mut Granted, rules: &mut PolicyRules, max: usize) -> Vec<RuleFailure> {
+    let default = (granted.five_qi, granted.arp);
+    granted.flows = bind(default, rules.services(default, max), &granted.flows);
+    rules.leave_out(default, &granted.flows)
+}
+
+/// Rules as a session keeps them.
+pub fn kept(rules: PolicyRules) -> Option<Box<PolicyRules>> {
+    (!rules.is_default()).then(|| Box::new(rules))
 }
 
 fn apply_session_rule(granted: &mut Granted, rule: &SessionRule) {

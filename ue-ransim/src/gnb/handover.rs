@@ -123,9 +123,10 @@ impl Gnb {
         let never = self.state().refused.clone();
         let (mut admitted, mut refused) = (BTreeMap::new(), unused);
         let mut slots = BTreeMap::new();
-        for (psi, SessionToMove { slice, request, uplink, sink }) in sessions {
+        for (psi, SessionToMove { slice, mut request, uplink, sink }) in sessions {
+            request.flows = self.admit_flows(&request.flows).0;
             let flows: Vec<u8> = request.flows.iter().map(|flow| flow.qfi.get()).collect();
-            let served = self.config().slices.contains(&slice) && !never.contains(&psi);
+            let served = self.config().slices.contains(&slice) && !never.contains(&psi) && !flows.is_empty();
             let prepared = served.then(|| self.n3().prepare(uplink.remote(), &flows, sink, true)).flatten();
             let Some(prepared) = prepared else {
                 refused.push(psi);

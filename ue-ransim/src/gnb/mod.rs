@@ -1,6 +1,7 @@
 //! A gNB towards the core: N2 (TS 38.413) and N3, strict about what it receives.
 
 mod amf_status;
+mod flows;
 mod handover;
 mod inactivity;
 mod keys;
@@ -207,6 +208,8 @@ struct State {
     reset_done: Option<oneshot::Sender<()>>,
     /// PDU sessions that the gNB admits of no UE that comes to it.
     refused: BTreeSet<u8>,
+    /// 5QIs of which it admits no QoS flow.
+    flows_refused: BTreeSet<u8>,
     /// Why it takes no new keys.
     keys_refused: Option<CauseRadioNetwork>,
     /// The AMF wants less.

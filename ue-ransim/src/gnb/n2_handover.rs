@@ -331,15 +331,18 @@ impl Gnb {
             let (psi, slice) = (item.pdu_session_id.0, convert::snssai_of(&item.s_nssai));
             let served = self.config().slices.contains(&slice) && !never.contains(&psi);
             let request = self.read_setup(psi, &item.handover_request_transfer).filter(|_| served);
-            let prepared = request.and_then(|request| {
-                let flows: Vec<u8> = request.flows.iter().map(|flow| flow.qfi.get()).collect();
+            let prepared = request.and_then(|mut request| {
+                let (of_gnb, refused) = self.admit_flows(&request.flows);
+                let flows: Vec<u8> = of_gnb.iter().map(|flow| flow.qfi.get()).collect();
+                (!flows.is_empty()).then_some(())?;
+                request.flows = of_gnb;
                 let (sink, buffer) = self.n3().buffer();
                 let prepared = self.n3().prepare(request.uplink, &flows, sink, true)?;
                 let acknowledge = transfer::HandoverRequestAcknowledge {
                     downlink: prepared.downlink,
                     forwarding: prepared.forwarding,
                     flows: request.flows.iter().map(|flow| (flow.qfi, true)).collect(),
-                    failed: Vec::new(),
+                    failed: refused,
                 };
                 let octets = acknowledge.encode().ok()?.to_vec();
                 let (teid, uplink) = (prepared.downlink.teid, WeakUplink::default());

@@ -94,7 +94,11 @@ impl Gnb {
         nas: Option<Bytes>,
     ) -> Option<Bytes> {
         let request = self.read_setup(psi, octets)?;
-        let flows: Vec<u8> = request.flows.iter().map(|flow| flow.qfi.get()).collect();
+        let (admitted, failed) = self.admit_flows(&request.flows);
+        let flows: Vec<u8> = admitted.iter().map(|flow| flow.qfi.get()).collect();
+        if flows.is_empty() {
+            return None;
+        }
         let Some((uplink, downlink, local)) = self.n3().open(request.uplink, &flows) else {
             self.failure(
                 "TS 38.413 §9.3.2.4",
@@ -102,11 +106,8 @@ impl Gnb {
             );
             return None;
         };
-        let response = SetupResponse {
-            downlink: local,
-            flows: request.flows.iter().map(|flow| flow.qfi).collect(),
-            failed: Vec::new(),
-        };
+        let response =
+            SetupResponse { downlink: local, flows: admitted.iter().map(|flow| flow.qfi).collect(), failed };
         let transfer = response.encode().map_err(|error| self.0.journal.error(self, error)).ok()?;
         let weak = uplink.downgrade();
         self.with_ue(ran_id, |ue| {
@@ -116,7 +117,8 @@ impl Gnb {
                     format_args!("a session of slice {slice}, which the gNB has not"),
                 );
             }
-            let slot = SlotSession { teid: local.teid, slice, request: request.clone(), uplink: weak };
+            let of_gnb = SetupRequest { flows: admitted, ..request.clone() };
+            let slot = SlotSession { teid: local.teid, slice, request: of_gnb, uplink: weak };
             if let Some(old) = ue.sessions.insert(psi, slot) {
                 self.failure("TS 38.413 §8.2.1.4", format_args!("PDU session {psi} is set up twice"));
                 self.n3().close(old.teid);
@@ -173,18 +175,31 @@ impl Gnb {
         let mut done = Vec::new();
         for item in &sessions.0 {
             let request = ModifyRequest::decode(&item.pdu_session_resource_modify_request_transfer)?;
-            let flows: Vec<Qfi> = request.flows.iter().map(|flow| flow.qfi).collect();
+            let (admitted, failed) = self.admit_flows(&request.flows);
+            let flows: Vec<Qfi> = admitted.iter().map(|flow| flow.qfi).collect();
             let set: Vec<u8> = flows.iter().map(|qfi| qfi.get()).collect();
             let gone: Vec<u8> = request.release.iter().map(|(qfi, _)| qfi.get()).collect();
             let psi = item.pdu_session_id.0;
-            self.with_ue(ran_id, |ue| match ue.sessions.get(&psi) {
-                Some(session) => self.n3().change_flows(session.teid, &set, &gone),
+            self.with_ue(ran_id, |ue| match ue.sessions.get_mut(&psi) {
+                Some(session) => {
+                    let has = &mut session.request.flows;
+                    if let Some(qfi) = gone.iter().find(|qfi| has.iter().all(|flow| flow.qfi.get() != **qfi))
+                    {
+                        self.failure(
+                            "TS 38.413 §8.2.3.2",
+                            format_args!("the release of QFI {qfi} of PDU session {psi}, which has none"),
+                        );
+                    }
+                    has.retain(|flow| !gone.contains(&flow.qfi.get()) && !flows.contains(&flow.qfi));
+                    has.extend(&admitted);
+                    self.n3().change_flows(session.teid, &set, &gone);
+                }
                 None => self.failure(
                     "TS 38.413 §8.2.3.4",
                     format_args!("the modification of PDU session {psi}, which has no resources"),
                 ),
             });
-            let response = ModifyResponse { flows, ..ModifyResponse::default() };
+            let response = ModifyResponse { flows, failed, ..ModifyResponse::default() };
             if let Some(nas) = &item.nas_pdu {
                 let nas = Bytes::copy_from_slice(&nas.0);
                 self.with_ue(ran_id, |ue| self.tell(ue, FromGnb::Nas(nas)));

@@ -5,7 +5,7 @@
 /// A name that is missing travels as text: nothing depends on completeness but the length of a
 /// message, and a test asks for what the samples have.
 #[rustfmt::skip]
-pub const NAMES: [&str; 516] = [
+pub const NAMES: [&str; 518] = [
     "mcc", "mnc", "plmnId", "sst", "sd", "tai", "tac", "supi", "dnn", "sNssai", "pduSessionId", "contentId",
     "nrLocation", "ncgi", "nrCellId", "uplink", "downlink", "status", "cause", "error", "guami", "amfId",
     "arp", "5qi", "3gppChargingCharacteristics", "3gppPsDataOffStatus", "5gAuthData", "5gMmCauseValue",
@@ -89,7 +89,8 @@ pub const NAMES: [&str; 516] = [
     "xresStar", "customInfo", "eapPayload", "kSeaf", "xres", "ckPrime", "ikPrime", "targetId", "ranNodeId",
     "odbPacketServices", "originalCallbackReference", "amPolicyData", "smPolicyData", "ueId", "notifId",
     "delResources",
-    "req5gsLoc", "reqCurrentLoc", "reqRatType", "currentLoc", "locationAge",
+    "req5gsLoc", "reqCurrentLoc", "reqRatType", "currentLoc", "locationAge", "failureCause",
+    "ueCampingRep",
 ];
 
 /// Places of [`SLOTS`]: a power of two, about twice the names.

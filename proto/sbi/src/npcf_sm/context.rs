@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use tern_types::{Ambr, Dnn, Guami, Imei, PduSessionId, Snssai, Supi};
 
-use super::SmPolicyDecision;
+use super::{RuleReport, SmPolicyDecision};
 use crate::common::{
     AccessType, DateTime, NfInstanceId, PduSessionType, PlmnIdNid, RatType, SubscribedDefaultQos,
     SupportedFeatures, Uri, UserLocation,
@@ -88,25 +88,6 @@ model! {
             rep_policy_ctrl_req_triggers: PolicyControlRequestTrigger,
             rule_reports: RuleReport,
         }
-    }
-}
-
-model! {
-    /// TS29512_Npcf_SMPolicyControl RuleReport.
-    pub struct RuleReport {
-        required {
-            pcc_rule_ids: Vec<String>,
-            rule_status: RuleStatus,
-        }
-        optional { failure_code: String, }
-    }
-}
-
-open_enum! {
-    /// TS29512_Npcf_SMPolicyControl RuleStatus.
-    pub enum RuleStatus {
-        Active = "ACTIVE",
-        Inactive = "INACTIVE",
     }
 }
 

@@ -3,11 +3,12 @@
 mod context;
 mod decision;
 mod operations;
+mod report;
 
 pub use context::{
-    PduSessionRelCause, PolicyControlRequestTrigger, RuleReport, RuleStatus, ServingNfIdentity,
-    SmPolicyAssociationReleaseCause, SmPolicyContextData, SmPolicyDeleteData, SmPolicyNotification,
-    SmPolicyUpdateContextData, TerminationNotification,
+    PduSessionRelCause, PolicyControlRequestTrigger, ServingNfIdentity, SmPolicyAssociationReleaseCause,
+    SmPolicyContextData, SmPolicyDeleteData, SmPolicyNotification, SmPolicyUpdateContextData,
+    TerminationNotification,
 };
 pub use decision::{
     AuthorizedDefaultQos, FlowDirection, FlowInformation, FlowStatus, PccRule, QosData, SessionRule,
@@ -16,4 +17,8 @@ pub use decision::{
 pub use operations::{
     CreateSmPolicy, DeleteSmPolicy, GetSmPolicy, SmPolicyTerminateNotify, SmPolicyUpdateNotify,
     UpdateSmPolicy,
+};
+pub use report::{
+    ErrorReport, FailureCause, FailureCode, PartialSuccessReport, RuleReport, RuleStatus,
+    SmPolicyUpdateReport, UeCampingRep,
 };

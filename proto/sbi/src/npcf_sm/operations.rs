@@ -1,8 +1,8 @@
 //! Operations of Npcf_SMPolicyControl: TS 29.512 §4.2.
 
 use super::{
-    SmPolicyContextData, SmPolicyControl, SmPolicyDecision, SmPolicyDeleteData, SmPolicyNotification,
-    SmPolicyUpdateContextData, TerminationNotification,
+    ErrorReport, SmPolicyContextData, SmPolicyControl, SmPolicyDecision, SmPolicyDeleteData,
+    SmPolicyNotification, SmPolicyUpdateContextData, SmPolicyUpdateReport, TerminationNotification,
 };
 use crate::define::operation;
 
@@ -47,13 +47,14 @@ operation! {
 }
 
 operation! {
-    /// Changes the policy, at `update` under the SMF's `notificationUri`.
+    /// Changes the policy, at `update` under the SMF's `notificationUri`: 204, or 200 with what of it does not hold.
     pub struct SmPolicyUpdateNotify("Npcf_SMPolicyControl_UpdateNotify"):
         Post "/callbacks/v1/sm-policy/{session}/update"
     {
         callback { session }
         body { notification: SmPolicyNotification as Json }
-        answer () as Empty;
+        answer Option<SmPolicyUpdateReport> as JsonOrEmpty;
+        failure ErrorReport;
     }
 }
 

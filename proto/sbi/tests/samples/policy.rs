@@ -74,7 +74,7 @@ fn session() -> Vec<Sample> {
         "ipv4Address": "10.45.0.3", "subsSessAmbr": ambr(), "authProfIndex": "a", "subsDefQos": qos,
         "numOfPackFilter": 16, "userLocationInfoTime": TIME, "refQosIndication": false,
         "servNfId": {"guami": guami()}, "repPolicyCtrlReqTriggers": ["SE_AMBR_CH"],
-        "ruleReports": [{"pccRuleIds": ["a"], "ruleStatus": "INACTIVE", "failureCode": "RES_LIM"}]});
+        "ruleReports": reports()});
     vec![
         sample::<npcf_sm::SmPolicyContextData>(SM, "SmPolicyContextData", context.clone()),
         sample::<npcf_sm::SmPolicyDecision>(SM, "SmPolicyDecision", decision()),
@@ -101,7 +101,30 @@ fn session() -> Vec<Sample> {
             "TerminationNotification",
             json!({"resourceUri": "http://pcf/x", "cause": "REACTIVATION_REQUESTED"}),
         ),
+        sample::<npcf_sm::SmPolicyUpdateReport>(SM, "UeCampingRep", camping()),
+        sample::<npcf_sm::PartialSuccessReport>(
+            SM,
+            "PartialSuccessReport",
+            json!({"failureCause": "PCC_RULE_EVENT", "ueCampingRep": camping(), "ruleReports": reports()}),
+        ),
+        sample::<npcf_sm::ErrorReport>(
+            SM,
+            "ErrorReport",
+            json!({"error": {"status": 400, "cause": "RULE_PERMANENT_ERROR"}, "ruleReports": reports()}),
+        ),
     ]
+}
+
+fn reports() -> Value {
+    json!([
+        {"pccRuleIds": ["a"], "ruleStatus": "INACTIVE", "failureCode": "RES_LIM"},
+        {"pccRuleIds": ["b", "c"], "ruleStatus": "ACTIVE", "failureCode": "MAX_NR_QoS_FLOW"},
+    ])
+}
+
+fn camping() -> Value {
+    json!({"accessType": "3GPP_ACCESS", "ratType": "NR", "servNfId": {"guami": guami()},
+        "servingNetwork": plmn(), "userLocationInfo": user_location(), "ueTimeZone": "+01:00"})
 }
 
 fn decision() -> Value {
