@@ -97,7 +97,9 @@ fn on_n1(core: &mut Core<'_>, session: &mut PduSession, state: State, answer: To
                 Next::State(State::InactivePending(release))
             }
             state => {
-                let n1 = message::modification_reject(session.id, pti, GsmCause::MessageNotCompatible).ok();
+                // It is inactive (TS 24.501 §6.4.2.6 b).
+                let cause = GsmCause::InvalidPduSessionIdentity;
+                let n1 = message::modification_reject(id, pti, cause).ok();
                 pdu_session::update_answered(core, answer, Updated { n1, ..Updated::default() });
                 Next::State(state)
             }

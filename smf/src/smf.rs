@@ -21,7 +21,7 @@ use crate::dispatch::{
     abandon, on_n4, on_released_by_amf, on_replaced, on_report, on_transfer_failure, on_update,
     on_user_plane_lost,
 };
-use crate::gsm::{Cause, admission, establish, policy_pushed, release};
+use crate::gsm::{Cause, admission, establish, message, policy_pushed, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
 use crate::restoration::{self, Done, Due, Restorations};
 use crate::router;
@@ -147,7 +147,8 @@ impl Smf {
                         &mut self.upfs,
                         &mut self.out,
                     );
-                    pdu_session::update_refused(&mut core, token, 404, "CONTEXT_NOT_FOUND", None);
+                    let n1 = operation.n1_sm_msg.as_deref().and_then(message::reject_of_unknown);
+                    pdu_session::update_refused(&mut core, token, 404, "CONTEXT_NOT_FOUND", n1);
                 }
             },
             SmfRequest::Release(operation) => {

@@ -1,12 +1,13 @@
-//! Abnormal cases of network-requested procedures: TS 24.501 §6.3.2.5, §6.3.3.5.
+//! Abnormal cases: TS 24.501 §6.3.2.5, §6.3.3.5, §6.4.2.6, §6.4.3.6.
 
 use bytes::Bytes;
 use tern_nas::nas_5gs::{
-    NasAlwaysOnPduSessionRequested, NasPduSessionModificationComplete, NasPduSessionModificationRequest,
-    NasPduSessionReleaseRequest,
+    Nas5gsmMessage, NasAlwaysOnPduSessionRequested, NasPduSessionModificationComplete,
+    NasPduSessionModificationRequest, NasPduSessionReleaseRequest,
 };
-use tern_sbi::npcf_sm::SmPolicyUpdateNotify;
+use tern_sbi::npcf_sm::{CreateSmPolicy, SmPolicyDecision, SmPolicyUpdateNotify};
 use tern_sbi::nsmf_pdusession::{N2SmInfoType, SmContextUpdateData, UpCnxState};
+use tern_sbi::{OperationError, Response};
 use tern_smf::Input;
 
 use crate::bench::*;
@@ -115,4 +116,53 @@ fn when_the_user_plane_is_wanted_while_the_network_releases_then_it_is_not_set_u
     assert_eq!(bench.updated(answer).unwrap_err().status(), Some(403));
     bench.nothing();
     released(bench, &reference, 0);
+}
+
+/// The message with which a request of the UE is rejected, and its PTI and cause.
+fn rejected(octets: &[u8]) -> (&'static str, u8, u8) {
+    match read_n1(octets) {
+        (1, pti, Nas5gsmMessage::PduSessionModificationReject(reject)) => {
+            ("modification", pti, reject.fgsm_cause.cause_raw())
+        }
+        (1, pti, Nas5gsmMessage::PduSessionReleaseReject(reject)) => {
+            ("release", pti, reject.fgsm_cause.cause_raw())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// TS 24.501 §6.4.2.6 b, §6.4.3.6 a: of an SMF that has lost it, or released it.
+#[test]
+fn when_the_ue_asks_about_a_session_that_is_not_there_then_43() {
+    let mut bench = Bench::new();
+    let cases = [
+        (modification_request(), Some(("modification", 30, 43))),
+        (n1(NasPduSessionReleaseRequest::new(), 1, 20), Some(("release", 20, 43))),
+        (n1(NasPduSessionModificationComplete::new(), 1, 0), None),
+        (Bytes::from_static(&[0x2e, 1]), None),
+    ];
+    for (message, expected) in cases {
+        let answer = bench.send_n1("00000000000000ff", message);
+        let error = bench.updated(answer).unwrap_err();
+        let OperationError::Refused { status: 404, body } = error else { panic!("{error:?}") };
+        assert_eq!(body.data.error.cause.as_deref(), Some("CONTEXT_NOT_FOUND"));
+        assert_eq!(body.n1_sm_msg.map(|octets| rejected(&octets)), expected);
+    }
+    bench.nothing();
+}
+
+/// TS 24.501 §6.4.2.6 b: it is being established.
+#[test]
+fn when_the_ue_asks_for_the_modification_of_an_inactive_session_then_43_and_it_goes_on() {
+    let mut bench = Bench::new();
+    let token = bench.create(1);
+    bench.subscribe(sm_data(subscription()));
+    let reference = bench.context_ref(token);
+    let (policy, _) = bench.expect::<CreateSmPolicy>();
+    let answer = bench.send_n1(&reference, modification_request());
+    let n1 = bench.updated(answer).unwrap().body.n1_sm_msg.unwrap();
+    assert_eq!(rejected(&n1), ("modification", 30, 43));
+    let location = format!("{PCF}/npcf-smpolicycontrol/v1/sm-policies/p1");
+    bench.reply::<CreateSmPolicy>(policy, Ok(Response::created(location, SmPolicyDecision::default())));
+    bench.install();
 }

@@ -217,8 +217,8 @@ pub struct Modified {
 }
 
 /// PDU SESSION MODIFICATION REJECT (TS 24.501 §8.3.8).
-pub fn modification_reject(id: PduSessionId, pti: u8, cause: GsmCause) -> Result<Bytes, EncodeError> {
-    encode(Nas5gsMessage::new_5gsm(NasPduSessionModificationReject::new(cause_ie(cause)), id.get(), pti))
+pub fn modification_reject(id: u8, pti: u8, cause: GsmCause) -> Result<Bytes, EncodeError> {
+    encode(Nas5gsMessage::new_5gsm(NasPduSessionModificationReject::new(cause_ie(cause)), id, pti))
 }
 
 /// PDU SESSION RELEASE COMMAND (TS 24.501 §8.3.14); PTI 0 if the network begins.
@@ -229,6 +229,18 @@ pub fn release_command(id: PduSessionId, pti: u8, cause: GsmCause) -> Result<Byt
 /// PDU SESSION RELEASE REJECT (TS 24.501 §8.3.13).
 pub fn release_reject(id: u8, pti: u8, cause: GsmCause) -> Result<Bytes, EncodeError> {
     encode(Nas5gsMessage::new_5gsm(NasPduSessionReleaseReject::new(cause_ie(cause)), id, pti))
+}
+
+/// What a request of the UE about a session that is not there is answered with: #43 (TS 24.501 §6.4.2.6 b,
+/// §6.4.3.6 a). `None` if it is no such request.
+pub fn reject_of_unknown(octets: &[u8]) -> Option<Bytes> {
+    const CAUSE: GsmCause = GsmCause::InvalidPduSessionIdentity;
+    let Uplink { id, pti, content } = read(octets).ok()?;
+    match content {
+        Content::ModificationRequest(_) => modification_reject(id, pti, CAUSE).ok(),
+        Content::ReleaseRequest => release_reject(id, pti, CAUSE).ok(),
+        _ => None,
+    }
 }
 
 /// 5GSM STATUS (TS 24.501 §8.3.16).

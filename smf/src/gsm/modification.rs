@@ -93,7 +93,7 @@ pub fn requested(
     let Some(command) = command else {
         let cause = if request.qos { GsmCause::QosNotAccepted } else { GsmCause::RequestRejected };
         tracing::warn!(supi = %session.supi, session = %session.id, cause = cause.value(), "modification refused");
-        let n1 = message::modification_reject(session.id, pti, cause).ok();
+        let n1 = message::modification_reject(session.id.get(), pti, cause).ok();
         pdu_session::update_answered(core, answer, Updated { n1, ..Default::default() });
         return Next::State(State::Active(connection));
     };
