@@ -236,11 +236,14 @@ pub struct OverloadConfig {
     pub stop_percent: u8,
     /// AMF Traffic Load Reduction Indication, 1 to 99: how much of the signalling gNBs turn away.
     pub reduction_percent: u8,
+    /// Whether a registered UE is deregistered for one with priority where `limits.ues` leaves no room. What says that a
+    /// UE has priority is its establishment cause, which nobody has authenticated: gNBs are to bar those who have none.
+    pub room_for_priority: bool,
 }
 
 impl Default for OverloadConfig {
     fn default() -> Self {
-        Self { start_percent: 80, stop_percent: 50, reduction_percent: 50 }
+        Self { start_percent: 80, stop_percent: 50, reduction_percent: 50, room_for_priority: false }
     }
 }
 

@@ -112,6 +112,7 @@ fn when_the_ausf_is_full_then_the_ue_backs_off() {
 fn when_one_with_priority_needs_the_room_of_another_then_that_one_stays_away_for_t3346() {
     let mut setup = Setup::new(1, 2);
     setup.amf.limits.ues = 1;
+    setup.amf.overload.room_for_priority = true;
     simulate(setup, async |sim| {
         let (mut one, mut urgent) = (sim.ue(0), sim.ue(1));
         one.register().await.expect("registered");

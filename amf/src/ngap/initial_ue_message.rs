@@ -197,7 +197,8 @@ fn message_type(nas: &Bytes) -> Option<u8> {
     payload_unverified(nas).and_then(|plain| plain.get(2)).copied()
 }
 
-/// Who comes with priority has as much room again (TS 24.501 §5.3.9), where a registered UE gives it up.
+/// Who comes with priority has as much room again (TS 24.501 §5.3.9), where a registered UE gives it up if it may be
+/// asked to.
 fn overloaded(amf: &mut Amf, priority: bool) -> bool {
     if amf.ues.len() >= amf.config.limits.ues {
         amf.forget_one_deregistered();
@@ -207,7 +208,8 @@ fn overloaded(amf: &mut Amf, priority: bool) -> bool {
     if amf.registering.len() >= registrations {
         return true;
     }
-    amf.ues.len() >= limits.ues && !(priority && make_room(amf))
+    let may_make_room = priority && amf.config.overload.room_for_priority;
+    amf.ues.len() >= limits.ues && !(may_make_room && make_room(amf))
 }
 
 /// Deregisters a UE for one with priority (TS 24.501 §5.5.2.3.1): one that can be told at once rather than one

@@ -17,6 +17,7 @@ fn full(ues: u32) -> (Rig, Vec<Ue>) {
     (config.limits.ues, config.limits.registrations) = (ues as usize, 1);
     // Its gNB is told of overload elsewhere.
     config.overload.start_percent = 200;
+    config.overload.room_for_priority = true;
     let mut rig = Rig::with(config);
     let register = |number: u32| {
         let mut ue = Ue::new(number);
@@ -157,8 +158,15 @@ fn when_it_has_no_priority_or_nobody_may_go_then_it_is_turned_away() {
     let registered = rig.amf.ue(&ues[0].supi).unwrap();
     assert!(registered.registered && registered.procedure.is_none());
 
+    // Without being allowed to, the AMF sends nobody away.
+    rig.amf.config.overload.room_for_priority = false;
+    let mut other = urgent(&mut rig, 3);
+    assert!(is_turned_away(&mut rig, &mut other));
+    assert!(rig.amf.ue(&ues[0].supi).unwrap().procedure.is_none());
+
     let mut config = Config::default();
     config.limits.ues = 1;
+    config.overload.room_for_priority = true;
     let (mut rig, mut ue) = (Rig::with(config), Ue::new(1));
     ue.why = RRCEstablishmentCause::emergency;
     ue.register(&mut rig);
