@@ -197,7 +197,10 @@ fn when_buffers_are_full_then_packets_are_dropped_and_room_is_given_back() {
 
 #[test]
 fn when_one_worker_still_sends_what_waited_then_packets_of_another_wait_behind() {
-    let mut bench = Bench::with(|config| config.workers = 2);
+    let mut bench = Bench::with(|config| {
+        config.workers = 2;
+        (config.buffer_packets_max, config.buffer_packets_max_total) = (1, 2);
+    });
     let (seid, _) = bench.session();
     bench.modify(seid, forward_update(ApplyAction::BUFF));
     let numbered = |number| udp(SERVER, Ipv4Addr::from(u32::from(UE)), (number, 4000), 60);
@@ -207,7 +210,8 @@ fn when_one_worker_still_sends_what_waited_then_packets_of_another_wait_behind()
     let (state, generation) = (&session.state, session.generation);
     assert!(state.begin_to_send(generation));
     assert!(!state.begin_to_send(generation), "one worker at a time");
-    assert_eq!(bench.downlink(&numbered(2)).0, Verdict::Buffered);
+    assert_eq!(bench.downlink(&numbered(2)).0, Verdict::Buffered, "the session has resumed: none is lost");
+    assert_eq!(bench.downlink(&numbered(9)).0, Verdict::Drop(DropReason::BufferFull), "of all sessions");
     assert_eq!(state.next(generation).map(|packets| packets.len()), Some(2));
     assert_eq!(bench.downlink(&numbered(3)).0, Verdict::Buffered, "the first two may still be on their way");
     assert_eq!(state.next(generation).map(|packets| packets.len()), Some(1));

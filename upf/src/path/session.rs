@@ -212,7 +212,8 @@ impl SessionState {
         let buffer = buffer.get_or_insert_default();
         buffer.generation = buffer.generation.max(generation);
         self.holds.store(true, Ordering::Relaxed);
-        self.keep(buffer, from, packet)
+        let held = (buffer.packets.len(), buffer.octets);
+        self.keep(buffer, held, from, packet)
     }
 
     /// Whether packets may wait, or be on their way out.
@@ -221,13 +222,19 @@ impl SessionState {
         self.holds.load(Ordering::Relaxed)
     }
 
-    /// Keeps a packet behind those that wait; `None` if none does and it may go.
+    /// Keeps a packet behind those that wait; `None` if none does and it may go. The session's own bound is for what
+    /// waits for the UE: behind what is on its way there is room as long as all sessions together have some, or a
+    /// session would lose packets whenever the worker that sends is kept from it.
     pub(crate) fn push_behind(&self, from: Side, packet: &[u8]) -> Option<bool> {
-        self.lock().as_deref_mut().map(|buffer| self.keep(buffer, from, packet))
+        let mut buffer = self.lock();
+        let buffer = buffer.as_deref_mut()?;
+        let held = if buffer.leaves { (0, 0) } else { (buffer.packets.len(), buffer.octets) };
+        Some(self.keep(buffer, held, from, packet))
     }
 
-    fn keep(&self, buffer: &mut Buffer, from: Side, packet: &[u8]) -> bool {
-        let room = self.buffers.take((buffer.packets.len(), buffer.octets), packet.len());
+    /// `held`: packets and octets that count for the session's bound.
+    fn keep(&self, buffer: &mut Buffer, held: (usize, usize), from: Side, packet: &[u8]) -> bool {
+        let room = self.buffers.take(held, packet.len());
         if room {
             buffer.octets += packet.len();
             buffer.packets.push_back((from, packet.into()));
