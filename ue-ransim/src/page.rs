@@ -106,3 +106,24 @@ fn classes(procedure: &Procedure) -> Curve<'_> {
         procedure.histogram.iter().map(|&(longest_us, times)| (longest_us as f64 / 1e3, times as f64));
     Curve { name: &procedure.name, points: points.collect() }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// What a peer might say, for [`assert_has_no_markup_of_peers`].
+    pub(crate) const MARKUP: &str = "<img src=x onerror=alert(1)>";
+
+    /// It has so many pictures, its tables end, and no browser asks anybody for more.
+    pub(crate) fn assert_needs_nothing(page: &str, pictures: usize) {
+        assert_eq!(page.matches("<svg").count(), pictures);
+        assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+        for part in ["src=", "href=", "<script", "http"] {
+            assert!(!page.contains(part), "{part}");
+        }
+    }
+
+    /// Of a page that quotes [`MARKUP`], and a cell that is `<b>wrong</b>`.
+    pub(crate) fn assert_has_no_markup_of_peers(page: &str) {
+        assert!(page.contains("a &lt;b&gt;wrong&lt;/b&gt; cell") && page.contains("&lt;img src=x"), "{page}");
+        assert!(!page.contains("<b>") && !page.contains("<img"), "{page}");
+    }
+}
