@@ -269,9 +269,6 @@ pub enum N2SmKind {
 /// S-NSSAIs in a configured NSSAI (TS 24.501 §9.11.3.37).
 const CONFIGURED_MAX: usize = 16;
 
-/// RFSP indices (TS 29.571 RfspIndex).
-pub(crate) const RFSP_INDICES: std::ops::RangeInclusive<u16> = 1..=256;
-
 /// What the AMF uses of a subscription.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {

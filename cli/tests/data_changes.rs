@@ -38,12 +38,18 @@ policies:
           guaranteed: { uplink: 1 Mbps, downlink: 2 Mbps }
 ";
 
-async fn policy() -> Result<()> {
+/// A core with these policies, of whose changes everybody hears, and a subscriber.
+async fn with_policies() -> Result<World> {
     let mut world = World::start(POLICIES).await?;
     for subscription in [SUBSCRIPTION_DATA, "Nudr_DR_CreateIndividualPolicyDataSubscription"] {
         world.logged(&["subscribed", subscription]).await?;
     }
     world.add_subscribers(1).await?;
+    Ok(world)
+}
+
+async fn policy() -> Result<()> {
+    let mut world = with_policies().await?;
     let config = world.config(1);
     let mut rig = world.rig(config).await?;
     let mut ue = rig.ue(0)?;
@@ -85,11 +91,7 @@ fn when_a_gnb_has_no_resources_for_a_flow_then_it_is_taken_back_and_the_operator
 
 /// TS 23.502 §4.3.3.2, TS 29.512 §4.2.4.
 async fn flow_refused() -> Result<()> {
-    let mut world = World::start(POLICIES).await?;
-    for subscription in [SUBSCRIPTION_DATA, "Nudr_DR_CreateIndividualPolicyDataSubscription"] {
-        world.logged(&["subscribed", subscription]).await?;
-    }
-    world.add_subscribers(1).await?;
+    let mut world = with_policies().await?;
     let config = world.config(1);
     let mut rig = world.rig(config).await?;
     rig.gnbs[0].refuse_flows(&[2]);

@@ -1,6 +1,6 @@
 //! Access and mobility decisions: TS 29.507 §4.2, TS 23.503 §6.1.2.1.
 
-use tern_sbi::common::{Area, RestrictionType, ServiceAreaRestriction};
+use tern_sbi::common::{Area, ServiceAreaRestriction};
 use tern_sbi::npcf_am::{
     PolicyAssociation, PolicyAssociationRequest, PolicyAssociationUpdateRequest, PolicyUpdate, RequestTrigger,
 };
@@ -96,7 +96,8 @@ pub fn changes(
     }
     let mut update = PolicyUpdate::new(resource_uri);
     if old.serv_area_res != new.serv_area_res {
-        update.serv_area_res = new.serv_area_res.clone().or_else(unrestricted);
+        update.serv_area_res =
+            Some(new.serv_area_res.clone().unwrap_or_else(ServiceAreaRestriction::unrestricted));
     }
     if old.rfsp != new.rfsp {
         update.rfsp = new.rfsp;
@@ -110,16 +111,9 @@ pub fn changes(
     Some(update)
 }
 
-fn unrestricted() -> Option<ServiceAreaRestriction> {
-    Some(ServiceAreaRestriction {
-        restriction_type: Some(RestrictionType::NotAllowedAreas),
-        ..ServiceAreaRestriction::default()
-    })
-}
-
 /// The policy as an answer to an update, of an AMF that knows `old`.
 pub fn update(resource_uri: String, old: &PolicyAssociation, decision: &PolicyAssociation) -> PolicyUpdate {
-    let lifted = || old.serv_area_res.as_ref().and_then(|_| unrestricted());
+    let lifted = || old.serv_area_res.as_ref().map(|_| ServiceAreaRestriction::unrestricted());
     PolicyUpdate {
         serv_area_res: decision.serv_area_res.clone().or_else(lifted),
         rfsp: decision.rfsp,
@@ -131,6 +125,8 @@ pub fn update(resource_uri: String, old: &PolicyAssociation, decision: &PolicyAs
 
 #[cfg(test)]
 mod tests {
+    use tern_sbi::common::RestrictionType;
+
     use super::*;
 
     fn request() -> PolicyAssociationRequest {

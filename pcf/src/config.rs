@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use tern_config::Sample;
 use tern_nf::SbiConfig;
-use tern_sbi::common::{RestrictionType, SubscribedDefaultQos};
+use tern_sbi::common::{RFSP_INDICES, RestrictionType, SubscribedDefaultQos};
 use tern_sbi::npcf_sm::FlowStatus;
 use tern_types::{Ambr, Arp, BitRate, Dnn, PreemptionCapability, PreemptionVulnerability, Snssai, Supi, Tac};
 
@@ -249,7 +249,7 @@ impl Config {
         let defaults = &self.session_defaults.qos;
         check_qos(defaults.five_qi, Some(defaults.arp)).map_err(|e| format!("session_defaults.qos: {e}"))?;
         for (index, policy) in self.access.iter().enumerate() {
-            if policy.rfsp.is_some_and(|rfsp| !(1..=256).contains(&rfsp)) {
+            if policy.rfsp.is_some_and(|rfsp| !RFSP_INDICES.contains(&rfsp)) {
                 return Err(format!("access[{index}].rfsp: expected 1 to 256"));
             }
             if policy.when.slice.is_some() || policy.when.dnn.is_some() {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
-use tern_sbi::common::{PduSessionType, RestrictionType};
+use tern_sbi::common::{PduSessionType, RFSP_INDICES, RestrictionType};
 use tern_types::{
     Ambr, Arp, BitRate, Dnn, Ipv6Prefix, PreemptionCapability, PreemptionVulnerability, Snssai, Supi, Tac,
 };
@@ -19,8 +19,6 @@ pub const DNNS_MAX: usize = 16;
 pub const TACS_MAX: usize = 256;
 /// Most categories of a subscriber, and of one of its data networks.
 pub const CATEGORIES_MAX: usize = 16;
-/// RFSP indices.
-pub const RFSP_INDICES: std::ops::RangeInclusive<u16> = 1..=256;
 /// Longest category, in octets.
 pub const CATEGORY_LEN_MAX: usize = 64;
 /// The length of a session's IPv6 prefix (TS 23.501 §5.8.2.2).

@@ -34,14 +34,6 @@ pub(crate) fn restriction(area: &ServiceArea) -> ServiceAreaRestriction {
     }
 }
 
-/// There is service everywhere: no area is forbidden.
-pub(crate) fn unrestricted() -> ServiceAreaRestriction {
-    ServiceAreaRestriction {
-        restriction_type: Some(RestrictionType::NotAllowedAreas),
-        ..ServiceAreaRestriction::default()
-    }
-}
-
 /// The restriction in force: the PCF's, else the subscribed one (TS 23.501 §5.3.4.1.2).
 pub(crate) fn in_force(ue: &UeContext) -> Option<&ServiceArea> {
     let subscribed = || ue.subscription.as_ref().and_then(|subscription| subscription.service_area.as_ref());

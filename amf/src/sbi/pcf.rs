@@ -2,7 +2,9 @@
 
 use tern_nf::{Selection, Target};
 use tern_sbi::Location;
-use tern_sbi::common::{AccessType, NfType, PlmnIdNid, RatType, ServiceName};
+use tern_sbi::common::{
+    AccessType, NfType, PlmnIdNid, RFSP_INDICES, RatType, ServiceAreaRestriction, ServiceName,
+};
 use tern_sbi::npcf_am::{
     AmPolicyUpdateNotify, CreateAmPolicy, DeleteAmPolicy, PolicyAssociation, PolicyAssociationRequest,
     PolicyAssociationUpdateRequest, PolicyUpdate, RequestTrigger, UpdateAmPolicy,
@@ -12,7 +14,7 @@ use tern_types::Supi;
 use crate::Amf;
 use crate::gmm::service_area;
 use crate::io::Awaited;
-use crate::ue::{RFSP_INDICES, UeContext};
+use crate::ue::UeContext;
 
 /// Creates the AM policy association (TS 23.502 §4.2.2.2.2 step 16).
 pub(crate) fn create(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) -> Awaited<CreateAmPolicy> {
@@ -52,7 +54,10 @@ pub(crate) fn update(
     let subscription = ue.subscription.as_ref();
     let met = |trigger| subscription.filter(|_| triggers.contains(&trigger));
     let area = met(RequestTrigger::ServAreaCh).map(|subscription| {
-        subscription.service_area.as_ref().map_or_else(service_area::unrestricted, service_area::restriction)
+        subscription
+            .service_area
+            .as_ref()
+            .map_or_else(ServiceAreaRestriction::unrestricted, service_area::restriction)
     });
     let request = PolicyAssociationUpdateRequest {
         serv_area_res: area,

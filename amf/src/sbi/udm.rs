@@ -1,7 +1,7 @@
 //! Nudm_UECM and Nudm_SDM, consumed: TS 29.503.
 
 use tern_nf::{Selection, Target};
-use tern_sbi::common::{NfType, RatType, ServiceName};
+use tern_sbi::common::{NfType, RFSP_INDICES, RatType, ServiceName};
 use tern_sbi::nudm_sdm::{
     AccessAndMobilitySubscriptionData, DataChangeNotify, DataSetName, GetDataSets, SdmSubscription,
     Subscribe, SubscriptionDataSets, Unsubscribe,
@@ -18,7 +18,7 @@ use crate::Amf;
 use crate::error::Refusal;
 use crate::gmm::service_area;
 use crate::io::Awaited;
-use crate::ue::{RFSP_INDICES, SubscribedDnn, Subscription, UeContext};
+use crate::ue::{SubscribedDnn, Subscription, UeContext};
 
 fn target(service: ServiceName, supi: &Supi) -> Target {
     let selection = Selection { supi: Some(supi.clone()), ..Selection::default() };

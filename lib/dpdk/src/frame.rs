@@ -71,7 +71,7 @@ impl Frame {
     /// The buffer is as long as is said of it, and the caller has it alone; the caller forgets it.
     #[inline]
     pub(crate) unsafe fn new(raw: &Raw) -> Self {
-        let first = NonNull::new(raw.buffer).unwrap_or(NonNull::dangling());
+        let first = NonNull::new(raw.buffer).expect("invariant: a frame has a buffer");
         let octets = NonNull::slice_from_raw_parts(first, raw.size as usize);
         let buffer = Buffer { octets, mbuf: raw.mbuf };
         Self { buffer, start: raw.start as usize, length: raw.length as usize }

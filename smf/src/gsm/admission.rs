@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use tern_ngap::DecodeError;
 use tern_ngap::cause::{self, NgapCause};
 use tern_ngap::ngap::CauseRadioNetwork;
 use tern_ngap::transfer::{ModifyResponse, Notify};
@@ -30,7 +31,7 @@ pub fn refused(
     let Some(granted) = &session.granted else { return };
     let none = PolicyRules::default();
     let rules_before = before.and_then(|(_, rules)| rules).unwrap_or(&none);
-    let mut rules = session.policy_rules.take().map_or_else(PolicyRules::default, |rules| *rules);
+    let mut rules = policy::taken(&mut session.policy_rules);
     let mut failures: Vec<RuleFailure> = Vec::new();
     let mut taken_back = Vec::new();
     for &(qfi, cause) in flows {
@@ -65,6 +66,26 @@ pub fn not_among(granted: Option<&Granted>, accepted: &[Qfi]) -> Vec<(Qfi, NgapC
     flows.filter(|flow| !accepted.contains(&flow.qfi)).map(|flow| (flow.qfi, cause)).collect()
 }
 
+/// N2 SM information, and the answer to it: what cannot be read is refused.
+fn read<T>(
+    core: &mut Core<'_>,
+    session: &PduSession,
+    answer: Token,
+    decoded: Result<T, DecodeError>,
+) -> Option<T> {
+    match decoded {
+        Ok(content) => {
+            pdu_session::update_answered(core, answer, Updated::default());
+            Some(content)
+        }
+        Err(error) => {
+            tracing::warn!(supi = %session.supi, session = %session.id, %error, "N2 SM information refused");
+            pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
+            None
+        }
+    }
+}
+
 /// PDU_RES_MOD_RSP: flows may not be as they should (TS 38.413 §8.2.3.2).
 pub fn on_modify_response(
     core: &mut Core<'_>,
@@ -73,12 +94,8 @@ pub fn on_modify_response(
     answer: Token,
     octets: &[u8],
 ) -> Next {
-    let Ok(response) = ModifyResponse::decode(octets) else {
-        tracing::warn!(supi = %session.supi, session = %session.id, "N2 SM information refused");
-        pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
-        return Next::State(state);
-    };
-    pdu_session::update_answered(core, answer, Updated::default());
+    let response = ModifyResponse::decode(octets);
+    let Some(response) = read(core, session, answer, response) else { return Next::State(state) };
     let failed = &response.failed;
     match &mut state {
         State::ModificationPending(modification, _) => {
@@ -105,12 +122,8 @@ pub fn on_notify(
     answer: Token,
     octets: &[u8],
 ) -> Next {
-    let Ok(notify) = Notify::decode(octets) else {
-        tracing::warn!(supi = %session.supi, session = %session.id, "N2 SM information refused");
-        pdu_session::update_refused(core, answer, 403, "N2_SM_ERROR", None);
-        return Next::State(state);
-    };
-    pdu_session::update_answered(core, answer, Updated::default());
+    let notify = Notify::decode(octets);
+    let Some(notify) = read(core, session, answer, notify) else { return Next::State(state) };
     for (qfi, fulfilled) in &notify.notified {
         tracing::info!(supi = %session.supi, session = %session.id, qfi = qfi.get(), fulfilled, "guaranteed bit rate");
         core.out.count(if *fulfilled { "smf.qos.fulfilled" } else { "smf.qos.not_fulfilled" });
@@ -142,7 +155,7 @@ pub fn proceed(core: &mut Core<'_>, session: &mut PduSession, next: Next) -> Nex
     let Some(mut after) = session.granted.clone().filter(|_| !refused.is_empty()) else {
         return Next::State(State::Active(connection));
     };
-    let mut rules = session.policy_rules.take().map_or_else(PolicyRules::default, |rules| *rules);
+    let mut rules = policy::taken(&mut session.policy_rules);
     let failures = policy::rebind(&mut after, &mut rules, core.config.limits.rules_per_session_max);
     session.policy_rules = policy::kept(rules);
     rule_report::add(core, session, failures);

@@ -115,7 +115,7 @@ pub fn decided(session: &mut PduSession, decision: &SmPolicyDecision, max: usize
     for rule in decision.sess_rules.values().flatten() {
         apply_session_rule(&mut after, rule);
     }
-    let mut rules = session.policy_rules.take().map_or_else(PolicyRules::default, |rules| *rules);
+    let mut rules = taken(&mut session.policy_rules);
     let mut failures = rules.take(decision, max);
     failures.extend(rebind(&mut after, &mut rules, max));
     let granted = (after != *granted).then_some(after);
@@ -128,6 +128,11 @@ pub fn rebind(granted: &mut Granted, rules: &mut PolicyRules, max: usize) -> Vec
     let default = (granted.five_qi, granted.arp);
     granted.flows = bind(default, rules.services(default, max), &granted.flows);
     rules.leave_out(default, &granted.flows)
+}
+
+/// The rules that a session kept, to be changed and [`kept`] again.
+pub fn taken(rules: &mut Option<Box<PolicyRules>>) -> PolicyRules {
+    rules.take().map_or_else(PolicyRules::default, |rules| *rules)
 }
 
 /// Rules as a session keeps them.

@@ -28,7 +28,7 @@ impl Gnb {
 impl Link {
     /// Says that the gNB has released a QoS flow of its own: PDU SESSION RESOURCE NOTIFY (TS 38.413 §8.2.4).
     pub async fn release_flow(&self, psi: u8, qfi: Qfi) -> Result<(), SimError> {
-        let (amf_id, stream) = self.gnb.ids(self.ran_id)?;
+        let (amf_id, stream) = self.ids()?;
         let notify = Notify { released: vec![(qfi, no_resources())], ..Notify::default() };
         let transfer = notify.encode()?.to_vec();
         let item = PDUSessionResourceNotifyItem::new(PDUSessionID(psi), transfer.into(), None);
@@ -50,6 +50,7 @@ impl Link {
     }
 }
 
-fn no_resources() -> NgapCause {
+/// Why a gNB refuses or releases.
+pub(super) fn no_resources() -> NgapCause {
     NgapCause::of(&cause::radio_network(CauseRadioNetwork::radio_resources_not_available))
 }

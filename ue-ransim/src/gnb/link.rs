@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use tern_ngap::ngap::*;
-use tern_ngap::{NgapCause, build_ngap, cause, convert};
+use tern_ngap::{build_ngap, cause, convert};
 use tern_types::Ambr;
 use tokio::sync::mpsc;
 
+use super::flows::no_resources;
 use super::{FromGnb, Gnb};
 use crate::error::SimError;
 
@@ -100,7 +101,7 @@ impl Link {
         self.gnb.send(&pdu, stream).await
     }
 
-    fn ids(&self) -> Result<(u64, u16), SimError> {
+    pub(super) fn ids(&self) -> Result<(u64, u16), SimError> {
         self.gnb.ids(self.ran_id)
     }
 
@@ -108,8 +109,7 @@ impl Link {
     /// (TS 38.413 §8.2.4).
     pub async fn notify_released(&self, psi: u8) -> Result<(), SimError> {
         let (amf_id, stream) = self.ids()?;
-        let cause = NgapCause::of(&cause::radio_network(CauseRadioNetwork::radio_resources_not_available));
-        let transfer = tern_ngap::transfer::encode_notify_released(cause)?.to_vec();
+        let transfer = tern_ngap::transfer::encode_notify_released(no_resources())?.to_vec();
         let item = PDUSessionResourceReleasedItemNot::new(PDUSessionID(psi), transfer.into(), None);
         let session = self.gnb.with_ue(self.ran_id, |ue| ue.sessions.remove(&psi)).flatten();
         if let Some(session) = session {

@@ -137,6 +137,13 @@ model! {
     }
 }
 
+impl ServiceAreaRestriction {
+    /// There is service everywhere: no area is forbidden.
+    pub fn unrestricted() -> Self {
+        Self { restriction_type: Some(RestrictionType::NotAllowedAreas), ..Self::default() }
+    }
+}
+
 open_enum! {
     /// TS29571_CommonData RestrictionType.
     pub enum RestrictionType {

@@ -59,6 +59,9 @@ impl FromStr for VarPlmnId {
 /// An absolute URI, as text. [`Location::parse`](crate::Location::parse) splits it.
 pub type Uri = String;
 
+/// TS29571_CommonData RfspIndex: indices to RAT/frequency selection priority.
+pub const RFSP_INDICES: std::ops::RangeInclusive<u16> = 1..=256;
+
 crate::model::model! {
     /// TS29571_CommonData PlmnIdNid; without `nid` the JSON of a [`PlmnId`].
     pub struct PlmnIdNid {
