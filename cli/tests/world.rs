@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -71,6 +72,7 @@ fn again(test: &str) {
     let output = Command::new(std::env::current_exe().expect("invariant: this test"))
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
+        .env("RUST_BACKTRACE", "0")
         .envs([RETURN_FREED_MEMORY])
         .stdin(Stdio::null())
         .output()
@@ -80,7 +82,11 @@ fn again(test: &str) {
     for figure in text.lines().filter(|line| line.starts_with("MEASURED")) {
         println!("{figure}");
     }
-    assert!(output.status.success(), "{}\n{text}", output.status);
+    if !output.status.success() {
+        eprintln!("{text}\n{}", output.status);
+        // Without a backtrace: what went wrong inside is the last that is read.
+        resume_unwind(Box::new("failed inside"));
+    }
 }
 
 fn inside<W: Future<Output = Result<()>>>(work: impl FnOnce() -> W) {

@@ -17,6 +17,8 @@ pub const DN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 6, 2);
 /// The same over IPv6, once it is there.
 pub const DN_ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 0, 0, 0, 2);
 const N6_CORE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 0, 0, 0, 1);
+const N6_CORE_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+const DN_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 /// Where the AMF listens.
 pub const N2_CORE: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 1);
 /// The gNBs' side of N2.
@@ -71,7 +73,11 @@ impl Topology {
 impl Topology {
     /// Gives N6 IPv6, with a way to the UEs' prefixes.
     pub fn add_ipv6(&self) -> Result<()> {
-        for (netns, address) in [(&self.core, N6_CORE_V6), (&self.dn, DN_ADDRESS_V6)] {
+        // The kernel asks for the neighbour of what it forwards from a link-local address, and sends nothing
+        // while it is not sure of its own: up to two seconds from here.
+        let core = [N6_CORE_V6, N6_CORE_LINK_LOCAL].map(|address| (&self.core, address));
+        let dn = [DN_ADDRESS_V6, DN_LINK_LOCAL].map(|address| (&self.dn, address));
+        for (netns, address) in core.into_iter().chain(dn) {
             netns.ip(&["addr", "add", &format!("{address}/64"), "dev", "n6", "nodad"])?;
         }
         self.core.sysctl("net.ipv6.conf.all.forwarding", "1")?;

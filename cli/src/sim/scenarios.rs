@@ -41,8 +41,7 @@ pub fn run(names: &[String], json: Option<&Path>, html: Option<&Path>, flags: &F
             write(path, report.html().as_bytes())?;
         }
         let failed = report.scenarios.iter().filter(|scenario| !scenario.ok);
-        let failed: Vec<&str> = failed.map(|scenario| scenario.name.as_str()).collect();
-        ensure!(report.ok, "failed: {}", failed.join(", "));
+        ensure!(report.ok, "failed: {}", failed.map(cause).collect::<Vec<_>>().join(", "));
         Ok(())
     })
 }
@@ -95,6 +94,13 @@ fn table(reports: &[ScenarioReport]) -> String {
     text
 }
 
+/// The scenario that failed, with the step that it failed in.
+fn cause(report: &ScenarioReport) -> String {
+    let step = report.steps.iter().find(|step| !step.ok);
+    let error = step.and_then(|step| Some(format!(" ({}: {})", step.name, step.error.as_ref()?)));
+    format!("{}{}", report.name, error.unwrap_or_default())
+}
+
 fn line(text: &mut String, width: usize, name: &str, ok: bool, duration_us: u64) {
     let result = if ok { "passed" } else { "FAILED" };
     let _ = writeln!(text, "{name:width$}  {result}  {:>10.2} ms", duration_us as f64 / 1e3);
@@ -115,6 +121,7 @@ mod tests {
         let steps =
             vec![step("registration", None), step("page and service request", Some("no PAGING in time"))];
         let report = ScenarioReport { name: "paging".into(), ok: false, steps, failures: Vec::new() };
+        assert_eq!(cause(&report), "paging (page and service request: no PAGING in time)");
         let text = table(&[report]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
