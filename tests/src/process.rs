@@ -1,5 +1,6 @@
 //! Processes that a test starts, watches and ends.
 
+use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,11 +11,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// Output lines kept of one process; the oldest go first.
 const LINES_MAX: usize = 20_000;
 /// How long a process may take to stop once asked to.
 const STOP_TIME: Duration = Duration::from_secs(10);
+/// How long what it has written may take to be read once it has ended; what it started itself may hold its output open.
+const REST_TIME: Duration = Duration::from_secs(2);
 
 /// A running process with its output. Killed when dropped; [`Process::stop`] ends it in order.
 #[derive(Debug)]
@@ -22,11 +26,13 @@ pub struct Process {
     name: String,
     child: Child,
     output: Arc<Output>,
+    /// What reads its output, until that is closed.
+    readers: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Output {
-    lines: Mutex<Vec<String>>,
+    lines: Mutex<VecDeque<String>>,
     grown: Notify,
 }
 
@@ -43,13 +49,14 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("{name} does not start"))?;
         let output = Arc::<Output>::default();
+        let mut readers = Vec::new();
         if let Some(stream) = child.stdout.take() {
-            tokio::spawn(keep_lines(name.to_owned(), stream, Arc::clone(&output), echo));
+            readers.push(tokio::spawn(keep_lines(name.to_owned(), stream, Arc::clone(&output), echo)));
         }
         if let Some(stream) = child.stderr.take() {
-            tokio::spawn(keep_lines(name.to_owned(), stream, Arc::clone(&output), echo));
+            readers.push(tokio::spawn(keep_lines(name.to_owned(), stream, Arc::clone(&output), echo)));
         }
-        Ok(Self { name: name.to_owned(), child, output })
+        Ok(Self { name: name.to_owned(), child, output, readers })
     }
 
     /// Its process ID while it runs.
@@ -59,7 +66,7 @@ impl Process {
 
     /// The lines it has written so far.
     pub fn lines(&self) -> Vec<String> {
-        self.output.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.output.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Waits until a line holds `text`, and returns that line. Fails with the process's last lines
@@ -78,7 +85,13 @@ impl Process {
         let why = tokio::select! {
             biased;
             line = found => return Ok(line),
-            status = self.child.wait() => format!("ended with {}", status?),
+            status = self.child.wait() => {
+                self.read_rest().await;
+                if let Some(line) = self.output.find(text) {
+                    return Ok(line);
+                }
+                format!("ended with {}", status?)
+            }
             () = tokio::time::sleep(limit) => format!("said nothing of it in {limit:?}"),
         };
         bail!("waiting for {text:?}: {} {why}; its last lines:\n{}", self.name, self.last_lines(20))
@@ -94,9 +107,20 @@ impl Process {
             }
         };
         if !status.success() {
+            self.read_rest().await;
             bail!("{} ended with {status}; its last lines:\n{}", self.name, self.last_lines(20));
         }
         Ok(())
+    }
+
+    /// Its last words, which may be read behind its end.
+    async fn read_rest(&mut self) {
+        let all = async {
+            for reader in self.readers.drain(..) {
+                let _ = reader.await;
+            }
+        };
+        let _ = tokio::time::timeout(REST_TIME, all).await;
     }
 
     /// Sends a signal.
@@ -119,7 +143,8 @@ impl Process {
     /// The last `count` lines of its output, joined.
     pub fn last_lines(&self, count: usize) -> String {
         let lines = self.output.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines[lines.len().saturating_sub(count)..].join("\n")
+        let last = lines.iter().skip(lines.len().saturating_sub(count));
+        last.map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -144,10 +169,28 @@ async fn keep_lines(name: String, stream: impl AsyncRead + Unpin, output: Arc<Ou
         }
         let mut kept = output.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == LINES_MAX {
-            kept.remove(0);
+            kept.pop_front();
         }
-        kept.push(line);
+        kept.push_back(line);
         drop(kept);
         output.grown.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn when_a_process_ends_behind_its_last_line_then_the_line_is_found() {
+        // More than a pipe holds, so that some of it is not read yet at the end.
+        const LAST: &str = "head -c 300000 /dev/zero | tr '\\0' x; echo; echo the last line";
+        for _ in 0..20 {
+            let mut command = Command::new("sh");
+            command.args(["-c", LAST]);
+            let mut process = Process::start("writer", command, false).unwrap();
+            let line = process.wait_for_line("the last", Duration::from_secs(20)).await.unwrap();
+            assert_eq!(line, "the last line");
+        }
     }
 }
