@@ -40,7 +40,7 @@ pub fn generated_manager(core: &CoreConfig) -> String {
 
 /// Whether a network function of a whole core keeps state on disk.
 pub fn keeps_state(nf: Nf) -> bool {
-    matches!(nf, Nf::Nrf | Nf::Pcf)
+    matches!(nf, Nf::Nrf | Nf::Pcf | Nf::Smf)
 }
 
 fn slices(core: &CoreConfig) -> Vec<tern_types::Snssai> {

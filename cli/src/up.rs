@@ -113,6 +113,11 @@ impl Member {
     }
 }
 
+/// Where a network function that keeps state has its store.
+fn store_of(data: &Path, nf: Nf) -> PathBuf {
+    data.join(format!("{}.redb", nf.name()))
+}
+
 /// A line of a process's standard output.
 struct Line {
     member: Member,
@@ -127,6 +132,9 @@ impl Core {
             let data = config.data.display();
             format!("cannot make {} (`data: {data}` of the core's file)", directory.display())
         })?;
+        // An SMF that starts again goes on with its sessions. A core that starts as a whole has no UE that they belong to.
+        let sessions = store_of(&config.data, Nf::Smf);
+        tern_store::Redb::remove(&sessions).with_context(|| sessions.display().to_string())?;
         for nf in Nf::ALL {
             let path = file_of(&directory, Member::Nf(nf));
             let instance = instance_of(&config.data, nf)?;
@@ -185,7 +193,7 @@ impl Core {
         if let Member::Nf(nf) = member
             && keeps_state(nf)
         {
-            command.arg("--store").arg(self.data.join(format!("{}.redb", nf.name())));
+            command.arg("--store").arg(store_of(&self.data, nf));
         }
         let mut child = command
             .arg("--config")

@@ -77,6 +77,10 @@ impl Core {
 
     /// A UDM that counts its calls; which of its operations does not matter here.
     async fn udm(&self, priority: u16) -> (Nf, Arc<AtomicUsize>) {
+        self.udm_at(priority, &self.sbi()).await
+    }
+
+    async fn udm_at(&self, priority: u16, sbi: &SbiConfig) -> (Nf, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let count = calls.clone();
         let routes = Routes::new().raw(tern_sbi::Method::Get, "/nudm-ueau/v1/ping", move |_, _| {
@@ -84,7 +88,7 @@ impl Core {
             async { tern_sbi::Reply::empty(204) }
         });
         let seed = ProfileSeed { priority, ..ProfileSeed::new(NfType::Udm, vec![ServiceName::NudmUeau]) };
-        (Nf::start(&self.env(), &self.sbi(), seed, routes).await.unwrap(), calls)
+        (Nf::start(&self.env(), sbi, seed, routes).await.unwrap(), calls)
     }
 
     async fn ausf(&self) -> Nf {
@@ -99,6 +103,10 @@ fn free_port() -> u16 {
 }
 
 async fn ping(nf: &Nf) -> Result<u16, TransportError> {
+    ping_at(nf, &Target::service(NfType::Udm, ServiceName::NudmUeau), Call::default()).await
+}
+
+async fn ping_at(nf: &Nf, target: &Target, call: Call) -> Result<u16, TransportError> {
     let request = tern_sbi::Request {
         method: tern_sbi::Method::Get,
         path: "/nudm-ueau/v1/ping".into(),
@@ -106,8 +114,7 @@ async fn ping(nf: &Nf) -> Result<u16, TransportError> {
         headers: tern_sbi::Headers::default(),
         body: tern_sbi::Body::Empty,
     };
-    let target = Target::service(NfType::Udm, ServiceName::NudmUeau);
-    nf.consumer().send(&target, &Call::default(), request).await.map(|reply| reply.status)
+    nf.consumer().send(target, &call, request).await.map(|reply| reply.status)
 }
 
 fn status_of<T, E>(result: Result<Response<T>, OperationError<E>>) -> u16 {
@@ -284,6 +291,27 @@ over_both!(
     is_told_again(1),
     refuses_with_causes(10),
 );
+
+/// It may be starting again with what it had.
+#[tokio::test(start_paused = true)]
+async fn when_the_producer_of_a_resource_is_away_for_a_moment_then_the_request_reaches_it_all_the_same() {
+    let core = Core::start(Some(SimNetwork::new(1)), 10).await;
+    let (ausf, sbi) = (core.ausf().await, core.sbi());
+    let target = Target::ApiRoot(sbi.api_root());
+    let began = tokio::time::Instant::now();
+    let away = ping_at(&ausf, &target, Call::default()).await;
+    assert!(matches!(away, Err(TransportError::Unreachable(_))), "{away:?}");
+    assert!(began.elapsed() < Duration::from_secs(2), "it does not come");
+    let began = tokio::time::Instant::now();
+    let call = Call { timeout: Some(Duration::from_millis(100)), ..Call::default() };
+    assert!(ping_at(&ausf, &target, call).await.is_err());
+    assert!(began.elapsed() < Duration::from_millis(100), "no longer than the consumer waits");
+    let (answer, (_udm, calls)) = tokio::join!(ping_at(&ausf, &target, Call::default()), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        core.udm_at(0, &sbi).await
+    });
+    assert_eq!((answer.unwrap(), calls.load(Ordering::Relaxed)), (204, 1));
+}
 
 #[tokio::test(start_paused = true)]
 async fn when_an_nf_falls_silent_then_it_is_no_longer_found() {

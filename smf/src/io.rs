@@ -11,6 +11,7 @@ use tern_sbi::{Call, Operation, OperationError, Reply, Request, Response, Transp
 use tern_types::Instant;
 
 use crate::context::SmContextRef;
+use crate::record::Sent;
 use crate::upf::{LoadReport, UpfProfile};
 
 /// Correlates an output with the input that answers it, and a request with its answer.
@@ -134,11 +135,12 @@ pub enum Output {
 }
 
 /// The outputs of one input, and which context awaits which token.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Outputs {
     next_token: u64,
     awaited: BTreeMap<Token, SmContextRef>,
-    #[serde(skip)]
+    /// The requests that the answers are awaited to, if they are kept.
+    sent: Option<BTreeMap<(SmContextRef, Token), Sent>>,
     list: Vec<Output>,
 }
 
@@ -150,7 +152,29 @@ impl Outputs {
 
     /// Whose token this is; it is awaited no longer.
     pub fn resolve(&mut self, token: Token) -> Option<SmContextRef> {
-        self.awaited.remove(&token)
+        let context = self.awaited.remove(&token)?;
+        if let Some(sent) = &mut self.sent {
+            sent.remove(&(context, token));
+        }
+        Some(context)
+    }
+
+    /// From now on requests are kept until they are answered.
+    pub(crate) fn keep(&mut self) {
+        self.sent.get_or_insert_default();
+    }
+
+    /// The requests of a context that have no answer yet.
+    pub(crate) fn sent(&self, context: SmContextRef) -> impl Iterator<Item = (Token, &Sent)> {
+        let of = (context, Token(0))..=(context, Token(u64::MAX));
+        self.sent.iter().flat_map(move |sent| sent.range(of.clone())).map(|(&(_, token), sent)| (token, sent))
+    }
+
+    /// Asks once more what the process before this one has asked.
+    pub(crate) fn again(&mut self, context: SmContextRef, token: Token, sent: Sent) {
+        self.next_token = self.next_token.max(token.0);
+        self.awaited.insert(token, context);
+        self.send(context, token, sent);
     }
 
     /// How many answers are awaited.
@@ -187,7 +211,7 @@ impl Outputs {
     ) -> Awaited<O> {
         let token = self.token(context);
         let call = Call { session: Some(context.seid()), insist, ..Call::default() };
-        self.list.push(Output::Request { token, target, call, request: operation.to_request() });
+        self.send(context, token, Sent::Service { target, call, request: operation.to_request() });
         Awaited { token, operation: PhantomData }
     }
 
@@ -200,8 +224,18 @@ impl Outputs {
         message: impl Into<Message>,
     ) -> Token {
         let token = self.token(context);
-        self.list.push(Output::N4 { token, upf, seid, message: message.into() });
+        self.send(context, token, Sent::N4 { upf, seid, message: message.into() });
         token
+    }
+
+    fn send(&mut self, context: SmContextRef, token: Token, sent: Sent) {
+        if let Some(kept) = &mut self.sent {
+            kept.insert((context, token), sent.clone());
+        }
+        self.list.push(match sent {
+            Sent::Service { target, call, request } => Output::Request { token, target, call, request },
+            Sent::N4 { upf, seid, message } => Output::N4 { token, upf, seid, message },
+        });
     }
 
     /// Answers a request.

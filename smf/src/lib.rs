@@ -14,6 +14,7 @@
 //! | addresses, UPFs | [`pool`], [`upf`] |
 //! | router of the UEs' IPv6 links | [`router`], `ndp` |
 //! | sessions that a UPF has lost | `restoration` |
+//! | what outlives the process | [`record`], `kept` |
 
 pub mod binding;
 mod cause;
@@ -24,6 +25,7 @@ mod create;
 mod dispatch;
 pub mod gsm;
 mod io;
+mod kept;
 mod n2;
 mod n4;
 mod ndp;
@@ -31,6 +33,7 @@ mod net;
 pub mod policy_rules;
 pub mod pool;
 pub mod qos;
+pub mod record;
 mod restoration;
 pub mod router;
 mod sbi;

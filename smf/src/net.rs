@@ -9,7 +9,7 @@ use tern_n4::{DownReason, Node, NodeConfig, Output as NodeOutput};
 use tern_nf::{Consumer, Datagram, Env, Nf, ProfileSeed, Routes, Selection, Shutdown};
 use tern_pfcp::{
     CpFunctionFeatures, FSeid, LoadControlInformation, Message, OverloadControlInformation,
-    RecoveryTimeStamp, UpFunctionFeatures,
+    UpFunctionFeatures,
 };
 use tern_sbi::common::{NfType, ServiceName};
 use tern_sbi::namf_comm::N1N2TransferFailureNotify;
@@ -19,12 +19,14 @@ use tern_sbi::nsmf_pdusession::{PostSmContexts, ReleaseSmContext, RetrieveSmCont
 use tern_sbi::nudm_sdm::DataChangeNotify;
 use tern_sbi::nudm_uecm::DeregistrationNotify;
 use tern_sbi::{Operation, ProblemDetails, Reply, TransportError};
+use tern_store::StoreError;
 use tern_types::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, Served};
 use crate::core::Identity;
 use crate::io::{Input, Output, Report, SmfRequest, Token};
+use crate::kept::{self, Kept, Left};
 use crate::n4::node_id;
 use crate::smf::Smf;
 use crate::status::Summary;
@@ -34,8 +36,6 @@ use crate::upf::{LoadReport, UpfProfile};
 const DATAGRAM_MAX: usize = 65_536;
 /// Longest datagram that a packet for the router comes in; of a longer one the rest is lost, and with it the packet.
 const GTPU_MAX: usize = 2_048;
-/// Seconds from 1900 (NTP) to 1970 (Unix).
-const NTP_TO_UNIX_S: u64 = 2_208_988_800;
 /// Between two looks for UPFs at the NRF as long as there is none.
 const FIRST_DISCOVERY: Duration = Duration::from_millis(200);
 
@@ -55,19 +55,31 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let socket = env.datagrams.bind(at).await.with_context(|| format!("cannot use {at} for N4"))?;
     tracing::info!(%at, "N4");
 
+    let kept = Kept::of(&env);
+    let left = match &kept {
+        Some(kept) => Some(kept.load(env.clock.now()).await.context("what is kept of SM contexts")?),
+        None => None,
+    };
     let (asked, requests) = mpsc::channel(config.limits.queue_max);
     let routes = routes(&asked);
-    let profile = profile(&config);
+    let profile = ProfileSeed { since: left.as_ref().map(|left| left.since), ..profile(&config) };
     let gtpu = bind_gtpu(&config, &env).await?;
     let (consumer, api_root) = (prepared.consumer(), prepared.api_root());
     let identity = Identity { instance: prepared.instance_id(), api_root };
     let starting = prepared.start(profile, routes);
     let nf = tokio::select! { biased; () = shutdown.requested() => return Ok(()), nf = starting => nf? };
-    let mut edge = Edge::new(config, &env, identity, consumer, socket);
+    let mut edge = Edge::new(config, &env, identity, consumer, socket, left);
     edge.gtpu = gtpu;
     edge.unready = Some((nf.api_root(), env.clock.now() + READY_WITHIN));
+    edge.kept = kept;
+    let keeps = edge.kept.is_some();
     edge.run(requests, &shutdown).await;
-    nf.stop().await;
+    // Of one that keeps its contexts nobody is to believe that they are gone.
+    if keeps {
+        nf.pause().await
+    } else {
+        nf.stop().await
+    }
     Ok(())
 }
 
@@ -148,6 +160,8 @@ struct Edge {
     replies: mpsc::UnboundedSender<Answered>,
     answered: mpsc::UnboundedReceiver<Answered>,
     discover: Option<(Duration, Vec<Served>)>,
+    /// Where contexts are stored, if they outlive the process.
+    kept: Option<Kept>,
     /// What is to be said once the first UPF is there, and when it is said anyway.
     unready: Option<(String, Instant)>,
 }
@@ -159,10 +173,10 @@ impl Edge {
         identity: Identity,
         consumer: Consumer,
         socket: Arc<dyn Datagram>,
+        left: Option<Left>,
     ) -> Self {
         let now = env.clock.now();
-        let started = u32::try_from((now.as_micros() / 1_000_000 + NTP_TO_UNIX_S) & u64::from(u32::MAX));
-        let stamp = RecoveryTimeStamp(started.unwrap_or_default());
+        let stamp = kept::stamp(left.as_ref().map_or(now, |left| left.since));
         let mut node_config = NodeConfig::new(node_id(config.n4.address), stamp);
         node_config.cp_function_features = Some(CpFunctionFeatures::LOAD | CpFunctionFeatures::OVRL);
         node_config.heartbeat_interval = Duration::from_secs(config.n4.heartbeat_interval_s.max(1).into());
@@ -189,10 +203,34 @@ impl Edge {
             replies,
             answered,
             discover,
+            kept: None,
             unready: None,
         };
+        // Before UPFs are associated with: those that are still there go on.
+        if let Some(left) = left {
+            edge.go_on(now, left);
+        }
         outputs.into_iter().for_each(|output| edge.perform(now, output));
         edge
+    }
+
+    /// Goes on where the process before this one ended.
+    fn go_on(&mut self, now: Instant, left: Left) {
+        if !left.contexts.is_empty() {
+            tracing::info!(
+                sessions = left.contexts.len(),
+                upfs = left.associations.len(),
+                "SM contexts are kept"
+            );
+        }
+        // Contexts may hold tokens of requests whose answers nobody waits for any more.
+        self.next_token = now.as_micros();
+        for association in left.associations {
+            self.node.resume(now, association);
+        }
+        for output in self.smf.resume(now, left.contexts) {
+            self.perform(now, output);
+        }
     }
 
     async fn run(mut self, mut requests: mpsc::Receiver<Asked>, shutdown: &Shutdown) {
@@ -229,7 +267,9 @@ impl Edge {
         if let Some(discovery) = discovery {
             discovery.abort();
         }
-        self.release_associations().await;
+        if self.kept.is_none() {
+            self.release_associations().await;
+        }
     }
 
     fn on_received(&mut self, received: std::io::Result<(usize, SocketAddr)>, buffer: &[u8]) {
@@ -268,11 +308,14 @@ impl Edge {
                         tracing::debug!(%to, %error, "N4 send");
                     }
                 } else {
+                    self.keep_association(&output).await;
                     self.on_node_output(now, output);
                 }
             }
             let Some(input) = self.inputs.pop_front() else { break };
-            for output in self.smf.handle(now, input) {
+            let outputs = self.smf.handle(now, input);
+            self.keep_contexts().await;
+            for output in outputs {
                 match output {
                     Output::Gtpu { to, datagram } => self.send_gtpu(to, &datagram).await,
                     output => self.perform(now, output),
@@ -281,6 +324,34 @@ impl Edge {
             self.summary.touched(now);
         }
         self.summary.refresh(self.env.clock.now(), &self.smf);
+    }
+
+    /// What has changed is stored before anybody hears of it.
+    async fn keep_contexts(&mut self) {
+        let Some(kept) = &self.kept else { return };
+        let changes = self.smf.changes();
+        if !changes.is_empty() {
+            self.stored(kept.save(changes).await);
+        }
+    }
+
+    async fn keep_association(&self, output: &NodeOutput) {
+        let Some(kept) = &self.kept else { return };
+        match output {
+            NodeOutput::PeerUp { association } => self.stored(kept.associated(association).await),
+            NodeOutput::PeerDown { association, reason: DownReason::Released | DownReason::Restarted } => {
+                self.stored(kept.parted(association.address).await);
+            }
+            _ => {}
+        }
+    }
+
+    /// Without its store the SMF serves on; what it could not store is lost with the process.
+    fn stored(&self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            tracing::error!(%error, "SM contexts not stored");
+            self.env.counters.add("smf.store.failed", 1);
+        }
     }
 
     async fn send_gtpu(&self, to: SocketAddr, datagram: &[u8]) {
@@ -310,7 +381,7 @@ impl Edge {
                 }
             }
             Output::N4 { token, upf, seid, message } => {
-                match self.node.send_request(now, upf, Some(seid), message) {
+                match self.node.send_request_as(now, upf, Some(seid), message, token.0) {
                     Ok(node_token) => {
                         self.n4.insert(node_token, token);
                     }
@@ -325,7 +396,13 @@ impl Edge {
                     self.node.respond(now, &request, Some(seid), message.into());
                 }
             }
-            Output::Associate(endpoint) => self.node.associate(now, endpoint),
+            Output::Associate(endpoint) => {
+                self.node.associate(now, endpoint);
+                // It may be one of before this process, which the core has not known until now.
+                if self.node.association(endpoint.ip()).is_some() {
+                    self.inputs.push_back(Input::UpfUp(endpoint));
+                }
+            }
             Output::Count(name) => self.env.counters.add(name, 1),
         }
     }

@@ -23,6 +23,7 @@ use crate::dispatch::{
 };
 use crate::gsm::{Cause, admission, establish, message, policy_pushed, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
+use crate::record::{self, Change, Restored};
 use crate::restoration::{self, Done, Due, Restorations};
 use crate::router;
 use crate::sbi::{data_change, pdu_session, rule_report};
@@ -39,6 +40,8 @@ pub struct Smf {
     pools: Pools,
     upfs: Upfs,
     restorations: Restorations,
+    /// Contexts that have changed and are to be stored, if they are kept.
+    changed: Option<BTreeSet<SmContextRef>>,
     out: Outputs,
 }
 
@@ -58,9 +61,79 @@ impl Smf {
             pools,
             upfs,
             restorations: Restorations::default(),
+            changed: None,
             out: Outputs::default(),
         };
         (smf, outputs)
+    }
+
+    /// Goes on where the process before this one ended, with what it stored of its contexts. What they await answers to
+    /// is asked again. From now on [`Smf::changes`] tells what is to be stored.
+    pub fn resume(&mut self, now: Instant, restored: Vec<Restored>) -> Vec<Output> {
+        self.changed = Some(BTreeSet::new());
+        self.out.keep();
+        let mut lost: BTreeMap<SocketAddr, Vec<SmContextRef>> = BTreeMap::new();
+        for Restored { mut context, awaited } in restored {
+            let reference = context.session.reference;
+            self.claim(now, &context.session);
+            // A restoration that was under way is begun anew, with the others of its UPF.
+            let begun =
+                context.session.user_plane.as_mut().and_then(|user_plane| user_plane.restoring.take());
+            for (token, sent) in awaited {
+                if begun != Some(token) {
+                    self.out.again(reference, token, sent);
+                }
+            }
+            if let Some(user_plane) = &context.session.user_plane {
+                let lost = lost.entry(user_plane.upf).or_default();
+                lost.extend(restoration::is_wanted(&context.session, &context.state).then_some(reference));
+            }
+            let key = (context.session.supi.clone(), context.session.id);
+            // Beside the session that replaces it may be the one that is released for it.
+            if !matches!(context.state, State::InactivePending(_)) || !self.by_session.contains_key(&key) {
+                self.by_session.insert(key, reference);
+            }
+            self.deadlines.extend(deadline(&context.session, &context.state).map(|at| (at, reference)));
+            self.contexts.insert(reference, context);
+        }
+        // Until a UPF is there again its sessions wait, as long as they would have before.
+        for (upf, sessions) in lost {
+            self.restorations.lost(now, upf, sessions, now + self.upf_return());
+        }
+        self.out.take()
+    }
+
+    /// What has changed since this was asked last, to be stored before the outputs leave. Nothing if contexts are not
+    /// kept.
+    pub fn changes(&mut self) -> Vec<Change> {
+        let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
+        let change = |reference| {
+            let record = match self.contexts.get(&reference) {
+                Some(context) => Some(record::write(context, self.out.sent(reference)).ok()?),
+                None => None,
+            };
+            Some(Change { context: reference, record })
+        };
+        changed.into_iter().filter_map(change).collect()
+    }
+
+    /// Addresses and the place at its UPF of a session that was there before.
+    fn claim(&mut self, now: Instant, session: &PduSession) {
+        let mut core =
+            core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
+        if let Some(address) = session.granted.as_ref().and_then(|granted| granted.ipv4)
+            && let Some(Err(error)) = core.pool(session).map(|pool| pool.claim(address))
+        {
+            tracing::warn!(supi = %session.supi, session = %session.id, %error, "address of a kept session");
+        }
+        if let Some(link) = session.granted.as_ref().and_then(|granted| granted.ipv6)
+            && let Some(Err(error)) = core.prefixes(session).map(|prefixes| prefixes.claim(link.prefix))
+        {
+            tracing::warn!(supi = %session.supi, session = %session.id, %error, "prefix of a kept session");
+        }
+        if let Some(user_plane) = &session.user_plane {
+            core.upfs.session_added(user_plane.upf);
+        }
     }
 
     /// Takes one input at `now`, and tells what is to be done.
@@ -80,6 +153,8 @@ impl Smf {
             }
             Input::Discovered(profiles) => {
                 for endpoint in self.upfs.discovered(profiles, self.config.limits.upfs_max) {
+                    // Those of before this process.
+                    (0..self.at_upf(endpoint).count()).for_each(|_| self.upfs.session_added(endpoint));
                     self.out.push(Output::Associate(endpoint));
                 }
             }
@@ -462,6 +537,9 @@ impl Smf {
 
     fn put(&mut self, session: PduSession, next: Next) {
         let reference = session.reference;
+        if let Some(changed) = &mut self.changed {
+            changed.insert(reference);
+        }
         match next {
             Next::State(state) => {
                 self.deadlines.extend(deadline(&session, &state).map(|at| (at, reference)));

@@ -1,6 +1,6 @@
 //! The AMF, UDM, PCF, UPF, gNB and UE, each as far as the SMF sees it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
@@ -30,6 +30,8 @@ use tern_sbi::nudm_uecm::{DeregisterSmf, RegisterSmf};
 use tern_sbi::{
     Location, Operation, OperationError, PathParams, ProblemDetails, Related, Reply, Response, TransportError,
 };
+use tern_smf::context::SmContextRef;
+use tern_smf::record::{self, Change};
 use tern_smf::{Config, Identity, Input, Output, Smf, SmfRequest, Token, UpfConfig};
 use tern_types::{Ambr, BitRate, Dnn, Duration, Instant, PduSessionId, PlmnId, Qfi, Random, Snssai, Supi};
 
@@ -48,6 +50,13 @@ pub type Created =
     Result<Response<Related<SmContextCreatedData>>, OperationError<Related<SmContextCreateError>>>;
 pub type Updated =
     Result<Response<Related<SmContextUpdatedData>>, OperationError<Related<SmContextUpdateError>>>;
+
+/// The SMF of this number.
+fn smf(config: &Config, number: u64) -> (Smf, Vec<Output>) {
+    let identity = Identity { instance: uuid::Uuid::nil(), api_root: "http://127.0.0.17:8080".to_owned() };
+    let seed = [7_u8.wrapping_add(number as u8); 32];
+    Smf::new(config.clone(), identity, Random::from_seed(seed))
+}
 
 pub fn upf() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 18], 8805))
@@ -140,9 +149,17 @@ pub fn create_data(id: u8) -> SmContextCreateData {
     }
 }
 
+/// Set where the SMF dies behind each input and another one goes on with what it has stored.
+pub const MORTAL: &str = "TERN_TEST_SMF_DIES";
+
 pub struct Bench {
     pub smf: Smf,
     pub now: Instant,
+    config: Config,
+    /// What SMFs have stored, if they die.
+    records: Option<BTreeMap<SmContextRef, Vec<u8>>>,
+    associated: bool,
+    deaths: u64,
     outputs: VecDeque<Output>,
     next_token: u64,
     next_teid: u32,
@@ -158,27 +175,61 @@ impl Bench {
 
     pub fn with(config: Config) -> Self {
         config.check().unwrap();
-        let identity =
-            Identity { instance: uuid::Uuid::nil(), api_root: "http://127.0.0.17:8080".to_owned() };
-        let (smf, outputs) = Smf::new(config, identity, Random::from_seed([7; 32]));
+        let (smf, outputs) = smf(&config, 0);
         assert!(matches!(outputs[..], [Output::Associate(endpoint)] if endpoint == upf()));
         let now = Instant::from_micros(1_000_000);
         let mut bench = Self {
             smf,
             now,
+            config,
+            records: std::env::var_os(MORTAL).map(|_| BTreeMap::new()),
+            associated: false,
+            deaths: 0,
             outputs: VecDeque::new(),
             next_token: 0,
             next_teid: UPLINK.teid,
             uplink: UPLINK,
             downlink: DOWNLINK,
         };
+        if bench.records.is_some() {
+            bench.smf.resume(now, Vec::new());
+        }
         bench.input(Input::UpfUp(upf()));
         bench
     }
 
     pub fn input(&mut self, input: Input) {
+        match &input {
+            Input::UpfUp(_) => self.associated = true,
+            Input::UpfDown(_) | Input::UpfReleased(_) => self.associated = false,
+            _ => {}
+        }
         let outputs = self.smf.handle(self.now, input);
         self.outputs.extend(outputs.into_iter().filter(|output| !matches!(output, Output::Count(_))));
+        if self.records.is_some() {
+            self.die();
+        }
+    }
+
+    /// The SMF is killed and another one goes on. What it asks again has been asked: the answers to come are to both.
+    pub fn die(&mut self) {
+        let records = self.records.get_or_insert_default();
+        for Change { context, record } in self.smf.changes() {
+            match record {
+                Some(record) => records.insert(context, record),
+                None => records.remove(&context),
+            };
+        }
+        self.deaths += 1;
+        let restored = records.values().map(|octets| record::read(octets).unwrap()).collect();
+        let awaited = self.smf.awaited();
+        (self.smf, _) = smf(&self.config, self.deaths);
+        let again = self.smf.resume(self.now, restored);
+        assert!(again.iter().all(|output| matches!(output, Output::Request { .. } | Output::N4 { .. })));
+        assert!(again.len() <= awaited && again.len() == self.smf.awaited());
+        if self.associated {
+            self.smf.handle(self.now, Input::UpfUp(upf()));
+        }
     }
 
     pub fn request(&mut self, request: SmfRequest) -> Token {

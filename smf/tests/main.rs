@@ -15,6 +15,7 @@ mod establishment;
 mod handover;
 mod ipv6;
 mod modification;
+mod mortal;
 mod n3;
 mod n4;
 mod networks;

@@ -242,3 +242,70 @@ fn when_the_smf_restarts_twice_in_a_row_then_ues_are_told_once_more() {
         all_leave(sim, ues).await;
     });
 }
+
+/// An SMF that keeps its contexts: nobody notices.
+#[test]
+fn when_an_smf_that_keeps_its_contexts_restarts_then_no_ue_notices_and_all_goes_on() {
+    for down in [0, 300, 1_500] {
+        simulate(Setup { keeps: true, ..Setup::new(down, UES) }, async |sim| {
+            let mut ues = ues_with_sessions(sim).await;
+            sim.kill(Nf::Smf).await;
+            sim.pass(Duration::from_millis(down)).await;
+            sim.restart(Nf::Smf).await;
+            sim.pass(WITHIN).await;
+            for (ue, session) in &mut ues {
+                ue.idle(Duration::from_millis(10)).await.expect("idle");
+                assert_eq!(
+                    ue.sessions().map(|(psi, _)| psi).collect::<Vec<_>>(),
+                    [session.psi],
+                    "down {down}"
+                );
+            }
+            assert_eq!((sessions(sim, Nf::Smf), sessions(sim, Nf::Upf)), (SESSIONS, SESSIONS));
+            assert_eq!(sim.counted(Nf::Upf, "upf.sessions.restored"), 0, "the UPF still has them");
+            // Old sessions go, new ones come, and the idle UE wakes with its own.
+            let (idle, session) = ues.last_mut().expect("UEs");
+            idle.wake(session).await.expect("awake");
+            let (ue, session) = &mut ues[0];
+            ue.release_session(session.psi).await.expect("released");
+            *session = ue.establish_session(Default::default()).await.expect("a session");
+            sim.settle().await;
+            assert_eq!((sessions(sim, Nf::Smf), sessions(sim, Nf::Upf)), (SESSIONS, SESSIONS));
+            all_leave(sim, ues).await;
+        });
+    }
+}
+
+#[test]
+fn when_smf_and_upf_restart_together_then_the_sessions_that_the_smf_keeps_are_restored() {
+    for between in [0, 500] {
+        simulate(Setup { keeps: true, ..Setup::new(between, UES) }, async |sim| {
+            let ues = ues_with_sessions(sim).await;
+            sim.kill(Nf::Smf).await;
+            sim.restart(Nf::Upf).await;
+            sim.pass(Duration::from_millis(between)).await;
+            sim.restart(Nf::Smf).await;
+            restored(sim, SESSIONS).await;
+            all_leave(sim, ues).await;
+        });
+    }
+}
+
+#[test]
+fn when_an_smf_that_keeps_its_contexts_restarts_at_any_moment_of_an_establishment_then_nothing_is_left_half()
+{
+    for moment in (0..120).step_by(4) {
+        simulate(Setup { keeps: true, ..Setup::new(moment, 1) }, async |sim| {
+            let (mut ue, lived) = restart_amid_establishment(sim, Nf::Smf, moment).await;
+            assert!(is_allowed(&lived), "{moment}: {lived:?}");
+            ue.idle(Duration::from_secs(20)).await.expect("idle");
+            let request = SessionRequest { psi: PduSessionId::new(1), ..SessionRequest::default() };
+            ue.establish_session(request).await.expect("a session");
+            sim.settle().await;
+            assert_eq!((sessions(sim, Nf::Smf), sessions(sim, Nf::Upf)), (1, 1), "{moment}");
+            ue.deregister(false).await.expect("deregistered");
+            sim.pass(Duration::from_secs(60)).await;
+            sim.assert_nothing_held().await;
+        });
+    }
+}

@@ -33,6 +33,21 @@ impl Node {
         }
     }
 
+    /// Goes on with an association that the process before this one had, under the same recovery time stamp. Whether
+    /// the peer still has it the heartbeat tells that goes out at once.
+    pub fn resume(&mut self, now: Instant, association: Association) {
+        let address = association.address;
+        let peer = self.peer_or_new(address);
+        if peer.association.is_some() {
+            return;
+        }
+        peer.wanted = true;
+        peer.recovery_time_stamp = Some(association.recovery_time_stamp);
+        peer.association = Some(association.clone());
+        self.outputs.push_back(Output::PeerUp { association });
+        self.start_heartbeat(now, address);
+    }
+
     /// Ends the association with this node, and does not set it up again.
     pub fn release(&mut self, now: Instant, address: SocketAddr) {
         let Some(peer) = self.peers.get_mut(&address.ip()) else { return };

@@ -159,7 +159,8 @@ pub struct Node {
     discarded: u64,
 }
 
-const SEQUENCES: u32 = 1 << 24;
+/// Sequence numbers that the node gives itself; the others up to 24 bits are for [`Node::send_request_as`].
+const SEQUENCES: u32 = 1 << 23;
 
 impl Node {
     /// A node that has just started. It begins to associate with the nodes of its configuration.
@@ -219,11 +220,39 @@ impl Node {
         seid: Option<u64>,
         message: Message,
     ) -> Result<Token, SendError> {
+        let sequence = self.free_sequence();
+        self.send(now, to, seid, message, sequence)
+    }
+
+    /// The same with a sequence number that comes of `number`: a request that a process sent and its successor repeats
+    /// is done once if both give the same one, as long as the peer keeps the answer.
+    pub fn send_request_as(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        seid: Option<u64>,
+        message: Message,
+        number: u64,
+    ) -> Result<Token, SendError> {
+        let sequence = SEQUENCES + (number % u64::from(SEQUENCES)) as u32;
+        let taken = self.requests.contains_key(&sequence);
+        let sequence = if taken { self.free_sequence() } else { sequence };
+        self.send(now, to, seid, message, sequence)
+    }
+
+    fn send(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        seid: Option<u64>,
+        message: Message,
+        sequence: u32,
+    ) -> Result<Token, SendError> {
         if self.requests.len() >= REQUESTS_MAX {
             return Err(SendError::TooManyRequests);
         }
         let token = Token(self.next_token);
-        self.transmit_request(now, to, seid, message, Purpose::Caller(token))?;
+        self.transmit_request(now, to, seid, message, (Purpose::Caller(token), sequence))?;
         self.next_token += 1;
         Ok(token)
     }
@@ -327,7 +356,8 @@ impl Node {
         message: Message,
         purpose: Purpose,
     ) {
-        if let Err(error) = self.transmit_request(now, to, seid, message, purpose) {
+        let sequence = self.free_sequence();
+        if let Err(error) = self.transmit_request(now, to, seid, message, (purpose, sequence)) {
             tracing::warn!(peer = %to, %error, "PFCP request not sent");
         }
     }
@@ -338,9 +368,8 @@ impl Node {
         to: SocketAddr,
         seid: Option<u64>,
         message: Message,
-        purpose: Purpose,
+        (purpose, sequence): (Purpose, u32),
     ) -> Result<(), SendError> {
-        let sequence = self.free_sequence();
         let bytes = Frame { seid, sequence, message }.encode()?;
         let deadline = now + self.config.t1;
         self.deadlines.insert((deadline, Due::Request(sequence)));

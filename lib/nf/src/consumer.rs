@@ -29,6 +29,13 @@ const NOTHING_FOUND_VALIDITY: Duration = Duration::from_millis(500);
 const FAILURE_MEMORY: Duration = Duration::from_secs(2);
 /// Between the attempts of a call that insists: a producer may be starting again.
 const INSISTENCE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
+/// Between the attempts to reach the one producer that has a resource: it may be starting again with it.
+const RETURN: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(400),
+    Duration::from_millis(900),
+];
 /// Waiting for the NRF.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -131,7 +138,7 @@ impl Consumer {
         request: Request,
     ) -> Result<Reply, TransportError> {
         let (nf_type, service, selection) = match target {
-            Target::ApiRoot(api_root) => return self.exchange(api_root, "", call, request).await,
+            Target::ApiRoot(api_root) => return self.exchange_with_the_one(api_root, call, request).await,
             Target::Service { nf_type, service, selection } => (nf_type, service, selection),
         };
         if *nf_type == NfType::Nrf {
@@ -223,6 +230,27 @@ impl Consumer {
     pub(crate) fn nrf(&self) -> Result<String, TransportError> {
         let nrf = self.inner.nrf.clone();
         nrf.ok_or_else(|| TransportError::NotDiscovered("no NRF is configured".to_owned()))
+    }
+
+    /// With a producer in whose place there is no other. A request that did not reach it is made again for a
+    /// while.
+    async fn exchange_with_the_one(
+        &self,
+        api_root: &str,
+        call: &Call,
+        request: Request,
+    ) -> Result<Reply, TransportError> {
+        let began = self.inner.env.clock.now();
+        for pause in RETURN {
+            let outcome = self.exchange(api_root, "", call, request.clone()).await;
+            let waited = self.inner.env.clock.now().since(began) + pause;
+            let is_over = call.timeout.is_some_and(|timeout| waited >= timeout);
+            if is_over || !matches!(outcome, Err(TransportError::Unreachable(_))) {
+                return outcome;
+            }
+            self.inner.env.clock.sleep(pause).await;
+        }
+        self.exchange(api_root, "", call, request).await
     }
 
     async fn exchange(

@@ -29,8 +29,10 @@ pub struct Env {
     pub sctp: Arc<dyn SctpBackend>,
     /// UDP, or what stands for it: PFCP.
     pub datagrams: Arc<dyn Datagrams>,
-    /// What outlives the process.
+    /// What outlives the process, if `keeps`.
     pub store: Arc<dyn Store>,
+    /// Whether `store` outlives the process.
+    pub keeps: bool,
     /// What is counted.
     pub counters: Counters,
     /// What is told of the state.
@@ -184,6 +186,7 @@ impl Env {
             sctp,
             datagrams: Arc::new(Udp),
             store,
+            keeps: options.store.is_some(),
             counters: Counters::new(),
             status: Status::default(),
             readiness: Ready::default(),
@@ -200,6 +203,7 @@ impl Env {
             sctp: Arc::new(NoSctp),
             datagrams: Arc::new(network.datagrams.clone()),
             store: Arc::new(Memory::new()),
+            keeps: false,
             counters: Counters::new(),
             status: Status::default(),
             readiness: Ready::default(),

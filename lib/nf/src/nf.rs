@@ -103,10 +103,22 @@ impl Nf {
 
     /// Deregisters, then lets running requests end.
     pub async fn stop(self) {
+        self.end(true).await;
+    }
+
+    /// Lets running requests end; the NRF keeps the profile until heartbeats are missing. For one that goes on later
+    /// with the contexts that it has.
+    pub async fn pause(self) {
+        self.end(false).await;
+    }
+
+    async fn end(self, deregisters: bool) {
         self.trigger.shut_down();
         if let Some(upkeep) = self.upkeep {
             // It ends by itself; a panic of it ended the process.
             let _ = upkeep.await;
+        }
+        if deregisters && self.prepared.config.nrf.is_some() {
             let op = DeregisterNfInstance { nf_instance_id: self.prepared.instance_id };
             let call = Call { timeout: Some(DEREGISTER_TIMEOUT), ..Call::default() };
             if let Err(error) = self.prepared.at_nrf(&call, &op).await {

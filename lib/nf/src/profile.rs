@@ -39,6 +39,8 @@ pub struct ProfileSeed {
     pub ausf_info: Option<AusfInfo>,
     /// A PCF's subscribers and DNNs.
     pub pcf_info: Option<PcfInfo>,
+    /// Since when it has its contexts (TS 29.510 `recoveryTime`); the start of the process if none.
+    pub since: Option<Instant>,
 }
 
 impl ProfileSeed {
@@ -58,10 +60,11 @@ impl ProfileSeed {
             udr_info: None,
             ausf_info: None,
             pcf_info: None,
+            since: None,
         }
     }
 
-    /// The profile of an instance that serves at `api_root`; `started` is its recovery time.
+    /// The profile of an instance that serves at `api_root`; its recovery time is `started` if the seed has none.
     pub(crate) fn profile(
         &self,
         id: NfInstanceId,
@@ -70,6 +73,7 @@ impl ProfileSeed {
         node: Option<String>,
     ) -> NfProfile {
         let (host, port) = host_and_port(api_root);
+        let started = self.since.unwrap_or(started);
         let mut profile = NfProfile {
             nf_instance_name: Some(format!("tern-{}", self.nf_type.as_str().to_lowercase())),
             priority: Some(self.priority),

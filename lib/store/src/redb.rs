@@ -12,7 +12,7 @@ mod recent;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -103,6 +103,15 @@ impl Redb {
             })
             .map_err(|error| failed(&error))?;
         Ok(Self { shared, jobs: Some(sender), thread: Some(thread) })
+    }
+
+    /// Removes the files of a store, if they are there. No process may have it open.
+    pub fn remove(path: &Path) -> std::io::Result<()> {
+        journal::remove_all(path)?;
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn enqueue(&self, job: Job) -> Result<(), StoreError> {

@@ -74,6 +74,7 @@ pub fn start(
     let seed = setup.seed.wrapping_mul(1_000_003) + nf as u64 * 100 + incarnation;
     let mut env = Env::simulated(seed, network);
     env.sbi = Arc::new(network.sbi.of(nf.name()));
+    env.keeps = setup.keeps;
     if let Some(store) = store {
         env.store = store;
     }

@@ -28,6 +28,8 @@ pub struct Setup {
     pub keep_trace: bool,
     /// Who is shown all that is said.
     pub witness: Option<Arc<dyn Witness>>,
+    /// Whether stores outlive network functions, as far as they keep their state.
+    pub keeps: bool,
     /// Network functions.
     pub nrf: tern_nrf::Config,
     pub udr: tern_udr::Config,
@@ -56,6 +58,7 @@ impl Setup {
             seed,
             keep_trace: false,
             witness: None,
+            keeps: false,
             nrf: tern_nrf::Config::default(),
             udr: tern_udr::Config {
                 sbi: SbiConfig::loopback(11),

@@ -20,6 +20,11 @@ fn smf(stamp: u32) -> Node {
     Node::new(config, START)
 }
 
+/// An SMF that has its associations from its predecessor.
+fn successor() -> Node {
+    Node::new(NodeConfig::new(NodeId::Address(address(1).ip()), RecoveryTimeStamp(10)), START)
+}
+
 fn upf(stamp: u32, accept: Accept) -> Node {
     let mut config = NodeConfig::new(NodeId::Fqdn("upf.test".to_owned()), RecoveryTimeStamp(stamp));
     config.accept = accept;
@@ -265,6 +270,53 @@ fn when_the_smf_restarts_then_the_upf_is_told_at_its_association_setup() {
     let restarted = Output::PeerRestarted { address: address(1) };
     assert!(pair.events.contains(&(2, restarted)));
     assert_eq!(pair.upf.associations().count(), 1);
+}
+
+/// A successor of the SMF goes on with the association that it had.
+#[test]
+fn when_the_smf_goes_on_with_its_association_then_the_upf_notices_nothing() {
+    let mut pair = Pair::connected();
+    let association = pair.smf.association(address(2).ip()).expect("associated").clone();
+    pair.smf = successor();
+    pair.smf.resume(pair.now, association.clone());
+    pair.run(Duration::from_secs(60));
+    assert_eq!(pair.events, [(1, Output::PeerUp { association })]);
+}
+
+/// It learns from the heartbeat that the UPF has started again meanwhile.
+#[test]
+fn when_the_upf_has_restarted_before_the_smf_goes_on_then_the_smf_hears_of_it_at_once() {
+    let mut pair = Pair::connected();
+    let association = pair.smf.association(address(2).ip()).expect("associated").clone();
+    (pair.smf, pair.upf) = (successor(), upf(21, Accept::Any));
+    pair.smf.resume(pair.now, association);
+    pair.run(Duration::ZERO);
+    let told = pair.events.iter().any(|(_, event)| matches!(event, Output::PeerRestarted { .. }));
+    assert!(told && pair.smf.association(address(2).ip()).is_some(), "{:?}", pair.events);
+}
+
+/// What the SMF has asked for and its successor asks again is done once.
+#[test]
+fn when_a_successor_repeats_a_request_under_its_number_then_it_is_done_once() {
+    let mut pair = Pair::connected();
+    let association = pair.smf.association(address(2).ip()).expect("associated").clone();
+    let delete = || Message::from(SessionDeletionRequest::default());
+    pair.smf.send_request_as(pair.now, address(2), Some(5), delete(), 77).expect("sent");
+    // It dies before it hears the answer.
+    let Some(Output::Transmit { bytes, .. }) = pair.smf.next_output() else { panic!() };
+    pair.upf.handle_datagram(pair.now, address(1), &bytes);
+    pair.smf = successor();
+    pair.deliver();
+    pair.smf.resume(pair.now, association);
+    let token = pair.smf.send_request_as(pair.now, address(2), Some(5), delete(), 77).expect("sent");
+    let other = pair.smf.send_request_as(pair.now, address(2), Some(5), delete(), 78).expect("sent");
+    pair.run(Duration::ZERO);
+    let asked = pair.events.iter().filter(|(_, event)| matches!(event, Output::Request { .. })).count();
+    assert_eq!(asked, 2, "77 once, and 78");
+    let answered = |of: Token| {
+        pair.events.iter().any(|(_, event)| matches!(event, Output::Response { token, .. } if *token == of))
+    };
+    assert!(answered(token) && answered(other));
 }
 
 #[test]
