@@ -109,7 +109,13 @@ impl Smf {
         let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
         let change = |reference| {
             let record = match self.contexts.get(&reference) {
-                Some(context) => Some(record::write(context, self.out.sent(reference)).ok()?),
+                Some(context) => match record::write(context, self.out.sent(reference)) {
+                    Ok(record) => Some(record),
+                    Err(error) => {
+                        tracing::error!(context = %reference, %error, "SM context not stored");
+                        return None;
+                    }
+                },
                 None => None,
             };
             Some(Change { context: reference, record })

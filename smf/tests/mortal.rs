@@ -14,6 +14,20 @@ use crate::bench::*;
 /// Tests of this binary that are about one process: what it asks UPFs for again, and its random numbers.
 const OF_ONE_PROCESS: [&str; 3] = ["mortal::", "restoration::", "survives_serialisation"];
 
+/// An SMF that keeps its contexts.
+fn keeping() -> Bench {
+    let mut bench = Bench::new();
+    bench.smf.resume(bench.now, Vec::new());
+    bench
+}
+
+/// A session whose establishment waits for the PCF: the context's reference.
+fn waits_for_the_pcf(bench: &mut Bench) -> String {
+    let token = bench.create(1);
+    bench.subscribe(sm_data(subscription()));
+    bench.context_ref(token)
+}
+
 /// All tests of sessions once more, with an SMF that dies behind each input.
 #[test]
 fn when_the_smf_dies_behind_each_input_then_all_that_these_tests_show_holds_as_well() {
@@ -31,11 +45,8 @@ fn when_the_smf_dies_behind_each_input_then_all_that_these_tests_show_holds_as_w
 /// What one SMF stores is what the next one has, to the letter.
 #[test]
 fn when_a_context_is_stored_and_read_then_it_is_the_same() {
-    let mut bench = Bench::new();
-    bench.smf.resume(bench.now, Vec::new());
-    let token = bench.create(1);
-    bench.subscribe(sm_data(subscription()));
-    bench.context_ref(token);
+    let mut bench = keeping();
+    waits_for_the_pcf(&mut bench);
     let changes = bench.smf.changes();
     assert_eq!(changes.len(), 1);
     assert!(bench.smf.changes().is_empty(), "told once");
@@ -49,8 +60,7 @@ fn when_a_context_is_stored_and_read_then_it_is_the_same() {
 
 #[test]
 fn when_the_smf_dies_then_its_addresses_are_not_given_twice_and_all_is_given_back_at_last() {
-    let mut bench = Bench::new();
-    bench.smf.resume(bench.now, Vec::new());
+    let mut bench = keeping();
     let address = |bench: &Bench, id: u8| {
         let mut contexts = bench.smf.contexts().filter(|context| context.session.id == session_id(id));
         contexts.next().unwrap().session.granted.as_ref().unwrap().ipv4.unwrap()
@@ -77,11 +87,8 @@ fn when_the_smf_dies_then_its_addresses_are_not_given_twice_and_all_is_given_bac
 /// In the middle of an establishment: the PCF is asked again, and its answer goes on from there.
 #[test]
 fn when_the_smf_dies_while_it_waits_then_it_asks_again_under_the_same_token() {
-    let mut bench = Bench::new();
-    bench.smf.resume(bench.now, Vec::new());
-    let token = bench.create(1);
-    bench.subscribe(sm_data(subscription()));
-    let reference = bench.context_ref(token);
+    let mut bench = keeping();
+    let reference = waits_for_the_pcf(&mut bench);
     bench.die();
     bench.police(SmPolicyDecision::default());
     bench.die();
@@ -92,7 +99,7 @@ fn when_the_smf_dies_while_it_waits_then_it_asks_again_under_the_same_token() {
     let answer = bench.setup_response(&reference);
     bench.die();
     bench.modified();
-    // Who asked the SMF of before is told nothing by this one, which knows nothing of the question.
+    // The core answers under the token of the question; the edge of the next process has nobody to tell.
     assert_eq!(bench.updated(answer).unwrap().status, 200);
     bench.nothing();
 }
@@ -107,8 +114,7 @@ fn when_a_record_is_of_another_form_then_it_is_refused() {
 /// TS 23.527 §4.3.3: also where it is another SMF that waits for the UPF.
 #[test]
 fn when_the_smf_dies_while_a_upf_is_away_then_its_sessions_wait_for_the_upf_and_are_released_at_last() {
-    let mut bench = Bench::new();
-    bench.smf.resume(bench.now, Vec::new());
+    let mut bench = keeping();
     bench.establish(1);
     bench.input(Input::UpfDown(upf()));
     bench.die();
