@@ -11,15 +11,17 @@ use tern_types::{Duration, Guti5g, Instant, PlmnId, Random, Supi};
 use tracing::{debug, error, info, warn};
 
 use crate::admission::{self, Admission};
+use crate::arrivals::{self, Arrivals};
 use crate::config::Config;
 use crate::gmm::Procedure;
 use crate::io::{Awaited, Input, Output, ReplyResult, Token};
 use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope};
 use crate::ngap;
 use crate::ngap::handover_preparation::N2Handover;
+use crate::overload::{self, Overload};
 use crate::sbi::namf_loc;
 use crate::ue::{Connection, Reachability, UeContext, UeId};
-use crate::{gmm, overload, sbi, session};
+use crate::{gmm, sbi, session};
 
 /// How long a gNB has to confirm the release of a UE's connection.
 pub const RELEASE_COMPLETE_WITHIN: Duration = Duration::from_secs(10);
@@ -76,8 +78,12 @@ pub struct Amf {
     pub(crate) untold: BTreeSet<UeId>,
     /// UEs that are not registered and have a procedure running.
     pub(crate) registering: BTreeSet<UeId>,
-    /// Whether gNBs have been asked for less.
-    pub(crate) overloaded: bool,
+    /// Those of them whose registration waits for another network function.
+    pub(crate) at_work: BTreeSet<UeId>,
+    /// UEs that wait for their turn to register.
+    pub(crate) arrivals: Arrivals,
+    /// Whether, and for how much less, gNBs have been asked.
+    pub(crate) overload: Option<Overload>,
     /// Service requests that wait for SMFs.
     pub(crate) serving: BTreeSet<UeId>,
     /// Whether it is about to stop.
@@ -115,7 +121,9 @@ impl Amf {
             incoming: BTreeSet::new(),
             untold: BTreeSet::new(),
             registering: BTreeSet::new(),
-            overloaded: false,
+            at_work: BTreeSet::new(),
+            arrivals: Arrivals::default(),
+            overload: None,
             serving: BTreeSet::new(),
             leaving: false,
             admission: Admission::default(),
@@ -145,8 +153,11 @@ impl Amf {
         }
         self.expire();
         self.admit_waiting();
+        arrivals::proceed(self);
         overload::watch(self);
-        let next = self.deadlines.first().map(|&(at, _)| at);
+        let ues = self.deadlines.first().map(|&(at, _)| at);
+        let overload = self.overload.as_ref().map(Overload::deadline);
+        let next = [ues, self.arrivals.deadline(), overload].into_iter().flatten().min();
         if next != self.asked {
             self.asked = next;
             self.out.push(Output::Deadline(next));
@@ -304,6 +315,14 @@ impl Amf {
         } else {
             self.registering.remove(&ue.id);
         }
+        let awaits_reply = |procedure: &Procedure| {
+            matches!(procedure, Procedure::Registration(running) if running.awaits_reply())
+        };
+        if !ue.registered && ue.procedure.as_ref().is_some_and(awaits_reply) {
+            self.at_work.insert(ue.id);
+        } else {
+            self.at_work.remove(&ue.id);
+        }
         if matches!(ue.procedure, Some(Procedure::Service(_))) {
             self.serving.insert(ue.id);
         } else {
@@ -345,6 +364,7 @@ impl Amf {
             self.deadlines.remove(&(at, Due::Ue(ue.id)));
         }
         self.registering.remove(&ue.id);
+        self.at_work.remove(&ue.id);
         self.serving.remove(&ue.id);
         self.untold.remove(&ue.id);
         self.admission.forget(ue.id);

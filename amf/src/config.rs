@@ -230,11 +230,12 @@ impl PagingConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OverloadConfig {
-    /// It begins with this share of `limits.registrations`.
+    /// It begins with this share of `limits.registrations`, or when UEs are turned away since more come for some
+    /// time than can be served; above 100: never.
     pub start_percent: u8,
     /// It ends with this one.
     pub stop_percent: u8,
-    /// AMF Traffic Load Reduction Indication, 1 to 99: how much of the signalling gNBs turn away.
+    /// AMF Traffic Load Reduction Indication, 1 to 99: how much of the signalling gNBs turn away at first.
     pub reduction_percent: u8,
     /// Whether a registered UE is deregistered for one with priority where `limits.ues` leaves no room. What says that a
     /// UE has priority is its establishment cause, which nobody has authenticated: gNBs are to bar those who have none.
@@ -264,6 +265,9 @@ pub struct Limits {
     pub ues: usize,
     /// UEs that are not yet registered and have a procedure running; beyond it #22.
     pub registrations: usize,
+    /// Those of them that wait for another network function at the same time, at least 1; further UEs wait for
+    /// their turn. So many ÷ the time for which a registration waits for others is the highest rate.
+    pub registrations_at_work: usize,
     /// Service requests that wait for SMFs at the same time; beyond it #22.
     pub services: usize,
     /// PDU sessions of a UE.
@@ -283,6 +287,7 @@ impl Default for Limits {
         Self {
             ues: 200_000,
             registrations: 1024,
+            registrations_at_work: 64,
             services: 4096,
             sessions_per_ue: 15,
             sessions_establishing: 64,
@@ -415,6 +420,9 @@ impl Config {
         if self.limits.sessions_establishing == 0 {
             return Err("limits.sessions_establishing: at least 1, or no session is ever established".into());
         }
+        if self.limits.registrations_at_work == 0 {
+            return Err("limits.registrations_at_work: at least 1, or no UE ever registers".into());
+        }
         self.paging.check()?;
         self.location_reporting.check()?;
         self.overload.check()?;
@@ -446,6 +454,9 @@ mod tests {
         let no_session = "limits: { sessions_establishing: 0 }";
         let config: Config = tern_config::parse("amf.yaml", no_session).unwrap();
         assert!(config.check().unwrap_err().contains("sessions_establishing"));
+        let nobody = "limits: { registrations_at_work: 0 }";
+        let config: Config = tern_config::parse("amf.yaml", nobody).unwrap();
+        assert!(config.check().unwrap_err().contains("registrations_at_work"));
     }
 
     #[test]

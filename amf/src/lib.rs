@@ -8,6 +8,7 @@
 //! `gmm/nas_transport.rs` and `session.rs`.
 
 mod admission;
+mod arrivals;
 mod amf;
 mod config;
 mod error;

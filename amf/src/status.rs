@@ -23,6 +23,8 @@ impl Amf {
             "registered": count(|ue| usize::from(ue.registered)),
             "connected": count(|ue| usize::from(ue.n2.is_some())),
             "sessions": count(|ue| ue.sessions.len()),
+            "registering": self.registering.len(),
+            "registrationsWaiting": self.arrivals.waiting(),
             "sessionsEstablishing": self.admission.establishing(),
             "sessionsWaiting": self.admission.waiting(),
             "gnbList": self.gnbs.values().take(LISTED_MAX).map(|gnb| self.gnb_status(gnb)).collect::<Vec<_>>(),

@@ -122,6 +122,11 @@ impl Authentication {
         }
     }
 
+    /// Whether the AUSF works on it.
+    pub(crate) fn awaits_reply(&self) -> bool {
+        matches!(self.step, Step::Requesting(_) | Step::Confirming(_) | Step::Judging(..))
+    }
+
     /// The AUSF's reply; `None` if another one is awaited.
     pub(crate) fn on_reply(
         mut self,

@@ -108,6 +108,19 @@ impl Registration {
         }
     }
 
+    /// Whether another network function works on it.
+    pub(crate) fn awaits_reply(&self) -> bool {
+        match &self.step {
+            Step::Authenticating(child) => child.awaits_reply(),
+            Step::Subscribing { .. } | Step::SelectingSlices(_) | Step::Preparing { .. } => true,
+            Step::Identifying(_)
+            | Step::AwaitingAccess { .. }
+            | Step::SecuringNas(_)
+            | Step::Activating(_)
+            | Step::Accepting(_) => false,
+        }
+    }
+
     /// Whether SECURITY MODE COMMAND awaits its answer.
     pub(crate) fn is_securing(&self) -> bool {
         matches!(self.step, Step::SecuringNas(_))

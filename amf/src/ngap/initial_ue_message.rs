@@ -14,12 +14,12 @@ use tracing::{debug, warn};
 
 use super::rrc_inactive::RrcState;
 use super::{Handled, error_indication, ue_context_release};
-use crate::Amf;
 use crate::gmm::deregistration::{self, Reason};
 use crate::gmm::security::{self, NotReceived};
 use crate::gmm::{self, RECEIVED, REGISTRATION_REQUEST, SERVICE_REQUEST, registration_reject};
 use crate::n2::message::GnbId;
 use crate::ue::{Connection, ContextSetup, UeContext, UeId};
+use crate::{Amf, arrivals};
 
 /// UEs among which one is sought that gives its room to another one.
 const ROOM_SEARCH_MAX: usize = 1024;
@@ -37,6 +37,7 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
     let priority = why.is_some_and(has_priority);
     let origin = Origin { gnb, stream, ran_ue_ngap_id: ran_id, location: location?, priority };
     amf.count("amf.ngap.initial_ue_message");
+    amf.arrivals.forget(gnb, ran_id);
     if let Some(&old) = amf.by_ran_id.get(&(gnb, ran_id)) {
         // The gNB uses the identity again: the connection that had it is gone.
         amf.with_ue(old, |ue, amf| {
@@ -60,23 +61,26 @@ pub(crate) fn on_message(amf: &mut Amf, gnb: GnbId, stream: u16, pdu: &NGAP_PDU)
         amf.with_ue(id, |ue, amf| take_connection(ue, amf, origin, &nas));
         return Ok(());
     }
-    if overloaded(amf, priority) {
-        turn_away(amf, gnb, stream, ran_id, &nas);
-        return Ok(());
-    }
-    let mut ue = amf.new_ue();
-    take_connection(&mut ue, amf, origin, &nas);
-    amf.settle(ue);
+    arrivals::come(amf, origin, nas);
     Ok(())
 }
 
+/// Takes in a UE that is not known.
+pub(crate) fn begin(amf: &mut Amf, origin: Origin, nas: &Bytes) {
+    let mut ue = amf.new_ue();
+    take_connection(&mut ue, amf, origin, nas);
+    amf.settle(ue);
+}
+
 /// Where a UE speaks from.
-struct Origin {
-    gnb: GnbId,
-    stream: u16,
-    ran_ue_ngap_id: u32,
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) gnb: GnbId,
+    pub(crate) stream: u16,
+    pub(crate) ran_ue_ngap_id: u32,
     location: NrLocation,
-    priority: bool,
+    /// Whether it comes before others (TS 24.501 §5.3.9).
+    pub(crate) priority: bool,
 }
 
 /// Whether the connection is for what comes first (TS 24.501 Table 4.5.6.1: emergency, and access
@@ -197,19 +201,22 @@ fn message_type(nas: &Bytes) -> Option<u8> {
     payload_unverified(nas).and_then(|plain| plain.get(2)).copied()
 }
 
-/// Who comes with priority has as much room again (TS 24.501 §5.3.9), where a registered UE gives it up if it may be
+/// Whether as many UEs register, or wait for it, as may. Who comes with priority has as much room again
+/// (TS 24.501 §5.3.9).
+pub(crate) fn too_many_register(amf: &Amf, priority: bool) -> bool {
+    let registrations = amf.config.limits.registrations.saturating_mul(if priority { 2 } else { 1 });
+    amf.registering.len() + amf.arrivals.waiting() >= registrations
+}
+
+/// Whether there is no room for another context: a registered UE gives it up for one with priority if it may be
 /// asked to.
-fn overloaded(amf: &mut Amf, priority: bool) -> bool {
-    if amf.ues.len() >= amf.config.limits.ues {
+pub(crate) fn has_no_room(amf: &mut Amf, priority: bool) -> bool {
+    let waiting = amf.arrivals.waiting();
+    if amf.ues.len() + waiting >= amf.config.limits.ues {
         amf.forget_one_deregistered();
     }
-    let limits = &amf.config.limits;
-    let registrations = limits.registrations.saturating_mul(if priority { 2 } else { 1 });
-    if amf.registering.len() >= registrations {
-        return true;
-    }
     let may_make_room = priority && amf.config.overload.room_for_priority;
-    amf.ues.len() >= limits.ues && !(may_make_room && make_room(amf))
+    amf.ues.len() + waiting >= amf.config.limits.ues && !(may_make_room && make_room(amf))
 }
 
 /// Deregisters a UE for one with priority (TS 24.501 §5.5.2.3.1): one that can be told at once rather than one
@@ -240,9 +247,9 @@ fn may_go(ue: &UeContext) -> bool {
 }
 
 /// Says no before any work: cause #22 with T3346 (TS 24.501 §5.5.1.2.5, §5.6.1.5).
-fn turn_away(amf: &mut Amf, gnb: GnbId, stream: u16, ran_id: u32, nas: &Bytes) {
+pub(crate) fn turn_away(amf: &mut Amf, origin: &Origin, nas: &Bytes) {
+    let &Origin { gnb, stream, ran_ue_ngap_id: ran_id, .. } = origin;
     amf.count("amf.gmm.congestion");
-    warn!(?gnb, ran_id, registering = amf.registering.len(), "congestion: UE turned away");
     let congestion = NasFGmmCause::from_cause(GmmCause::Congestion);
     let timer = registration_reject::back_off(amf);
     let message = if message_type(nas) == Some(REGISTRATION_REQUEST) {

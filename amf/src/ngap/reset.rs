@@ -23,6 +23,9 @@ pub(crate) fn on_reset(amf: &mut Amf, gnb: GnbId, scope: &ResetScope) {
         }
     };
     for &(amf_id, ran_id) in connections {
+        if let (None, Some(ran_id)) = (amf_id, ran_id) {
+            amf.arrivals.forget(gnb, ran_id);
+        }
         let ue = match (amf_id, ran_id) {
             (Some(id), _) => amf.by_amf_id.get(&id),
             (None, ran_id) => ran_id.and_then(|id| amf.by_ran_id.get(&(gnb, id))),
@@ -40,6 +43,7 @@ pub(crate) fn on_reset(amf: &mut Amf, gnb: GnbId, scope: &ResetScope) {
 
 /// Every connection over the gNB is gone.
 pub(crate) fn connections_lost(amf: &mut Amf, gnb: GnbId) {
+    amf.arrivals.forget_all(gnb);
     let over = amf.by_ran_id.range((gnb, 0)..=(gnb, u32::MAX));
     let coming = amf.incoming.range((gnb, UeId(0))..=(gnb, UeId(u64::MAX)));
     let ues: BTreeSet<UeId> = over.map(|(_, &ue)| ue).chain(coming.map(|&(_, ue)| ue)).collect();

@@ -5,6 +5,7 @@ mod abnormal_connection;
 mod abnormal_registration;
 mod access_policy;
 mod admission;
+mod arrivals;
 mod authentication;
 mod bytes;
 mod collisions;
