@@ -156,7 +156,7 @@ impl Amf {
         arrivals::proceed(self);
         overload::watch(self);
         let ues = self.deadlines.first().map(|&(at, _)| at);
-        let overload = self.overload.as_ref().map(Overload::deadline);
+        let overload = self.overload.as_ref().and_then(Overload::deadline);
         let next = [ues, self.arrivals.deadline(), overload].into_iter().flatten().min();
         if next != self.asked {
             self.asked = next;

@@ -2,8 +2,9 @@
 //! register than can be, gNBs are asked to turn some away before they cost the AMF anything; UEs with priority,
 //! emergency calls and answers to pages come all the same.
 //!
-//! How much less they are asked for follows what comes: as long as the AMF itself turns UEs away it asks for
-//! what it could take of them and a little more, and when it turns away none, for more by and by.
+//! Where many have come at once that is over as soon as they are registered. Where the AMF had to turn UEs away
+//! itself, how much less gNBs are asked for follows what comes: what it could take of them and a little more,
+//! and when it turns away none, more by and by.
 
 use tern_ngap::ngap::*;
 use tern_ngap::{EncodeError, build_ngap};
@@ -29,12 +30,14 @@ pub(crate) struct Overload {
     reduction_percent: u8,
     /// When it is looked at again.
     next: Instant,
+    /// Whether the AMF has had to turn UEs away in it.
+    lasting: bool,
 }
 
 impl Overload {
-    /// When it is looked at again.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.next
+    /// When it is looked at again, if not before.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.lasting.then_some(self.next)
     }
 }
 
@@ -47,32 +50,40 @@ pub(crate) fn watch(amf: &mut Amf) {
     match amf.overload {
         None if may_ask && (load >= start.max(1) || amf.arrivals.turns_away()) => {
             let reduction_percent = amf.config.overload.reduction_percent;
+            let lasting = amf.arrivals.turns_away();
             amf.arrivals.take_load();
-            amf.overload = Some(Overload { reduction_percent, next: amf.now + PERIOD });
+            amf.overload = Some(Overload { reduction_percent, next: amf.now + PERIOD, lasting });
             amf.count("amf.overload.started");
             warn!(load, reduction_percent, "overload: gNBs are asked for less");
             tell_all(amf);
+        }
+        Some(overload) if !overload.lasting && !amf.arrivals.turns_away() => {
+            if load <= stop {
+                end(amf, load);
+            }
         }
         Some(overload) if overload.next <= amf.now => {
             let came = amf.arrivals.take_load();
             let next = amf.now + PERIOD;
             match adapted(overload.reduction_percent, came, load <= stop) {
                 Some(reduction_percent) => {
-                    amf.overload = Some(Overload { reduction_percent, next });
+                    amf.overload = Some(Overload { reduction_percent, next, lasting: true });
                     if reduction_percent != overload.reduction_percent {
                         tell_all(amf);
                     }
                 }
-                None => {
-                    amf.overload = None;
-                    amf.count("amf.overload.stopped");
-                    info!(load, "overload is over");
-                    tell_all(amf);
-                }
+                None => end(amf, load),
             }
         }
         _ => {}
     }
+}
+
+fn end(amf: &mut Amf, load: usize) {
+    amf.overload = None;
+    amf.count("amf.overload.stopped");
+    info!(load, "overload is over");
+    tell_all(amf);
 }
 
 /// What gNBs are to turn away next, in percent, behind a period in which so many came and the AMF's load was

@@ -53,12 +53,12 @@ fn when_many_register_then_gnbs_are_asked_for_less_until_it_is_over() {
     assert_eq!(told(&mut rig), [start]);
     rig.serve();
     rig.downlink.clear();
-    // Nobody answers: the procedures end, and with them the overload, by and by.
-    while rig.amf.overload.is_some() {
+    // Nobody answers: the procedures end, and with them the overload.
+    for _ in 0..5 {
         rig.expire();
     }
-    let (more, stop) = (("start", Some(25)), ("stop", None));
-    assert_eq!(told(&mut rig), [more, more, stop, stop]);
+    let stop = ("stop", None);
+    assert_eq!(told(&mut rig), [stop, stop]);
     rig.downlink.clear();
     first.ran_id = 3;
     let request = first.registration_request(RegistrationType::InitialRegistration);
