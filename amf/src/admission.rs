@@ -72,6 +72,9 @@ impl Admission {
             return;
         }
         let places: Vec<u64> = ue.waiting.values().map(|waiting| waiting.place).collect();
+        // Places of before this process are taken.
+        self.next_place =
+            places.iter().map(|place| place + 1).chain([self.next_place]).max().unwrap_or_default();
         self.establishing += establishing;
         self.queue.extend(ue.waiting.iter().map(|(&id, waiting)| (waiting.place, (ue.id, id))));
         self.shares.insert(ue.id, Share { establishing, places });

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tern_nf::Target;
+use serde::{Deserialize, Serialize};
 use tern_ngap::ngap::NGAP_PDU;
 use tern_sbi::common::NfInstanceId;
-use tern_sbi::{Call, Operation, PRIORITY_OF_NEW_WORK, Reply};
 use tern_types::{Duration, Guti5g, Instant, PlmnId, Random, Supi};
 use tracing::{debug, error, info, warn};
 
@@ -14,11 +13,12 @@ use crate::admission::{self, Admission};
 use crate::arrivals::{self, Arrivals};
 use crate::config::Config;
 use crate::gmm::Procedure;
-use crate::io::{Awaited, Input, Output, ReplyResult, Token};
+use crate::io::{Input, Output, ReplyResult, Token};
 use crate::n2::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope};
 use crate::ngap;
 use crate::ngap::handover_preparation::N2Handover;
 use crate::overload::{self, Overload};
+use crate::resume::Changed;
 use crate::sbi::namf_loc;
 use crate::ue::{Connection, Reachability, UeContext, UeId};
 use crate::{gmm, sbi, session};
@@ -33,12 +33,12 @@ const OLDER_GUTIS_MAX: usize = 4;
 const FORGET_SEARCH_MAX: usize = 1024;
 
 /// A connection whose release the gNB has not yet confirmed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Departing {
     gnb: GnbId,
     /// `None` if the gNB has not told it.
     ran_ue_ngap_id: Option<u32>,
-    deadline: Instant,
+    pub(crate) deadline: Instant,
     /// Whose it was.
     pub(crate) ue: Option<UeId>,
 }
@@ -52,7 +52,7 @@ impl Departing {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
+pub(crate) enum Due {
     Ue(UeId),
     Departing(u64),
 }
@@ -90,14 +90,18 @@ pub struct Amf {
     pub(crate) leaving: bool,
     /// PDU session establishments in progress, and those that wait.
     pub(crate) admission: Admission,
-    tokens: BTreeMap<Token, UeId>,
-    deadlines: BTreeSet<(Instant, Due)>,
+    /// Whether it goes on where another process ended.
+    pub(crate) continues: bool,
+    /// What is to be stored, if contexts outlive the process.
+    pub(crate) changed: Option<Changed>,
+    pub(crate) tokens: BTreeMap<Token, UeId>,
+    pub(crate) deadlines: BTreeSet<(Instant, Due)>,
     asked: Option<Instant>,
-    next_token: u64,
-    next_ue: u64,
-    next_amf_id: u64,
-    next_indication: u64,
-    out: Vec<Output>,
+    pub(crate) next_token: u64,
+    pub(crate) next_ue: u64,
+    pub(crate) next_amf_id: u64,
+    pub(crate) next_indication: u64,
+    pub(crate) out: Vec<Output>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -127,6 +131,8 @@ impl Amf {
             serving: BTreeSet::new(),
             leaving: false,
             admission: Admission::default(),
+            continues: false,
+            changed: None,
             tokens: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             asked: None,
@@ -155,6 +161,12 @@ impl Amf {
         self.admit_waiting();
         arrivals::proceed(self);
         overload::watch(self);
+        self.ask_to_be_woken();
+        std::mem::take(&mut self.out)
+    }
+
+    /// Tells the next deadline, if it is another one.
+    pub(crate) fn ask_to_be_woken(&mut self) {
         let ues = self.deadlines.first().map(|&(at, _)| at);
         let overload = self.overload.as_ref().and_then(Overload::deadline);
         let next = [ues, self.arrivals.deadline(), overload].into_iter().flatten().min();
@@ -162,7 +174,6 @@ impl Amf {
             self.asked = next;
             self.out.push(Output::Deadline(next));
         }
-        std::mem::take(&mut self.out)
     }
 
     /// Events counted since the last call.
@@ -182,7 +193,7 @@ impl Amf {
 
     fn on_n2(&mut self, event: N2Event) {
         match event {
-            N2Event::Attached { gnbs } => self.on_attached(gnbs),
+            N2Event::Attached { gnbs, .. } => self.on_attached(gnbs),
             N2Event::GnbUp(gnb) => {
                 debug!(gnb = %gnb.global, "gNB up");
                 self.gnb_down(gnb.id);
@@ -204,12 +215,21 @@ impl Amf {
 
     fn on_attached(&mut self, gnbs: Vec<GnbInfo>) {
         info!(gnbs = gnbs.len(), "N2 termination attached");
-        let gone = |old: &&GnbInfo| !gnbs.iter().any(|g| g.id == old.id && g.global == old.global);
-        let gone: Vec<GnbId> = self.gnbs.values().filter(gone).map(|g| g.id).collect();
+        let before = |id: &GnbId| self.gnbs.get(id).map(|gnb| gnb.global);
+        let stays = |id: &GnbId| {
+            gnbs.iter().any(|gnb| gnb.id == *id && before(id).is_none_or(|global| global == gnb.global))
+        };
+        // One that goes on where another process ended knows gNBs by their connections alone.
+        let connected = self.by_ran_id.keys().map(|&(gnb, _)| gnb);
+        let coming = self.incoming.iter().map(|&(gnb, _)| gnb);
+        let departing = self.departing.values().map(|departing| departing.gnb);
+        let known = self.gnbs.keys().copied().chain(connected).chain(coming).chain(departing);
+        let known = known.chain(self.arrivals.gnbs());
+        let gone: BTreeSet<GnbId> = known.filter(|gnb| !stays(gnb)).collect();
         for gnb in gone {
             self.gnb_down(gnb);
         }
-        if self.ues.is_empty() {
+        if self.ues.is_empty() && !self.continues {
             // This AMF is new: what its predecessor left at the gNBs belongs to nobody.
             for gnb in &gnbs {
                 let reset = N2Command::Reset { gnb: gnb.id, ues: ResetScope::All };
@@ -233,8 +253,7 @@ impl Amf {
     }
 
     fn on_reply(&mut self, token: Token, reply: ReplyResult) {
-        let known = self.tokens.remove(&token).filter(|id| self.ues.contains_key(id));
-        let Some(id) = known else {
+        let Some(id) = self.answered(token).filter(|id| self.ues.contains_key(id)) else {
             self.count("amf.sbi.reply_unknown");
             return;
         };
@@ -264,7 +283,7 @@ impl Amf {
                 }),
                 Due::Departing(id) => {
                     self.count("amf.ngap.release_unconfirmed");
-                    self.departing.remove(&id);
+                    self.departed(id);
                 }
             }
         }
@@ -300,6 +319,7 @@ impl Amf {
 
     /// Puts a context (back) into the table and its deadline into the queue.
     pub(crate) fn settle(&mut self, mut ue: Box<UeContext>) {
+        self.touched(ue.id);
         let next = if ue.is_over() { None } else { ue.deadline() };
         if next != ue.armed {
             if let Some(at) = ue.armed {
@@ -360,6 +380,7 @@ impl Amf {
 
     /// Removes every index entry that leads to a context.
     pub(crate) fn unindex(&mut self, ue: &UeContext) {
+        self.touched(ue.id);
         if let Some(at) = ue.armed {
             self.deadlines.remove(&(at, Due::Ue(ue.id)));
         }
@@ -441,55 +462,6 @@ impl Amf {
         }
     }
 
-    /// Sends a service request for a UE; its reply will find the UE.
-    pub(crate) fn request<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) -> Awaited<O> {
-        self.call(ue, target, operation, Call::default())
-    }
-
-    /// The same for the first request of a procedure: it yields to those of procedures in progress,
-    /// but for a UE that comes with priority.
-    pub(crate) fn begin<O: Operation>(
-        &mut self,
-        ue: &UeContext,
-        target: Target,
-        operation: &O,
-    ) -> Awaited<O> {
-        let preferred = ue.n2.as_ref().is_some_and(|n2| n2.priority);
-        let priority = (!preferred).then_some(PRIORITY_OF_NEW_WORK);
-        self.call(ue.id, target, operation, Call { priority, ..Call::default() })
-    }
-
-    /// The same for what ends something that would stay otherwise, and cannot come back.
-    pub(crate) fn insist<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) -> Awaited<O> {
-        self.call(ue, target, operation, Call { insist: true, ..Call::default() })
-    }
-
-    fn call<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O, call: Call) -> Awaited<O> {
-        let token = Token(self.next_token);
-        self.next_token += 1;
-        self.tokens.insert(token, ue);
-        debug!(operation = O::NAME, ue = ue.0, "request");
-        let call = Call { session: Some(ue.0), ..call };
-        self.out.push(Output::Request { token, target, call, request: operation.to_request() });
-        Awaited::new(token)
-    }
-
-    /// Sends a service request whose reply changes nothing but a counter.
-    pub(crate) fn tell<O: Operation>(&mut self, ue: UeId, target: Target, operation: &O) {
-        let _ = self.request(ue, target, operation);
-    }
-
-    /// Makes a reply awaited by one context another one's.
-    pub(crate) fn readdress(&mut self, from: UeId, to: UeId) {
-        for owner in self.tokens.values_mut().filter(|owner| **owner == from) {
-            *owner = to;
-        }
-    }
-
-    pub(crate) fn answer(&mut self, token: Token, reply: Reply) {
-        self.out.push(Output::Answer(token, reply));
-    }
-
     pub(crate) fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
     }
@@ -548,12 +520,14 @@ impl Amf {
             self.departed(oldest);
         }
         let deadline = self.now + RELEASE_COMPLETE_WITHIN;
+        self.departing_changed(amf_ue_ngap_id);
         self.departing.insert(amf_ue_ngap_id, Departing { gnb, ran_ue_ngap_id, deadline, ue: None });
         self.deadlines.insert((deadline, Due::Departing(amf_ue_ngap_id)));
     }
 
     /// Whose connection it is that departs.
     pub(crate) fn departing_of(&mut self, amf_ue_ngap_id: u64, ue: UeId) {
+        self.departing_changed(amf_ue_ngap_id);
         if let Some(departing) = self.departing.get_mut(&amf_ue_ngap_id) {
             departing.ue = Some(ue);
         }
@@ -562,6 +536,7 @@ impl Amf {
     /// The release was confirmed; what was known of it, if it was awaited.
     pub(crate) fn departed(&mut self, amf_ue_ngap_id: u64) -> Option<Departing> {
         let departing = self.departing.remove(&amf_ue_ngap_id)?;
+        self.departing_changed(amf_ue_ngap_id);
         self.deadlines.remove(&(departing.deadline, Due::Departing(amf_ue_ngap_id)));
         Some(departing)
     }

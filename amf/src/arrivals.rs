@@ -11,9 +11,10 @@
 //! for little more than [`WAIT_IN_OVERLOAD`]. Where nobody's turn comes any more, since what is asked does
 //! not answer, nothing is known of how much can be served, and all wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tern_types::{Duration, Instant};
 use tracing::{debug, warn};
 
@@ -33,8 +34,8 @@ pub const WAITING_WITHIN: Duration = Duration::from_secs(14);
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// A UE that waits, at a gNB that knows it by its RAN UE NGAP ID.
-#[derive(Debug)]
-struct Arrival {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Arrival {
     since: Instant,
     origin: Origin,
     nas: Bytes,
@@ -47,6 +48,8 @@ pub(crate) struct Arrivals {
     queue: BTreeMap<u64, Arrival>,
     by_ran_id: BTreeMap<(GnbId, u32), u64>,
     next_place: u64,
+    /// Places that have been taken or left since [`Arrivals::take_changed`].
+    changed: BTreeSet<u64>,
     /// Since when somebody has been waiting.
     busy_since: Option<Instant>,
     /// When it was somebody's turn.
@@ -69,6 +72,11 @@ impl Arrivals {
     /// UEs that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len()
+    }
+
+    /// The gNBs at which they wait, each perhaps several times.
+    pub(crate) fn gnbs(&self) -> impl Iterator<Item = GnbId> {
+        self.by_ran_id.keys().map(|&(gnb, _)| gnb)
     }
 
     /// When the first one has waited for too long.
@@ -97,15 +105,31 @@ impl Arrivals {
     }
 
     fn push(&mut self, now: Instant, origin: Origin, nas: Bytes) {
-        let place = self.next_place;
-        self.next_place += 1;
-        self.by_ran_id.insert((origin.gnb, origin.ran_ue_ngap_id), place);
-        self.queue.insert(place, Arrival { since: now, origin, nas });
-        self.busy_since.get_or_insert(now);
+        self.restore(self.next_place, Arrival { since: now, origin, nas });
+    }
+
+    /// Takes in who waits at a place, of this process or of the one before.
+    pub(crate) fn restore(&mut self, place: u64, arrival: Arrival) {
+        self.next_place = self.next_place.max(place + 1);
+        self.changed.insert(place);
+        self.by_ran_id.insert((arrival.origin.gnb, arrival.origin.ran_ue_ngap_id), place);
+        self.busy_since.get_or_insert(arrival.since);
+        self.queue.insert(place, arrival);
+    }
+
+    /// Places of which what is stored is to be stored anew.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Who waits at a place.
+    pub(crate) fn at(&self, place: u64) -> Option<&Arrival> {
+        self.queue.get(&place)
     }
 
     fn pop(&mut self) -> Option<Arrival> {
-        let (_, arrival) = self.queue.pop_first()?;
+        let (place, arrival) = self.queue.pop_first()?;
+        self.changed.insert(place);
         self.by_ran_id.remove(&(arrival.origin.gnb, arrival.origin.ran_ue_ngap_id));
         self.rest();
         Some(arrival)
@@ -122,6 +146,7 @@ impl Arrivals {
     pub(crate) fn forget(&mut self, gnb: GnbId, ran_ue_ngap_id: u32) {
         if let Some(place) = self.by_ran_id.remove(&(gnb, ran_ue_ngap_id)) {
             self.queue.remove(&place);
+            self.changed.insert(place);
             self.rest();
         }
     }
@@ -165,6 +190,10 @@ pub(crate) fn proceed(amf: &mut Amf) {
     {
         amf.arrivals.last_turn = Some(amf.now);
         initial_ue_message::begin(amf, origin, &nas);
+    }
+    if amf.changed.is_none() {
+        // Nobody stores them.
+        amf.arrivals.take_changed();
     }
 }
 

@@ -6,6 +6,7 @@
 //! itself, how much less gNBs are asked for follows what comes: what it could take of them and a little more,
 //! and when it turns away none, more by and by.
 
+use serde::{Deserialize, Serialize};
 use tern_ngap::ngap::*;
 use tern_ngap::{EncodeError, build_ngap};
 use tern_types::{Duration, Instant};
@@ -24,7 +25,7 @@ const SURPLUS: f64 = 1.2;
 const EASE: f64 = 1.5;
 
 /// What gNBs have been asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Overload {
     /// What of the signalling they are to turn away, 1 to 99.
     reduction_percent: u8,

@@ -273,6 +273,11 @@ impl CoreConfig {
         self.sbi != TransportChoice::Tcp
     }
 
+    /// The local socket between AMF and N2 termination.
+    pub fn n2_bridge(&self) -> PathBuf {
+        self.data.join("n2.sock")
+    }
+
     /// The store of a network function.
     pub fn store(&self, nf: Nf) -> PathBuf {
         self.data.join(format!("{}.redb", nf.name()))

@@ -38,9 +38,21 @@ pub fn generated_manager(core: &CoreConfig) -> String {
     format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
 }
 
+/// The configuration file of the N2 termination, a process of its own.
+pub fn generated_n2(core: &CoreConfig) -> String {
+    format!(
+        "# Made by `tern up` from its own file; changes here are lost.\n{}",
+        tern_config::print(&n2(core))
+    )
+}
+
 /// Whether a network function of a whole core keeps state on disk.
 pub fn keeps_state(nf: Nf) -> bool {
-    matches!(nf, Nf::Nrf | Nf::Pcf | Nf::Smf)
+    matches!(nf, Nf::Nrf | Nf::Pcf | Nf::Smf | Nf::Amf)
+}
+
+fn n2(core: &CoreConfig) -> Value {
+    json!({ "addresses": [core.n2], "sctp": core.sctp, "bridge": core.n2_bridge() })
 }
 
 fn slices(core: &CoreConfig) -> Vec<tern_types::Snssai> {
@@ -54,7 +66,7 @@ fn nssf(core: &CoreConfig) -> Value {
 
 fn amf(core: &CoreConfig) -> Value {
     json!({
-        "n2": { "addresses": [core.n2], "sctp": core.sctp },
+        "n2": n2(core),
         "served": [{ "plmn": core.plmn.0, "tacs": core.tac, "slices": slices(core) }],
         "security": { "integrity": core.integrity, "ciphering": core.ciphering },
         "limits": { "sessions_establishing": core.sessions_establishing_max },
@@ -137,6 +149,16 @@ mod tests {
         let text = generated_manager(&core);
         let config: crate::manager::Config = parse("manager", &text).unwrap();
         config.options().unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn the_n2_termination_reads_the_file_made_for_it_and_the_amf_meets_it() {
+        let core = CoreConfig::sample().unwrap();
+        let n2: tern_amf::n2::Config = parse("n2.yaml", &generated_n2(&core)).unwrap();
+        let amf = generated(&core, Nf::Amf, "6f1a5e54-98a1-4f53-8b8c-5f4c3a2b1d00");
+        let amf: tern_amf::Config = parse("amf.yaml", &amf).unwrap();
+        assert_eq!(n2.bridge, Some(core.data.join("n2.sock")));
+        assert_eq!(amf.n2, n2);
     }
 
     fn read(nf: Nf, text: &str) -> Result<(), ConfigError> {

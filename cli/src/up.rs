@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::core_config::{CoreConfig, Nf};
-use crate::generated::{generated, generated_manager, keeps_state};
+use crate::generated::{generated, generated_manager, generated_n2, keeps_state};
 use crate::preflight;
 
 /// How long a network function may take until it is registered.
@@ -101,6 +101,8 @@ struct Running {
 enum Member {
     /// The manager of shared memory: the first to start and the last to stop.
     Manager,
+    /// The N2 termination, which keeps gNBs' associations while the AMF is away.
+    N2,
     Nf(Nf),
 }
 
@@ -108,6 +110,7 @@ impl Member {
     fn name(self) -> &'static str {
         match self {
             Self::Manager => "manager",
+            Self::N2 => "n2",
             Self::Nf(nf) => nf.name(),
         }
     }
@@ -116,6 +119,19 @@ impl Member {
 /// Where a network function that keeps state has its store.
 fn store_of(data: &Path, nf: Nf) -> PathBuf {
     data.join(format!("{}.redb", nf.name()))
+}
+
+/// UE contexts and SM contexts belong to each other: where one of the files is not there, the other one says
+/// nothing.
+fn begin_anew_unless_both_are_there(data: &Path) -> Result<()> {
+    let stores = [Nf::Amf, Nf::Smf].map(|nf| store_of(data, nf));
+    if stores.iter().all(|store| store.exists()) {
+        return Ok(());
+    }
+    for store in stores {
+        tern_store::Redb::remove(&store).with_context(|| store.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// A line of a process's standard output.
@@ -132,15 +148,14 @@ impl Core {
             let data = config.data.display();
             format!("cannot make {} (`data: {data}` of the core's file)", directory.display())
         })?;
-        // An SMF that starts again goes on with its sessions. A core that starts as a whole has no UE that they belong to.
-        let sessions = store_of(&config.data, Nf::Smf);
-        tern_store::Redb::remove(&sessions).with_context(|| sessions.display().to_string())?;
+        begin_anew_unless_both_are_there(&config.data)?;
         for nf in Nf::ALL {
             let path = file_of(&directory, Member::Nf(nf));
             let instance = instance_of(&config.data, nf)?;
             let text = generated(config, nf, &instance);
             write_private(&path, &text).with_context(|| path.display().to_string())?;
         }
+        write_private(&file_of(&directory, Member::N2), &generated_n2(config))?;
         let manager = config.has_shared_memory();
         if manager {
             write_private(&file_of(&directory, Member::Manager), &generated_manager(config))?;
@@ -171,6 +186,8 @@ impl Core {
             self.start(Member::Manager)?;
             self.ready(&[Member::Manager]).await?;
         }
+        self.start(Member::N2)?;
+        self.ready(&[Member::N2]).await?;
         for group in [first, producers, consumers] {
             let members: Vec<Member> = group.iter().copied().map(Member::Nf).collect();
             for &member in &members {
@@ -266,7 +283,7 @@ impl Core {
         Ok(())
     }
 
-    /// Stops all, the last started first, the manager after all others; one that does not stop is killed.
+    /// Stops all, the last started first, N2 and the manager after all others; one that does not stop is killed.
     async fn stop(&mut self) {
         let order = Nf::ALL;
         self.running.sort_by_key(|running| order.iter().position(|&nf| Member::Nf(nf) == running.member));

@@ -1,4 +1,4 @@
-//! UPF and SMF are killed while UEs use their sessions: TS 23.527 §4.3, §4.4.
+//! UPF, SMF and AMF are killed while UEs use their sessions: TS 23.527 §4.3, §4.4.
 
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,23 @@ fn when_the_smf_is_killed_again_and_again_then_no_ue_loses_a_session_or_a_packet
     );
 }
 
+#[test]
+fn when_the_amf_is_killed_again_and_again_then_no_ue_registers_again_or_loses_a_packet() {
+    isolated(
+        "restoration::when_the_amf_is_killed_again_and_again_then_no_ue_registers_again_or_loses_a_packet",
+        amf_is_killed,
+    );
+}
+
 async fn start() -> Result<(World, Rig, Vec<(Ue, Session)>)> {
+    start_with(0).await
+}
+
+/// The same with so many subscribers more.
+async fn start_with(others: u32) -> Result<(World, Rig, Vec<(Ue, Session)>)> {
     let mut world = World::start("").await?;
-    world.add_subscribers(UES).await?;
-    let config = world.config(UES);
+    world.add_subscribers(UES + others).await?;
+    let config = world.config(UES + others);
     let mut rig = world.rig(config).await?;
     let mut ues = Vec::new();
     for index in 0..UES {
@@ -101,7 +114,7 @@ async fn upf_is_killed() -> Result<()> {
     finish(world, rig, ues).await
 }
 
-/// Pings of each UE while the SMF is away.
+/// Pings of each UE while the network function is away.
 const PINGS: u32 = 50;
 /// Times that it is killed.
 const DEATHS: u32 = 3;
@@ -126,6 +139,43 @@ async fn smf_is_killed() -> Result<()> {
         pings_again(session, Instant::now()).await?;
         // What is under way when it is killed is repeated by its timers: T3592 is longer than a test.
         world.wait_for("smf", "sessions", u64::from(UES), LIMIT).await?;
+    }
+    finish(world, rig, ues).await
+}
+
+/// UEs that come while the AMF is away, and go.
+const OTHERS: u32 = 1;
+
+async fn amf_is_killed() -> Result<()> {
+    let (mut world, mut rig, mut ues) = start_with(OTHERS).await?;
+    let gutis: Vec<_> = ues.iter().map(|(ue, _)| ue.guti()).collect();
+    let mut other = rig.ue(UES)?;
+    for death in 1..=DEATHS {
+        ues[0].0.go_idle().await?;
+        let began = Instant::now();
+        kill_nf(&mut world, "amf").await?;
+        // The user plane does not need it, one UE comes, and the idle one wakes.
+        for (_, session) in &mut ues[1..] {
+            let ping = session.ping(DN_ADDRESS, PINGS, Duration::from_millis(10)).await?;
+            ensure!(ping.rtt.len() == PINGS as usize, "{} of {PINGS} pings came back", ping.rtt.len());
+        }
+        other.register().await?;
+        println!("MEASURED AMF killed, run {death}: a UE is registered after {:?}", began.elapsed());
+        let mut session = other.establish_session(Default::default()).await?;
+        pings_again(&mut session, Instant::now()).await?;
+        let (ue, session) = &mut ues[0];
+        ue.wake(session).await?;
+        pings_again(session, Instant::now()).await?;
+        world.wait_for("amf", "registered", u64::from(UES + OTHERS), LIMIT).await?;
+        world.wait_for("amf", "connected", u64::from(UES + OTHERS), LIMIT).await?;
+        other.deregister(false).await?;
+        world.wait_for("amf", "sessions", u64::from(UES), LIMIT).await?;
+        ensure!(rig.gnbs[0].is_up(), "the gNB has lost N2");
+    }
+    // Each has the identity and the session that it had.
+    for ((ue, session), guti) in ues.iter().zip(gutis) {
+        ensure!(ue.guti() == guti && ue.is_connected(), "a UE has registered again");
+        ensure!(ue.sessions().map(|(psi, _)| psi).eq([session.psi]));
     }
     finish(world, rig, ues).await
 }

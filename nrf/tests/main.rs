@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tern_nf::{
-    Env, EnvOptions, Nf, ProfileSeed, Routes, SbiConfig, Selection, Shutdown, SimNetwork, Target, Trigger,
+    BoxFuture, Env, EnvOptions, Nf, ProfileSeed, Routes, SbiConfig, Selection, Service, Shutdown, SimNetwork,
+    Target, Transport, Trigger,
 };
 use tern_nrf::Config;
 use tern_sbi::common::{NfInstanceId, NfType, PatchItem, ServiceName};
@@ -17,6 +18,7 @@ use tern_sbi::nnrf_nfm::{
     UpdateNfInstance,
 };
 use tern_sbi::{Call, Operation, OperationError, Response, TransportError};
+use tern_sbi_transport::Serving;
 use tern_types::Duration;
 
 /// One core: its NRF, and a way to make environments that reach it.
@@ -106,15 +108,18 @@ async fn ping(nf: &Nf) -> Result<u16, TransportError> {
     ping_at(nf, &Target::service(NfType::Udm, ServiceName::NudmUeau), Call::default()).await
 }
 
-async fn ping_at(nf: &Nf, target: &Target, call: Call) -> Result<u16, TransportError> {
-    let request = tern_sbi::Request {
+fn ping_request() -> tern_sbi::Request {
+    tern_sbi::Request {
         method: tern_sbi::Method::Get,
         path: "/nudm-ueau/v1/ping".into(),
         query: Vec::new(),
         headers: tern_sbi::Headers::default(),
         body: tern_sbi::Body::Empty,
-    };
-    nf.consumer().send(target, &call, request).await.map(|reply| reply.status)
+    }
+}
+
+async fn ping_at(nf: &Nf, target: &Target, call: Call) -> Result<u16, TransportError> {
+    nf.consumer().send(target, &call, ping_request()).await.map(|reply| reply.status)
 }
 
 fn status_of<T, E>(result: Result<Response<T>, OperationError<E>>) -> u16 {
@@ -311,6 +316,56 @@ async fn when_the_producer_of_a_resource_is_away_for_a_moment_then_the_request_r
         core.udm_at(0, &sbi).await
     });
     assert_eq!((answer.unwrap(), calls.load(Ordering::Relaxed)), (204, 1));
+}
+
+/// A transport over which each producer is lost with the first request that is sent to it.
+struct LostOnce {
+    sent: AtomicUsize,
+    inner: Arc<dyn Transport>,
+}
+
+impl Transport for LostOnce {
+    fn serve(
+        &self,
+        at: SocketAddr,
+        service: Arc<dyn Service>,
+    ) -> BoxFuture<'_, std::io::Result<Box<dyn Serving>>> {
+        self.inner.serve(at, service)
+    }
+
+    fn send(
+        &self,
+        api_root: &str,
+        call: &Call,
+        request: tern_sbi::Request,
+    ) -> BoxFuture<'_, Result<tern_sbi::Reply, TransportError>> {
+        if request.path.ends_with("/ping") && self.sent.fetch_add(1, Ordering::Relaxed) == 0 {
+            let lost = Err(TransportError::Lost("with the producer".into()));
+            return Box::pin(std::future::ready(lost));
+        }
+        self.inner.send(api_root, call, request)
+    }
+}
+
+/// The producer may have done it: what may be repeated is made again, whatever its method.
+#[tokio::test(start_paused = true)]
+async fn when_an_answer_is_lost_with_its_producer_then_what_may_be_repeated_is_made_again() {
+    use tern_sbi::Method::{Get, Post};
+    for (method, repeatable, sent) in [(Get, false, 2), (Post, false, 1), (Post, true, 2)] {
+        let core = Core::start(Some(SimNetwork::new(1)), 10).await;
+        let sbi = core.sbi();
+        let _udm = core.udm_at(0, &sbi).await;
+        let mut env = core.env();
+        let transport = Arc::new(LostOnce { sent: AtomicUsize::new(0), inner: env.sbi });
+        env.sbi = transport.clone();
+        let seed = ProfileSeed::new(NfType::Ausf, vec![ServiceName::NausfAuth]);
+        let ausf = Nf::start(&env, &core.sbi(), seed, Routes::new()).await.unwrap();
+        let call = Call { repeatable, ..Call::default() };
+        let request = tern_sbi::Request { method, ..ping_request() };
+        let answer = ausf.consumer().send(&Target::ApiRoot(sbi.api_root()), &call, request).await;
+        assert_eq!(transport.sent.load(Ordering::Relaxed), sent, "{method:?} {repeatable}");
+        assert_eq!(answer.is_ok(), sent == 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tern_n4::{DownReason, Node, NodeConfig, Output as NodeOutput};
-use tern_nf::{Consumer, Datagram, Env, Nf, ProfileSeed, Routes, Selection, Shutdown};
+use tern_nf::{Consumer, Datagram, Env, Kept, Nf, ProfileSeed, Routes, Selection, Shutdown};
 use tern_pfcp::{
     CpFunctionFeatures, FSeid, LoadControlInformation, Message, OverloadControlInformation,
     UpFunctionFeatures,
@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::{Config, Served};
 use crate::core::Identity;
 use crate::io::{Input, Output, Report, SmfRequest, Token};
-use crate::kept::{self, Kept, Left};
+use crate::kept::{self, Left};
 use crate::n4::node_id;
 use crate::smf::Smf;
 use crate::status::Summary;
@@ -55,9 +55,9 @@ pub async fn run(config: Config, env: Env, shutdown: Shutdown) -> anyhow::Result
     let socket = env.datagrams.bind(at).await.with_context(|| format!("cannot use {at} for N4"))?;
     tracing::info!(%at, "N4");
 
-    let kept = Kept::of(&env);
+    let kept = kept::of(&env);
     let left = match &kept {
-        Some(kept) => Some(kept.load(env.clock.now()).await.context("what is kept of SM contexts")?),
+        Some(kept) => Some(kept::load(kept, env.clock.now()).await.context("what is kept of SM contexts")?),
         None => None,
     };
     let (asked, requests) = mpsc::channel(config.limits.queue_max);
@@ -338,9 +338,9 @@ impl Edge {
     async fn keep_association(&self, output: &NodeOutput) {
         let Some(kept) = &self.kept else { return };
         match output {
-            NodeOutput::PeerUp { association } => self.stored(kept.associated(association).await),
+            NodeOutput::PeerUp { association } => self.stored(kept::associated(kept, association).await),
             NodeOutput::PeerDown { association, reason: DownReason::Released | DownReason::Restarted } => {
-                self.stored(kept.parted(association.address).await);
+                self.stored(kept::parted(kept, association.address).await);
             }
             _ => {}
         }

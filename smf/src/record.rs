@@ -3,21 +3,15 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-use tern_nf::Target;
+use tern_nf::{KeptRequest, Target};
 use tern_pfcp::{Frame, Message};
-use tern_sbi::{Call, Request, direct};
+use tern_sbi::{Call, Request};
 
 use crate::context::{SCHEMA, SmContext, SmContextRef};
 use crate::io::Token;
 
-/// A change of what is stored of a context.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The context.
-    pub context: SmContextRef,
-    /// What it is now; `None` if it is no more.
-    pub record: Option<Vec<u8>>,
-}
+/// The records of contexts; the rest of the key is the context's reference.
+pub(crate) const CONTEXTS: &str = "context/";
 
 /// Why a record is not read.
 #[derive(Debug, thiserror::Error)]
@@ -99,12 +93,17 @@ struct Awaited {
     request: Asked,
 }
 
-/// Octets are hexadecimal text. Content of a service request is JSON text in them: it does not depend on the build.
+/// Octets are hexadecimal text.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Asked {
-    Service { target: Target, call: Call, request: String },
+    Service(KeptRequest),
     N4 { upf: SocketAddr, seid: u64, message: String },
+}
+
+/// The key of a context's record.
+pub(crate) fn key(context: SmContextRef) -> String {
+    format!("{CONTEXTS}{context}")
 }
 
 /// Writes a context.
@@ -129,12 +128,7 @@ pub fn read(octets: &[u8]) -> Result<Restored, RecordError> {
 
 fn asked(sent: &Sent) -> Option<Asked> {
     Some(match sent {
-        Sent::Service { target, call, request } => {
-            let mut octets = Vec::new();
-            let written = Request { body: request.body.clone().into_written(), ..request.clone() };
-            direct::write_request(&written, &mut octets);
-            Asked::Service { target: target.clone(), call: call.clone(), request: hex::encode(octets) }
-        }
+        Sent::Service { target, call, request } => Asked::Service(KeptRequest::write(target, call, request)),
         Sent::N4 { upf, seid, message } => {
             let frame = Frame { seid: Some(*seid), sequence: 0, message: message.clone() };
             // What cannot be written was not sent either.
@@ -146,8 +140,8 @@ fn asked(sent: &Sent) -> Option<Asked> {
 /// `None` for what this build cannot read: its answer does not come.
 fn sent(asked: Asked) -> Option<Sent> {
     Some(match asked {
-        Asked::Service { target, call, request } => {
-            let request = direct::read_request(hex::decode(request).ok()?.into()).ok()?;
+        Asked::Service(kept) => {
+            let (target, call, request) = kept.read()?;
             Sent::Service { target, call, request }
         }
         Asked::N4 { upf, seid, message } => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use tern_nf::Change;
 use tern_pfcp::{Cause as PfcpCause, Message, SessionReportResponse};
 use tern_sbi::namf_comm::N1N2TransferFailureNotify;
 use tern_sbi::npcf_sm::{SmPolicyTerminateNotify, SmPolicyUpdateNotify};
@@ -23,7 +24,7 @@ use crate::dispatch::{
 };
 use crate::gsm::{Cause, admission, establish, message, policy_pushed, release};
 use crate::io::{Deadline, Input, Output, Outputs, Report, SmfRequest, Token};
-use crate::record::{self, Change, Restored};
+use crate::record::{self, Restored};
 use crate::restoration::{self, Done, Due, Restorations};
 use crate::router;
 use crate::sbi::{data_change, pdu_session, rule_report};
@@ -118,7 +119,7 @@ impl Smf {
                 },
                 None => None,
             };
-            Some(Change { context: reference, record })
+            Some(Change { key: record::key(reference), record })
         };
         changed.into_iter().filter_map(change).collect()
     }

@@ -30,8 +30,7 @@ use tern_sbi::nudm_uecm::{DeregisterSmf, RegisterSmf};
 use tern_sbi::{
     Location, Operation, OperationError, PathParams, ProblemDetails, Related, Reply, Response, TransportError,
 };
-use tern_smf::context::SmContextRef;
-use tern_smf::record::{self, Change};
+use tern_smf::record;
 use tern_smf::{Config, Identity, Input, Output, Smf, SmfRequest, Token, UpfConfig};
 use tern_types::{Ambr, BitRate, Dnn, Duration, Instant, PduSessionId, PlmnId, Qfi, Random, Snssai, Supi};
 
@@ -157,7 +156,7 @@ pub struct Bench {
     pub now: Instant,
     config: Config,
     /// What SMFs have stored, if they die.
-    records: Option<BTreeMap<SmContextRef, Vec<u8>>>,
+    records: Option<BTreeMap<String, Vec<u8>>>,
     associated: bool,
     deaths: u64,
     outputs: VecDeque<Output>,
@@ -214,10 +213,10 @@ impl Bench {
     /// The SMF is killed and another one goes on. What it asks again has been asked: the answers to come are to both.
     pub fn die(&mut self) {
         let records = self.records.get_or_insert_default();
-        for Change { context, record } in self.smf.changes() {
+        for tern_nf::Change { key, record } in self.smf.changes() {
             match record {
-                Some(record) => records.insert(context, record),
-                None => records.remove(&context),
+                Some(record) => records.insert(key, record),
+                None => records.remove(&key),
             };
         }
         self.deaths += 1;

@@ -1,6 +1,7 @@
 //! The whole core, in simulation.
 
 mod admission;
+mod amf_restoration;
 mod areas;
 mod authentication;
 mod captures;

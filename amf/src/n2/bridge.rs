@@ -10,15 +10,14 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tern_nf::{Env, Shutdown};
+use tern_nf::{Env, LocalStream, Shutdown};
 use tern_types::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 
-use super::message::{GnbId, N2Command, N2Event, ServedAmf};
+use super::message::{GnbId, N2Command, N2Event, Place, ServedAmf};
 use super::net::{AmfLink, N2Handle, link};
+use super::outbox::Said;
 
 /// Octets of one frame; the list of all gNBs is the largest.
 const FRAME_MAX: usize = 64 << 20;
@@ -65,27 +64,55 @@ impl Framed for N2Command {
 }
 
 /// The AMF's side: reaches `tern n2` and reaches it again when it was lost.
-pub(super) fn attach(path: PathBuf, served: ServedAmf, env: Env, shutdown: Shutdown) -> N2Handle {
+pub(super) fn attach(path: PathBuf, first: First, env: Env, shutdown: Shutdown) -> N2Handle {
     let (handle, amf) = link();
     tokio::spawn(async move {
         tokio::select! {
             biased;
             () = shutdown.requested() => {}
-            () = keep_attached(path, served, &env, amf) => {}
+            () = keep_attached(path, first, &env, amf) => {}
         }
     });
     handle
 }
 
-async fn keep_attached(path: PathBuf, mut served: ServedAmf, env: &Env, mut amf: AmfLink) {
+/// What each N2 process is told first.
+pub(super) struct First {
+    pub(super) served: ServedAmf,
+    /// Up to where the AMF has heard the one before.
+    pub(super) heard: Option<Place>,
+    /// What has been said is told here.
+    pub(super) said: Said,
+}
+
+impl First {
+    /// Notes what the next N2 process is told first, and which turn of the AMF is over with this command.
+    fn note(&mut self, command: &N2Command, turn: &mut Option<u64>) {
+        match command {
+            N2Command::Configure(served) => self.served = served.clone(),
+            N2Command::Heard(place) => self.heard = Some(*place),
+            N2Command::Turn(number) => *turn = Some(*number),
+            _ => {}
+        }
+    }
+
+    /// What was noted is said, or will never be.
+    fn tell(&self, turn: Option<u64>) {
+        if let Some(turn) = turn {
+            self.said.set(turn);
+        }
+    }
+}
+
+async fn keep_attached(path: PathBuf, mut first: First, env: &Env, mut amf: AmfLink) {
     let mut told = false;
     loop {
-        let attempt = UnixStream::connect(&path).await;
+        let attempt = env.locals.connect(&path).await;
         let ended = match attempt {
             Ok(stream) => {
                 tracing::info!(path = %path.display(), "the N2 process is reached");
                 told = false;
-                let ended = converse(stream, &mut served, &mut amf).await;
+                let ended = converse(stream, &mut first, &mut amf).await;
                 tracing::warn!(path = %path.display(), "the N2 process is lost");
                 env.counters.add("n2.detached", 1);
                 if amf.events.send(N2Event::Detached).await.is_err() {
@@ -100,7 +127,7 @@ async fn keep_attached(path: PathBuf, mut served: ServedAmf, env: &Env, mut amf:
                 Ended::ByPeer
             }
         };
-        if ended == Ended::ByUs || wait(env, &mut served, &mut amf).await == Ended::ByUs {
+        if ended == Ended::ByUs || wait(env, &mut first, &mut amf).await == Ended::ByUs {
             return;
         }
     }
@@ -113,15 +140,22 @@ enum Ended {
 }
 
 /// Waits before the next attempt; what is said to nobody is dropped and counted.
-async fn wait(env: &Env, served: &mut ServedAmf, amf: &mut AmfLink) -> Ended {
+async fn wait(env: &Env, first: &mut First, amf: &mut AmfLink) -> Ended {
     let deadline = env.clock.now() + CONNECT_AGAIN;
     loop {
         tokio::select! {
             biased;
             () = env.clock.sleep_until(deadline) => return Ended::ByPeer,
             command = amf.commands.recv() => match command {
-                Some(N2Command::Configure(new)) => *served = new,
-                Some(_) => env.counters.add("n2.detached_dropped", 1),
+                Some(command) => {
+                    let mut turn = None;
+                    first.note(&command, &mut turn);
+                    first.tell(turn);
+                    if matches!(command, N2Command::Ngap { .. } | N2Command::Reset { .. } | N2Command::Abort { .. })
+                    {
+                        env.counters.add("n2.detached_dropped", 1);
+                    }
+                }
                 None => return Ended::ByUs,
             },
         }
@@ -129,10 +163,13 @@ async fn wait(env: &Env, served: &mut ServedAmf, amf: &mut AmfLink) -> Ended {
 }
 
 /// One connection, from what is served to its end.
-async fn converse(stream: UnixStream, served: &mut ServedAmf, amf: &mut AmfLink) -> Ended {
-    let (reader, mut writer) = stream.into_split();
+async fn converse(stream: Box<dyn LocalStream>, first: &mut First, amf: &mut AmfLink) -> Ended {
+    let (reader, mut writer) = tokio::io::split(stream);
     let mut batch = Vec::new();
-    encode(&N2Command::Configure(served.clone()), &mut batch);
+    if let Some(place) = first.heard {
+        encode(&N2Command::Heard(place), &mut batch);
+    }
+    encode(&N2Command::Configure(first.served.clone()), &mut batch);
     if writer.write_all(&batch).await.is_err() {
         return Ended::ByPeer;
     }
@@ -142,18 +179,19 @@ async fn converse(stream: UnixStream, served: &mut ServedAmf, amf: &mut AmfLink)
         loop {
             batch.clear();
             let Some(command) = commands.recv().await else { return Ended::ByUs };
-            if let N2Command::Configure(new) = &command {
-                *served = new.clone();
-            }
+            let mut turn = None;
+            first.note(&command, &mut turn);
             encode(&command, &mut batch);
             while batch.len() < BATCH
                 && let Ok(command) = commands.try_recv()
             {
+                first.note(&command, &mut turn);
                 encode(&command, &mut batch);
             }
             if writer.write_all(&batch).await.is_err() {
                 return Ended::ByPeer;
             }
+            first.tell(turn);
         }
     };
     tokio::select! {
@@ -165,14 +203,20 @@ async fn converse(stream: UnixStream, served: &mut ServedAmf, amf: &mut AmfLink)
 
 /// N2's side of one connection, until either end is gone.
 pub(super) async fn serve(
-    stream: UnixStream,
+    stream: Box<dyn LocalStream>,
     commands: mpsc::Sender<N2Command>,
     events: mpsc::Receiver<N2Event>,
 ) {
-    let (reader, writer) = stream.into_split();
+    let (reader, writer) = tokio::io::split(stream);
+    let writing = async {
+        if write(writer, events).await.is_err() {
+            // The AMF is gone; what it has said before is still to be read.
+            std::future::pending().await
+        }
+    };
     tokio::select! {
         biased;
-        _ = write(writer, events) => {}
+        () = writing => {}
         ended = read(reader, commands) => {
             if let Err(error) = ended {
                 tracing::debug!(%error, "the AMF's connection ended");
@@ -181,7 +225,10 @@ pub(super) async fn serve(
     }
 }
 
-async fn write<T: Framed>(mut writer: OwnedWriteHalf, mut messages: mpsc::Receiver<T>) -> io::Result<()> {
+async fn write<T: Framed>(
+    mut writer: impl AsyncWrite + Unpin,
+    mut messages: mpsc::Receiver<T>,
+) -> io::Result<()> {
     let mut batch = Vec::new();
     while let Some(message) = messages.recv().await {
         batch.clear();
@@ -196,7 +243,7 @@ async fn write<T: Framed>(mut writer: OwnedWriteHalf, mut messages: mpsc::Receiv
     Ok(())
 }
 
-async fn read<T: Framed>(reader: OwnedReadHalf, messages: mpsc::Sender<T>) -> io::Result<()> {
+async fn read<T: Framed>(reader: impl AsyncRead + Unpin, messages: mpsc::Sender<T>) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(BATCH, reader);
     loop {
         let length = reader.read_u32().await? as usize;
@@ -216,7 +263,8 @@ async fn read<T: Framed>(reader: OwnedReadHalf, messages: mpsc::Sender<T>) -> io
     }
 }
 
-fn encode<T: Framed>(message: &T, into: &mut Vec<u8>) {
+/// Puts a frame behind others.
+pub(super) fn encode<T: Framed>(message: &T, into: &mut Vec<u8>) {
     let start = into.len();
     into.extend([0; HEADER]);
     let kind = match message.as_ngap() {
@@ -247,6 +295,18 @@ fn decode<T: Framed>(frame: Bytes) -> Option<T> {
         }
         _ => None,
     }
+}
+
+/// Reads frames that lie one behind the other; `None` if they are none.
+pub(super) fn decode_all<T: Framed>(mut frames: Bytes) -> Option<Vec<T>> {
+    let mut all = Vec::new();
+    while !frames.is_empty() {
+        let length = u32::from_be_bytes(frames.get(..4)?.try_into().ok()?) as usize;
+        let end = length.checked_add(4).filter(|end| length > 0 && *end <= frames.len())?;
+        all.push(decode(frames.slice(4..end))?);
+        frames = frames.slice(end..);
+    }
+    Some(all)
 }
 
 fn invalid(why: &'static str) -> io::Error {

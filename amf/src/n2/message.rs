@@ -66,6 +66,15 @@ pub enum ResetScope {
     Some(Vec<(Option<u64>, Option<u32>)>),
 }
 
+/// A place in what an N2 termination tells: behind the event with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Which N2 termination; each has another one.
+    pub life: u64,
+    /// Events up to there. [`N2Event::Attached`] and [`N2Event::Detached`] are not counted.
+    pub number: u64,
+}
+
 /// N2 termination to AMF.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum N2Event {
@@ -73,6 +82,10 @@ pub enum N2Event {
     Attached {
         /// Every gNB that has set up NG.
         gnbs: Vec<GnbInfo>,
+        /// What comes next is what was told, or not told, behind this place.
+        heard: Place,
+        /// The last turn that N2 has taken of the AMF that goes on.
+        turn: u64,
     },
     /// A gNB has set up NG.
     GnbUp(GnbInfo),
@@ -119,6 +132,10 @@ pub enum N2Command {
         /// Which connections.
         ues: ResetScope,
     },
+    /// The AMF has done all that it was told up to there: what an AMF says first that goes on, and from time to time.
+    Heard(Place),
+    /// All commands of this turn of the AMF are said: N2 has taken them.
+    Turn(u64),
     /// What the AMF serves: the content of NG SETUP RESPONSE.
     Configure(ServedAmf),
     /// Abort a gNB's association.

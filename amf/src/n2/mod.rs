@@ -9,19 +9,24 @@ mod amf_configuration_update;
 mod bridge;
 mod config;
 mod error_indication;
+mod hearing;
 pub mod message;
 mod net;
 mod ng_reset;
 mod ng_setup;
 mod outbound;
+mod outbox;
 mod process;
 mod ran_configuration_update;
 mod termination;
 #[cfg(test)]
 mod tests;
+mod unheard;
 
 pub use config::{Config, Limits};
+pub(crate) use hearing::Hearing;
 pub use net::{N2Handle, start};
+pub use outbox::Outbox;
 pub use process::run;
 pub(crate) use termination::NON_UE_STREAM;
 pub use termination::{Input, Output, Termination};

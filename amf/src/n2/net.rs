@@ -13,10 +13,11 @@ use tern_sctp::{Association, AssociationReceiver, Event, ListenOptions, SctpErro
 use tern_types::{Duration, Instant};
 use tokio::sync::mpsc;
 
-use super::bridge;
+use super::bridge::{self, First};
 use super::config::Config;
-use super::message::{GnbId, N2Command, N2Event, ServedAmf};
+use super::message::{GnbId, N2Command, N2Event, Place, ServedAmf};
 use super::outbound::Outbound;
+use super::outbox::Outbox;
 use super::termination::{Input, Output, Termination};
 
 /// Events and commands on their way between N2 and the AMF.
@@ -55,21 +56,26 @@ pub(super) fn link() -> (N2Handle, AmfLink) {
 }
 
 /// Starts N2 inside the AMF, or, if the configuration names a bridge, reaches the process
-/// `tern n2` and keeps reaching it. What the AMF serves is told first.
+/// `tern n2` and keeps reaching it. What the AMF serves is told first, and, if it goes on where another process ended,
+/// up to where that one has heard `tern n2`. What is said to it the outbox hears.
 pub async fn start(
     config: &Config,
     served: ServedAmf,
+    heard: Option<Place>,
+    outbox: &Outbox,
     env: &Env,
     shutdown: Shutdown,
 ) -> anyhow::Result<N2Handle> {
     if let Some(path) = &config.bridge {
-        return Ok(bridge::attach(path.clone(), served, env.clone(), shutdown));
+        let first = First { served, heard, said: outbox.said() };
+        return Ok(bridge::attach(path.clone(), first, env.clone(), shutdown));
     }
     let (handle, amf) = link();
     // Nobody can come here: there is one AMF, around this N2.
     let (_, arrivals) = mpsc::channel(1);
     let mut edge = Edge::new(config.clone(), env.clone(), arrivals);
     edge.attach(amf);
+    edge.meet(None);
     edge.input(Input::Command(N2Command::Configure(served)));
     edge.listen().context("N2 cannot listen")?;
     tokio::spawn(edge.run(shutdown));
@@ -100,6 +106,8 @@ pub(super) struct Edge {
     commands: Option<mpsc::Receiver<N2Command>>,
     events: Option<mpsc::Sender<N2Event>>,
     pending: VecDeque<N2Event>,
+    /// Whether the AMF has said whether it goes on.
+    met: bool,
     /// AMFs that come; one waits until the one before is gone.
     arrivals: mpsc::Receiver<AmfLink>,
     has_arrivals: bool,
@@ -107,8 +115,9 @@ pub(super) struct Edge {
 
 impl Edge {
     pub(super) fn new(config: Config, env: Env, arrivals: mpsc::Receiver<AmfLink>) -> Self {
-        let core = Termination::new(config.limits);
+        let mut random = env.entropy.random();
         let has_arrivals = !arrivals.is_closed();
+        let core = Termination::new(config.limits, random.u64(), has_arrivals);
         Self {
             config,
             env,
@@ -116,11 +125,13 @@ impl Edge {
             listener: None,
             listen_again: None,
             senders: BTreeMap::new(),
-            number: 0,
+            // Not those of the N2 before this one: an AMF may have outlived it.
+            number: random.u32(),
             inputs: mpsc::channel(INPUTS_MAX),
             commands: None,
             events: None,
             pending: VecDeque::new(),
+            met: false,
             arrivals,
             has_arrivals,
         }
@@ -149,7 +160,7 @@ impl Edge {
     async fn next(&mut self, shutdown: &Shutdown) -> Happened {
         let deadline = self.deadline();
         let clock = self.env.clock;
-        let behind = self.pending.len() >= PENDING_MAX;
+        let behind = self.pending.len() >= PENDING_MAX || !self.core.has_room();
         tokio::select! {
             biased;
             () = shutdown.requested() => Happened::Stop,
@@ -175,7 +186,13 @@ impl Edge {
 
     pub(super) fn attach(&mut self, amf: AmfLink) {
         (self.commands, self.events) = (Some(amf.commands), Some(amf.events));
-        self.input(Input::AmfAttached);
+        self.met = false;
+    }
+
+    /// The AMF has said whether it goes on.
+    fn meet(&mut self, heard: Option<Place>) {
+        self.met = true;
+        self.input(Input::AmfAttached(heard));
     }
 
     fn detach(&mut self) {
@@ -186,6 +203,12 @@ impl Edge {
     }
 
     fn command(&mut self, command: N2Command) {
+        if !self.met {
+            match command {
+                N2Command::Heard(place) => return self.meet(Some(place)),
+                _ => self.meet(None),
+            }
+        }
         let configures = matches!(command, N2Command::Configure(_));
         self.input(Input::Command(command));
         // No gNB is let in before it is known what is served.

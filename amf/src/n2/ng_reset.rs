@@ -49,12 +49,7 @@ pub(super) fn on_ng_reset(n2: &mut Termination, from: GnbId, pdu: &NGAP_PDU) {
     let why = why.as_ref().map_or_else(|| "no cause".to_owned(), cause::describe);
     tracing::info!(gnb = %n2.who(from), cause = why, all = ues == ResetScope::All, "NG reset by the gNB");
     n2.count("n2.reset_received");
-    if n2.is_attached() {
-        n2.tell(N2Event::Reset { gnb: from, ues });
-    } else {
-        // More than asked, but nothing of it may be forgotten, and the list has no bound of ours.
-        n2.unheard_reset(from);
-    }
+    n2.tell(N2Event::Reset { gnb: from, ues });
     n2.send(from, NON_UE_STREAM, acknowledge(list, notify));
 }
 

@@ -166,11 +166,7 @@ fn accept(n2: &mut Termination, from: GnbId, request: Request, notify: Option<Cr
     if again.is_some_and(|global| global != request.global) {
         n2.take_down(from);
     } else if again.is_some() && !request.ues_retained {
-        if n2.is_attached() {
-            n2.tell(N2Event::Reset { gnb: from, ues: ResetScope::All });
-        } else {
-            n2.unheard_reset(from);
-        }
+        n2.tell(N2Event::Reset { gnb: from, ues: ResetScope::All });
     }
     let gnb = GnbInfo {
         id: from,

@@ -11,7 +11,8 @@ use tern_types::{Duration, GlobalGnbId, Instant};
 use super::amf_configuration_update::{self, Update};
 use super::config::Limits;
 use super::error_indication::{self, Subject};
-use super::message::{GnbId, GnbInfo, N2Command, N2Event, ResetScope, ServedAmf};
+use super::message::{GnbId, GnbInfo, N2Command, N2Event, Place, ResetScope, ServedAmf};
+use super::unheard::Unheard;
 use super::{ng_reset, ng_setup, ran_configuration_update};
 
 /// Stream of messages that concern no UE.
@@ -39,8 +40,8 @@ pub enum Input {
     Lost(GnbId, String),
     /// From the AMF.
     Command(N2Command),
-    /// The AMF is there, for the first time or again.
-    AmfAttached,
+    /// The AMF is there, for the first time or again; one that goes on has heard all up to a place.
+    AmfAttached(Option<Place>),
     /// The AMF is gone.
     AmfDetached,
     /// The deadline of [`Termination::deadline`] has come.
@@ -93,22 +94,29 @@ pub struct Termination {
     pub(super) served: Option<ServedAmf>,
     pub(super) associations: BTreeMap<GnbId, Association>,
     pub(super) by_global: BTreeMap<GlobalGnbId, GnbId>,
-    /// gNBs that reset all while no AMF was there to hear it.
+    /// What no AMF has heard.
+    unheard: Unheard,
+    /// gNBs whose reset had no room there.
     unheard_resets: Vec<GnbId>,
+    /// The last turn that was taken of the AMF.
+    turn: u64,
     attached: bool,
     now: Instant,
     outputs: Vec<Output>,
 }
 
 impl Termination {
-    /// Nothing connected, nothing configured.
-    pub fn new(limits: Limits) -> Self {
+    /// Nothing connected, nothing configured. `life` is another one each time; `outlives` says whether AMFs may come
+    /// and go.
+    pub fn new(limits: Limits, life: u64, outlives: bool) -> Self {
         Self {
             limits,
             served: None,
             associations: BTreeMap::new(),
             by_global: BTreeMap::new(),
+            unheard: Unheard::new(life, outlives),
             unheard_resets: Vec::new(),
+            turn: 0,
             attached: false,
             now: Instant::from_micros(0),
             outputs: Vec::new(),
@@ -124,7 +132,7 @@ impl Termination {
             Input::Restarted(id) => self.restarted(id),
             Input::Lost(id, why) => self.lost(id, &why),
             Input::Command(command) => self.command(command),
-            Input::AmfAttached => self.amf_attached(),
+            Input::AmfAttached(heard) => self.amf_attached(heard),
             Input::AmfDetached => self.attached = false,
             Input::Expired => self.expired(),
         }
@@ -181,13 +189,28 @@ impl Termination {
         }
     }
 
+    /// Tells the AMF, or keeps it for when it is there again.
     pub(super) fn tell(&mut self, event: N2Event) {
         if self.attached {
-            self.outputs.push(Output::Event(event));
-        } else if !matches!(event, N2Event::GnbUp(_) | N2Event::GnbUpdated(_) | N2Event::GnbDown(_)) {
-            // What gNBs there are is told when the AMF returns; the rest is lost to it.
-            self.count("n2.no_amf");
+            self.outputs.push(Output::Event(event.clone()));
+        } else if !self.unheard.has_room() {
+            match event {
+                // What gNBs there are is told when the AMF returns.
+                N2Event::GnbUp(_) | N2Event::GnbUpdated(_) | N2Event::GnbDown(_) => {}
+                // More than asked, but nothing of it may be forgotten.
+                N2Event::Reset { gnb, .. } if !self.unheard_resets.contains(&gnb) => {
+                    self.unheard_resets.push(gnb);
+                }
+                _ => self.count("n2.no_amf"),
+            }
+            return;
         }
+        self.unheard.push(event);
+    }
+
+    /// Whether more may come from gNBs: the AMF has heard enough of what came.
+    pub(super) fn has_room(&self) -> bool {
+        !self.attached || self.unheard.has_room()
     }
 
     pub(super) fn count(&mut self, name: &'static str) {
@@ -197,16 +220,6 @@ impl Termination {
     /// The time of the input that is handled.
     pub(super) fn now(&self) -> Instant {
         self.now
-    }
-
-    pub(super) fn is_attached(&self) -> bool {
-        self.attached
-    }
-
-    pub(super) fn unheard_reset(&mut self, gnb: GnbId) {
-        if !self.unheard_resets.contains(&gnb) {
-            self.unheard_resets.push(gnb);
-        }
     }
 
     pub(super) fn abort(&mut self, id: GnbId, why: &'static str) {
@@ -269,10 +282,18 @@ impl Termination {
         amf_configuration_update::expire(self);
     }
 
-    fn amf_attached(&mut self) {
+    fn amf_attached(&mut self, heard: Option<Place>) {
         self.attached = true;
         let gnbs = self.gnbs().cloned().collect();
-        self.tell(N2Event::Attached { gnbs });
+        let before = self.unheard.len();
+        let (goes_on, heard) = (heard.is_some(), self.unheard.go_on(heard));
+        if !goes_on {
+            self.turn = 0;
+        }
+        let again = self.unheard.events().cloned().map(Output::Event);
+        tracing::info!(unheard = before, told = self.unheard.len(), "an AMF is attached");
+        self.outputs.push(Output::Event(N2Event::Attached { gnbs, heard, turn: self.turn }));
+        self.outputs.extend(again);
         for gnb in std::mem::take(&mut self.unheard_resets) {
             self.tell(N2Event::Reset { gnb, ues: ResetScope::All });
         }
@@ -280,6 +301,8 @@ impl Termination {
 
     fn command(&mut self, command: N2Command) {
         match command {
+            N2Command::Heard(place) => self.unheard.heard(place),
+            N2Command::Turn(turn) => self.turn = turn,
             N2Command::Configure(served) => amf_configuration_update::configure(self, served),
             N2Command::Abort { gnb } => {
                 if self.associations.contains_key(&gnb) {

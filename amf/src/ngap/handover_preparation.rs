@@ -242,6 +242,19 @@ impl N2Handover {
         (self.gnb, self.ran_ue_ngap_id)
     }
 
+    /// The AMF UE NGAP ID that leads to the UE beside that of its connection.
+    pub(crate) fn other_number(&self) -> Option<u64> {
+        match &self.step {
+            Step::Completing { source, .. } => source.map(|source| source.amf_ue_ngap_id),
+            _ => (!self.source_gone).then_some(self.amf_ue_ngap_id),
+        }
+    }
+
+    /// The gNB to which the UE is to come, while its connection is at another one, with its identity there.
+    pub(crate) fn awaits_at(&self) -> Option<(GnbId, Option<u32>)> {
+        (!self.is_completing() && !self.source_gone).then_some((self.gnb, self.ran_ue_ngap_id))
+    }
+
     pub(crate) fn is_executing(&self) -> bool {
         matches!(self.step, Step::Executing { .. })
     }

@@ -1,6 +1,7 @@
 //! Initial UE Message: TS 38.413 §8.6.1.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tern_nas::MobileIdentity;
 use tern_nas::nas_5gs::{
     GmmCause, Nas5gmmMessage, Nas5gsMessage, NasFGmmCause, NasRegistrationReject, NasServiceReject,
@@ -73,7 +74,7 @@ pub(crate) fn begin(amf: &mut Amf, origin: Origin, nas: &Bytes) {
 }
 
 /// Where a UE speaks from.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Origin {
     pub(crate) gnb: GnbId,
     pub(crate) stream: u16,

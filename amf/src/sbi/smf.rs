@@ -111,7 +111,7 @@ pub(crate) fn update(
     let target = Target::ApiRoot(context.api_root.clone());
     // An SMF that does not hear of the end would have packets go where the UE is not.
     let ends = matches!(work, Work::Handover(_, HoUpdate::Completed | HoUpdate::Cancelled(_)));
-    Some(if ends { amf.insist(ue.id, target, &operation) } else { amf.request(ue.id, target, &operation) })
+    Some(if ends { amf.insist(ue.id, target, &operation) } else { amf.repeat(ue.id, target, &operation) })
 }
 
 /// What the SMF is told of a handover by N2 (TS 29.502 §5.2.2.3.4), and the gNB's part of it.

@@ -266,7 +266,7 @@ fn serving() -> (Rig, Ue, Bytes) {
     ue.initial(&mut rig, &octets);
     assert_eq!((rig.downlink.len(), rig.requests.len()), (0, 1));
     ue.amf_id = rig.amf.ue(&supi()).unwrap().n2.as_ref().unwrap().amf_ue_ngap_id;
-    rig.amf.take_counts();
+    rig.forget_counts();
     (rig, ue, request)
 }
 

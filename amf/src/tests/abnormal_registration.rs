@@ -70,7 +70,7 @@ fn when_another_request_comes_before_registration_complete_then_the_first_is_abo
     let (mut rig, mut ue) = accepted();
     ue.requested = Some(vec![tern_types::Snssai::new(1, None)]);
     let request = ue.registration_request(RegistrationType::InitialRegistration);
-    rig.amf.take_counts();
+    rig.forget_counts();
     send(&mut rig, &mut ue, &request);
     ue.accepted(&mut rig);
     assert_eq!(rig.count("amf.gmm.procedure_aborted"), 1);
@@ -154,7 +154,7 @@ fn when_an_update_is_never_confirmed_then_t3550_repeats_and_the_fifth_expiry_abo
 fn when_another_update_comes_before_registration_complete_then_the_first_is_aborted() {
     let (mut rig, mut ue, _) = updated(UPDATES[0]);
     let request = ue.registration_request(UPDATES[1]);
-    rig.amf.take_counts();
+    rig.forget_counts();
     send(&mut rig, &mut ue, &request);
     ue.accepted(&mut rig);
     assert_eq!(rig.count("amf.gmm.procedure_aborted"), 1);
@@ -200,7 +200,7 @@ fn when_an_update_comes_again_before_the_accept_then_only_another_one_aborts_the
         let octets = ue.protect(&request, HeaderType::Integrity);
         ue.initial(&mut rig, &octets);
         assert_eq!((rig.downlink.len(), rig.requests.len()), (0, 1));
-        rig.amf.take_counts();
+        rig.forget_counts();
         let again = if same { request } else { ue.registration_request(UPDATES[1]) };
         let octets = ue.protect(&again, HeaderType::Ciphered);
         // The AMF has told the UE no identity of the connection yet.

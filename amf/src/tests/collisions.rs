@@ -192,7 +192,8 @@ fn when_the_update_is_completed_before_service_is_accepted_then_it_is_not_lost()
     ue.context_is_set_up(&mut rig);
     rig.serve();
     // The gNB has released the session's resources, and the UE wants them back.
-    rig.amf.with_ue(crate::UeId(1), |ue, _| {
+    let id = rig.id();
+    rig.amf.with_ue(id, |ue, _| {
         ue.sessions.values_mut().for_each(|session| session.resources = false);
     });
     let wanted = NasUplinkDataStatus::from_sessions(&[5]).unwrap();
@@ -216,7 +217,8 @@ fn when_the_update_is_completed_before_service_is_accepted_then_it_is_not_lost()
 fn when_the_connection_goes_while_other_configuration_is_updated_then_nothing_stays() {
     let (mut rig, mut ue) = (Rig::new(), Ue::new(1));
     ue.register(&mut rig);
-    rig.amf.with_ue(crate::UeId(1), crate::gmm::configuration_update::start);
+    let id = rig.id();
+    rig.amf.with_ue(id, crate::gmm::configuration_update::start);
     // Nothing is due: what was begun leaves.
     rig.input(crate::Input::Expired);
     assert!(matches!(ue.hear(&mut rig), Nas5gmmMessage::ConfigurationUpdateCommand(_)));

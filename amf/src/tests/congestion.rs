@@ -26,7 +26,7 @@ fn full(ues: u32) -> (Rig, Vec<Ue>) {
         ue
     };
     let all = (1..=ues).map(register).collect();
-    rig.amf.take_counts();
+    rig.forget_counts();
     (rig, all)
 }
 

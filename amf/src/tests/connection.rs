@@ -157,7 +157,7 @@ fn when_the_gnb_goes_then_its_ues_are_idle() {
     assert_eq!(rig.amf.ue_count(), 1);
     assert!(rig.downlink.is_empty());
     // What was asked for the other one comes too late.
-    rig.amf.take_counts();
+    rig.forget_counts();
     rig.serve();
     assert_eq!(rig.count("amf.sbi.reply_unknown"), 1);
 }
@@ -198,7 +198,7 @@ fn when_release_complete_never_comes_then_the_identity_is_free_again() {
     ue.initial(&mut rig, &request);
     ue.hear(&mut rig);
     rig.next();
-    rig.amf.take_counts();
+    rig.forget_counts();
     rig.expire();
     assert_eq!(rig.count("amf.ngap.release_unconfirmed"), 1);
     assert!(rig.deadline.is_none());

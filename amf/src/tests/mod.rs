@@ -14,6 +14,7 @@ mod connection;
 mod deregistration;
 mod eap;
 mod modify_indication;
+mod mortal;
 mod n2_handover;
 mod n2_steps;
 mod overload;

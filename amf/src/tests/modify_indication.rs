@@ -11,7 +11,7 @@ use tern_sbi::nsmf_pdusession::{
 
 use super::rig::*;
 use super::two_gnbs::*;
-use crate::{AmfRequest, Input, UeId};
+use crate::{AmfRequest, Input};
 
 type Transfers = BTreeMap<u8, Bytes>;
 
@@ -140,7 +140,8 @@ fn when_a_session_ends_before_its_smf_has_answered_then_it_is_not_modified() {
 fn when_the_ue_is_elsewhere_or_idle_before_the_smf_has_answered_then_nobody_hears_of_it() {
     let (mut rig, ue) = connected(&[5]);
     indicate(&mut rig, &ue, &[5]);
-    rig.amf.with_ue(UeId(1), |ue, _| ue.n2.as_mut().unwrap().gnb = OTHER_GNB);
+    let id = rig.id();
+    rig.amf.with_ue(id, |ue, _| ue.n2.as_mut().unwrap().gnb = OTHER_GNB);
     taken(&mut rig);
     assert!(rig.downlink.is_empty() && rig.count("amf.ngap.indication_outlived") > 0);
     let (mut rig, ue) = connected(&[5]);

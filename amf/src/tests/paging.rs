@@ -30,7 +30,7 @@ fn idle() -> (Rig, Ue) {
     ue.go_idle(&mut rig);
     ue.ran_id += 1;
     rig.served.clear();
-    rig.amf.take_counts();
+    rig.forget_counts();
     (rig, ue)
 }
 

@@ -26,8 +26,9 @@ use tern_sbi::{
     Operation, OperationError, PRIORITY_OF_NEW_WORK, PathParams, ProblemDetails, Related, Reply, Request,
     Response,
 };
-use tern_types::{Ambr, Dnn, GlobalGnbId, Guti5g, Imei, Instant, PlmnId, Random, Snssai, Supi, Tac, Tai};
+use tern_types::{Ambr, Dnn, GlobalGnbId, Guti5g, Imei, Instant, PlmnId, Snssai, Supi, Tac, Tai};
 
+use super::mortal::{amf, attached};
 use crate::n2::message::{GnbInfo, N2Command, N2Event, SupportedPlmn, SupportedTa};
 use crate::{Amf, AmfRequest, Config, Input, Output, Token};
 
@@ -39,9 +40,18 @@ pub(super) const K: [u8; 16] = [0x46; 16];
 pub(super) const OPC: [u8; 16] = [0xcd; 16];
 const ROOT: &str = "http://127.0.0.13:8080";
 
+/// In its environment the AMF of every test dies behind each input, and another one goes on.
+pub(super) const MORTAL: &str = "TERN_AMF_MORTAL";
+
 /// The core with everything around it.
 pub(super) struct Rig {
     pub amf: Amf,
+    /// What is stored, if the AMF may die.
+    pub records: Option<BTreeMap<String, Vec<u8>>>,
+    /// Times that it has died.
+    pub deaths: u64,
+    /// What those that died have counted.
+    pub counts: BTreeMap<&'static str, u64>,
     pub now: Instant,
     /// NGAP messages to the gNB that no test has looked at.
     pub downlink: VecDeque<NGAP_PDU>,
@@ -95,12 +105,12 @@ impl Rig {
     }
 
     pub(super) fn with(config: Config) -> Self {
-        let id = tern_sbi::common::NfInstanceId::from_u128(1);
-        let random = Random::from_seed([1; 32]);
         let plmn = config.served[0].plmn;
-        let amf = Amf::new(config, "http://127.0.0.16:8080".into(), id, random);
         let mut rig = Self {
-            amf,
+            amf: amf(config, 0),
+            records: None,
+            deaths: 0,
+            counts: BTreeMap::new(),
             now: Instant::from_micros(1_000_000),
             downlink: VecDeque::new(),
             destinations: VecDeque::new(),
@@ -135,12 +145,23 @@ impl Rig {
             default_paging_drx: 128,
             peer: None,
         };
-        rig.input(Input::N2(N2Event::Attached { gnbs: vec![gnb] }));
+        if std::env::var_os(MORTAL).is_some() {
+            rig.keep();
+        }
+        rig.input(Input::N2(attached(vec![gnb])));
         rig
     }
 
     pub(super) fn input(&mut self, input: Input) {
-        for output in self.amf.handle(self.now, input) {
+        let outputs = self.amf.handle(self.now, input);
+        self.carry(outputs);
+        if self.records.is_some() {
+            self.die();
+        }
+    }
+
+    pub(super) fn carry(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
             match output {
                 Output::N2(N2Command::Ngap { gnb, stream, pdu }) => {
                     assert!([GNB, OTHER_GNB].contains(&gnb));
@@ -331,10 +352,6 @@ impl Rig {
         );
         self.gnb(0, &complete.unwrap());
         cause
-    }
-
-    pub(super) fn count(&mut self, name: &str) -> u64 {
-        self.amf.take_counts().get(name).copied().unwrap_or(0)
     }
 }
 
@@ -644,6 +661,13 @@ impl Ue {
 
     /// The gNB gives the connection up.
     pub(super) fn go_idle(&self, rig: &mut Rig) {
+        let cause = self.ask_to_go_idle(rig);
+        assert_eq!(rig.released(), cause);
+        rig.serve();
+    }
+
+    /// The gNB wants to give the connection up, for the cause that it says.
+    pub(super) fn ask_to_go_idle(&self, rig: &mut Rig) -> Cause {
         let cause = Cause::radioNetwork(tern_ngap::ngap::CauseRadioNetwork::user_inactivity);
         let pdu = build_ngap!(
             InitiatingMessage,
@@ -654,8 +678,7 @@ impl Ue {
             Cause(cause.clone()),
         );
         rig.gnb(self.stream, &pdu.unwrap());
-        assert_eq!(rig.released(), cause);
-        rig.serve();
+        cause
     }
 }
 

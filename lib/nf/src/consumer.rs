@@ -159,9 +159,7 @@ impl Consumer {
                     self.inner.failed(&producer.api_root);
                     true
                 }
-                Err(TransportError::Lost(_)) => {
-                    request.method != Method::Post && request.method != Method::Patch
-                }
+                Err(TransportError::Lost(_)) => is_repeatable(call, &request),
                 Err(_) => false,
             };
             if !again {
@@ -233,7 +231,7 @@ impl Consumer {
     }
 
     /// With a producer in whose place there is no other. A request that did not reach it is made again for a
-    /// while.
+    /// while; so is one whose answer was lost with the connection, if repeating does no harm.
     async fn exchange_with_the_one(
         &self,
         api_root: &str,
@@ -245,7 +243,12 @@ impl Consumer {
             let outcome = self.exchange(api_root, "", call, request.clone()).await;
             let waited = self.inner.env.clock.now().since(began) + pause;
             let is_over = call.timeout.is_some_and(|timeout| waited >= timeout);
-            if is_over || !matches!(outcome, Err(TransportError::Unreachable(_))) {
+            let again = match outcome {
+                Err(TransportError::Unreachable(_)) => true,
+                Err(TransportError::Lost(_)) => is_repeatable(call, &request),
+                _ => false,
+            };
+            if is_over || !again {
                 return outcome;
             }
             self.inner.env.clock.sleep(pause).await;
@@ -369,4 +372,9 @@ impl Inner {
             cache.failed.insert(api_root.to_owned(), until);
         }
     }
+}
+
+/// Whether a request may be made again though it may have been done.
+fn is_repeatable(call: &Call, request: &Request) -> bool {
+    call.repeatable || (request.method != Method::Post && request.method != Method::Patch)
 }

@@ -13,6 +13,7 @@ use tern_store::{Memory, Redb, RedbOptions, Store};
 
 use crate::clock::{Clock, Entropy};
 use crate::counters::{Counters, Status};
+use crate::local::{Locals, MemoryLocals};
 use crate::shutdown::Ready;
 
 /// All that a network function has of the world outside it: the process gives it the real
@@ -29,6 +30,8 @@ pub struct Env {
     pub sctp: Arc<dyn SctpBackend>,
     /// UDP, or what stands for it: PFCP.
     pub datagrams: Arc<dyn Datagrams>,
+    /// Local streams to other processes of this machine: AMF and N2 termination.
+    pub locals: Locals,
     /// What outlives the process, if `keeps`.
     pub store: Arc<dyn Store>,
     /// Whether `store` outlives the process.
@@ -120,6 +123,8 @@ pub struct SimNetwork {
     pub sctp: MemNetwork,
     /// Datagrams, with faults.
     pub datagrams: MemoryDatagrams,
+    /// Local streams.
+    pub locals: MemoryLocals,
 }
 
 impl SimNetwork {
@@ -130,6 +135,7 @@ impl SimNetwork {
             sbi: MemoryTransport::new(),
             sctp: MemNetwork::new(seed),
             datagrams: MemoryDatagrams::new(),
+            locals: MemoryLocals::default(),
         }
     }
 }
@@ -185,6 +191,7 @@ impl Env {
             sbi: Arc::new(sbi),
             sctp,
             datagrams: Arc::new(Udp),
+            locals: Locals::Kernel,
             store,
             keeps: options.store.is_some(),
             counters: Counters::new(),
@@ -202,6 +209,7 @@ impl Env {
             sbi: Arc::new(network.sbi.clone()),
             sctp: Arc::new(NoSctp),
             datagrams: Arc::new(network.datagrams.clone()),
+            locals: Locals::Memory(network.locals.clone()),
             store: Arc::new(Memory::new()),
             keeps: false,
             counters: Counters::new(),

@@ -19,6 +19,8 @@ mod config;
 mod consumer;
 mod counters;
 mod env;
+mod kept;
+mod local;
 mod nf;
 pub mod patch;
 mod process;
@@ -33,6 +35,8 @@ pub use config::{SBI_PORT, SbiConfig, manager_of};
 pub use consumer::Consumer;
 pub use counters::{Counters, Status};
 pub use env::{Env, EnvOptions, NoSctp, ParkHooks, SimNetwork};
+pub use kept::{Change, Kept, KeptRequest};
+pub use local::{LocalListener, LocalStream, Locals, MemoryLocals};
 pub use nf::{COUNTERS_PATH, Nf, Prepared, STATUS_PATH};
 pub use process::{
     LOG_NAME_VARIABLE, LOG_VARIABLE, abort_on_panic, harden, log_to_stderr, on_signals, one_line,

@@ -79,6 +79,10 @@ pub struct Call {
     /// not answer, a few times in a minute. Only for what may be repeated.
     #[serde(default)]
     pub insist: bool,
+    /// It may be repeated if its answer was lost, whatever its method: the producer goes on from there, or says that
+    /// it is over.
+    #[serde(default)]
+    pub repeatable: bool,
 }
 
 /// A successful answer.

@@ -24,6 +24,8 @@ pub enum Nf {
     Upf,
     Smf,
     Amf,
+    /// The N2 termination, where it is a process of its own.
+    N2,
 }
 
 impl Nf {
@@ -39,10 +41,11 @@ impl Nf {
             Self::Upf => "UPF",
             Self::Smf => "SMF",
             Self::Amf => "AMF",
+            Self::N2 => "N2",
         }
     }
 
-    /// All of them.
+    /// All of them that serve others.
     pub const ALL: [Self; 9] =
         [Self::Nrf, Self::Udr, Self::Udm, Self::Ausf, Self::Pcf, Self::Nssf, Self::Upf, Self::Smf, Self::Amf];
 }
@@ -78,7 +81,8 @@ pub fn start(
     if let Some(store) = store {
         env.store = store;
     }
-    if nf == Nf::Amf {
+    let n2 = if setup.amf.n2.bridge.is_some() { Nf::N2 } else { Nf::Amf };
+    if nf == n2 {
         env.sctp = network.sctp.endpoint(vec![super::AMF_ADDRESS]);
     }
     let (trigger, shutdown) = Shutdown::new();
@@ -101,6 +105,7 @@ fn spawn(nf: Nf, setup: &Setup, env: &Env, shutdown: Shutdown) -> JoinHandle<any
         Nf::Smf => go(tern_smf::run(setup.smf.clone(), env, shutdown)),
         Nf::Upf => go(tern_upf::run(setup.upf.clone(), env, shutdown)),
         Nf::Amf => go(tern_amf::run(setup.amf.clone(), env, shutdown)),
+        Nf::N2 => go(tern_amf::n2::run(setup.amf.n2.clone(), env, shutdown)),
     }
 }
 

@@ -102,6 +102,9 @@ impl Simulation {
         let trace = Trace::new(setup.keep_trace, setup.witness.clone());
         trace.follow(&network);
         let mut nfs = BTreeMap::new();
+        if setup.amf.n2.bridge.is_some() {
+            nfs.insert(Nf::N2, core::start(Nf::N2, &setup, &network, 0, None));
+        }
         for nf in Nf::ALL {
             let mut running = core::start(nf, &setup, &network, 0, None);
             if nf == Nf::Nrf {
@@ -352,9 +355,11 @@ impl Simulation {
 
     async fn stop(&mut self) {
         self.rig.stop().await;
-        for nf in Nf::ALL.into_iter().rev() {
-            let running = self.nfs.get_mut(&nf).expect("invariant: all network functions are there");
-            running.stop(STOP_MAX).await;
+        for nf in Nf::ALL.into_iter().rev().chain([Nf::N2]) {
+            // There may be no N2 apart from the AMF.
+            if let Some(running) = self.nfs.get_mut(&nf) {
+                running.stop(STOP_MAX).await;
+            }
         }
     }
 }

@@ -91,6 +91,13 @@ impl Setup {
         self
     }
 
+    /// Contexts outlive network functions, and the N2 termination the AMF.
+    pub fn mortal(mut self) -> Self {
+        self.keeps = true;
+        self.amf.n2.bridge = Some("n2".into());
+        self
+    }
+
     /// With this many gNBs.
     pub fn gnbs(mut self, gnbs: u32) -> Self {
         self.ran.gnbs = gnbs;

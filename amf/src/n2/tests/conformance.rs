@@ -23,7 +23,8 @@ fn host(last: u8) -> Vec<IpAddr> {
 }
 
 async fn attached(n2: &mut N2Handle) {
-    assert_eq!(n2.events.recv().await, Some(N2Event::Attached { gnbs: Vec::new() }));
+    let Some(N2Event::Attached { gnbs, .. }) = n2.events.recv().await else { panic!("not attached") };
+    assert_eq!(gnbs, []);
 }
 
 #[test]
@@ -34,7 +35,8 @@ fn a_gnb_sets_up_and_its_ue_speaks_with_the_amf() {
             .sctp
             .set_faults(MemFaults { loss_per_mille: 100, ..MemFaults::delayed(Duration::from_millis(5)) });
         let (_trigger, shutdown) = Shutdown::new();
-        let mut n2 = start(&config(), served(), &env, shutdown).await.expect("starts");
+        let mut n2 =
+            start(&config(), served(), None, &Default::default(), &env, shutdown).await.expect("starts");
         attached(&mut n2).await;
         let host = network.sctp.endpoint(host(11));
         let mut gnb = Gnb::connect(&host, 0).await;
@@ -58,7 +60,8 @@ fn when_a_gnb_restarts_then_it_is_down_and_up_again() {
     paused(async {
         let (env, network) = env();
         let (_trigger, shutdown) = Shutdown::new();
-        let mut n2 = start(&config(), served(), &env, shutdown).await.expect("starts");
+        let mut n2 =
+            start(&config(), served(), None, &Default::default(), &env, shutdown).await.expect("starts");
         attached(&mut n2).await;
         let host = network.sctp.endpoint(host(11));
         for round in 0..3 {
@@ -81,7 +84,8 @@ fn when_a_gnb_opens_a_thousand_associations_then_others_are_served() {
         let limits = Limits { associations_per_peer: 64, setup_wait_s: 30, ..Limits::default() };
         let (_trigger, shutdown) = Shutdown::new();
         let config = Config { limits, ..config() };
-        let mut n2 = start(&config, served(), &env, shutdown).await.expect("starts");
+        let mut n2 =
+            start(&config, served(), None, &Default::default(), &env, shutdown).await.expect("starts");
         attached(&mut n2).await;
         let flooder = network.sctp.endpoint(host(66));
         let mut open = Vec::new();
@@ -112,7 +116,8 @@ fn a_thousand_gnbs_set_up() {
     paused(async {
         let (env, network) = env();
         let (_trigger, shutdown) = Shutdown::new();
-        let mut n2 = start(&config(), served(), &env, shutdown).await.expect("starts");
+        let mut n2 =
+            start(&config(), served(), None, &Default::default(), &env, shutdown).await.expect("starts");
         attached(&mut n2).await;
         let host = network.sctp.endpoint(host(11));
         let mut gnbs = Vec::new();
@@ -133,7 +138,8 @@ fn when_the_amf_is_behind_then_gnbs_wait() {
         const FLOOD: u32 = 20_000;
         let (env, network) = env();
         let (_trigger, shutdown) = Shutdown::new();
-        let mut n2 = start(&config(), served(), &env, shutdown).await.expect("starts");
+        let mut n2 =
+            start(&config(), served(), None, &Default::default(), &env, shutdown).await.expect("starts");
         attached(&mut n2).await;
         let host = network.sctp.endpoint(host(11));
         let mut gnb = Gnb::connect(&host, 0).await;
@@ -170,7 +176,9 @@ const SEND_OCTETS: usize = 65_536;
 /// N2, and a gNB that has set up and for which little may wait.
 async fn with_small_buffers(env: &Env, network: &SimNetwork, shutdown: Shutdown) -> (N2Handle, Gnb, GnbId) {
     let limits = Limits { send_octets: SEND_OCTETS, ..config().limits };
-    let mut n2 = start(&Config { limits, ..config() }, served(), env, shutdown).await.expect("starts");
+    let mut n2 = start(&Config { limits, ..config() }, served(), None, &Default::default(), env, shutdown)
+        .await
+        .expect("starts");
     attached(&mut n2).await;
     let host = network.sctp.endpoint(host(11));
     let mut gnb = Gnb::connect(&host, 0).await;
@@ -222,7 +230,8 @@ fn when_garbage_comes_then_the_association_ends_and_n2_goes_on() {
     paused(async {
         let (env, network) = env();
         let (_trigger, shutdown) = Shutdown::new();
-        let mut n2 = start(&config(), served(), &env, shutdown).await.expect("starts");
+        let mut n2 =
+            start(&config(), served(), None, &Default::default(), &env, shutdown).await.expect("starts");
         attached(&mut n2).await;
         let host = network.sctp.endpoint(host(11));
         let mut gnb = Gnb::connect(&host, 0).await;
@@ -241,7 +250,8 @@ fn when_n2_stops_then_associations_end_in_order() {
     paused(async {
         let (env, network) = env();
         let (trigger, shutdown) = Shutdown::new();
-        let mut n2 = start(&config(), served(), &env, shutdown).await.expect("starts");
+        let mut n2 =
+            start(&config(), served(), None, &Default::default(), &env, shutdown).await.expect("starts");
         attached(&mut n2).await;
         let host = network.sctp.endpoint(host(11));
         let mut gnb = Gnb::connect(&host, 0).await;

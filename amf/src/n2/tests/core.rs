@@ -13,12 +13,13 @@ use tern_ngap::ngap::{
 use tern_ngap::{NgapPduKind as K, build_ngap, build_ngap_ie, decode, ie};
 use tern_types::{Duration, Instant, PlmnId, Snssai, Tac};
 
-use super::super::message::{GnbId, N2Command, N2Event, ResetScope, ServedAmf};
+use super::super::message::{GnbId, N2Command, N2Event, Place, ResetScope, ServedAmf};
 use super::super::{Input, Limits, Output, Termination};
 use super::gnb::{Setup, encode, initial_ue_message, served};
 
 const GNB: GnbId = GnbId(1);
 const OTHER: GnbId = GnbId(2);
+const LIFE: u64 = 9;
 
 fn at(seconds: u64) -> Instant {
     Instant::from_micros(0) + Duration::from_secs(seconds)
@@ -32,8 +33,8 @@ struct Bench {
 impl Bench {
     /// An AMF attached and configured, two associations up.
     fn new(limits: Limits) -> Self {
-        let mut it = Self { core: Termination::new(limits), now: at(0) };
-        it.put(Input::AmfAttached);
+        let mut it = Self { core: Termination::new(limits, LIFE, true), now: at(0) };
+        it.put(Input::AmfAttached(None));
         it.put(Input::Command(N2Command::Configure(served())));
         it.put(Input::Associated(GNB, peer(1)));
         it.put(Input::Associated(OTHER, peer(2)));
@@ -132,7 +133,7 @@ fn when_a_mandatory_ie_is_missing_then_setup_fails_with_diagnostics() {
 
 #[test]
 fn when_no_amf_has_configured_then_setup_fails_with_a_time_to_wait() {
-    let mut core = Termination::new(Limits::default());
+    let mut core = Termination::new(Limits::default(), LIFE, true);
     core.handle(at(0), Input::Associated(GNB, peer(1)));
     let pdu = Setup::new(1, 32).request();
     let outputs = core.handle(at(0), Input::Received { from: GNB, stream: 0, ppid: 60, pdu });
@@ -408,16 +409,52 @@ fn when_the_amf_is_away_then_it_is_told_what_it_must_know_on_its_return() {
     let mut bench = Bench::new(Limits::default());
     bench.set_up(GNB, &Setup::new(1, 32));
     bench.put(Input::AmfDetached);
-    assert!(bench.receive(GNB, initial_ue_message(1)).is_empty(), "dropped");
+    assert!(bench.receive(GNB, initial_ue_message(1)).is_empty(), "kept");
     let acknowledge = bench.answer(GNB, reset(ResetType::nG_Interface(ResetAll::reset_all)));
     assert_eq!(acknowledge.kind(), K::Successful_NGReset);
     let response = bench.answer(OTHER, Setup::new(2, 24).request());
     assert_eq!(response.kind(), K::Successful_NGSetup);
-    let outputs = bench.put(Input::AmfAttached);
-    let Output::Event(N2Event::Attached { gnbs }) = &outputs[0] else { panic!("{outputs:?}") };
+    // The first AMF has heard of the first gNB and nothing since.
+    let heard = Place { life: LIFE, number: 1 };
+    let outputs = bench.put(Input::AmfAttached(Some(heard)));
+    let Output::Event(N2Event::Attached { gnbs, heard: from, .. }) = &outputs[0] else {
+        panic!("{outputs:?}")
+    };
     assert_eq!(gnbs.iter().map(|gnb| gnb.id).collect::<Vec<_>>(), [GNB, OTHER]);
-    assert_eq!(outputs[1], Output::Event(N2Event::Reset { gnb: GNB, ues: ResetScope::All }));
-    assert_eq!(outputs.len(), 2);
+    assert_eq!(*from, heard);
+    let Output::Event(N2Event::Ngap { gnb: GNB, pdu, .. }) = &outputs[1] else { panic!("{outputs:?}") };
+    assert_eq!(*pdu, initial_ue_message(1));
+    assert_eq!(outputs[2], Output::Event(N2Event::Reset { gnb: GNB, ues: ResetScope::All }));
+    assert!(matches!(&outputs[3], Output::Event(N2Event::GnbUp(gnb)) if gnb.id == OTHER));
+    assert_eq!(outputs.len(), 4);
+}
+
+#[test]
+fn when_a_new_amf_comes_then_it_is_told_nothing_that_was_said_before() {
+    let mut bench = Bench::new(Limits::default());
+    bench.set_up(GNB, &Setup::new(1, 32));
+    bench.put(Input::AmfDetached);
+    assert!(bench.receive(GNB, initial_ue_message(1)).is_empty());
+    let outputs = bench.put(Input::AmfAttached(None));
+    let [Output::Event(N2Event::Attached { gnbs, .. })] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(gnbs.len(), 1);
+}
+
+/// What gNBs say while no AMF is there has a bound; a reset that has no room is not forgotten.
+#[test]
+fn when_no_amf_comes_for_long_then_no_more_is_kept_than_has_room() {
+    let mut bench = Bench::new(Limits::default());
+    bench.set_up(GNB, &Setup::new(1, 32));
+    bench.put(Input::Command(N2Command::Heard(Place { life: LIFE, number: 1 })));
+    bench.put(Input::AmfDetached);
+    for _ in 0..5_000 {
+        assert!(bench.receive(GNB, initial_ue_message(1)).is_empty());
+    }
+    bench.answer(GNB, reset(ResetType::nG_Interface(ResetAll::reset_all)));
+    let outputs = bench.put(Input::AmfAttached(Some(Place { life: LIFE, number: 1 })));
+    let kept = |output: &&Output| matches!(output, Output::Event(N2Event::Ngap { .. }));
+    assert_eq!(outputs.iter().filter(kept).count(), 4_096);
+    assert_eq!(outputs.last(), Some(&Output::Event(N2Event::Reset { gnb: GNB, ues: ResetScope::All })));
 }
 
 /// TS 38.413 §8.7.3.
