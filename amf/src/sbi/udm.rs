@@ -59,6 +59,8 @@ pub(crate) fn subscribe(ue: &mut UeContext, amf: &mut Amf, supi: &Supi) -> Await
     let resources = ["am-data", "smf-select-data"].map(|data| format!("/nudm-sdm/v2/{supi}/{data}"));
     let subscription = SdmSubscription {
         implicit_unsubscribe: Some(true),
+        // A request that is repeated, since its answer was lost, is of one subscription.
+        subscription_id: Some(format!("{}-{}", amf.nf_instance_id, amf.next_token)),
         plmn_id: Some(amf.serving_plmn(ue)),
         ..SdmSubscription::new(amf.nf_instance_id, callback, resources.into())
     };
