@@ -89,7 +89,7 @@ async fn garbage_on_n2() -> Result<()> {
         }
     };
     tokio::time::timeout(ANSWER_TIME, ended).await.context("the association is kept")?;
-    world.logged(&["[amf]", "WARN", "undecodable NGAP message"]).await?;
+    world.logged(&["[n2]", "WARN", "undecodable NGAP message"]).await?;
 
     // TS 38.412 §7: PPID 60, and NG SETUP first.
     let gnb = ue_ransim::gnb_config(&world.config(0), 0)?;
@@ -329,7 +329,7 @@ async fn many_associations() -> Result<()> {
     }
     println!("MEASURED 1000 associations of one gNB: {} came up, {kept} were kept", open.len());
     ensure!(kept == ASSOCIATIONS_PER_PEER, "{kept} associations of one gNB are kept");
-    world.logged(&["[amf]", "WARN", "associations refused", "limit=64"]).await?;
+    world.logged(&["[n2]", "WARN", "associations refused", "limit=64"]).await?;
     world.serves().await?;
     world.check_growth(&before, GROWTH_KIB, "1000 associations of one gNB")?;
 

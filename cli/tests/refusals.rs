@@ -103,7 +103,7 @@ async fn gnbs() -> Result<()> {
         ensure!(sim.gnbs.is_empty(), "{gnb:?} was set up");
         let errors = sim.journal.report(0, 0, 0).errors.join("\n");
         ensure!(errors.contains("NG SETUP FAILURE") && errors.contains(cause), "{cause}: {errors}");
-        world.logged(&["[amf]", "WARN", "NG setup refused", cause]).await?;
+        world.logged(&["[n2]", "WARN", "NG setup refused", cause]).await?;
         clean(&sim)?;
     }
     world.serves().await?;

@@ -315,6 +315,18 @@ impl Smf {
             }
         };
         let key = (session.supi.clone(), session.id);
+        if let Some(&old) = self.by_session.get(&key)
+            && self.contexts.get(&old).is_some_and(|context| {
+                matches!(context.state, State::Inactive(_)) && context.session.is_asked_for_again(&session)
+            })
+        {
+            tracing::info!(supi = %session.supi, session = %session.id, "PDU session is asked for again");
+            self.out.count("smf.create.repeated");
+            return self.with(now, old, |core, session, state| match state {
+                State::Inactive(establishment) => establishment.asked_for_again(core, session, token),
+                state => Next::State(state),
+            });
+        }
         if let Some(&old) = self.by_session.get(&key) {
             let status = session.status.clone();
             // Registration and subscription at the UDM are by PDU session identity: they are the new session's now.

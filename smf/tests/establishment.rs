@@ -327,6 +327,37 @@ fn when_the_ue_is_being_paged_then_the_establishment_goes_on() {
     assert_eq!(bench.smf.sessions(), 1);
 }
 
+/// The answer was lost, perhaps with the AMF that had asked: nothing is made twice, whenever it asks again.
+#[test]
+fn when_an_amf_asks_again_for_a_session_that_it_does_not_know_of_then_it_is_the_one_of_before() {
+    let mut bench = Bench::new();
+    let lost = bench.create(1);
+    let again = bench.create(1);
+    assert!(bench.created(lost).is_err());
+    bench.subscribe(sm_data(subscription()));
+    let reference = bench.context_ref(again);
+    let again = bench.create(1);
+    assert_eq!(bench.context_ref(again), reference);
+    bench.police(SmPolicyDecision::default());
+    bench.install();
+    bench.transfer();
+    bench.register();
+    let again = bench.create(1);
+    assert_eq!(bench.context_ref(again), reference);
+    bench.nothing();
+    assert_eq!(bench.smf.sessions(), 1);
+
+    // One that it has used is replaced.
+    let mut bench = Bench::new();
+    let first = bench.establish(1);
+    let token = bench.create(1);
+    let (old, _) = bench.expect::<N1N2MessageTransfer>();
+    bench.transferred(old);
+    bench.n4();
+    bench.subscribe(sm_data(subscription()));
+    assert_ne!(bench.context_ref(token), first);
+}
+
 #[test]
 fn when_a_live_session_is_asked_for_again_then_the_new_one_replaces_it() {
     let mut bench = Bench::new();
