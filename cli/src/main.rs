@@ -4,6 +4,8 @@
 mod capabilities;
 mod client;
 mod core_config;
+#[cfg(test)]
+mod deployed;
 mod generated;
 mod health;
 mod key_pair;
