@@ -6,7 +6,7 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf bench-core check-upf load stress fuzz mutations fmt
+.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf bench-core check-upf load stress fuzz mutations fmt image test-containers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,6 +53,15 @@ check-upf: ## rates, buffering and usage of the UPF with real packets, on both p
 load: ## 1,000 UEs live for ten minutes between four gNBs against every process: failures, latencies, memory
 	@scripts/setup build run
 	@scripts/load
+
+image: ## the container image, from scratch: target/image/tern.tar
+	@scripts/setup build image
+	@scripts/image release
+
+test-containers: ## a core in containers under podman, by the compose file and by the manifests of Kubernetes
+	@scripts/setup build image containers
+	@scripts/image release
+	@scripts/test-containers
 
 mutations: ## each patch of tests/mutations must make its named test fail
 	@scripts/setup build run

@@ -335,9 +335,7 @@ impl Amf {
         } else {
             self.registering.remove(&ue.id);
         }
-        let awaits_reply = |procedure: &Procedure| {
-            matches!(procedure, Procedure::Registration(running) if running.awaits_reply())
-        };
+        let awaits_reply = |procedure: &Procedure| matches!(procedure, Procedure::Registration(running) if running.awaits_reply());
         if !ue.registered && ue.procedure.as_ref().is_some_and(awaits_reply) {
             self.at_work.insert(ue.id);
         } else {

@@ -8,8 +8,8 @@
 //! `gmm/nas_transport.rs` and `session.rs`.
 
 mod admission;
-mod arrivals;
 mod amf;
+mod arrivals;
 mod config;
 mod error;
 mod gmm;

@@ -1,9 +1,13 @@
 //! The `tern` binary: every network function, the launcher of a whole core, and the operator's
 //! tools.
 
+mod capabilities;
 mod client;
 mod core_config;
+#[cfg(test)]
+mod deployed;
 mod generated;
+mod health;
 mod key_pair;
 mod locate;
 mod manager;
@@ -46,6 +50,8 @@ enum Command {
     Up(up::Arguments),
     /// Show network functions, gNBs, UEs and sessions
     Status(status::Arguments),
+    /// Ask a network function whether it lives and is ready, as a container's health check
+    Health(health::Arguments),
     /// Say where a UE is
     Locate(locate::Arguments),
     /// Administer subscribers
@@ -88,6 +94,8 @@ struct Process {
     /// File that keeps the function's state over restarts; without it the state is in memory
     #[arg(long)]
     store: Option<PathBuf>,
+    #[command(flatten)]
+    health: health::Endpoint,
     /// End when this process, the parent, ends
     #[arg(long, hide = true)]
     with_parent: Option<u32>,
@@ -136,9 +144,11 @@ enum Sample {
 }
 
 fn main() -> ExitCode {
+    capabilities::put_in_force();
     match Arguments::parse().command {
         Command::Up(arguments) => up::main(&arguments),
         Command::Status(arguments) => tool(status::run(arguments)),
+        Command::Health(arguments) => health::main(&arguments),
         Command::Locate(arguments) => tool(locate::run(arguments)),
         Command::Subscriber(arguments) => tool(subscriber::run(arguments)),
         Command::Sim(arguments) => sim::main(*arguments),

@@ -1,5 +1,6 @@
 //! `tern manager`: the manager of shared memory of a node.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -116,16 +117,18 @@ pub fn main(process: &Process) -> ExitCode {
         },
         None => Config::default(),
     };
-    crate::tool(serve(config))
+    crate::tool(serve(config, process.health.address))
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, health: Option<SocketAddr>) -> Result<()> {
     let options = config.options().context("manager")?;
+    let (shutdown, ready) = (tern_nf::on_signals()?, tern_nf::Ready::default());
+    tern_nf::tell_health(health, &ready, &shutdown).await?;
     let manager = Manager::bind(options)?;
     let stopper = manager.stopper();
     let serving = tokio::task::spawn_blocking(move || manager.run(|line| tracing::info!("{line}")));
     println!("ready manager {}", config.socket);
-    let shutdown = tern_nf::on_signals()?;
+    ready.set(&config.socket);
     shutdown.requested().await;
     stopper.stop();
     Ok(serving.await??)

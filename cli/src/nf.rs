@@ -12,7 +12,7 @@ use crate::{Process, Sample};
 
 /// Environment for a network function with this SBI, and the store that the command line names.
 fn options(process: &Process, name: &str, sbi: &SbiConfig) -> EnvOptions {
-    let options = EnvOptions::new(name, sbi);
+    let options = EnvOptions::new(name, sbi).with_health(process.health.address);
     match &process.store {
         Some(path) => options
             .with_store(RedbOptions { path: path.clone(), durability: tern_store::Durability::Process }),
@@ -62,7 +62,8 @@ pub fn udr(process: &Process) -> ExitCode {
     }
     let options = |config: &tern_udr::Config| {
         let path = process.store.clone().unwrap_or_else(|| config.store.clone());
-        EnvOptions::new("UDR", &config.sbi).with_store(RedbOptions { path, durability: config.durability })
+        let store = RedbOptions { path, durability: config.durability };
+        EnvOptions::new("UDR", &config.sbi).with_health(process.health.address).with_store(store)
     };
     process_main("udr", process.config.as_deref(), options, tern_udr::run)
 }
@@ -87,7 +88,7 @@ pub fn n2(process: &Process) -> ExitCode {
     let options = |config: &tern_amf::n2::Config| {
         // It speaks no SBI; the address only says where requests would come from.
         let sbi = SbiConfig { transport: TransportChoice::Tcp, ..SbiConfig::loopback(1) };
-        EnvOptions::new("N2", &sbi).with_sctp(config.sctp)
+        EnvOptions::new("N2", &sbi).with_health(process.health.address).with_sctp(config.sctp)
     };
     process_main("n2", process.config.as_deref(), options, tern_amf::n2::run)
 }

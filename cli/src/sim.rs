@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 use tern_sctp::SctpMode;
 use tern_types::{Dnn, PlmnId, Snssai, Supi, Tac};
+use tokio::signal::unix::{SignalKind, signal};
 use ue_ransim::config::{Config, SessionConfig, SessionType, UeGroup};
 use ue_ransim::env::SimEnv;
 use ue_ransim::report::Report;
@@ -183,11 +184,22 @@ fn write(path: &Path, content: &[u8]) -> Result<()> {
     std::fs::write(path, content).with_context(|| path.display().to_string())
 }
 
-/// Becomes true with Ctrl-C.
+/// Becomes true with Ctrl-C or SIGTERM: the first process of a container has no other end than one it has asked for.
 fn stopped_by_signal() -> tokio::sync::watch::Receiver<bool> {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        let mut terminated = signal(SignalKind::terminate()).ok();
+        let terminated = async {
+            match &mut terminated {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let asked = tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
+            _ = terminated => true,
+        };
+        if asked {
             stop.send_replace(true);
         }
         // Kept: without its sender nobody could be told to stop.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
+use tern_nf::{Ready, Shutdown};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,6 +40,8 @@ pub struct Arguments {
     /// One small file for the whole core
     #[arg(long)]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    health: crate::health::Endpoint,
 }
 
 /// Runs the core until it is told to stop.
@@ -48,11 +51,14 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         preflight::check(&config)?;
         let mut stop = Stop::new()?;
         let mut core = Core::new(&config)?;
+        let (_stopping, shutdown) = Shutdown::new();
+        tern_nf::tell_health(arguments.health.address, &core.readiness, &shutdown).await?;
         let result = tokio::select! {
             biased;
             () = stop.asked() => Ok(()),
             result = core.run() => result,
         };
+        core.readiness.suspend();
         core.stop().await;
         result
     })
@@ -86,6 +92,8 @@ struct Core {
     /// Whether there is a manager of shared memory.
     manager: bool,
     running: Vec<Running>,
+    /// Whether all are registered.
+    readiness: Ready,
     lines: mpsc::Receiver<Line>,
     sender: mpsc::Sender<Line>,
 }
@@ -94,6 +102,8 @@ struct Running {
     member: Member,
     child: Child,
     deaths: Vec<Instant>,
+    /// Whether it has said that it is registered.
+    ready: bool,
 }
 
 /// A process of the core.
@@ -161,17 +171,26 @@ impl Core {
             write_private(&file_of(&directory, Member::Manager), &generated_manager(config))?;
         }
         let (sender, lines) = mpsc::channel(LINES_MAX);
-        Ok(Self { directory, data: config.data.clone(), manager, running: Vec::new(), lines, sender })
+        Ok(Self {
+            directory,
+            data: config.data.clone(),
+            manager,
+            running: Vec::new(),
+            readiness: Ready::default(),
+            lines,
+            sender,
+        })
     }
 
     /// Starts all and keeps them running; returns only with an error.
     async fn run(&mut self) -> Result<()> {
         self.start_all().await?;
         println!("core is up");
+        self.readiness.set("core");
         loop {
             tokio::select! {
                 biased;
-                Some(line) = self.lines.recv() => print_line(&line),
+                Some(line) = self.lines.recv() => self.on_line(&line),
                 (index, status) = any_exit(&mut self.running) => self.restart(index, status?)?,
             }
         }
@@ -200,7 +219,7 @@ impl Core {
 
     fn start(&mut self, member: Member) -> Result<()> {
         let child = self.spawn(member)?;
-        self.running.push(Running { member, child, deaths: Vec::new() });
+        self.running.push(Running { member, child, deaths: Vec::new(), ready: true });
         Ok(())
     }
 
@@ -221,6 +240,8 @@ impl Core {
             // Its log goes to where ours goes, without passing through this process.
             .stderr(std::io::stdout().as_fd().try_clone_to_owned()?)
             .env(tern_nf::LOG_NAME_VARIABLE, member.name())
+            // There is one endpoint for all, and it is ours.
+            .env_remove(tern_nf::HEALTH_VARIABLE)
             // Ctrl-C is for us alone: we stop them in order.
             .process_group(0)
             .kill_on_drop(true)
@@ -268,6 +289,17 @@ impl Core {
         }
     }
 
+    fn on_line(&mut self, line: &Line) {
+        print_line(line);
+        if ready_at(line).is_some() {
+            let said = self.running.iter_mut().find(|running| running.member == line.member);
+            said.into_iter().for_each(|running| running.ready = true);
+            if self.running.iter().all(|running| running.ready) {
+                self.readiness.resume();
+            }
+        }
+    }
+
     fn restart(&mut self, index: usize, status: ExitStatus) -> Result<()> {
         let member = self.running[index].member;
         let now = Instant::now();
@@ -279,6 +311,8 @@ impl Core {
             return Err(anyhow!("{} died {count} times within {RESTART_WINDOW:?}", member.name()));
         }
         println!("{} ended ({status}); starting it again", member.name());
+        self.readiness.suspend();
+        self.running[index].ready = false;
         self.running[index].child = self.spawn(member)?;
         Ok(())
     }

@@ -6,6 +6,7 @@ mod crash;
 mod data_changes;
 mod handover;
 mod hardened;
+mod health;
 mod hostile;
 mod ipv6;
 mod launcher;

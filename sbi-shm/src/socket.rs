@@ -40,7 +40,7 @@ pub(crate) fn listen(socket: &str, backlog: i32) -> io::Result<OwnedFd> {
     Ok(end)
 }
 
-/// The user of the process at the other end.
+/// The user of the process at the other end, which may be in another PID namespace, as in another container.
 pub(crate) fn user_of(end: impl AsFd) -> io::Result<u32> {
-    Ok(rustix::net::sockopt::socket_peercred(end)?.uid.as_raw())
+    Ok(nix::sys::socket::getsockopt(&end, nix::sys::socket::sockopt::PeerCredentials)?.uid())
 }

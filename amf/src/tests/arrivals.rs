@@ -54,7 +54,8 @@ fn turned_away(rig: &mut Rig) -> Vec<u32> {
             continue;
         }
         let nas = pdu.ie::<tern_ngap::ie::NAS_PDU>().unwrap().unwrap();
-        if let Ok(Nas5gmmMessage::RegistrationReject(reject)) = tern_nas::decode_gmm(&nas.0, crate::gmm::RECEIVED)
+        if let Ok(Nas5gmmMessage::RegistrationReject(reject)) =
+            tern_nas::decode_gmm(&nas.0, crate::gmm::RECEIVED)
         {
             assert_eq!(reject.fgmm_cause.cause(), Some(GmmCause::Congestion));
             assert!(reject.t3346_value.is_some());

@@ -236,7 +236,8 @@ fn when_the_amf_dies_while_ues_wait_then_their_turn_comes_all_the_same() {
     rig.serve();
     assert_eq!((rig.amf.arrivals.waiting(), rig.amf.registering.len()), (0, 3));
     rig.store();
-    let waiting = |rig: &Rig| rig.records.iter().flatten().filter(|(key, _)| key.starts_with(ARRIVALS)).count();
+    let waiting =
+        |rig: &Rig| rig.records.iter().flatten().filter(|(key, _)| key.starts_with(ARRIVALS)).count();
     assert_eq!(waiting(&rig), 0);
 
     for ue in &mut ues {

@@ -1,5 +1,7 @@
 //! Configuration files: YAML, read strictly, with errors that say where and what was expected.
 
+mod expand;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -69,7 +71,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads a configuration file.
+/// Reads a configuration file. `${NAME}` in it is an environment variable, `${ipv4:DEVICE}` and
+/// `${ipv6:DEVICE}` are the first address of a network device.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let io = |error| ConfigError::Io { path: path.to_owned(), error };
     let mut bytes = Vec::new();
@@ -79,7 +82,26 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
         return Err(not_text());
     }
     let text = String::from_utf8(bytes).map_err(|_| not_text())?;
-    parse(&path.display().to_string(), &text)
+    parse_expanded(&path.display().to_string(), &text, expand::here)
+}
+
+/// Reads configuration text in which each `${…}` stands for what `lookup` says of it.
+pub fn parse_expanded<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    lookup: impl FnMut(&str) -> Result<String, String>,
+) -> Result<T, ConfigError> {
+    let expanded = expand::expand(text, lookup).map_err(|unknown| {
+        let line = usize::try_from(unknown.at.0).ok().and_then(|number| text.lines().nth(number - 1));
+        ConfigError::Content(Box::new(Fault {
+            file: file.to_owned(),
+            at: Some(unknown.at),
+            field: String::new(),
+            expectation: unknown.expectation,
+            line: line.map(str::to_owned),
+        }))
+    })?;
+    parse(file, &expanded)
 }
 
 /// Reads configuration text; `file` names it in errors. Empty text is an empty mapping.

@@ -1,6 +1,7 @@
 //! All that a network function has of the world outside it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use tern_datagrams::{Datagrams, MemoryDatagrams, Udp};
@@ -55,18 +56,27 @@ pub struct EnvOptions {
     pub store: Option<RedbOptions>,
     /// The SCTP backend; none if not needed.
     pub sctp: Option<SctpMode>,
+    /// Where liveness and readiness are told ([`Health`](crate::Health)); nowhere if none.
+    pub health: Option<SocketAddr>,
 }
 
 impl EnvOptions {
     /// From an NF's `sbi` configuration, without a store on disk.
     pub fn new(user_agent: &str, sbi: &crate::SbiConfig) -> Self {
-        Self { sbi: sbi.hybrid(user_agent), park_hooks: None, store: None, sctp: None }
+        Self { sbi: sbi.hybrid(user_agent), park_hooks: None, store: None, sctp: None, health: None }
     }
 
     /// With SCTP.
     #[must_use]
     pub fn with_sctp(mut self, mode: SctpMode) -> Self {
         self.sctp = Some(mode);
+        self
+    }
+
+    /// With liveness and readiness told at `at`, if anywhere.
+    #[must_use]
+    pub fn with_health(mut self, at: Option<SocketAddr>) -> Self {
+        self.health = at;
         self
     }
 

@@ -19,6 +19,7 @@ mod config;
 mod consumer;
 mod counters;
 mod env;
+mod health;
 mod kept;
 mod local;
 mod nf;
@@ -35,12 +36,13 @@ pub use config::{SBI_PORT, SbiConfig, manager_of};
 pub use consumer::Consumer;
 pub use counters::{Counters, Status};
 pub use env::{Env, EnvOptions, NoSctp, ParkHooks, SimNetwork};
+pub use health::{HEALTH_VARIABLE, Health, LIVE_PATH, READY_PATH};
 pub use kept::{Change, Kept, KeptRequest};
 pub use local::{LocalListener, LocalStream, Locals, MemoryLocals};
 pub use nf::{COUNTERS_PATH, Nf, Prepared, STATUS_PATH};
 pub use process::{
     LOG_NAME_VARIABLE, LOG_VARIABLE, abort_on_panic, harden, log_to_stderr, on_signals, one_line,
-    process_main,
+    process_main, tell_health,
 };
 pub use producers::LostProducer;
 pub use profile::ProfileSeed;

@@ -328,8 +328,10 @@ impl Upkeep {
                 if problem.status == Some(404) =>
             {
                 tracing::info!(nf = %self.prepared.nf_type, "the NRF forgot us: registering again");
+                self.prepared.env.readiness.suspend();
                 self.followed.clear();
                 self.register().await;
+                self.prepared.env.readiness.resume();
             }
             Err(error) => tracing::warn!(%error, "heartbeat failed"),
         }

@@ -1,9 +1,11 @@
 //! A network function as a process.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use tern_types::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,7 +13,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::env::{Env, EnvOptions, ParkHooks};
-use crate::shutdown::Shutdown;
+use crate::health::Health;
+use crate::shutdown::{Ready, Shutdown};
 
 /// Environment variable with the log filter, such as `info,tern_amf=debug`.
 pub const LOG_VARIABLE: &str = "TERN_LOG";
@@ -68,9 +71,12 @@ where
         }
     };
     let outcome = runtime.block_on(async {
-        let env = Env::real(EnvOptions { park_hooks: Some(hooks), ..options(&config) })?;
+        let options = EnvOptions { park_hooks: Some(hooks), ..options(&config) };
+        let health = options.health;
+        let env = Env::real(options)?;
         let shutdown = on_signals()?;
         let ready = env.readiness.clone();
+        tell_health(health, &ready, &shutdown).await?;
         tokio::spawn(async move {
             let api_root = ready.wait().await;
             println!("ready {name} {api_root}");
@@ -85,6 +91,15 @@ where
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells liveness and readiness at `at`, if anywhere.
+pub async fn tell_health(at: Option<SocketAddr>, ready: &Ready, shutdown: &Shutdown) -> anyhow::Result<()> {
+    if let Some(at) = at {
+        let serving = Health::new(ready.clone(), shutdown.clone()).serve(at).await;
+        serving.with_context(|| format!("cannot tell health at {at}"))?;
+    }
+    Ok(())
 }
 
 /// An error and its causes in one line. A cause that the error before it says already is left out.
@@ -182,8 +197,6 @@ pub fn on_signals() -> std::io::Result<Shutdown> {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context as _;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! How a network function is told to stop, and tells that it is ready.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -40,23 +41,43 @@ impl Shutdown {
 
 /// Tells that a network function is registered and serves. Clones are one.
 #[derive(Debug, Clone)]
-pub struct Ready(Arc<watch::Sender<Option<String>>>);
+pub struct Ready {
+    /// Where it serves, once it does.
+    serves: Arc<watch::Sender<Option<String>>>,
+    /// Whether it serves and is not registered at this time.
+    suspended: Arc<AtomicBool>,
+}
 
 impl Default for Ready {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self { serves: Arc::new(watch::Sender::new(None)), suspended: Arc::default() }
     }
 }
 
 impl Ready {
     /// It is ready, at `api_root`.
     pub fn set(&self, api_root: &str) {
-        self.0.send_replace(Some(api_root.to_owned()));
+        self.serves.send_replace(Some(api_root.to_owned()));
     }
 
-    /// Waits until it is ready; where it serves.
+    /// Others do not find it for now.
+    pub fn suspend(&self) {
+        self.suspended.store(true, Ordering::Relaxed);
+    }
+
+    /// They do again.
+    pub fn resume(&self) {
+        self.suspended.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it is ready now.
+    pub fn is_set(&self) -> bool {
+        self.serves.borrow().is_some() && !self.suspended.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is ready for the first time; where it serves.
     pub async fn wait(&self) -> String {
-        let mut receiver = self.0.subscribe();
+        let mut receiver = self.serves.subscribe();
         let ready = receiver.wait_for(Option::is_some).await.expect("invariant: self holds the sender");
         ready.clone().unwrap_or_default()
     }

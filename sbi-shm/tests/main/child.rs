@@ -35,7 +35,17 @@ impl Process {
     /// Starts it as another user, which needs root.
     pub fn start_as(user: Option<u32>, role: &str, arguments: &[&str]) -> Self {
         // By this name another user may execute it, wherever the program lies.
-        let mut command = Command::new("/proc/self/exe");
+        Self::start_by(Command::new("/proc/self/exe"), user, role, arguments)
+    }
+
+    /// Starts it in a PID namespace of its own, which needs root: it does not see this process.
+    pub fn start_apart(role: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--kill-child"]).arg(std::env::current_exe().unwrap());
+        Self::start_by(command, None, role, arguments)
+    }
+
+    fn start_by(mut command: Command, user: Option<u32>, role: &str, arguments: &[&str]) -> Self {
         command.args(["--exact", "child::main", "--nocapture", "--test-threads=1"]);
         command
             .env(ROLE, std::iter::once(role).chain(arguments.iter().copied()).collect::<Vec<_>>().join(" "));

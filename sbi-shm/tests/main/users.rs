@@ -52,6 +52,20 @@ fn when_somebody_else_plays_the_manager_then_no_process_attaches() {
 }
 
 #[test]
+fn when_processes_do_not_see_one_another_as_in_containers_then_they_attach_all_the_same() {
+    if !is_root("when_processes_do_not_see_one_another_as_in_containers_then_they_attach_all_the_same") {
+        return;
+    }
+    // Manager here, process there; and the other way round.
+    let node = Node::new();
+    Process::start_apart("attach", &[node.socket()]).expect("attached to test");
+    let socket = unused_socket();
+    let mut manager = Process::start_apart("manager", &[&socket, "0"]);
+    manager.expect("ready");
+    Stack::attach(&AttachOptions::new(&socket, "test")).unwrap();
+}
+
+#[test]
 fn when_two_users_have_the_same_addresses_then_they_never_meet() {
     if !is_root("when_two_users_have_the_same_addresses_then_they_never_meet") {
         return;
