@@ -6,7 +6,7 @@ CARGO ?= cargo
 # One build serves tests, demo in CI and images.
 PROFILE ?= ci
 
-.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf bench-core check-upf load stress fuzz mutations fmt image test-containers
+.PHONY: help setup setup-lint demo test lint bench bench-sbi bench-classifier bench-upf bench-core bench-net check-upf load stress fuzz mutations fmt image test-containers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -45,6 +45,10 @@ bench-upf: ## the user plane against its goals: in process, between processes, b
 bench-core: ## what the core does for UEs (registration, session, paging, handover, rate) and what one costs; some 12 minutes
 	@scripts/setup build run
 	@scripts/bench-core
+
+bench-net: ## networks of 100 and 1,000 endpoints against loops that make one thing after the other; some 5 minutes
+	@scripts/setup build
+	@scripts/bench-net
 
 check-upf: ## rates, buffering and usage of the UPF with real packets, on both packet backends; some 15 minutes
 	@scripts/setup build run dpdk iperf

@@ -11,6 +11,7 @@ mod health;
 mod key_pair;
 mod locate;
 mod manager;
+mod net;
 mod nf;
 mod preflight;
 mod sim;
@@ -56,6 +57,8 @@ enum Command {
     Locate(locate::Arguments),
     /// Administer subscribers
     Subscriber(subscriber::Arguments),
+    /// Make networks of namespaces: network functions, gNBs and UEs in bulk
+    Net(net::Arguments),
     /// Simulate gNBs and UEs
     Sim(Box<sim::Arguments>),
     /// Show configuration files with every field explained; make keys
@@ -151,6 +154,7 @@ fn main() -> ExitCode {
         Command::Health(arguments) => health::main(&arguments),
         Command::Locate(arguments) => tool(locate::run(arguments)),
         Command::Subscriber(arguments) => tool(subscriber::run(arguments)),
+        Command::Net(arguments) => tool(async { net::run(arguments) }),
         Command::Sim(arguments) => sim::main(*arguments),
         Command::Config(ConfigCommand::Print { of }) => tool(async { print(nf::sample(of)) }),
         Command::Config(ConfigCommand::Key { scheme, id }) => tool(async {

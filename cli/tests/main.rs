@@ -13,6 +13,7 @@ mod launcher;
 mod load;
 mod n2;
 mod n3;
+mod net;
 mod paging;
 mod refusals;
 mod reports;

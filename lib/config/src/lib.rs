@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// A value with the place where it stands in its text, for faults that show only beside other values.
+pub use serde_saphyr::Spanned;
+
 /// Octets of one configuration file.
 pub const FILE_MAX: u64 = 1 << 20;
 
@@ -51,6 +54,26 @@ pub struct Fault {
     pub line: Option<String>,
 }
 
+impl Fault {
+    /// Of a value that is well formed, and wrong beside the others of the file with this text.
+    pub fn beside<T>(file: &str, text: &str, value: &Spanned<T>, field: String, expectation: String) -> Self {
+        let at = (value.referenced.line() > 0).then(|| (value.referenced.line(), value.referenced.column()));
+        Self {
+            file: file.to_owned(),
+            at,
+            field,
+            expectation,
+            line: at.and_then(|(line, _)| line_of(text, line)),
+        }
+    }
+}
+
+/// A line by its number, from 1.
+fn line_of(text: &str, number: u64) -> Option<String> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    text.lines().nth(index).map(str::to_owned)
+}
+
 impl std::error::Error for Fault {}
 
 impl fmt::Display for Fault {
@@ -74,6 +97,11 @@ impl fmt::Display for Fault {
 /// Reads a configuration file. `${NAME}` in it is an environment variable, `${ipv4:DEVICE}` and
 /// `${ipv6:DEVICE}` are the first address of a network device.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    parse_expanded(&path.display().to_string(), &read(path)?, expand::here)
+}
+
+/// The text of a configuration file, as it stands there.
+pub fn read(path: &Path) -> Result<String, ConfigError> {
     let io = |error| ConfigError::Io { path: path.to_owned(), error };
     let mut bytes = Vec::new();
     File::open(path).map_err(io)?.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(io)?;
@@ -81,8 +109,7 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     if bytes.len() as u64 > FILE_MAX {
         return Err(not_text());
     }
-    let text = String::from_utf8(bytes).map_err(|_| not_text())?;
-    parse_expanded(&path.display().to_string(), &text, expand::here)
+    String::from_utf8(bytes).map_err(|_| not_text())
 }
 
 /// Reads configuration text in which each `${…}` stands for what `lookup` says of it.
@@ -92,13 +119,13 @@ pub fn parse_expanded<T: DeserializeOwned>(
     lookup: impl FnMut(&str) -> Result<String, String>,
 ) -> Result<T, ConfigError> {
     let expanded = expand::expand(text, lookup).map_err(|unknown| {
-        let line = usize::try_from(unknown.at.0).ok().and_then(|number| text.lines().nth(number - 1));
+        let line = line_of(text, unknown.at.0);
         ConfigError::Content(Box::new(Fault {
             file: file.to_owned(),
             at: Some(unknown.at),
             field: String::new(),
             expectation: unknown.expectation,
-            line: line.map(str::to_owned),
+            line,
         }))
     })?;
     parse(file, &expanded)
@@ -121,10 +148,7 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigErr
     });
     read.map_err(|error| {
         let at = error.location().map(|at| (at.line(), at.column()));
-        let line = at.and_then(|(number, _)| {
-            let index = usize::try_from(number).ok()?.checked_sub(1)?;
-            text.lines().nth(index).map(str::to_owned)
-        });
+        let line = at.and_then(|(number, _)| line_of(text, number));
         let found = at.zip(line.as_deref()).map(|((_, column), line)| scalar(line, column));
         let expectation = expectation(&error.without_snippet().to_string(), found.as_deref());
         let field = if field == "." { String::new() } else { field };

@@ -1,0 +1,8 @@
+//! Networks in the kernel. Each test has one of its own, which goes with it.
+
+mod confine;
+mod file;
+mod network;
+mod plan;
+mod tenants;
+mod world;
