@@ -200,7 +200,7 @@ impl Edge {
         if self.hearing.hear(&event) {
             self.work(Input::N2(event)).await;
         }
-        if let Some(place) = self.hearing.to_say() {
+        if let Some(place) = self.hearing.take_to_say() {
             self.command(N2Command::Heard(place)).await;
         }
     }

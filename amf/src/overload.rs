@@ -47,23 +47,19 @@ pub(crate) fn watch(amf: &mut Amf) {
     let load = amf.registering.len() + amf.arrivals.waiting();
     let share = |percent: u8| amf.config.limits.registrations.saturating_mul(percent.into()) / 100;
     let (start, stop) = (share(amf.config.overload.start_percent), share(amf.config.overload.stop_percent));
+    let turns_away = amf.arrivals.turns_away();
     let may_ask = amf.config.overload.start_percent <= 100;
     match amf.overload {
-        None if may_ask && (load >= start.max(1) || amf.arrivals.turns_away()) => {
+        None if may_ask && (load >= start.max(1) || turns_away) => {
             let reduction_percent = amf.config.overload.reduction_percent;
-            let lasting = amf.arrivals.turns_away();
             amf.arrivals.take_load();
-            amf.overload = Some(Overload { reduction_percent, next: amf.now + PERIOD, lasting });
+            amf.overload = Some(Overload { reduction_percent, next: amf.now + PERIOD, lasting: turns_away });
             amf.count("amf.overload.started");
             warn!(load, reduction_percent, "overload: gNBs are asked for less");
             tell_all(amf);
         }
-        Some(overload) if !overload.lasting && !amf.arrivals.turns_away() => {
-            if load <= stop {
-                end(amf, load);
-            }
-        }
-        Some(overload) if overload.next <= amf.now => {
+        Some(overload) if !overload.lasting && !turns_away && load <= stop => end(amf, load),
+        Some(overload) if (overload.lasting || turns_away) && overload.next <= amf.now => {
             let came = amf.arrivals.take_load();
             let next = amf.now + PERIOD;
             match adapted(overload.reduction_percent, came, load <= stop) {

@@ -14,7 +14,10 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
-        let lab = Self { directory: TempDir::new().unwrap(), name: format!("c{}", std::process::id()) };
+        let lab = Self {
+            directory: TempDir::new().expect("a directory"),
+            name: format!("c{}", std::process::id()),
+        };
         let text = format!(
             "name: {}
 tenants:
@@ -26,7 +29,7 @@ tenants:
 ",
             lab.name
         );
-        std::fs::write(lab.file(), text).unwrap();
+        std::fs::write(lab.file(), text).expect("the file is written");
         lab
     }
 
@@ -36,8 +39,8 @@ tenants:
 
     /// Runs `tern net`: whether it succeeds, and what it says.
     fn net(&self, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new(TERN).arg("net").args(arguments).output().unwrap();
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let output = Command::new(TERN).arg("net").args(arguments).output().expect("tern runs");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
         (output.status.success(), said)
     }
 }
@@ -87,7 +90,7 @@ fn a_network_is_planned_made_listed_used_and_removed() {
 
 #[test]
 fn a_file_that_is_wrong_is_said_with_line_and_field() {
-    let directory = TempDir::new().unwrap();
+    let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("lab.yaml");
     std::fs::write(&file, "name: lab\ntenants:\n- {name: red, networks: [{name: N2}]}\n").unwrap();
     let output = Command::new(TERN).args(["net", "plan"]).arg(&file).output().unwrap();

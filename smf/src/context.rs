@@ -240,9 +240,9 @@ pub struct PduSession {
     /// Flows that the access network has refused, or has released, and that are to be taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Qfi>,
-    /// Whether the AMF has said anything of it: it knows then that the context exists.
-    #[serde(default)]
-    pub used: bool,
+    /// Whether the AMF has said nothing of it yet: it may not know that the context exists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unused: bool,
     /// Whether the UDM was asked to register this SMF for the session.
     pub registered: bool,
     /// The subscription to changes of its data at the UDM.
@@ -271,7 +271,7 @@ impl PduSession {
     /// of this one, since the answer was lost, or with it the process that had asked.
     pub fn is_asked_for_again(&self, other: &Self) -> bool {
         let asked = |s: &Self| (s.amf, s.status.clone(), s.dnn.clone(), s.snssai, s.request.clone());
-        !self.used && asked(self) == asked(other)
+        self.unused && asked(self) == asked(other)
     }
 }
 

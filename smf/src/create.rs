@@ -90,7 +90,7 @@ pub fn read(
         refused: Vec::new(),
         data_subscription: None,
         refresh: None,
-        used: false,
+        unused: true,
         registered: false,
         usage: Usage::default(),
         router: Router::default(),

@@ -24,7 +24,7 @@ pub fn on_update(
     answer: Token,
     operation: UpdateSmContext,
 ) -> Next {
-    session.used = true;
+    session.unused = false;
     let data = operation.data;
     if let Some(status) = data.sm_context_status_uri.as_deref().and_then(tern_sbi::Location::parse) {
         session.status = status;

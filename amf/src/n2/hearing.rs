@@ -56,7 +56,7 @@ impl Hearing {
     }
 
     /// What N2 is to be told now, so that it need not keep it any longer.
-    pub(crate) fn to_say(&mut self) -> Option<Place> {
+    pub(crate) fn take_to_say(&mut self) -> Option<Place> {
         let place = self.place?;
         let said = self.said.filter(|said| said.life == place.life).map_or(0, |said| said.number);
         if place.number < said + SAID_EVERY {
@@ -99,7 +99,7 @@ mod tests {
         hearing.hear(&attached(1, 0));
         let said = (1..=2 * SAID_EVERY).filter_map(|_| {
             hearing.hear(&EVENT);
-            hearing.to_say()
+            hearing.take_to_say()
         });
         let numbers: Vec<u64> = said.map(|place| place.number).collect();
         assert_eq!(numbers, [SAID_EVERY, 2 * SAID_EVERY]);
