@@ -99,9 +99,16 @@ impl Core {
     }
 }
 
+/// A port that nobody has, below those from which the kernel gives ports to whoever wants any.
 fn free_port() -> u16 {
-    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    std::net::TcpListener::bind(any).unwrap().local_addr().unwrap().port()
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    const FIRST: usize = 12_000;
+    const PORTS: usize = 20_000;
+    let own = std::process::id() as usize * 97;
+    let ports = std::iter::repeat_with(|| TRIED.fetch_add(1, Ordering::Relaxed)).take(PORTS);
+    let mut ports = ports.map(|n| (FIRST + (own + n) % PORTS) as u16);
+    let free = |port: &u16| std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, *port)).is_ok();
+    ports.find(free).expect("a free port")
 }
 
 async fn ping(nf: &Nf) -> Result<u16, TransportError> {

@@ -208,18 +208,15 @@ impl Rig {
 
     /// Answers requests until none is left.
     pub(super) fn serve(&mut self) {
-        while let Some((token, _, request)) = self.requests.pop_front() {
-            let reply = self.reply_to(&request);
-            self.input(Input::Reply(token, Ok(reply)));
-        }
+        while self.serve_one() {}
     }
 
-    /// Answers this one.
-    pub(super) fn serve_only(&mut self, token: Token) {
-        let asked = self.requests.iter().position(|request| request.0 == token).expect("a request");
-        let (token, _, request) = self.requests.remove(asked).expect("a request");
+    /// Answers the first one, if there is any.
+    pub(super) fn serve_one(&mut self) -> bool {
+        let Some((token, _, request)) = self.requests.pop_front() else { return false };
         let reply = self.reply_to(&request);
         self.input(Input::Reply(token, Ok(reply)));
+        true
     }
 
     fn reply_to(&mut self, request: &Request) -> Reply {

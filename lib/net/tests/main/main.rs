@@ -1,5 +1,7 @@
 //! Networks in the kernel. Each test has one of its own, which goes with it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod confine;
 mod file;
 mod network;

@@ -145,7 +145,8 @@ fn when_a_link_is_not_declared_then_it_goes_unless_a_process_inside_made_it() {
 
 #[test]
 fn when_a_setting_differs_then_it_alone_is_set() {
-    let cases: [(fn(&mut Found), &str); 8] = [
+    type Change = fn(&mut Found);
+    let cases: [(Change, &str); 8] = [
         (|found| link(found, "tern.lab.red.a", "n2").mtu = 1_280, "~ link tern.lab.red.a/n2 mtu 1500\n"),
         (|found| link(found, "tern.lab.red.a", "n2").up = false, "~ link tern.lab.red.a/n2 up\n"),
         (|found| link(found, "tern.lab.red", "n2.a").bridge = None, "~ link tern.lab.red/n2.a bridge n2\n"),
