@@ -48,8 +48,8 @@ pub(crate) struct Arrivals {
     queue: BTreeMap<u64, Arrival>,
     by_ran_id: BTreeMap<(GnbId, u32), u64>,
     next_place: u64,
-    /// Places that have been taken or left since [`Arrivals::take_changed`].
-    changed: BTreeSet<u64>,
+    /// Places that have been taken or left since [`Arrivals::take_changed`], where somebody stores them.
+    changed: Option<BTreeSet<u64>>,
     /// Since when somebody has been waiting.
     busy_since: Option<Instant>,
     /// When it was somebody's turn.
@@ -96,11 +96,9 @@ impl Arrivals {
 
     /// Whether more have come for some time than can be served.
     fn is_overload(&self, now: Instant) -> bool {
-        let within = |since: Option<Instant>| since.is_some_and(|since| now < since + OVERLOAD_AFTER);
         let waited = |first: &Arrival| now >= first.since + WAIT_IN_OVERLOAD;
-        self.busy_since.is_some()
-            && !within(self.busy_since)
-            && within(self.last_turn)
+        self.busy_since.is_some_and(|since| now >= since + OVERLOAD_AFTER)
+            && self.last_turn.is_some_and(|last| now < last + OVERLOAD_AFTER)
             && self.queue.first_key_value().is_some_and(|(_, first)| waited(first))
     }
 
@@ -111,15 +109,26 @@ impl Arrivals {
     /// Takes in who waits at a place, of this process or of the one before.
     pub(crate) fn restore(&mut self, place: u64, arrival: Arrival) {
         self.next_place = self.next_place.max(place + 1);
-        self.changed.insert(place);
+        self.note(place);
         self.by_ran_id.insert((arrival.origin.gnb, arrival.origin.ran_ue_ngap_id), place);
         self.busy_since.get_or_insert(arrival.since);
         self.queue.insert(place, arrival);
     }
 
+    /// From now on [`Arrivals::take_changed`] tells what is to be stored.
+    pub(crate) fn keep(&mut self) {
+        self.changed = Some(BTreeSet::new());
+    }
+
     /// Places of which what is stored is to be stored anew.
     pub(crate) fn take_changed(&mut self) -> BTreeSet<u64> {
-        std::mem::take(&mut self.changed)
+        self.changed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn note(&mut self, place: u64) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(place);
+        }
     }
 
     /// Who waits at a place.
@@ -129,7 +138,7 @@ impl Arrivals {
 
     fn pop(&mut self) -> Option<Arrival> {
         let (place, arrival) = self.queue.pop_first()?;
-        self.changed.insert(place);
+        self.note(place);
         self.by_ran_id.remove(&(arrival.origin.gnb, arrival.origin.ran_ue_ngap_id));
         self.rest();
         Some(arrival)
@@ -146,7 +155,7 @@ impl Arrivals {
     pub(crate) fn forget(&mut self, gnb: GnbId, ran_ue_ngap_id: u32) {
         if let Some(place) = self.by_ran_id.remove(&(gnb, ran_ue_ngap_id)) {
             self.queue.remove(&place);
-            self.changed.insert(place);
+            self.note(place);
             self.rest();
         }
     }
@@ -190,10 +199,6 @@ pub(crate) fn proceed(amf: &mut Amf) {
     {
         amf.arrivals.last_turn = Some(amf.now);
         initial_ue_message::begin(amf, origin, &nas);
-    }
-    if amf.changed.is_none() {
-        // Nobody stores them.
-        amf.arrivals.take_changed();
     }
 }
 

@@ -63,8 +63,7 @@ impl Amf {
         for RestoredArrival(place, arrival) in left.arrivals {
             self.arrivals.restore(place, arrival);
         }
-        // They are stored.
-        self.arrivals.take_changed();
+        self.arrivals.keep();
         self.changed = Some(changed);
         self.ask_to_be_woken();
         std::mem::take(&mut self.out)

@@ -23,7 +23,7 @@ pub fn generated(core: &CoreConfig, nf: Nf, instance: &str) -> String {
         Nf::Upf => upf(core),
     };
     file["sbi"] = sbi;
-    format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
+    text(&file)
 }
 
 /// The configuration file of the manager of shared memory: it admits this user's processes, at the
@@ -35,15 +35,16 @@ pub fn generated_manager(core: &CoreConfig) -> String {
         "socket": core.manager(),
         "domains": [{ "name": "core", "user": user, "addresses": addresses }],
     });
-    format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(&file))
+    text(&file)
 }
 
 /// The configuration file of the N2 termination, a process of its own.
 pub fn generated_n2(core: &CoreConfig) -> String {
-    format!(
-        "# Made by `tern up` from its own file; changes here are lost.\n{}",
-        tern_config::print(&n2(core))
-    )
+    text(&n2(core))
+}
+
+fn text(file: &Value) -> String {
+    format!("# Made by `tern up` from its own file; changes here are lost.\n{}", tern_config::print(file))
 }
 
 /// Whether a network function of a whole core keeps state on disk.

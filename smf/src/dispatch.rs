@@ -424,8 +424,7 @@ fn answer_waiting(core: &mut Core<'_>, session: &mut PduSession, establishment: 
                 pti,
                 crate::cause::Refusal::InvalidRequest(GsmCause::RequestRejected),
             );
-            let problem = tern_sbi::ProblemDetails::new(403, "N1_SM_ERROR").with_detail("superseded");
-            pdu_session::create_failed(core, answer, problem, n1.ok());
+            pdu_session::create_superseded(core, answer, n1.ok());
         }
         Some(Waiting::Update(answer)) => pdu_session::update_answered(core, answer, Updated::default()),
         None => {}

@@ -298,7 +298,18 @@ impl Smf {
         let reference = self.new_reference();
         let exists = |supi: &Supi, id| self.by_session.contains_key(&(supi.clone(), id));
         let supi = operation.data.supi.clone();
-        let session = create::read(&self.config, operation, reference, exists).and_then(|session| {
+        let session = create::read(&self.config, operation, reference, exists);
+        if let Ok(session) = &session
+            && let Some(old) = self.asked_for_again(session)
+        {
+            tracing::info!(supi = %session.supi, session = %session.id, "PDU session is asked for again");
+            self.out.count("smf.create.repeated");
+            return self.with(now, old, |core, session, state| match state {
+                State::Inactive(establishment) => establishment.asked_for_again(core, session, token),
+                state => Next::State(state),
+            });
+        }
+        let session = session.and_then(|session| {
             if self.contexts.len() < self.config.limits.sessions_max {
                 return Ok(session);
             }
@@ -315,18 +326,6 @@ impl Smf {
             }
         };
         let key = (session.supi.clone(), session.id);
-        if let Some(&old) = self.by_session.get(&key)
-            && self.contexts.get(&old).is_some_and(|context| {
-                matches!(context.state, State::Inactive(_)) && context.session.is_asked_for_again(&session)
-            })
-        {
-            tracing::info!(supi = %session.supi, session = %session.id, "PDU session is asked for again");
-            self.out.count("smf.create.repeated");
-            return self.with(now, old, |core, session, state| match state {
-                State::Inactive(establishment) => establishment.asked_for_again(core, session, token),
-                state => Next::State(state),
-            });
-        }
         if let Some(&old) = self.by_session.get(&key) {
             let status = session.status.clone();
             // Registration and subscription at the UDM are by PDU session identity: they are the new session's now.
@@ -345,6 +344,15 @@ impl Smf {
             core(now, &self.config, &self.identity, &mut self.pools, &mut self.upfs, &mut self.out);
         let next = establish(&mut core, &session, token);
         self.put(session, next);
+    }
+
+    /// The context that is being established and that this session's request has made before.
+    fn asked_for_again(&self, session: &PduSession) -> Option<SmContextRef> {
+        let &old = self.by_session.get(&(session.supi.clone(), session.id))?;
+        let context = self.contexts.get(&old)?;
+        let again =
+            matches!(context.state, State::Inactive(_)) && context.session.is_asked_for_again(session);
+        again.then_some(old)
     }
 
     fn on_reply(&mut self, now: Instant, token: Token, reply: Result<Reply, TransportError>) {

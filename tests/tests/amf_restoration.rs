@@ -10,27 +10,13 @@ use ue_ransim::gnb::Forwarding;
 use ue_ransim::ue::{Session, Ue};
 
 use crate::handover::{leave, with_sessions};
+use crate::restoration::{UES, all_leave, ues_with_sessions};
 use crate::simulation::{Downlink, Nf, Setup, Simulation, simulate};
 
-const UES: u32 = 6;
 /// Milliseconds of a procedure under the delays of [`slow`].
 const PROCEDURE_MS: u64 = 240;
 /// Between two moments at which the AMF dies.
 const STEP_MS: usize = 6;
-
-/// UEs with a session each; the last one is idle.
-async fn ues_with_sessions(sim: &mut Simulation) -> Vec<(Ue, Session)> {
-    let mut all = Vec::new();
-    for index in 0..UES {
-        let mut ue = sim.ue(index);
-        ue.register().await.expect("registered");
-        let session = ue.establish_session(Default::default()).await.expect("a session");
-        all.push((ue, session));
-    }
-    all.last_mut().expect("UEs").0.go_idle().await.expect("idle");
-    sim.settle().await;
-    all
-}
 
 /// Messages take their time, so that a procedure has moments.
 fn slow(sim: &Simulation) {
@@ -63,6 +49,21 @@ async fn leaves(sim: &mut Simulation, mut ue: Ue) {
     sim.assert_conforming();
 }
 
+/// The gNBs are gone: UEs are idle, come back over another one with the sessions that they have, and leave.
+async fn all_come_back(sim: &mut Simulation, ues: Vec<(Ue, Session)>) {
+    let gnb = sim.new_gnb(0).await;
+    sim.settle().await;
+    assert_eq!((number(sim, "registered"), number(sim, "connected")), (u64::from(UES), 0));
+    for (mut ue, mut session) in ues {
+        ue.lose_radio();
+        ue.move_to(&gnb);
+        ue.wake(&mut session).await.expect("awake, without a registration");
+        ue.deregister(false).await.expect("deregistered");
+    }
+    sim.pass(Duration::from_secs(30)).await;
+    sim.assert_nothing_held().await;
+}
+
 #[test]
 fn when_the_amf_dies_then_no_ue_notices_and_all_goes_on() {
     for down in [0, 300, 1_200] {
@@ -93,12 +94,7 @@ fn when_the_amf_dies_then_no_ue_notices_and_all_goes_on() {
             let (ue, session) = &mut ues[1];
             ue.go_idle().await.expect("idle");
             ue.wake(session).await.expect("awake");
-            for (mut ue, _) in ues {
-                ue.deregister(false).await.expect("deregistered");
-            }
-            sim.pass(Duration::from_secs(30)).await;
-            sim.assert_nothing_held().await;
-            sim.assert_conforming();
+            all_leave(sim, ues).await;
         });
     }
 }
@@ -200,17 +196,7 @@ fn when_the_amf_dies_with_its_n2_then_its_ues_are_idle_and_come_back_with_what_t
     simulate(Setup { keeps: true, ..Setup::new(1, UES) }, async |sim| {
         let ues = ues_with_sessions(sim).await;
         sim.restart(Nf::Amf).await;
-        let gnb = sim.new_gnb(0).await;
-        sim.settle().await;
-        assert_eq!((number(sim, "registered"), number(sim, "connected")), (u64::from(UES), 0));
-        for (mut ue, mut session) in ues {
-            ue.lose_radio();
-            ue.move_to(&gnb);
-            ue.wake(&mut session).await.expect("awake, without a registration");
-            ue.deregister(false).await.expect("deregistered");
-        }
-        sim.pass(Duration::from_secs(30)).await;
-        sim.assert_nothing_held().await;
+        all_come_back(sim, ues).await;
         sim.assert_conforming();
     });
 }
@@ -221,26 +207,13 @@ fn when_amf_and_n2_die_together_then_ues_are_idle_and_come_back() {
     for n2_first in [false, true] {
         simulate(Setup::new(1, UES).mortal(), async |sim| {
             let ues = ues_with_sessions(sim).await;
-            if n2_first {
-                sim.restart(Nf::N2).await;
-                sim.restart(Nf::Amf).await;
-            } else {
+            if !n2_first {
                 sim.kill(Nf::Amf).await;
-                sim.restart(Nf::N2).await;
-                sim.restart(Nf::Amf).await;
             }
+            sim.restart(Nf::N2).await;
+            sim.restart(Nf::Amf).await;
             sim.settle().await;
-            let gnb = sim.new_gnb(0).await;
-            sim.settle().await;
-            assert_eq!((number(sim, "registered"), number(sim, "connected")), (u64::from(UES), 0));
-            for (mut ue, mut session) in ues {
-                ue.lose_radio();
-                ue.move_to(&gnb);
-                ue.wake(&mut session).await.expect("awake, without a registration");
-                ue.deregister(false).await.expect("deregistered");
-            }
-            sim.pass(Duration::from_secs(30)).await;
-            sim.assert_nothing_held().await;
+            all_come_back(sim, ues).await;
         });
     }
 }

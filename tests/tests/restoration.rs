@@ -13,11 +13,11 @@ use crate::simulation::{Nf, Setup, Simulation, simulate};
 
 /// From the restart to sessions that work.
 const WITHIN: Duration = Duration::from_secs(5);
-const UES: u32 = 6;
+pub const UES: u32 = 6;
 const SESSIONS: u64 = UES as u64;
 
 /// UEs with a session each; the last one is idle.
-async fn ues_with_sessions(sim: &mut Simulation) -> Vec<(Ue, Session)> {
+pub async fn ues_with_sessions(sim: &mut Simulation) -> Vec<(Ue, Session)> {
     let mut all = Vec::new();
     for index in 0..UES {
         let mut ue = sim.ue(index);
@@ -30,7 +30,7 @@ async fn ues_with_sessions(sim: &mut Simulation) -> Vec<(Ue, Session)> {
     all
 }
 
-async fn all_leave(sim: &mut Simulation, ues: Vec<(Ue, Session)>) {
+pub async fn all_leave(sim: &mut Simulation, ues: Vec<(Ue, Session)>) {
     for (mut ue, _) in ues {
         ue.deregister(false).await.expect("deregistered");
     }

@@ -102,16 +102,26 @@ impl Rig {
         }
     }
 
+    /// Records of a kind.
+    fn stored(&self, kind: &str) -> usize {
+        self.records.iter().flatten().filter(|(key, _)| key.starts_with(kind)).count()
+    }
+
+    /// Another AMF takes the place of this one, and goes on with what is stored: what it says first.
+    fn succeed(&mut self) -> Vec<Output> {
+        self.deaths += 1;
+        self.amf = amf(self.amf.config.clone(), self.deaths);
+        self.amf.resume(self.now, left(self))
+    }
+
     /// The AMF is killed and another one goes on. What it asks again has been asked: the answers to come are to both.
     pub(super) fn die(&mut self) {
         self.store();
         self.take_counts();
-        self.deaths += 1;
         let before = state(&self.amf);
         let gnbs = self.amf.gnbs.values().cloned().collect();
         let numbers = (self.amf.next_token, self.amf.next_ue, self.amf.next_indication);
-        self.amf = amf(self.amf.config.clone(), self.deaths);
-        let again = self.amf.resume(self.now, left(self));
+        let again = self.succeed();
         let asked = again.iter().filter(|output| matches!(output, Output::Request { .. })).count();
         assert_eq!(asked, self.amf.awaited());
         self.carry(again.into_iter().filter(|output| matches!(output, Output::Deadline(_))).collect());
@@ -151,8 +161,7 @@ fn when_the_amf_dies_while_it_waits_then_it_asks_again_under_the_same_token() {
     let asked: Vec<_> = rig.requests.drain(..).collect();
     assert_eq!(asked.len(), 1, "the AUSF");
     let gnbs: Vec<_> = rig.amf.gnbs.values().cloned().collect();
-    rig.amf = amf(rig.amf.config.clone(), 1);
-    let again = rig.amf.resume(rig.now, left(&rig));
+    let again = rig.succeed();
     rig.carry(again);
     assert_eq!(rig.requests.len(), 1);
     let ((token, target, request), (again, target_again, request_again)) = (&asked[0], &rig.requests[0]);
@@ -192,8 +201,7 @@ fn when_a_gnb_has_gone_with_the_amf_then_its_ues_are_idle() {
     rig.keep();
     ue.register(&mut rig);
     rig.store();
-    rig.amf = amf(rig.amf.config.clone(), 1);
-    rig.amf.resume(rig.now, left(&rig));
+    rig.succeed();
     rig.input(Input::N2(attached(Vec::new())));
     let context = rig.amf.ue(&supi()).unwrap();
     assert!(context.registered && context.n2.is_none() && context.reachability.is_some());
@@ -236,9 +244,7 @@ fn when_the_amf_dies_while_ues_wait_then_their_turn_comes_all_the_same() {
     rig.serve();
     assert_eq!((rig.amf.arrivals.waiting(), rig.amf.registering.len()), (0, 3));
     rig.store();
-    let waiting =
-        |rig: &Rig| rig.records.iter().flatten().filter(|(key, _)| key.starts_with(ARRIVALS)).count();
-    assert_eq!(waiting(&rig), 0);
+    assert_eq!(rig.stored(ARRIVALS), 0);
 
     for ue in &mut ues {
         ue.ran_id += 10;
@@ -246,12 +252,11 @@ fn when_the_amf_dies_while_ues_wait_then_their_turn_comes_all_the_same() {
         ue.initial(&mut rig, &request);
     }
     rig.store();
-    assert_eq!(waiting(&rig), 2);
-    rig.amf = amf(rig.amf.config.clone(), 1);
-    rig.amf.resume(rig.now, left(&rig));
+    assert_eq!(rig.stored(ARRIVALS), 2);
+    rig.succeed();
     rig.input(Input::N2(attached(Vec::new())));
     rig.store();
-    assert_eq!((rig.amf.arrivals.waiting(), waiting(&rig)), (0, 0));
+    assert_eq!((rig.amf.arrivals.waiting(), rig.stored(ARRIVALS)), (0, 0));
 }
 
 #[test]
@@ -270,13 +275,11 @@ fn when_the_amf_dies_while_a_connection_departs_then_its_release_is_awaited_on()
     rig.keep();
     ue.register(&mut rig);
     rig.downlink.clear();
-    let departing =
-        |rig: &Rig| rig.records.iter().flatten().filter(|(key, _)| key.starts_with(DEPARTING)).count();
     let cause = ue.ask_to_go_idle(&mut rig);
     rig.die();
-    assert_eq!((departing(&rig), rig.amf.departing.len()), (1, 1));
+    assert_eq!((rig.stored(DEPARTING), rig.amf.departing.len()), (1, 1));
     assert_eq!(rig.released(), cause);
     rig.die();
-    assert_eq!((departing(&rig), rig.amf.departing.len()), (0, 0));
+    assert_eq!((rig.stored(DEPARTING), rig.amf.departing.len()), (0, 0));
     assert_eq!(rig.count("amf.ngap.release_unexpected"), 0);
 }

@@ -144,17 +144,27 @@ fn is_namespace(path: &Path) -> bool {
 /// Takes a name away. The namespace goes when nobody is inside.
 pub fn remove(name: &str) -> Result<(), NetError> {
     let path = path(name);
-    let shown = || path.display().to_string();
+    unmount_all(&path)?;
+    gone(&path, fs::remove_file(&path))
+}
+
+/// Unmounts what is mounted at a path, however often: two who made it at the same time have mounted it twice.
+pub fn unmount_all(path: &Path) -> Result<(), NetError> {
     loop {
-        match unmount(&path, UnmountFlags::DETACH) {
-            // Two who made it at the same time have mounted it twice.
+        match unmount(path, UnmountFlags::DETACH) {
             Ok(()) => {}
-            Err(Errno::INVAL | Errno::NOENT) => break,
-            Err(error) => return Err(NetError::errno(shown())(error)),
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(NetError::errno(path.display().to_string())(error)),
         }
     }
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(NetError::io(shown())(error)),
+}
+
+/// The outcome of a removal: what is not there is gone as well.
+pub fn gone(path: &Path, removed: io::Result<()>) -> Result<(), NetError> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(NetError::io(path.display().to_string())(error))
+        }
         _ => Ok(()),
     }
 }

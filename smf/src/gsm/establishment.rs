@@ -7,7 +7,7 @@ use tern_pfcp::{Cause as PfcpCause, Message};
 use tern_sbi::namf_comm::N1N2MessageTransfer;
 use tern_sbi::npcf_sm::CreateSmPolicy;
 use tern_sbi::nudm_sdm::GetSmData;
-use tern_sbi::{ProblemDetails, Reply, TransportError};
+use tern_sbi::{Reply, TransportError};
 use tern_types::{Duration, Instant};
 
 use crate::cause::Refusal;
@@ -60,9 +60,8 @@ impl Establishment {
     pub fn asked_for_again(self, core: &mut Core<'_>, session: &PduSession, again: Token) -> Next {
         match self.step {
             Step::Subscribing { data, answer } => {
-                // Nobody waits for the first answer any more.
-                let problem = ProblemDetails::new(403, "LATE_OVERLAPPING_REQUEST");
-                pdu_session::create_failed(core, answer, problem, None);
+                // Nobody waits for the first answer any more, and the UE is not to hear of it.
+                pdu_session::create_superseded(core, answer, None);
                 step(Step::Subscribing { data, answer: again })
             }
             other => {

@@ -62,6 +62,11 @@ pub fn create_failed(core: &mut Core<'_>, token: Token, problem: ProblemDetails,
     core.out.answer::<PostSmContexts>(token, Err(OperationError::Refused { status, body }));
 }
 
+/// Another request has taken the place of this one.
+pub fn create_superseded(core: &mut Core<'_>, token: Token, n1: Option<Bytes>) {
+    create_failed(core, token, ProblemDetails::new(403, "N1_SM_ERROR").with_detail("superseded"), n1);
+}
+
 /// 200 with what there is to tell, or 204.
 pub fn update_answered(core: &mut Core<'_>, token: Token, updated: Updated) {
     let Updated { n1, n2, up_cnx_state, ho_state } = updated;

@@ -15,11 +15,10 @@ use aya::Ebpf;
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr};
 use rustix::fs::statfs;
-use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, mount};
 
 use crate::declared::{self, Own};
-use crate::{Name, NetError};
+use crate::{Name, NetError, namespace};
 
 /// The file system of BPF (`linux/magic.h`: BPF_FS_MAGIC).
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
@@ -106,17 +105,8 @@ pub fn remove(network: &Name) -> Result<(), NetError> {
         fs::remove_dir(&group).map_err(NetError::io(shown(&group)))?;
     }
     let pins = directory(network);
-    loop {
-        match unmount(&pins, UnmountFlags::DETACH) {
-            Ok(()) => {}
-            Err(Errno::INVAL | Errno::NOENT) => break,
-            Err(error) => return Err(NetError::errno(shown(&pins))(error)),
-        }
-    }
-    match fs::remove_dir(&pins) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(NetError::io(shown(&pins))(error)),
-        _ => Ok(()),
-    }
+    namespace::unmount_all(&pins)?;
+    namespace::gone(&pins, fs::remove_dir(&pins))
 }
 
 /// The cgroups of a network; none where there are no cgroups of version 2.
